@@ -1,0 +1,16 @@
+"""Every choice a person can make, as frozen dataclasses. Imports nothing heavy, so that `--help` is instant."""
+
+from veridical.config.data import DataConfig
+from veridical.config.families import GANConfig, ModelConfig, VAEConfig
+from veridical.config.run import RunConfig
+from veridical.config.training import OptimizerConfig, TrainingConfig
+
+__all__ = [
+    "DataConfig",
+    "GANConfig",
+    "ModelConfig",
+    "OptimizerConfig",
+    "RunConfig",
+    "TrainingConfig",
+    "VAEConfig",
+]

@@ -1,0 +1,37 @@
+"""Which data a run learns from, and how pictures of other shapes are made to fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from veridical.config import checks
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """A named set, a folder of pictures, or a file (npy, npz, idx, idx.gz)."""
+
+    source: str = ""
+    """Name (`veridical data list`), folder or file."""
+
+    size: int | None = None
+    """Side to which pictures are resized; None: as they are, all of one size."""
+
+    fit: Literal["error", "crop", "pad", "stretch"] = "error"
+    """What to do with pictures that are not square or differ in size: refuse, centre crop, pad, or stretch."""
+
+    channels: Literal["auto", "grey", "colour"] = "auto"
+    """Channels of the pictures; auto: grey if every picture is grey."""
+
+    on_bad: Literal["fail", "skip"] = "fail"
+    """What to do with a picture that cannot be read."""
+
+    labels: bool = True
+    """Read labels where the set has them (sub-folders of a folder are its classes)."""
+
+    order: Literal["epoch", "iid"] = "epoch"
+    """Every example once per epoch in shuffled order, or independent draws with replacement."""
+
+    def __post_init__(self) -> None:
+        checks.positive("size", self.size)

@@ -1,0 +1,91 @@
+"""The choices of each family. The mathematics they refer to stands in `families/<name>.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from veridical.config import checks
+from veridical.config.training import OptimizerConfig
+
+
+@dataclass(frozen=True)
+class GANConfig:
+    """A generator against a discriminator (`families/gan.py`)."""
+
+    objective: Literal["nonsaturating", "minimax", "hinge", "wasserstein"] = "nonsaturating"
+    """What the two minimise."""
+
+    relativistic: bool = True
+    """Judge each fake against a paired real example: D(x_fake) - D(x)."""
+
+    r1: float = 0.1
+    """Weight gamma of the penalty gamma/2 E|grad D(x)|^2 on real examples."""
+
+    r2: float = 0.1
+    """Weight gamma of the same penalty on fakes."""
+
+    gradient_penalty: float = 0.0
+    """Weight lambda of E(|grad D| - 1)^2 between real and fake."""
+
+    network: Literal["auto", "mlp", "conv", "dcgan"] = "auto"
+    """Networks; auto: conv for images, mlp otherwise."""
+
+    latent_dim: int = 64
+    """Dimension of z, standard normal."""
+
+    width: int = 64
+    """Channels of the finest convolution, or units of the MLP's layers."""
+
+    depth: int = 3
+    """Hidden layers of the MLPs."""
+
+    discriminator_turns: int = 1
+    """Turns of the discriminator, each on a fresh batch, per turn of the generator."""
+
+    generator_optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-4, betas=(0.0, 0.99)))
+    discriminator_optimizer: OptimizerConfig = field(
+        default_factory=lambda: OptimizerConfig(lr=2e-4, betas=(0.0, 0.99))
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("r1", "r2", "gradient_penalty"):
+            checks.positive(name, getattr(self, name), zero=True)
+        for name in ("latent_dim", "width", "depth", "discriminator_turns"):
+            checks.positive(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    """An encoder and a decoder tied by a bound on the likelihood (`families/vae.py`)."""
+
+    likelihood: Literal["auto", "bernoulli", "gaussian"] = "auto"
+    """p(x | z); auto: Bernoulli for two-valued data, Gaussian with a learned scale otherwise."""
+
+    kl_weight: float = 1.0
+    """Weight of KL(q(z|x) || p(z)); 1 is the bound on the likelihood."""
+
+    importance_samples: int = 1
+    """1 trains the elbo, k > 1 the IWAE bound with k samples."""
+
+    network: Literal["auto", "mlp", "conv"] = "auto"
+    """Networks; auto: conv for images, mlp otherwise."""
+
+    latent_dim: int = 32
+    """Dimension of z, standard normal a priori."""
+
+    width: int = 64
+    """Channels of the finest convolution, or units of the MLP's layers."""
+
+    depth: int = 2
+    """Hidden layers of the MLPs."""
+
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=1e-3, schedule="cosine"))
+
+    def __post_init__(self) -> None:
+        checks.positive("kl_weight", self.kl_weight, zero=True)
+        for name in ("importance_samples", "latent_dim", "width", "depth"):
+            checks.positive(name, getattr(self, name))
+
+
+ModelConfig = GANConfig | VAEConfig

@@ -1,0 +1,42 @@
+"""Named starting points: `veridical train PRESET --data D`. Each is a complete `RunConfig`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from veridical.config.families import GANConfig, VAEConfig
+from veridical.config.run import RunConfig
+from veridical.config.training import OptimizerConfig, TrainingConfig
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A configuration and the sentence that says what it is for."""
+
+    summary: str
+    config: RunConfig
+
+
+PRESETS: dict[str, Preset] = {
+    "gan": Preset(
+        "Relativistic pairing with R1 and R2 (R3GAN): the default, locally convergent.",
+        RunConfig(model=GANConfig()),
+    ),
+    "dcgan": Preset(
+        "The non-saturating GAN on DCGAN networks, as in the paper.",
+        RunConfig(
+            model=GANConfig(
+                relativistic=False,
+                r1=0.0,
+                r2=0.0,
+                network="dcgan",
+                latent_dim=100,
+                generator_optimizer=OptimizerConfig(lr=2e-4, betas=(0.5, 0.999)),
+                discriminator_optimizer=OptimizerConfig(lr=2e-4, betas=(0.5, 0.999)),
+            ),
+            training=TrainingConfig(batch_size=128),
+        ),
+    ),
+    "vae": Preset("Variational autoencoder, trained on the elbo.", RunConfig(model=VAEConfig())),
+    "iwae": Preset("Importance-weighted autoencoder with 5 samples.", RunConfig(model=VAEConfig(importance_samples=5))),
+}

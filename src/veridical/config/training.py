@@ -1,0 +1,99 @@
+"""How a run trains: steps, batches, optimisers, precision, logging."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from veridical.config import checks
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """One player's optimiser and the schedule of its step size."""
+
+    name: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    """Update rule."""
+
+    lr: float = 1e-3
+    """Step size at the end of the warm-up."""
+
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Decay of the first and second moment (adam, adamw)."""
+
+    momentum: float = 0.0
+    """Momentum (sgd, rmsprop)."""
+
+    weight_decay: float = 0.0
+    """Decoupled for adamw, L2 otherwise."""
+
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """How the step size falls to 0 at the last step."""
+
+    warmup: int = 0
+    """Steps over which the step size rises linearly from 0."""
+
+    def __post_init__(self) -> None:
+        checks.positive("lr", self.lr)
+        for beta in self.betas:
+            checks.share("betas", beta)
+        checks.share("momentum", self.momentum)
+        checks.positive("weight_decay", self.weight_decay, zero=True)
+        checks.positive("warmup", self.warmup, zero=True)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The loop, whatever the family."""
+
+    steps: int = 5_000
+    """Number of steps of the run."""
+
+    batch_size: int = 64
+    """Examples per step, over all processes together."""
+
+    seed: int = 0
+    """Seed of weights, data order and noise."""
+
+    lr_scale: float = 1.0
+    """Multiplies the step size of every player."""
+
+    ema: float = 0.999
+    """Decay per step of the moving average of the weights, used for sampling; 0 switches it off."""
+
+    clip_norm: float | None = None
+    """Largest norm of a player's gradient; None: no clipping."""
+
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic of the networks; auto measures a few steps of each on this device and takes the faster."""
+
+    processes: int = 1
+    """Processes on this machine; under torchrun or SLURM their settings are used instead."""
+
+    log_every: int = 50
+    """Steps between lines of metrics.jsonl (each the mean over the steps since the last)."""
+
+    sample_every: int = 500
+    """Steps between grids of samples from fixed codes."""
+
+    checkpoint_every: int = 500
+    """Steps between checkpoints."""
+
+    keep: int = 2
+    """Newest checkpoints kept."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "processes", "log_every", "sample_every", "checkpoint_every", "keep"):
+            checks.positive(name, getattr(self, name))
+        checks.positive("seed", self.seed, zero=True)
+        checks.positive("lr_scale", self.lr_scale)
+        checks.share("ema", self.ema)
+        checks.positive("clip_norm", self.clip_norm)
+        if self.batch_size % self.processes:
+            raise ValueError(
+                f"batch_size is {self.batch_size} and processes {self.processes}; every process takes an equal share: "
+                f"choose a batch_size that {self.processes} divides."
+            )

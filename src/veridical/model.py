@@ -1,0 +1,168 @@
+"""The contract: what the training loop may see of a model, and what everything else may ask of it.
+
+Every training is a game of one or more *players* (a VAE has one, a GAN two). A model says who moves at a step
+(`turns`), what each player minimises (`loss`) and over which parameters (`player_parameters`). It never calls
+`backward` or an optimiser: only `training/fit.py` does. What a trained model can do is declared by inheriting from
+the ability classes below and checked with `isinstance`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from veridical.config import OptimizerConfig
+from veridical.data.batch import Batch
+from veridical.data.space import Space
+
+__all__ = [
+    "Batch",
+    "Denoiser",
+    "Encoder",
+    "EnergyBased",
+    "ExactLikelihood",
+    "GenerativeModel",
+    "LatentVariable",
+    "LikelihoodBound",
+    "Loss",
+    "Sampler",
+    "Space",
+    "Trainable",
+]
+
+
+class Loss(NamedTuple):
+    """What one player minimises in its turn."""
+
+    loss: Tensor
+    """() what is differentiated; nats where the objective is a likelihood."""
+
+    terms: dict[str, Tensor]
+    """() each, detached by the loop: logged as "<player>/<term>", read by the health monitors."""
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """All that `training.fit` knows of a model."""
+
+    players: tuple[str, ...]
+
+    def turns(self, step: int) -> tuple[str, ...]:
+        """Who moves at this step, in order."""
+        ...
+
+    def player_parameters(self, player: str) -> Iterable[nn.Parameter] | list[dict[str, Any]]:
+        """Parameters of a player: whatever `torch.optim` accepts."""
+        ...
+
+    def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
+        """The loss of the player whose turn it is."""
+        ...
+
+    def after_update(self, player: str) -> None:
+        """Projection or clipping after the player's optimiser step."""
+        ...
+
+    def optimizer(self, player: str) -> OptimizerConfig:
+        """The optimiser the family advises for this player."""
+        ...
+
+
+class GenerativeModel(nn.Module, ABC):
+    """Base of every family: a module with a space, players and a loss."""
+
+    space: Space
+    players: tuple[str, ...] = ("model",)
+    papers: tuple[str, ...] = ()
+    """References the family stands on, printed by `veridical cite`."""
+
+    def turns(self, step: int) -> tuple[str, ...]:
+        """Let every player move once, in the order of `players`."""
+        return self.players
+
+    def player_parameters(self, player: str) -> Iterable[nn.Parameter] | list[dict[str, Any]]:
+        """Return the parameters of a player; the submodule of its name, or all of the model for a single player."""
+        return self.parameters() if self.players == (player,) else self.get_submodule(player).parameters()
+
+    @abstractmethod
+    def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
+        """Compute the loss of the player whose turn it is."""
+
+    def after_update(self, player: str) -> None:
+        """Do nothing after an update."""
+        return None
+
+    @abstractmethod
+    def optimizer(self, player: str) -> OptimizerConfig:
+        """Advise an optimiser for this player."""
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the parameters."""
+        return next(self.parameters()).device
+
+
+class Sampler(ABC):
+    """Can draw examples."""
+
+    @abstractmethod
+    def sample(self, n: int, c: Tensor | None = None) -> Tensor:
+        """Draw (n, *event) examples in data space from torch's global generator; `c` are (n,) labels."""
+
+
+class ExactLikelihood(ABC):
+    """Knows its density."""
+
+    @abstractmethod
+    def log_prob(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return (B,) log p(x) in nats, in data space."""
+
+
+class LikelihoodBound(ABC):
+    """Knows a lower bound of its density."""
+
+    @abstractmethod
+    def elbo(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return (B,) nats in data space, at most log p(x) in expectation."""
+
+
+class EnergyBased(ABC):
+    """Knows its density up to a constant."""
+
+    @abstractmethod
+    def energy(self, x: Tensor) -> Tensor:
+        """Return (B,) energies; log p = -energy - log Z."""
+
+
+class Denoiser(ABC):
+    """Knows the mean of clean data given noisy data."""
+
+    @abstractmethod
+    def denoise(self, x_t: Tensor, sigma: Tensor) -> Tensor:
+        """Return E[x | x_t] (B, *event), for x_t = x + sigma * eps."""
+
+
+class LatentVariable(ABC):
+    """Decodes a latent code."""
+
+    latent_shape: tuple[int, ...]
+
+    @abstractmethod
+    def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return (B, *event) in data space for codes (B, *latent_shape)."""
+
+    def prior(self, n: int) -> Tensor:
+        """Draw (n, *latent_shape) codes; standard normal unless a family says otherwise."""
+        return torch.randn(n, *self.latent_shape, device=next(self.parameters()).device)  # type: ignore[attr-defined]
+
+
+class Encoder(ABC):
+    """Infers latent codes."""
+
+    @abstractmethod
+    def posterior(self, x: Tensor) -> torch.distributions.Distribution:
+        """Return q(z | x), batched over (B, *latent_shape)."""
