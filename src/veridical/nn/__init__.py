@@ -1,1 +1,1 @@
-"""TODO."""
+"""Networks shared by families: fully connected, convolutional, DCGAN."""
