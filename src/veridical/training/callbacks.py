@@ -1,0 +1,153 @@
+"""What happens around the loop: lines, pictures, checkpoints, interruptions. The loop itself knows none of it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from veridical.config import TrainingConfig
+from veridical.model import Sampler
+from veridical.run import Run, append_lines, keep_lines_until
+from veridical.training import checkpoint
+from veridical.training.engine import Engine
+from veridical.training.fit import Callback, State
+from veridical.training.terms import Row
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's generators inside the block and leave them as they were afterwards."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def averaged(state: State) -> Iterator[None]:
+    """Evaluate with the averaged weights inside the block, train with the live ones after it."""
+    if state.ema is not None:
+        state.ema.swap()
+    training = state.module.training
+    state.module.eval()
+    try:
+        yield
+    finally:
+        state.module.train(training)
+        if state.ema is not None:
+            state.ema.swap()
+
+
+class MetricsFile(Callback):
+    """Writes metrics.jsonl; on resume, lines after the checkpoint are dropped and written anew."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def on_start(self, state: State) -> None:
+        """Drop the lines of steps that will be done again."""
+        keep_lines_until(self.run.metrics_file, state.step)
+
+    def on_log(self, state: State, row: Row) -> None:
+        """Append a line."""
+        append_lines(self.run.metrics_file, [row])
+
+
+class SampleGrids(Callback):
+    """Draws samples from the same codes every time, so that pictures of different steps can be compared."""
+
+    def __init__(self, every: int, n: int, draw: Callable[[torch.Tensor, int], None]) -> None:
+        """Call `draw(samples, step)` every so many steps, at the start and at the end."""
+        self.every, self.n, self.draw = every, n, draw
+
+    def on_start(self, state: State) -> None:
+        """Draw the untrained model."""
+        if state.step == 0:
+            self._draw(state)
+
+    def on_step(self, state: State) -> None:
+        """Draw when due."""
+        if state.step % self.every == 0 or state.step == state.steps:
+            self._draw(state)
+
+    @torch.no_grad()
+    def _draw(self, state: State) -> None:
+        if not isinstance(state.model, Sampler):
+            return
+        device = next(state.module.parameters()).device
+        with averaged(state), seeded(0, device):
+            samples = state.model.sample(self.n)
+        self.draw(samples.float().cpu(), state.step)
+
+
+class Checkpointer(Callback):
+    """Writes checkpoints when due, at the end, and when the run is asked to stop."""
+
+    def __init__(self, run: Run, engine: Engine, config: TrainingConfig, kept: dict[str, Callback]) -> None:
+        """Save the named callbacks' state too."""
+        self.run, self.engine, self.config, self.kept = run, engine, config, kept
+        self.saved = -1
+
+    def on_start(self, state: State) -> None:
+        """Save the start, so that a run can always be resumed."""
+        if state.step == 0:
+            self.save(state)
+
+    def on_step(self, state: State) -> None:
+        """Save when due."""
+        if state.step % self.config.checkpoint_every == 0:
+            self.save(state)
+
+    def on_end(self, state: State) -> None:
+        """Save the end."""
+        self.save(state)
+
+    def save(self, state: State) -> Path | None:
+        """Save now; every process takes part, the first writes."""
+        if self.saved == state.step:
+            return None
+        states = self.engine.gather(checkpoint.random_state())
+        path = None
+        if self.engine.rank == 0:
+            path = checkpoint.save(self.run.checkpoints, state, self.kept, states, self.config.keep)
+            self.run.set_status("running", state.step)
+        self.engine.barrier()
+        self.saved = state.step
+        return path
+
+
+class Interruption(Callback):
+    """Ctrl-C (or SIGTERM) once finishes the step and saves; twice stops at once, with the last checkpoint intact."""
+
+    def __init__(self, engine: Engine, say: Callable[[str], None]) -> None:
+        """Listen once `listen` is entered."""
+        self.engine, self.say, self.asked = engine, say, ""
+
+    @contextmanager
+    def listen(self) -> Iterator[None]:
+        """Catch the signals inside the block."""
+        before = {number: signal.signal(number, self._catch) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _catch(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = signal.Signals(number).name
+        self.say(f"{self.asked}: finishing this step and saving; once more stops at once.")
+
+    def on_step(self, state: State) -> None:
+        """End the loop on every process if any was asked to."""
+        if self.engine.world_size > 1 and state.step % 10 == 0:
+            self.asked = next((asked for asked in self.engine.gather(self.asked) if asked), "")
+        elif self.engine.world_size > 1:
+            return
+        if self.asked:
+            state.stop = self.asked

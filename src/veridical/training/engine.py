@@ -1,0 +1,189 @@
+"""Where and in which arithmetic training runs; the only module that knows Lightning Fabric.
+
+Fabric finds the device, starts the processes (its own launcher, torchrun or SLURM) and casts. Gradients are averaged by
+one flat all-reduce per move instead of wrapping the model for distributed data parallelism: players are frozen and
+thawed at every move and penalties differentiate twice, which the hooks of that wrapper do not survive.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed
+from torch import nn
+
+from veridical.data.batch import Batch
+from veridical.model import Trainable
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """Precision of the networks and layout of pictures in memory."""
+
+    precision: str = "fp32"
+    channels_last: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.precision}{', channels last' if self.channels_last else ''}"
+
+
+class DeviceError(RuntimeError):
+    """The device asked for is not there."""
+
+
+def choose_device(name: str) -> tuple[str, str]:
+    """Resolve "auto" and check the rest; return the device and why.
+
+    Raises:
+        DeviceError: no such device here.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    kind = name.partition(":")[0]
+    if name == "auto":
+        found = next(device for device in ("cuda", "mps", "cpu") if there[device])
+        return found, "the fastest found" if found != "cpu" else "no GPU was found"
+    if not there.get(kind, False):
+        usable = ", ".join(device for device, usable in there.items() if usable)
+        raise DeviceError(f"device is {name!r}, which is not available here; expected auto or one of: {usable}.")
+    if kind == "cuda" and ":" in name and int(name.partition(":")[2]) >= torch.cuda.device_count():
+        raise DeviceError(f"device is {name!r}; this machine has {torch.cuda.device_count()} CUDA device(s).")
+    return name, "as asked"
+
+
+class Engine:
+    """Device, arithmetic and processes of one training."""
+
+    def __init__(self, device: str = "auto", processes: int = 1, arithmetic: Arithmetic | None = None) -> None:
+        from lightning_fabric import Fabric
+
+        name, self.reason = choose_device(device)
+        kind, _, number = name.partition(":")
+        nodes = int(os.environ.get("GROUP_WORLD_SIZE", os.environ.get("SLURM_NNODES", 1)))
+        processes = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+        many = processes * nodes > 1
+        devices: Any = [int(number)] if number and not many else processes
+        self.fabric = Fabric(accelerator=kind, devices=devices, num_nodes=nodes, strategy="ddp" if many else "auto")
+        self.arithmetic = arithmetic or Arithmetic()
+
+    @classmethod
+    def plain(cls) -> Engine:
+        """One process on the processor in fp32."""
+        return cls("cpu")
+
+    def launch(self) -> None:
+        """Start the other processes; each runs the program from its beginning and gets here."""
+        self.fabric.launch()
+
+    @property
+    def device(self) -> torch.device:
+        """Device of this process."""
+        return self.fabric.device
+
+    @property
+    def rank(self) -> int:
+        """Number of this process, over all machines."""
+        return self.fabric.global_rank
+
+    @property
+    def world_size(self) -> int:
+        """Number of processes."""
+        return self.fabric.world_size
+
+    def place(self, model: nn.Module) -> None:
+        """Move a model to the device, in the chosen layout."""
+        model.to(self.device)
+        if self.arithmetic.channels_last:
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def prepare(self, batch: Batch) -> Batch:
+        """Put a batch into the chosen layout."""
+        if self.arithmetic.channels_last and batch.x.dim() == 4:
+            return batch._replace(x=batch.x.contiguous(memory_format=torch.channels_last))
+        return batch
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Cast matrix products and convolutions to the chosen precision."""
+        if self.arithmetic.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    @torch.no_grad()
+    def average_gradients(self, parameters: list[nn.Parameter]) -> None:
+        """Average a player's gradient over the processes, in one message."""
+        if self.world_size == 1:
+            return
+        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        torch.distributed.all_reduce(flat)
+        flat /= self.world_size
+        for parameter, piece in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+            parameter.grad = piece.view(parameter.shape)
+
+    def mean(self, numbers: list[float]) -> list[float]:
+        """Average numbers over the processes."""
+        if self.world_size == 1:
+            return numbers
+        tensor = torch.tensor(numbers, dtype=torch.float32, device=self.device)
+        torch.distributed.all_reduce(tensor)
+        return (tensor / self.world_size).tolist()
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return every process's value, in order of rank, on every process."""
+        if self.world_size == 1:
+            return [value]
+        values: list[Any] = [None] * self.world_size
+        torch.distributed.all_gather_object(values, value)
+        return values
+
+    def barrier(self) -> None:
+        """Wait for every process."""
+        self.fabric.barrier()
+
+    def choose_arithmetic(self, model: Trainable, batch: Batch, precision: str = "auto") -> tuple[Arithmetic, str]:
+        """Measure losses and gradients of every candidate on a copy of the model; return the fastest and a sentence.
+
+        A candidate must be at least 1.15 times as fast as plain fp32 to be taken, so that noise does not decide.
+        """
+        pictures = batch.x.dim() == 4
+        names = ("fp32", "bf16") if precision == "auto" else (precision,)
+        candidates = [Arithmetic(p, layout) for p in names for layout in ((False, True) if pictures else (False,))]
+        if len(candidates) == 1:
+            return candidates[0], "as asked" if precision != "auto" else "the only candidate"
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            seconds = {candidate: self._time(candidate, model, batch) for candidate in candidates}
+        base, best = candidates[0], min(seconds, key=lambda c: seconds[c])
+        chosen = best if seconds[base] > 1.15 * seconds[best] else base
+        chosen = self.gather(chosen)[0]
+        measured = "; ".join(f"{candidate} {1e3 * s:.3g} ms" for candidate, s in seconds.items())
+        return chosen, f"measured per step: {measured}"
+
+    def _time(self, arithmetic: Arithmetic, model: Trainable, batch: Batch) -> float:
+        trial = Engine.__new__(Engine)
+        trial.fabric, trial.arithmetic = self.fabric, arithmetic
+        twin: Any = copy.deepcopy(model)
+        trial.place(twin)
+        batch = trial.prepare(batch)
+        best = float("inf")
+        for repeat in range(3):
+            self._synchronise()
+            started = time.perf_counter()
+            for player in twin.players:
+                with trial.autocast():
+                    loss = twin.loss(batch, player=player, step=0).loss
+                loss.backward()
+            self._synchronise()
+            if repeat:
+                best = min(best, time.perf_counter() - started)
+        return best
+
+    def _synchronise(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        elif self.device.type == "mps":
+            torch.mps.synchronize()

@@ -1,0 +1,146 @@
+"""THE loop. Everything that trains goes through `fit`.
+
+At every step the players move in the order the model states; a move is loss, gradient, update. Nothing here knows a
+family, a monitor or a file: callbacks are passed in, and what they may touch is `State`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from veridical.config import OptimizerConfig
+from veridical.data.batch import Batch
+from veridical.model import Trainable
+from veridical.training.engine import Engine
+from veridical.training.optim import EMA, Schedule, build_optimizer
+from veridical.training.terms import Row, TermLog
+
+
+class Batches(Protocol):
+    """Where the data come from: a pure function of the step, so that resuming is exact."""
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of this step."""
+        ...
+
+
+class Callback:
+    """What may happen around the loop; every method does nothing by default."""
+
+    def on_start(self, state: State) -> None:
+        """Called once, before the first step of this process."""
+
+    def on_log(self, state: State, row: Row) -> None:
+        """Called every `log_every` steps with the means of all terms since the last call."""
+
+    def on_step(self, state: State) -> None:
+        """Called after every step (`state.step` are done)."""
+
+    def on_end(self, state: State) -> None:
+        """Called once, when the loop ends of itself or is asked to stop; not after an error."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what must survive a resume: plain numbers, strings, lists, dicts and tensors."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+
+
+class Player:
+    """One player's parameters, optimiser and schedule."""
+
+    def __init__(
+        self, model: Trainable, module: nn.Module, name: str, config: OptimizerConfig, steps: int, lr_scale: float
+    ) -> None:
+        self.name = name
+        self.optimizer = build_optimizer(config, model.player_parameters(name))
+        self.schedule = Schedule(config, self.optimizer, steps, lr_scale)
+        self.parameters: list[nn.Parameter] = [p for group in self.optimizer.param_groups for p in group["params"]]
+        own = {id(p) for p in self.parameters}
+        self.others = [p for p in module.parameters() if id(p) not in own and p.requires_grad]
+
+
+class State:
+    """Everything that training changes. A checkpoint is exactly this, plus the random generators."""
+
+    def __init__(self, model: Trainable, *, steps: int, ema: float = 0.0, lr_scale: float = 1.0) -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"model is a {type(model).__name__}; expected a torch.nn.Module that is a Trainable.")
+        self.model, self.module, self.steps = model, model, steps
+        self.players = {
+            name: Player(model, model, name, model.optimizer(name), steps, lr_scale) for name in model.players
+        }
+        self.ema = EMA(model, ema) if ema else None
+        self.terms = TermLog()
+        self.step = 0
+        self.seconds = 0.0
+        self.stop: str | None = None
+        """Set by a callback to end the loop after this step; the reason."""
+
+
+def fit(
+    state: State,
+    batches: Batches,
+    engine: Engine | None = None,
+    *,
+    clip_norm: float | None = None,
+    log_every: int = 50,
+    callbacks: Sequence[Callback] = (),
+) -> State:
+    """Train until `state.steps` steps are done, or a callback sets `state.stop`.
+
+    Raises:
+        NonFiniteError: a term was not finite; it names the step, the player and the term.
+    """
+    engine = engine or Engine.plain()
+    for callback in callbacks:
+        callback.on_start(state)
+    before, started = state.seconds, time.monotonic()
+    while state.step < state.steps and state.stop is None:
+        batch = engine.prepare(batches.batch(state.step))
+        for name in state.model.turns(state.step):
+            move(state, state.players[name], batch, engine, clip_norm)
+        if state.ema is not None:
+            state.ema.update()
+        state.step += 1
+        state.seconds = before + time.monotonic() - started
+        if state.step % log_every == 0 or state.step == state.steps:
+            row = state.terms.flush(state, engine.mean)
+            for callback in callbacks:
+                callback.on_log(state, row)
+        for callback in callbacks:
+            callback.on_step(state)
+    for callback in callbacks:
+        callback.on_end(state)
+    return state
+
+
+def move(state: State, player: Player, batch: Batch, engine: Engine, clip_norm: float | None) -> None:
+    """Let one player move: its loss, its gradient, its update; everybody else's parameters are frozen meanwhile."""
+    for parameter in player.others:
+        parameter.requires_grad_(False)
+    with engine.autocast():
+        loss, terms = state.model.loss(batch, player=player.name, step=state.step)
+    player.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    for parameter in player.others:
+        parameter.requires_grad_(True)
+    engine.average_gradients(player.parameters)
+    norm = gradient_norm(player.parameters)
+    if clip_norm is not None:
+        torch.nn.utils.clip_grads_with_norm_(player.parameters, clip_norm, norm)
+    player.schedule.set(state.step)
+    player.optimizer.step()
+    state.model.after_update(player.name)
+    state.terms.add(state.step, player.name, terms, norm)
+
+
+def gradient_norm(parameters: list[nn.Parameter]) -> Tensor:
+    """Euclidean norm of a player's gradient, () on its device; parameters without gradient count as 0."""
+    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None], foreach=True)

@@ -1,0 +1,107 @@
+"""Optimisers and step-size schedules, built from `OptimizerConfig`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from veridical.config import OptimizerConfig
+
+
+def build_optimizer(
+    config: OptimizerConfig, parameters: Iterable[nn.Parameter] | list[dict[str, Any]]
+) -> torch.optim.Optimizer:
+    """Build one player's optimiser; the fused kernels do the same arithmetic in one pass over memory."""
+    parameters = list(parameters)  # type: ignore[arg-type]
+    if config.name in ("adam", "adamw"):
+        kind = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
+        return kind(parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True)
+    if config.name == "rmsprop":
+        return torch.optim.RMSprop(
+            parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, foreach=True
+        )
+    return torch.optim.SGD(
+        parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
+    )
+
+
+def lr_factor(config: OptimizerConfig, step: int, steps: int) -> float:
+    r"""Return the share of the step size used at `step` of `steps`.
+
+    Warm-up $\min(1, (t+1)/w)$ times 1, $1 - t/T$ or $\tfrac12(1 + \cos(\pi t/T))$.
+
+    Examples:
+        >>> lr_factor(OptimizerConfig(schedule="linear"), 75, 100)
+        0.25
+    """
+    warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
+    progress = min(1.0, step / steps)
+    if config.schedule == "linear":
+        return warm * (1.0 - progress)
+    if config.schedule == "cosine":
+        return warm * 0.5 * (1.0 + math.cos(math.pi * progress))
+    return warm
+
+
+class Schedule:
+    """Sets the step size of one optimiser as a function of the step alone, hence resumes by itself."""
+
+    def __init__(self, config: OptimizerConfig, optimizer: torch.optim.Optimizer, steps: int, scale: float) -> None:
+        self.config, self.optimizer, self.steps = config, optimizer, steps
+        self.base = [group["lr"] * scale for group in optimizer.param_groups]
+
+    def set(self, step: int) -> None:
+        """Set the step size for this step."""
+        factor = lr_factor(self.config, step, self.steps)
+        for group, base in zip(self.optimizer.param_groups, self.base, strict=True):
+            group["lr"] = base * factor
+
+    @property
+    def lr(self) -> float:
+        """Step size in force (of the first group)."""
+        return self.optimizer.param_groups[0]["lr"]
+
+
+class EMA:
+    r"""Exponential moving average of a model's weights, the ones samples are drawn with.
+
+    $\bar\theta \leftarrow d_t\bar\theta + (1-d_t)\theta$ with $d_t = \min(d, (1+t)/(10+t))$, so that the start is
+    forgotten. Floating-point buffers (running statistics) are averaged too; integer buffers stay the model's own.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay, self.updates = decay, 0
+        named = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        self.names = [name for name, tensor in named.items() if tensor.is_floating_point()]
+        self.live: list[Tensor] = [named[name].detach() for name in self.names]
+        self.average: list[Tensor] = [tensor.clone() for tensor in self.live]
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move the average towards the present weights."""
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        torch._foreach_lerp_(self.average, self.live, 1.0 - decay)
+        self.updates += 1
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Exchange the average with the model's weights; a second call exchanges them back."""
+        for average, live in zip(self.average, self.live, strict=True):
+            kept = live.clone()
+            live.copy_(average)
+            average.copy_(kept)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the averaged tensors by name."""
+        return dict(zip(self.names, self.average, strict=True))
+
+    @torch.no_grad()
+    def load(self, tensors: dict[str, Tensor], updates: int) -> None:
+        """Restore what `tensors` returned."""
+        for name, average in zip(self.names, self.average, strict=True):
+            average.copy_(tensors[name])
+        self.updates = updates

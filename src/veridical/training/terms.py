@@ -1,0 +1,96 @@
+"""The terms of the losses between two lines of metrics.jsonl, kept on the device until a line is due.
+
+Nothing is read back to the processor in the hot loop: scalars are collected per step and stacked once per line, which
+also names the exact step, player and term at which something stopped being finite.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from veridical.training.fit import State
+
+Row = dict[str, Any]
+"""One line of metrics.jsonl: step, seconds, and the mean of every "<player>/<term>" since the last line."""
+
+
+class NonFiniteError(ArithmeticError):
+    """A loss, a term or a gradient is NaN or infinite."""
+
+    def __init__(self, step: int, name: str, value: float) -> None:
+        """Name the step, and "<player>/<term>"."""
+        self.step, self.name, self.value = step, name, value
+        player, _, term = name.partition("/")
+        super().__init__(
+            f"{term} of player {player} is {value} at step {step}. Training stopped; the last checkpoint is finite. "
+            f"Try a smaller step (--lr-scale 0.3), --clip-norm 1, or --precision fp32, and resume or start anew."
+        )
+
+
+class TermLog:
+    """Collects terms per step, returns their means per line."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.steps: dict[str, list[int]] = {}
+        self.values: dict[str, list[Tensor | float]] = {}
+
+    def add(self, step: int, player: str, terms: dict[str, Tensor], norm: Tensor) -> None:
+        """Keep one move's terms and gradient norm."""
+        for term, value in terms.items():
+            self._append(f"{player}/{term}", step, value)
+        self._append(f"{player}/grad_norm", step, norm)
+
+    def _append(self, name: str, step: int, value: Tensor) -> None:
+        if name not in self.values:
+            self.values[name], self.steps[name] = [], []
+        self.values[name].append(value.detach())
+        self.steps[name].append(step)
+
+    def read(self) -> dict[str, list[float]]:
+        """Copy everything collected to the processor, at once.
+
+        Raises:
+            NonFiniteError: naming the earliest step, and there the first term, that is not finite.
+        """
+        fresh = [v.float() for values in self.values.values() for v in values if isinstance(v, Tensor)]
+        numbers = iter(torch.stack(fresh).tolist() if fresh else [])
+        read = {
+            name: [next(numbers) if isinstance(v, Tensor) else v for v in values]
+            for name, values in self.values.items()
+        }
+        bad = [
+            (step, order, name, number)
+            for order, name in enumerate(read)
+            for step, number in zip(self.steps[name], read[name], strict=True)
+            if not math.isfinite(number)
+        ]
+        if bad:
+            step, _, name, number = min(bad, key=lambda entry: entry[:2])
+            raise NonFiniteError(step, name, number)
+        return read
+
+    def flush(self, state: State, average: Callable[[list[float]], list[float]]) -> Row:
+        """Return the line that is due, averaged over processes, and start anew."""
+        read = self.read()
+        means = average([math.fsum(values) / len(values) for values in read.values()])
+        row: Row = {"step": state.step, "seconds": round(state.seconds, 3)}
+        row |= dict(zip(read, means, strict=True))
+        row |= {f"{name}/lr": player.schedule.lr for name, player in state.players.items()}
+        self.steps, self.values = {}, {}
+        return row
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was collected since the last line, so that a resumed run writes the same next line."""
+        return {"steps": self.steps, "values": self.read()}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.steps = {name: list(steps) for name, steps in saved["steps"].items()}
+        self.values = {name: list(values) for name, values in saved["values"].items()}
