@@ -62,6 +62,10 @@ class VAEConfig:
     likelihood: Literal["auto", "bernoulli", "gaussian"] = "auto"
     """p(x | z); auto: Bernoulli for two-valued data, Gaussian with a learned scale otherwise."""
 
+    sampling: Literal["auto", "draw", "mean"] = "auto"
+    """What `sample` returns for a code: a draw from p(x | z), or its mean E[x | z], which for pictures leaves out the
+    grain of a Gaussian decoder but is no draw from the model; auto: mean for pictures of more than two levels."""
+
     kl_weight: float = 1.0
     """Weight of KL(q(z|x) || p(z)); 1 is the bound on the likelihood."""
 
@@ -69,7 +73,7 @@ class VAEConfig:
     """1 trains the elbo, k > 1 the IWAE bound with k samples."""
 
     network: Literal["auto", "mlp", "conv"] = "auto"
-    """Networks; auto: conv for images, mlp otherwise."""
+    """Networks; auto: conv for images and lattices of at least 8 x 8, mlp otherwise."""
 
     latent_dim: int = 32
     """Dimension of z, standard normal a priori."""
@@ -78,13 +82,17 @@ class VAEConfig:
     """Channels of the finest convolution, or units of the MLP's layers."""
 
     depth: int = 2
-    """Hidden layers of the MLPs."""
+    """Hidden layers of the MLPs; 0: affine maps, which with a Gaussian likelihood is probabilistic PCA."""
 
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=1e-3, schedule="cosine"))
 
     def __post_init__(self) -> None:
+        checks.one_of("likelihood", self.likelihood, ("auto", "bernoulli", "gaussian"))
+        checks.one_of("sampling", self.sampling, ("auto", "draw", "mean"))
+        checks.one_of("network", self.network, ("auto", "mlp", "conv"))
         checks.positive("kl_weight", self.kl_weight, zero=True)
-        for name in ("importance_samples", "latent_dim", "width", "depth"):
+        checks.positive("depth", self.depth, zero=True)
+        for name in ("importance_samples", "latent_dim", "width"):
             checks.positive(name, getattr(self, name))
 
 
