@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 from veridical.config import checks
 
@@ -12,7 +14,7 @@ from veridical.config import checks
 class DataConfig:
     """A named set, a folder of pictures, or a file (npy, npz, idx, idx.gz)."""
 
-    source: str = ""
+    source: Annotated[str, tyro.conf.arg(name="data", metavar="NAME|FOLDER|FILE")] = ""
     """Name (`veridical data list`), folder or file."""
 
     size: int | None = None
@@ -33,5 +35,18 @@ class DataConfig:
     order: Literal["epoch", "iid"] = "epoch"
     """Every example once per epoch in shuffled order, or independent draws with replacement."""
 
+    holdout: float = 0.1
+    """Share of the examples kept from training for evaluation, where the set has no test split of its own."""
+
     def __post_init__(self) -> None:
         checks.positive("size", self.size)
+        checks.share("holdout", self.holdout)
+        checks.one_of("fit", self.fit, ("error", "crop", "pad", "stretch"))
+        checks.one_of("channels", self.channels, ("auto", "grey", "colour"))
+        checks.one_of("on_bad", self.on_bad, ("fail", "skip"))
+        checks.one_of("order", self.order, ("epoch", "iid"))
+        if self.fit != "error" and self.size is None:
+            raise ValueError(
+                f"fit is {self.fit!r} without size; fit says how pictures come to the side that size gives. "
+                "Give size (for example 64), or leave fit at 'error'."
+            )

@@ -1,1 +1,5 @@
-"""TODO."""
+"""Distributions whose truth is known: density, score and samples in closed form."""
+
+from veridical.targets.mixtures import GaussianMixture, grid, ring
+
+__all__ = ["GaussianMixture", "grid", "ring"]

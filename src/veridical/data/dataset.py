@@ -1,0 +1,234 @@
+"""Data in memory (or memory-mapped), kept as small as they came and made into batches on the device.
+
+Pictures stay 8-bit until a batch is asked for: the gather moves bytes, and scaling happens on the device.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from functools import cached_property
+from typing import final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from veridical.data.batch import Batch
+from veridical.data.errors import DataError
+from veridical.data.infer import infer
+from veridical.data.preprocess import to_data_space
+from veridical.data.space import Space
+
+_CHUNK_BYTES = 1 << 24
+
+
+@final
+class ArrayData:
+    """A data set: raw storage, labels, and the `Space` its batches live in.
+
+    Without a space one is inferred and its mean and standard deviation are measured: uint8 pictures get [-1, 1] with
+    256 (or `levels`) levels; float pictures within [-1, 1] are taken as they are, those within [0, 1] are moved to
+    [-1, 1] (see `notes`); booleans get two levels at -1 and 1; vectors (N, d) keep their units, unbounded and
+    continuous. A space that is passed is taken as it is, mean and std included (only `classes` is filled in from
+    integer labels when it is None); then uint8 values are its levels 0..L-1, and all other values are already in data
+    space.
+
+    Arrays are not copied when they need no conversion: do not change them afterwards.
+
+    Args:
+        x: (N, C, H, W) or (N, H, W) pictures, (N, d) vectors, or (N, *space.shape); numpy (also memory-mapped) or
+            torch.
+        labels: (N,) integers from 0, or (N, *context) floats for other conditioning.
+        space: where the data live; None: inferred.
+        levels: number of values of inferred uint8 pictures: 256 for 8-bit ones, 17 for values 0..16.
+        name: what messages and reports call the data.
+        target: the exact law of the data when it is known.
+
+    Raises:
+        DataError: nothing to learn from, values that are not finite, an unclear range, labels that do not match.
+    """
+
+    target: object | None
+    """The exact law of the data (`veridical.targets`), or None."""
+
+    notes: tuple[str, ...]
+    """What was done to the raw values, in sentences; empty when nothing was."""
+
+    def __init__(
+        self,
+        x: np.ndarray | Tensor,
+        labels: np.ndarray | Tensor | None = None,
+        *,
+        space: Space | None = None,
+        levels: int = 256,
+        name: str = "array",
+        target: object | None = None,
+    ) -> None:
+        self.name, self.target = name, target
+        inferred = infer(x, space, name, levels)
+        self._raw, self._scale, self._shift, self.notes = inferred.raw, inferred.scale, inferred.shift, inferred.notes
+        self._rows: Tensor | None = None
+        self._labels = _as_labels(labels, len(self._raw), name)
+        self.space = _with_classes(inferred.space, self._labels, name)
+        if space is None:
+            mean, std = self._moments()
+            self.space = dataclasses.replace(self.space, mean=mean, std=std)
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return len(self._raw) if self._rows is None else len(self._rows)
+
+    @property
+    def labels(self) -> Tensor | None:
+        """(N,) int64 labels or (N, *context) conditioning; None when there are none."""
+        return self._labels
+
+    @property
+    def device(self) -> torch.device:
+        """Where the raw storage lies."""
+        return self._raw.device if isinstance(self._raw, Tensor) else torch.device("cpu")
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the raw storage in bytes."""
+        return self._raw.nbytes
+
+    def batch(self, index: Tensor, device: torch.device | str | None = None) -> Batch:
+        """Return the examples of some rows, float32 in data space, on the device (default: where the data lie).
+
+        Args:
+            index: (B,) int64 rows.
+            device: where the batch is wanted.
+        """
+        device = self.device if device is None else torch.device(device)
+        raw = self._gather(index).to(device)
+        if raw.dtype is torch.uint8 and self.space.levels is not None:
+            x = to_data_space(raw, self.space)
+        elif self._scale == 1.0 and self._shift == 0.0:
+            x = raw.to(torch.float32)
+        else:
+            x = raw * self._scale + self._shift
+        c = None if self._labels is None else self._labels.index_select(0, index.to(self._labels.device)).to(device)
+        return Batch(x, index.to(device), c)
+
+    def to(self, device: torch.device | str) -> ArrayData:
+        """Return the same data with raw storage on the device, or themselves where more than half of it would fill.
+
+        Memory-mapped data stay where they are: they are mapped because they are large.
+        """
+        device = torch.device(device)
+        if not isinstance(self._raw, Tensor) or device == self.device:
+            return self
+        if device.type == "cuda" and self.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
+            return self
+        moved = copy.copy(self)
+        moved._raw = self._raw.to(device)
+        moved._labels = None if self._labels is None else self._labels.to(device)
+        return moved
+
+    def subset(self, rows: Tensor, *, name: str | None = None) -> ArrayData:
+        """Return some rows as data of their own, in the same space (mean and std included)."""
+        part = copy.copy(self)
+        part.__dict__.pop("digest", None)
+        part.name = self.name if name is None else name
+        part._labels = None if self._labels is None else self._labels[rows.to(self._labels.device)]
+        if isinstance(self._raw, Tensor):
+            part._raw = self._raw[rows.to(self._raw.device)]
+        else:
+            part._rows = rows.clone() if self._rows is None else self._rows[rows]
+        return part
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the raw array: its element type, its shape, its bytes in C order."""
+        dtype = np.dtype(str(self._raw.dtype).removeprefix("torch."))
+        return _digest(dtype, (len(self), *self._raw.shape[1:]), self._chunks())
+
+    def _gather(self, index: Tensor) -> Tensor:
+        rows = index if self._rows is None else self._rows[index.cpu()]
+        if isinstance(self._raw, Tensor):
+            return self._raw.index_select(0, rows.to(self._raw.device))
+        return torch.from_numpy(self._raw[rows.cpu().numpy()])
+
+    def _chunks(self) -> Iterator[np.ndarray]:
+        """Yield the raw rows in order, a few megabytes at a time."""
+        n = len(self)
+        step = max(1, _CHUNK_BYTES * n // max(1, self._raw.nbytes))
+        for start in range(0, n, step):
+            yield self._gather(torch.arange(start, min(n, start + step))).cpu().numpy()
+
+    def _moments(self) -> tuple[float, float]:
+        """Mean and standard deviation of all components in data space, accumulated in float64."""
+        if self._raw.dtype in (torch.uint8, np.dtype(np.uint8)):
+            counts = sum((np.bincount(chunk.ravel(), minlength=256) for chunk in self._chunks()), np.zeros(256, int))
+            values = torch.arange(256) if self.space.levels is None else to_data_space(torch.arange(256), self.space)
+            mean = float(np.average(values.double(), weights=counts))
+            variance = float(np.average((values.double() - mean) ** 2, weights=counts))
+        else:
+            total = sum(chunk.size for chunk in self._chunks())
+            mean = sum(float(chunk.sum(dtype=np.float64)) for chunk in self._chunks()) / total
+            variance = sum(float(np.square(chunk.astype(np.float64) - mean).sum()) for chunk in self._chunks()) / total
+            mean, variance = self._scale * mean + self._shift, self._scale**2 * variance
+        if variance == 0.0:
+            raise DataError(
+                f"every value of {self.name} is the same ({mean:g} in data space); there is nothing to learn. "
+                "Check the file, or pass a Space with the mean and std to use."
+            )
+        return mean, variance**0.5
+
+
+def digest_of(array: np.ndarray) -> str:
+    """Return the SHA-256 of a decoded array: its element type, its shape, its bytes in C order.
+
+    Examples:
+        >>> digest_of(np.zeros((2, 3), np.uint8))[:8] == digest_of(np.zeros((3, 2), np.uint8))[:8]
+        False
+    """
+    return _digest(array.dtype, array.shape, iter([array]))
+
+
+def _digest(dtype: np.dtype, shape: tuple[int, ...], chunks: Iterator[np.ndarray]) -> str:
+    digest = hashlib.sha256(f"{dtype.name} {'x'.join(map(str, shape))}\n".encode())
+    for chunk in chunks:
+        digest.update(np.ascontiguousarray(chunk).data)
+    return digest.hexdigest()
+
+
+def _as_labels(labels: np.ndarray | Tensor | None, n: int, name: str) -> Tensor | None:
+    if labels is None:
+        return None
+    c = torch.as_tensor(np.array(labels) if isinstance(labels, np.ndarray) else labels)
+    if len(c) != n:
+        raise DataError(f"{name} has {n:,} examples and {len(c):,} labels; expected one label for each example.")
+    if c.is_floating_point():
+        if not torch.isfinite(c).all():
+            raise DataError(f"the conditioning of {name} holds values that are not finite; remove those examples.")
+        return c.to(torch.float32).reshape(n, -1) if c.ndim == 1 else c.to(torch.float32)
+    c = c.to(torch.int64)
+    if c.ndim == 2 and c.shape[1] == 1:
+        c = c[:, 0]
+    if c.ndim != 1:
+        raise DataError(
+            f"the labels of {name} have shape {tuple(c.shape)}; expected (N,) integers or floats of any shape."
+        )
+    if int(c.min()) < 0:
+        raise DataError(
+            f"the labels of {name} go down to {int(c.min())}; expected integers from 0 (no label: leave out)."
+        )
+    return c
+
+
+def _with_classes(space: Space, labels: Tensor | None, name: str) -> Space:
+    if labels is None or labels.is_floating_point():
+        return space
+    classes = int(labels.max()) + 1
+    if space.classes is None:
+        return dataclasses.replace(space, classes=classes)
+    if classes > space.classes:
+        raise DataError(
+            f"{name} has a label {classes - 1}; its space has {space.classes} classes, 0..{space.classes - 1}."
+        )
+    return space

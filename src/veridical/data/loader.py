@@ -1,0 +1,108 @@
+r"""Which rows a step learns from: a pure function of (seed, order, step), so that resuming is exact.
+
+*epoch*: the permutations $\pi_0, \pi_1, \dots$ of all rows are laid end to end and cut into batches; a batch may span
+two epochs, every row occurs exactly once per epoch, nothing is dropped. *iid*: every step draws its rows independently
+and uniformly, with replacement. The randomness is counter-based: epoch $e$ (or step $e$) reads the Philox stream of key
+(seed, e), which needs no history.
+
+Reference: J. Salmon, M. Moraes, R. Dror, D. Shaw, Parallel random numbers: as easy as 1, 2, 3 (SC 2011).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from veridical.data.batch import Batch
+from veridical.data.dataset import ArrayData
+from veridical.data.errors import DataError
+
+
+@final
+class Loader:
+    """Batches of fixed shape by step number; keeps nothing but a cache of permutations.
+
+    Args:
+        data: what to learn from.
+        batch_size: examples per step over all ranks.
+        order: "epoch" or "iid".
+        seed: of the order; any integer in [0, 2^64).
+        rank: this process, in 0..world_size-1; it takes its contiguous slice of the global batch.
+        world_size: number of processes.
+        device: where batches are wanted. Data that fit are moved there once.
+
+    Raises:
+        DataError: a batch larger than the data (for order "epoch"), or one that the processes cannot share evenly.
+    """
+
+    def __init__(
+        self,
+        data: ArrayData,
+        batch_size: int,
+        *,
+        order: Literal["epoch", "iid"] = "epoch",
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        _check(len(data), batch_size, order, seed, rank, world_size)
+        self.device = torch.device(device)
+        self.data = data.to(self.device)
+        self.batch_size, self.order, self.seed = batch_size, order, seed
+        self.rank, self.world_size = rank, world_size
+        self._permutations: dict[int, Tensor] = {}
+
+    def batch(self, step: int) -> Batch:
+        """Return this rank's part of the batch of a step: (batch_size / world_size) examples on the device."""
+        return self.data.batch(self.index(step), self.device)
+
+    def index(self, step: int) -> Tensor:
+        """Return this rank's rows of a step: (batch_size / world_size,) int64."""
+        local = self.batch_size // self.world_size
+        start = self.rank * local
+        if self.order == "iid":
+            rows = self._generator(step).integers(len(self.data), size=self.batch_size)
+            return torch.from_numpy(rows[start : start + local]).to(self.data.device)
+        start += step * self.batch_size
+        epoch, first = divmod(start, len(self.data))
+        if first + local <= len(self.data):
+            return self._permutation(epoch)[first : first + local]
+        head = self._permutation(epoch)[first:]
+        return torch.cat([head, self._permutation(epoch + 1)[: local - len(head)]])
+
+    def _permutation(self, epoch: int) -> Tensor:
+        permutation = self._permutations.get(epoch)
+        if permutation is None:
+            while len(self._permutations) > 1:  # a batch spans at most two epochs
+                self._permutations.pop(next(iter(self._permutations)))
+            rows = self._generator(epoch).permutation(len(self.data))
+            permutation = self._permutations[epoch] = torch.from_numpy(rows).to(self.data.device)
+        return permutation
+
+    def _generator(self, counter: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(key=[self.seed, counter]))
+
+
+def _check(n: int, batch_size: int, order: str, seed: int, rank: int, world_size: int) -> None:
+    if order not in ("epoch", "iid"):
+        raise DataError(f"order is {order!r}; expected 'epoch' or 'iid'.")
+    if batch_size < 1:
+        raise DataError(f"batch_size is {batch_size}; expected at least 1.")
+    if not 0 <= rank < world_size:
+        raise DataError(f"rank is {rank} of {world_size} processes; expected 0 <= rank < world_size.")
+    if not 0 <= seed < 1 << 64:
+        raise DataError(f"seed is {seed}; expected an integer in [0, 2**64).")
+    if batch_size % world_size:
+        raise DataError(
+            f"batch_size is {batch_size} over {world_size} processes; expected a multiple of {world_size}, for example "
+            f"{(batch_size // world_size + 1) * world_size}."
+        )
+    if order == "epoch" and batch_size > n:
+        raise DataError(
+            f"batch_size is {batch_size} and the data have {n:,} examples; expected a batch of at most {n}. "
+            "Lower the batch size, add data, or set order to 'iid' (draws with replacement)."
+        )

@@ -1,0 +1,158 @@
+r"""Mixtures of equally wide isotropic Gaussians: the simplest laws on which a GAN loses modes, and all is known.
+
+$$ p(x) = \sum_k w_k\, \mathcal N(x; \mu_k, s^2 I) $$
+
+Noise keeps the family closed: for $x_t = x + \sigma\varepsilon$ the law is the same mixture of width
+$\sqrt{s^2 + \sigma^2}$, so density and score are exact at every noise level.
+
+`ring` and `grid` are those of VEEGAN and PacGAN: 8 modes on the unit circle with $s = 0.01$; 25 modes on
+$\{-4,-2,0,2,4\}^2$ with $s = 0.05$; 100,000 training examples. Other papers use other radii, widths and scalings, hence
+the version: numbers are comparable only between equal (name, version).
+
+References:
+    Srivastava, Valkov, Russell, Gutmann & Sutton, VEEGAN (NeurIPS 2017), Section 4.1. https://arxiv.org/abs/1705.07761
+    Lin, Khetan, Fanti & Oh, PacGAN (NeurIPS 2018), Section 4.1. https://arxiv.org/abs/1712.04086
+"""
+
+import math
+from typing import final
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@final
+class GaussianMixture:
+    """A mixture of isotropic Gaussians of one width.
+
+    Args:
+        means: (K, d) centres of the modes.
+        sigma: standard deviation of every mode.
+        weights: (K,) probabilities; None: equal.
+        name: what reports call the law.
+        version: of the definition; numbers of different versions are not comparable.
+
+    Raises:
+        ValueError: shapes that do not match, a width that is not positive, weights that are no probabilities.
+    """
+
+    def __init__(
+        self,
+        means: Float[Tensor, "modes d"],
+        sigma: float,
+        weights: Float[Tensor, " modes"] | None = None,
+        *,
+        name: str = "mixture",
+        version: int = 1,
+    ) -> None:
+        if means.ndim != 2 or 0 in means.shape:
+            raise ValueError(f"means has shape {tuple(means.shape)}; expected (modes, d), one row per mode.")
+        if not (sigma > 0 and math.isfinite(sigma)):
+            raise ValueError(f"sigma is {sigma}; expected a finite width above 0.")
+        self.means = means.to(torch.float64)
+        self.sigma, self.name, self.version = float(sigma), name, version
+        self.weights = _probabilities(weights, len(means))
+
+    def __repr__(self) -> str:
+        """Name, version, and size."""
+        return f"GaussianMixture({self.name} v{self.version}: {len(self.means)} modes in {self.dim} d, s={self.sigma})"
+
+    @property
+    def modes(self) -> Float[Tensor, "modes d"]:
+        """Centres of the modes."""
+        return self.means
+
+    @property
+    def dim(self) -> int:
+        """Number of components of one example."""
+        return self.means.shape[1]
+
+    def sample(
+        self, n: int, generator: torch.Generator | None = None, dtype: torch.dtype | None = None
+    ) -> Float[Tensor, "n d"]:
+        """Draw n examples, in torch's default type unless another is given; drawn in float64 in any case."""
+        mode = torch.multinomial(self.weights, n, replacement=True, generator=generator)
+        eps = torch.randn(n, self.dim, generator=generator, dtype=torch.float64)
+        return (self.means[mode] + self.sigma * eps).to(dtype or torch.get_default_dtype())
+
+    def log_prob(
+        self, x: Float[Tensor, "*batch d"], sigma: float | Float[Tensor, "*batch"] = 0.0
+    ) -> Float[Tensor, "*batch"]:
+        """Log-density, in nats, of the law convolved with N(0, sigma^2).
+
+        Args:
+            x: where.
+            sigma: scale of the added noise, one for all or one for each point.
+        """
+        return torch.logsumexp(self._log_joint(x, self._variance(x, sigma)), dim=-1)
+
+    def score(
+        self, x: Float[Tensor, "*batch d"], sigma: float | Float[Tensor, "*batch"] = 0.0
+    ) -> Float[Tensor, "*batch d"]:
+        r"""Gradient of the log-density of the law convolved with N(0, sigma^2).
+
+        $$ \nabla_x \log p_\sigma(x) = \frac{\mathbb E[\mu_k \mid x] - x}{s^2+\sigma^2} $$
+
+        Args:
+            x: where.
+            sigma: scale of the added noise, one for all or one for each point.
+        """
+        variance = self._variance(x, sigma)
+        responsibility = torch.softmax(self._log_joint(x, variance), dim=-1)
+        return (responsibility @ self.means.to(x) - x) / variance.unsqueeze(-1)
+
+    def nearest_mode(self, x: Float[Tensor, "*batch d"]) -> tuple[Int[Tensor, "*batch"], Float[Tensor, "*batch"]]:
+        """Return the nearest mode of each point and the distance to it in widths (Mahalanobis)."""
+        distance, mode = torch.linalg.vector_norm(x.unsqueeze(-2) - self.means.to(x), dim=-1).min(-1)
+        return mode, distance / self.sigma
+
+    def entropy(self, n: int = 100_000, generator: torch.Generator | None = None) -> tuple[float, float]:
+        """Estimate the entropy by Monte Carlo: (nats, standard error over n draws)."""
+        surprise = -self.log_prob(self.sample(n, generator, torch.float64))
+        return float(surprise.mean()), float(surprise.std() / math.sqrt(n))
+
+    def _variance(self, x: Tensor, sigma: float | Tensor) -> Tensor:
+        return self.sigma**2 + torch.as_tensor(sigma, dtype=x.dtype, device=x.device) ** 2
+
+    def _log_joint(self, x: Tensor, variance: Tensor) -> Tensor:
+        """Sum log w_k + log N(x; mu_k, variance I): (*batch, modes)."""
+        if x.shape[-1] != self.dim:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}; {self.name} lives in {self.dim} d: pass (*batch, {self.dim})."
+            )
+        square = (x.unsqueeze(-2) - self.means.to(x)).square().sum(-1)
+        variance = variance.unsqueeze(-1)
+        log_normal = -0.5 * square / variance - 0.5 * self.dim * torch.log(2 * math.pi * variance)
+        return self.weights.log().to(x) + log_normal
+
+
+def ring() -> GaussianMixture:
+    """Eight modes of width 0.01 on the unit circle, the first at angle 0.
+
+    Examples:
+        >>> ring()
+        GaussianMixture(ring v1: 8 modes in 2 d, s=0.01)
+    """
+    angle = torch.arange(8, dtype=torch.float64) * (2 * math.pi / 8)
+    return GaussianMixture(torch.stack([angle.cos(), angle.sin()], dim=1), 0.01, name="ring")
+
+
+def grid() -> GaussianMixture:
+    """Twenty-five modes of width 0.05 on {-4, -2, 0, 2, 4}^2.
+
+    Examples:
+        >>> grid()
+        GaussianMixture(grid v1: 25 modes in 2 d, s=0.05)
+    """
+    side = torch.arange(-4, 5, 2, dtype=torch.float64)
+    return GaussianMixture(torch.cartesian_prod(side, side), 0.05, name="grid")
+
+
+def _probabilities(weights: Tensor | None, modes: int) -> Tensor:
+    if weights is None:
+        return torch.full((modes,), 1.0 / modes, dtype=torch.float64)
+    weights = weights.to(torch.float64)
+    if weights.shape != (modes,) or (weights <= 0).any() or abs(float(weights.sum()) - 1.0) > 1e-6:
+        raise ValueError(f"weights is {weights.tolist()}; expected {modes} positive numbers that sum to 1.")
+    return weights / weights.sum()
