@@ -56,15 +56,25 @@ class Run:
         Raises:
             RunExistsError: something is there already.
         """
+        cls.require_free(path)
         run = cls(path)
-        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
-            raise RunExistsError(
-                f"{run.path} exists already and is not empty; nothing is overwritten. "
-                f"Choose another --out, or continue it with: veridical resume {run.path}"
-            )
         for folder in (run.samples, run.checkpoints):
             folder.mkdir(parents=True, exist_ok=True)
         return run
+
+    @classmethod
+    def require_free(cls, path: str | Path) -> None:
+        """Make sure that nothing would be written over.
+
+        Raises:
+            RunExistsError: something is there already.
+        """
+        path = Path(path)
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunExistsError(
+                f"{path} exists already and is not empty; nothing is overwritten. "
+                f"Choose another --out, or continue it with: veridical resume {path}"
+            )
 
     @classmethod
     def open(cls, path: str | Path) -> Run:

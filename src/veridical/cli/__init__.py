@@ -1,1 +1,109 @@
-"""TODO."""
+"""The command line: one module per command, each a thin shell over one library function.
+
+Exit codes: 0 ok, 1 failed, 2 wrong usage, 130 interrupted. A traceback is shown only with --debug.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+import traceback
+
+COMMANDS = {
+    "train": "train a model on your data, or on data in the package",
+    "resume": "continue a run where it stopped",
+    "sample": "draw pictures from a trained model",
+    "evaluate": "measure a model, or a folder of pictures, against real data",
+    "report": "write one HTML page about one or more runs",
+    "data": "list, get and check data",
+    "config": "show and validate configurations",
+    "doctor": "say what is installed and which device runs",
+    "cite": "print the papers a run stands on",
+}
+"""Every command and what it does; the module of a command is `veridical.cli.<command>`."""
+
+
+class UsageError(Exception):
+    """The command line is wrong in a way the parser cannot see; exit code 2."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        from veridical import __version__
+
+        print(f"veridical {__version__}")
+        return 0
+    command = arguments[0]
+    if command not in COMMANDS:
+        close = difflib.get_close_matches(command, COMMANDS, n=1)
+        print(
+            f"veridical: there is no command {command!r}.{f' Did you mean {close[0]}?' if close else ''}",
+            file=sys.stderr,
+        )
+        print("Commands: " + ", ".join(COMMANDS), file=sys.stderr)
+        return 2
+    return _guarded(command, arguments[1:], debug)
+
+
+def _guarded(command: str, arguments: list[str], debug: bool) -> int:
+    """Run a command; turn what goes wrong into a sentence and an exit code."""
+    try:
+        module = importlib.import_module(f"veridical.cli.{command}")
+        return module.run(arguments) or 0
+    except SystemExit as exit:  # the parser: help, or wrong usage
+        return exit.code if isinstance(exit.code, int) else 0 if exit.code is None else 2
+    except UsageError as error:
+        print(f"veridical {command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as error:
+        print(f"\n{error}" if str(error) else "\nInterrupted.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        print(f"veridical {command}: {explain(error)}", file=sys.stderr)
+        if not debug and unexpected(error):
+            print("This may be a defect of veridical; --debug shows where it happened.", file=sys.stderr)
+        return 2 if type(error).__name__ == "ConfigError" else 1
+
+
+def unexpected(error: Exception) -> bool:
+    """Tell errors that the library raises on purpose, with a sentence, from all others."""
+    return not isinstance(error, (ValueError, OSError, ArithmeticError)) and not type(error).__module__.startswith(
+        "veridical"
+    )
+
+
+def explain(error: Exception) -> str:
+    """Return the sentence for a person."""
+    import errno
+
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "the disk is full. The last checkpoint is intact: free some space and resume the run."
+    return str(error) if not unexpected(error) else f"{type(error).__name__}: {error}"
+
+
+def overview() -> str:
+    """Return the text of `veridical --help`."""
+    lines = "\n".join(f"  {name:<10} {what}" for name, what in COMMANDS.items())
+    return (
+        "veridical: generative models, measured against the truth\n\n"
+        "usage: veridical COMMAND [options]      (veridical COMMAND --help tells its options)\n\n"
+        f"commands:\n{lines}\n\n"
+        "options:\n  --help     this text\n  --version  the version\n"
+        "  --debug    show the traceback of an error (any command)\n\n"
+        "first steps:\n"
+        "  veridical train gan --data fashion-mnist-10k\n"
+        "  veridical evaluate runs/0000-gan-fashion-mnist-10k\n"
+        "  veridical report runs/0000-gan-fashion-mnist-10k"
+    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import os
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -140,6 +141,14 @@ class Engine:
         values: list[Any] = [None] * self.world_size
         torch.distributed.all_gather_object(values, value)
         return values
+
+    def explain(self, say: Callable[[str], None]) -> None:
+        """Say how the processes this one started have ended; a peer's death shows here only as a lost connection."""
+        for process in getattr(self.fabric.strategy.launcher, "procs", []):
+            code = process.poll()
+            if code:
+                how = f"signal {-code}" if code < 0 else f"exit code {code}"
+                say(f"Process {process.pid} ended with {how}.")
 
     def barrier(self) -> None:
         """Wait for every process."""

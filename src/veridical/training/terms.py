@@ -62,7 +62,7 @@ class TermLog:
         fresh = [v.float() for values in self.values.values() for v in values if isinstance(v, Tensor)]
         numbers = iter(torch.stack(fresh).tolist() if fresh else [])
         read = {
-            name: [next(numbers) if isinstance(v, Tensor) else v for v in values]
+            name: [float(next(numbers)) if isinstance(v, Tensor) else v for v in values]
             for name, values in self.values.items()
         }
         bad = [

@@ -1,0 +1,226 @@
+"""Configurations as YAML: every value with its origin, every error at once with its line and the nearest valid name."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import typing
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from veridical.config.presets import PRESETS
+from veridical.config.run import FAMILY_CONFIGS, RunConfig
+
+Origins = dict[str, str]
+"""Dotted key -> default | preset NAME | file PATH | command line."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a configuration file."""
+
+    line: int
+    key: str
+    message: str
+
+
+class ConfigError(ValueError):
+    """A configuration cannot be used; lists everything that is wrong."""
+
+    def __init__(self, path: Path | str, problems: list[Problem]) -> None:
+        """List the problems in order of line."""
+        self.problems = sorted(problems, key=lambda p: p.line)
+        lines = [f"{path}:{p.line}: {p.key + ': ' if p.key else ''}{p.message}" for p in self.problems]
+        super().__init__("\n".join(lines))
+
+
+def nearest(name: str, valid: typing.Iterable[str]) -> str:
+    """Return " Did you mean X?" for a misspelt name, or the list of valid names."""
+    valid = list(valid)
+    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.6)
+    return f" Did you mean {close[0]}?" if close else f" Expected one of: {', '.join(valid)}."
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Return dotted key -> value for every leaf of a configuration.
+
+    Examples:
+        >>> flatten(RunConfig())["training.batch_size"]
+        64
+    """
+    leaves: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value, key = getattr(config, field.name), f"{prefix}{field.name}"
+        leaves |= flatten(value, f"{key}.") if is_dataclass(value) else {key: value}
+    return leaves
+
+
+def origins_of(config: RunConfig, base: RunConfig, base_origins: Origins, source: str) -> Origins:
+    """Origin of every value: `source` where it differs from the base, else the base's own origin."""
+    before = flatten(base)
+    return {
+        key: base_origins.get(key, "default") if key in before and before[key] == value else source
+        for key, value in flatten(config).items()
+    }
+
+
+def preset_origins(name: str) -> Origins:
+    """Origins of a preset's values: the preset where it differs from its family's defaults."""
+    config = PRESETS[name].config
+    return origins_of(config, RunConfig(model=type(config.model)()), {}, f"preset {name}")
+
+
+def find_preset(name: str) -> RunConfig:
+    """Return a preset's configuration.
+
+    Raises:
+        ValueError: there is no such preset; names the nearest.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"there is no preset {name!r}.{nearest(name, PRESETS)}")
+    return PRESETS[name].config
+
+
+def to_yaml(config: RunConfig, origins: Origins) -> str:
+    """Write a complete configuration, the origin of each value as a comment and again under `origin`."""
+    lines = [f"family: {config.family}"]
+    for section in ("model", "data", "training"):
+        lines += ["", f"{section}:", *_section(getattr(config, section), f"{section}.", origins, "  ")]
+    told = {key: origin for key, origin in origins.items() if origin != "default"}
+    lines += ["", "# Where the values that are not defaults come from.", "origin:" if told else "origin: {}"]
+    lines += [f"  {key}: {_scalar(origin)}" for key, origin in told.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _section(config: Any, prefix: str, origins: Origins, indent: str) -> list[str]:
+    lines = []
+    for field in dataclasses.fields(config):
+        value, key = getattr(config, field.name), f"{prefix}{field.name}"
+        if is_dataclass(value):
+            lines += [f"{indent}{field.name}:", *_section(value, f"{key}.", origins, indent + "  ")]
+        else:
+            lines.append(f"{indent}{field.name}: {_scalar(value)}  # {origins.get(key, 'default')}")
+    return lines
+
+
+def _scalar(value: Any) -> str:
+    value = list(value) if isinstance(value, tuple) else value
+    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def read(path: Path | str) -> tuple[RunConfig, Origins]:
+    """Read a configuration file; keys left out keep the value of its preset or of the family's defaults.
+
+    Raises:
+        ConfigError: anything is wrong with it; every problem is listed.
+    """
+    path = Path(path)
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        raise ConfigError(path, [Problem(mark.line + 1 if mark else 1, "", f"not YAML: {error.problem}")]) from error
+    except OSError as error:
+        raise ConfigError(path, [Problem(0, "", f"cannot be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(path, [Problem(0, "", "not a text file in UTF-8")]) from error
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigError(path, [Problem(1, "", "expected sections model, data, training")])
+    return _Reader(path).run(root)
+
+
+class _Reader:
+    """Walks the nodes of one file beside the dataclasses they must fill."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.problems: list[Problem] = []
+
+    def run(self, root: yaml.MappingNode) -> tuple[RunConfig, Origins]:
+        nodes = self._keys(root, "", ("family", "preset", "model", "data", "training", "origin"))
+        base, origins = self._base(nodes)
+        sections: dict[str, Any] = {"model": base.model, "data": base.data, "training": base.training}
+        for name in sections:
+            if name in nodes:
+                sections[name] = self._fill(sections[name], nodes[name], f"{name}.")
+        origin = _construct(nodes["origin"]) if "origin" in nodes else {}
+        if self.problems:
+            raise ConfigError(self.path, self.problems)
+        config = RunConfig(**sections)
+        found = origins_of(config, base, origins, f"file {self.path}")
+        if isinstance(origin, dict) and "origin" in nodes:
+            found = {key: str(origin.get(key, "default")) for key in found}
+        return config, found
+
+    def _base(self, nodes: dict[str, yaml.Node]) -> tuple[RunConfig, Origins]:
+        preset = _construct(nodes["preset"]) if "preset" in nodes else None
+        if preset is not None and preset not in PRESETS:
+            self._problem(nodes["preset"], "preset", f"there is no preset {preset!r}.{nearest(str(preset), PRESETS)}")
+            preset = None
+        family = _construct(nodes["family"]) if "family" in nodes else None
+        if family is not None and family not in FAMILY_CONFIGS:
+            message = f"there is no family {family!r}.{nearest(str(family), FAMILY_CONFIGS)}"
+            self._problem(nodes["family"], "family", message)
+            family = None
+            nodes.pop("model", None)  # its keys cannot be judged
+        if preset is not None:
+            base = PRESETS[preset].config
+            if family is not None and base.family != family:
+                self._problem(nodes["family"], "family", f"preset {preset} is of family {base.family}, not {family}")
+            return base, preset_origins(preset)
+        return RunConfig(model=FAMILY_CONFIGS[family or "gan"]()), {}
+
+    def _fill(self, base: Any, node: yaml.Node, prefix: str) -> Any:
+        from pydantic import TypeAdapter, ValidationError
+
+        if not isinstance(node, yaml.MappingNode):
+            self._problem(node, prefix.rstrip("."), "expected keys and values")
+            return base
+        hints = typing.get_type_hints(type(base))
+        nodes = self._keys(node, prefix, tuple(hints))
+        values: dict[str, Any] = {}
+        for name, child in nodes.items():
+            if is_dataclass(hints[name]):
+                values[name] = self._fill(getattr(base, name), child, f"{prefix}{name}.")
+                continue
+            try:
+                values[name] = TypeAdapter(hints[name]).validate_python(_construct(child))
+            except ValidationError as error:
+                first = error.errors()[0]
+                got = _construct(child)
+                self._problem(child, f"{prefix}{name}", f"is {got!r}; {first['msg'][0].lower()}{first['msg'][1:]}")
+        while True:  # a dataclass reports its first error only: set that value aside and look for the next
+            try:
+                return dataclasses.replace(base, **values)
+            except ValueError as error:
+                name = str(error).split(" ", 1)[0]
+                self._problem(nodes.get(name, node), f"{prefix}{name}", str(error).removeprefix(f"{name} "))
+                if values.pop(name, None) is None:
+                    return base
+
+    def _keys(self, node: yaml.MappingNode, prefix: str, valid: tuple[str, ...]) -> dict[str, yaml.Node]:
+        found: dict[str, yaml.Node] = {}
+        for key_node, child in node.value:
+            key = str(_construct(key_node))
+            if key not in valid:
+                self._problem(key_node, f"{prefix}{key}", f"there is no such key.{nearest(key, valid)}")
+            elif key in found:
+                self._problem(key_node, f"{prefix}{key}", "is given twice")
+            else:
+                found[key] = child
+        return found
+
+    def _problem(self, node: yaml.Node, key: str, message: str) -> None:
+        self.problems.append(Problem(node.start_mark.line + 1, key, message))
+
+
+def _construct(node: yaml.Node) -> Any:
+    constructor = yaml.SafeLoader("")
+    try:
+        return constructor.construct_document(node)
+    finally:
+        constructor.dispose()

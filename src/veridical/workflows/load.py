@@ -1,0 +1,69 @@
+"""From a run directory back to its configuration, its data and its model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from veridical.config import RunConfig
+from veridical.config.files import read
+from veridical.data.dataset import ArrayData
+from veridical.data.sources import load as load_data
+from veridical.data.space import Space
+from veridical.families import FAMILIES
+from veridical.model import GenerativeModel
+from veridical.run import Run
+from veridical.training import checkpoint
+
+
+def build_model(config: RunConfig, space: Space) -> GenerativeModel:
+    """Build the untrained model of a configuration for examples of a space."""
+    return FAMILIES[config.family](config.model, space)
+
+
+def read_space(run: Run) -> Space:
+    """Return the space a run's model was built for."""
+    saved = run.read_json("environment.json")["space"]
+    tuples = {key: tuple(saved[key]) for key in ("shape", "support") if saved.get(key) is not None}
+    return Space(**{**saved, **tuples})
+
+
+def load(
+    path: str | Path,
+    *,
+    model: GenerativeModel | None = None,
+    average: bool = True,
+    say: Callable[[str], None] = print,
+) -> GenerativeModel:
+    """Load the model of a run from its newest undamaged checkpoint, ready to sample.
+
+    Args:
+        path: the run directory.
+        model: the untrained model, for runs that were trained on modules of your own.
+        average: take the averaged weights, where the run kept an average.
+        say: told which damaged checkpoints were passed over.
+
+    Raises:
+        NotARunError: the path is no run directory.
+        CheckpointError: no checkpoint can be read, or it does not fit the model.
+    """
+    run = Run.open(path)
+    found = checkpoint.newest(run.checkpoints, say)
+    if model is None:
+        if run.read_json("environment.json").get("own_modules"):
+            raise checkpoint.CheckpointError(
+                f"{run.path} was trained on modules of your own, which a run directory does not hold. "
+                "Build the same model in Python and call veridical.load(run, model=model)."
+            )
+        with torch.random.fork_rng(devices=[]):
+            model = build_model(read(run.config_file)[0], read_space(run))
+    checkpoint.load_weights(found, model, average=average)
+    return model.eval()
+
+
+def load_splits(run: Run) -> tuple[ArrayData, ArrayData | None]:
+    """Load the data a run was trained on, and their held-out part where there is one."""
+    config = read(run.config_file)[0]
+    return load_data(config.data, "train"), load_data(config.data, "test")

@@ -1,0 +1,89 @@
+"""Grids of pictures and clouds of points, as PNG files."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from veridical.data.preprocess import to_uint8
+from veridical.data.space import Space
+
+
+def draw(x: Tensor, space: Space, path: Path, *, behind: Tensor | None = None, columns: int | None = None) -> None:
+    """Draw examples: a grid for pictures and lattices, a cloud over the real one (`behind`) for vectors."""
+    if len(space.shape) == 3:
+        write(grid(pixels(x, space), columns), path)
+    else:
+        scatter(x, path, behind)
+
+
+def pixels(x: Tensor, space: Space) -> np.ndarray:
+    """Return examples (n, C, H, W) of data space as (n, H, W, C) uint8, 0 the lowest and 255 the highest value."""
+    if space.support is None:
+        low, high = float(x.min()), float(x.max())
+        space = Space(space.shape, support=(low, high if high > low else low + 1.0), levels=None)
+    full = Space(space.shape, kind=space.kind, support=space.support, levels=256)
+    return to_uint8(x.cpu(), full).permute(0, 2, 3, 1).numpy()
+
+
+def grid(images: np.ndarray, columns: int | None = None, gap: int = 2) -> Image.Image:
+    """Arrange (n, H, W, C) uint8 pictures row by row; small ones are enlarged without smoothing."""
+    n, height, width, channels = images.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows, scale = math.ceil(n / columns), max(1, 56 // max(height, width))
+    images = images.repeat(scale, axis=1).repeat(scale, axis=2)
+    height, width = height * scale, width * scale
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, dtype=np.uint8)
+    for i, image in enumerate(images):
+        top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = image
+    return as_image(sheet)
+
+
+def as_image(array: np.ndarray) -> Image.Image:
+    """Return (H, W, C) uint8 as a picture: 1 channel grey, 3 colour, otherwise the mean of the channels."""
+    if array.shape[2] not in (1, 3):
+        array = array.mean(axis=2, keepdims=True).astype(np.uint8)
+    return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
+
+
+def scatter(x: Tensor, path: Path, behind: Tensor | None = None) -> None:
+    """Draw the first two components of vectors, over those of real examples."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 5), dpi=100)
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for points, colour, label in ((behind, "#bbbbbb", "real"), (x, "#d1495b", "model")):
+        if points is not None:
+            second = points[:, min(1, points.shape[1] - 1)].cpu()
+            axes.scatter(points[:, 0].cpu(), second, s=4, c=colour, label=label, linewidths=0)
+    if behind is not None:
+        low, high = behind.amin(0).cpu().numpy(), behind.amax(0).cpu().numpy()
+        pad = 0.15 * (high - low)
+        axes.set_xlim(float(low[0] - pad[0]), float(high[0] + pad[0]))
+        last = min(1, len(low) - 1)
+        axes.set_ylim(float(low[last] - pad[last]), float(high[last] + pad[last]))
+        axes.legend(loc="upper right", frameon=False)
+    figure.tight_layout()
+    canvas_to_file(figure, path)
+
+
+def canvas_to_file(figure: object, path: Path) -> None:
+    """Save a matplotlib figure beside its place and rename."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.png")
+    figure.savefig(beside)  # type: ignore[attr-defined]
+    os.replace(beside, path)
+
+
+def write(image: Image.Image, path: Path) -> None:
+    """Save a picture beside its place and rename."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.png")
+    image.save(beside)
+    os.replace(beside, path)
