@@ -1,0 +1,56 @@
+"""What a monitor says: what was seen, why it happens, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+Severity = Literal["warning", "error"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with a training, said once."""
+
+    step: int
+    """Step at which it was certain."""
+
+    name: str
+    """Which sickness: "discriminator-saturation", "posterior-collapse", ..."""
+
+    severity: Severity
+    """warning: the run may recover; error: what it yields cannot be used."""
+
+    message: str
+    """What was seen, with its numbers."""
+
+    cause: str
+    """Why it happens."""
+
+    remedy: str
+    """What to do, naming the flags of `veridical train`."""
+
+    def __post_init__(self) -> None:
+        if self.severity not in get_args(Severity):
+            raise ValueError(f"severity is {self.severity!r}; expected one of {', '.join(get_args(Severity))}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a line of health.jsonl."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Finding:
+        """Read a line of health.jsonl; fields of other versions are left out.
+
+        Raises:
+            ValueError: a field is missing.
+        """
+        names = [field.name for field in fields(cls)]
+        missing = [name for name in names if name not in row]
+        if missing:
+            raise ValueError(f"the finding lacks {', '.join(missing)}; expected the fields {', '.join(names)}.")
+        return cls(**{name: row[name] for name in names})
+
+    def __str__(self) -> str:
+        """Return the finding as printed during training."""
+        return f"{self.severity} at step {self.step}: {self.message}\n  cause: {self.cause}\n  remedy: {self.remedy}"

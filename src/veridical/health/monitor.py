@@ -1,0 +1,118 @@
+"""How a monitor listens: what it remembers of a term, and how long a condition must last before it speaks.
+
+A row is one line of metrics.jsonl: {"step": 500, "seconds": 3.1, "generator/loss": 0.7, "generator/grad_norm": 0.2}.
+A term may be missing (its player did not move); then the row says nothing about it.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+from veridical.health.finding import Finding
+
+Row = Mapping[str, Any]
+
+
+def finite(row: Row, term: str) -> float | None:
+    """Return a term of a row, None if it is missing or not finite."""
+    value = row.get(term)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+class Episode:
+    """A condition that must last before it is said, and must be gone as long before it can be said again.
+
+    Args:
+        rows: consecutive rows it must hold.
+        steps: steps of training it must hold, whatever the number of steps per row.
+
+    Examples:
+        >>> episode = Episode(rows=2)
+        >>> [episode.update(step, bad=step >= 2, clear=step < 2) for step in range(5)]
+        [False, False, False, True, False]
+    """
+
+    def __init__(self, rows: int, steps: int = 0) -> None:
+        self.rows, self.steps = rows, steps
+        self.count = 0
+        self.since = 0
+        self.said = False
+
+    def update(self, step: int, *, bad: bool, clear: bool) -> bool:
+        """Take in one row; True where a new episode is certain."""
+        if not (clear if self.said else bad):
+            self.count = 0
+            return False
+        if self.count == 0:
+            self.since = step
+        self.count += 1
+        if self.count < self.rows or step - self.since < self.steps:
+            return False
+        self.said, self.count = not self.said, 0
+        return self.said
+
+
+class History:
+    """What a monitor remembers of a term: the median of its beginning, and the last few values.
+
+    Args:
+        early: number of first values whose median is the reference; the very first row is skipped, since it holds
+            the first steps of an untrained model.
+        recent: number of last values kept.
+    """
+
+    def __init__(self, early: int = 10, recent: int = 20) -> None:
+        self.early_rows, self.recent_rows = early, recent
+        self.seen = 0
+        self.early: list[float] = []
+        self.recent: list[float] = []
+
+    def push(self, value: float) -> None:
+        """Remember a value."""
+        self.seen += 1
+        if 1 < self.seen <= self.early_rows + 1:
+            self.early.append(value)
+        self.recent = [*self.recent, value][-self.recent_rows :]
+
+    @property
+    def reference(self) -> float | None:
+        """Median of the beginning; None until the beginning is over."""
+        return median(self.early) if len(self.early) == self.early_rows else None
+
+    def level(self, rows: int) -> float:
+        """Median of the last rows."""
+        return median(self.recent[-rows:])
+
+
+class Monitor(ABC):
+    """Listens to rows and says a sickness once per episode."""
+
+    def __init__(self, episode: Episode, history: History | None = None) -> None:
+        self.episode = episode
+        self.history = history or History()
+
+    @abstractmethod
+    def observe(self, row: Row) -> Finding | None:
+        """Take in a row; a finding if a new episode became certain with it."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what must survive a resume, as plain numbers and lists."""
+        episode, history = self.episode, self.history
+        return {
+            "episode": {"count": episode.count, "since": episode.since, "said": episode.said},
+            "history": {"seen": history.seen, "early": list(history.early), "recent": list(history.recent)},
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Restore what `state` returned."""
+        episode, history = state["episode"], state["history"]
+        self.episode.count, self.episode.since = int(episode["count"]), int(episode["since"])
+        self.episode.said = bool(episode["said"])
+        self.history.seen = int(history["seen"])
+        self.history.early, self.history.recent = list(history["early"]), list(history["recent"])

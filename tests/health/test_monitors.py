@@ -1,0 +1,192 @@
+"""Known answers on synthetic rows: what each monitor must say, and what it must not."""
+
+import math
+import re
+from dataclasses import fields
+
+import pytest
+
+from veridical.config import DataConfig, GANConfig, TrainingConfig, VAEConfig
+from veridical.health import (
+    Finding,
+    GradientExplosion,
+    GradientVanishing,
+    LossDivergence,
+    LossRunaway,
+    Monitor,
+    NonFinite,
+    PosteriorCollapse,
+    Saturation,
+    monitors_for,
+)
+
+LOG_2 = math.log(2)
+
+
+def feed(monitor: Monitor, every: int = 50, **terms: list) -> list[Finding]:
+    """Feed columns of values as rows; player__term names a term, None leaves it out."""
+    found = []
+    for i, values in enumerate(zip(*terms.values(), strict=True), start=1):
+        row = {"step": i * every, "seconds": 0.1 * i}
+        row |= {n.replace("__", "/"): v for n, v in zip(terms, values, strict=True) if v is not None}
+        found.append(monitor.observe(row))
+    return [finding for finding in found if finding is not None]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_nonfinite_names_step_player_and_term(value: float) -> None:
+    (found,) = feed(NonFinite(), model__loss=[1.0, 1.0, value, value], model__kl=[1.0, 1.0, 2.0, value])
+    assert (found.step, found.severity, found.name) == (150, "error", "non-finite")
+    assert "loss of player model is" in found.message and "step 150" in found.message
+
+
+def test_nonfinite_names_the_other_terms_and_counts() -> None:
+    (found,) = feed(NonFinite(), generator__loss=[math.nan], generator__grad_norm=[math.inf])
+    assert "so are generator/grad_norm" in found.message
+    (found,) = feed(NonFinite(), nonfinite=[0, 3])
+    assert "3 steps had values that are not finite" in found.message
+    assert feed(NonFinite(), nonfinite=[0, 0], model__loss=[1.0, None]) == []
+
+
+def test_saturation_at_log_2() -> None:
+    js = [0.3] * 4 + [0.69] * 20
+    (found,) = feed(Saturation(), discriminator__js=js, discriminator__accuracy=[0.8] * 4 + [1.0] * 20)
+    assert found.step == 450  # five rows from step 250, 200 steps later
+    assert "since step 250" in found.message and "0.690 of at most log 2 = 0.693" in found.message
+
+
+@pytest.mark.parametrize(
+    ("js", "accuracy"),
+    [([0.5] * 40, [0.95] * 40), ([0.69] * 40, [0.9] * 40), ([0.69, 0.69, 0.69, 0.5] * 10, [1.0] * 40)],
+    ids=["strong but not saturated", "confident but often wrong", "in bursts"],
+)
+def test_saturation_is_silent(js: list[float], accuracy: list[float]) -> None:
+    assert feed(Saturation(), discriminator__js=js, discriminator__accuracy=accuracy) == []
+
+
+def test_saturation_lasts_in_steps_not_in_rows() -> None:
+    first = feed(Saturation(), every=1, discriminator__js=[0.69] * 100)
+    assert first == []  # 100 steps: the head start of every discriminator
+    assert len(feed(Saturation(), every=1, discriminator__js=[0.69] * 300)) == 1
+
+
+def test_gradient_vanishing_against_its_early_median() -> None:
+    norms = [5.0] + [1.0] * 10 + [0.009] * 15
+    (found,) = feed(GradientVanishing("generator"), generator__grad_norm=norms, discriminator__js=[0.65] * 26)
+    assert "0.009" in found.message and "9.0e-03 of the 1" in found.message
+    above = [5.0] + [1.0] * 10 + [0.02] * 15
+    assert feed(GradientVanishing("generator"), generator__grad_norm=above, discriminator__js=[0.65] * 26) == []
+
+
+def test_gradient_vanishing_at_equilibrium_is_no_sickness() -> None:
+    norms = [5.0] + [1.0] * 10 + [1e-4] * 15
+    assert feed(GradientVanishing("generator"), generator__grad_norm=norms, discriminator__js=[0.01] * 26) == []
+
+
+def test_gradient_explosion_by_jump_and_by_growth() -> None:
+    jump = [1.0] * 15 + [40.0] * 5
+    (found,) = feed(GradientExplosion("model"), model__grad_norm=jump)
+    assert found.step == 900 and "since step 800" in found.message
+    slow = [1.15**i for i in range(80)]  # 1.15^20 = 16 per window: no jump, but a thousandfold in the end
+    (found,) = feed(GradientExplosion("model"), model__grad_norm=slow)
+    assert found.step / 50 > math.log(1000) / math.log(1.15)
+
+
+@pytest.mark.parametrize(
+    "norms",
+    [[100.0] + [1.0] * 30, [1.0] * 20 + [500.0] + [1.0] * 20, [10.0] * 12 + [1e-3] * 30 + [0.5] * 9],
+    ids=["a steep first row", "one bad row", "back to normal after a quiet time"],
+)
+def test_gradient_explosion_is_silent(norms: list[float]) -> None:
+    assert feed(GradientExplosion("model"), model__grad_norm=norms) == []
+
+
+def test_explosion_remedy_speaks_of_the_discriminator_only_in_a_gan() -> None:
+    (model,) = feed(GradientExplosion("model"), model__grad_norm=[1.0] * 15 + [40.0] * 5)
+    (generator,) = feed(GradientExplosion("generator"), generator__grad_norm=[1.0] * 15 + [40.0] * 5)
+    assert "--r1" not in model.remedy and "--r1" in generator.remedy
+
+
+def test_posterior_collapse_by_units_or_by_kl() -> None:
+    n = 20
+    (by_both,) = feed(PosteriorCollapse(), model__kl=[0.01] * n, model__active_units=[0.0] * n)
+    assert by_both.step == 550 and by_both.severity == "error"  # 500 steps after the first row
+    assert "0 latent units are active and the KL of the posterior to the prior is 0.01 nats" in by_both.message
+    assert len(feed(PosteriorCollapse(), model__kl=[0.01] * n)) == 1
+    assert len(feed(PosteriorCollapse(), model__active_units=[0.2] * n)) == 1
+
+
+def test_posterior_collapse_waits_for_a_code_that_is_being_learned() -> None:
+    kl = [0.02] * 8 + [1.0, 5.0, 12.0] + [15.0] * 20
+    active = [0.0] * 8 + [1.0, 4.0, 9.0] + [12.0] * 20
+    assert feed(PosteriorCollapse(), model__kl=kl, model__active_units=active) == []
+
+
+def test_one_active_unit_is_enough_where_the_data_have_one_dimension() -> None:
+    assert feed(PosteriorCollapse(), model__kl=[3.0] * 30, model__active_units=[1.0] * 30) == []
+
+
+def test_loss_divergence_of_a_negative_loss() -> None:
+    loss = [100.0 - 20.0 * min(i, 10) for i in range(20)] + [40.0] * 10  # 100 -> -100 -> 40
+    (found,) = feed(LossDivergence(), model__loss=loss)
+    assert "40 after a best of -100, having begun at 100" in found.message
+    shallow = [*loss[:20], *[-40.0] * 10]  # lost 60 of 200
+    assert feed(LossDivergence(), model__loss=shallow) == []
+
+
+def test_noise_is_no_divergence() -> None:
+    wiggle = [1.0 + 0.3 * (-1) ** i for i in range(60)]
+    assert feed(LossDivergence(), model__loss=wiggle) == []
+    assert feed(LossDivergence(), model__loss=[1.0 + 0.01 * i for i in range(60)]) == []  # never gained anything
+
+
+def test_loss_runaway_in_a_game() -> None:
+    assert len(feed(LossRunaway("generator"), generator__loss=[0.7] * 12 + [-500.0] * 10)) == 1
+    assert feed(LossRunaway("generator"), generator__loss=[0.7] * 12 + [15.0] * 30) == []
+    assert len(feed(LossRunaway("generator"), generator__loss=[2000.0] * 12 + [-20000.0] * 10)) == 1
+
+
+def test_state_in_the_middle_changes_nothing() -> None:
+    loss = [100.0 - 20.0 * min(i, 10) for i in range(20)] + [40.0] * 10
+    for cut in (0, 3, 12, 22):
+        first, second = LossDivergence(), LossDivergence()
+        found = feed(first, model__loss=loss[:cut])
+        second.load(first.state())
+        assert len(found + feed(second, model__loss=loss[cut:])) == 1
+
+
+def test_monitors_follow_the_terms() -> None:
+    gan = monitors_for(["discriminator/js", "discriminator/loss", "generator/loss", "generator/grad_norm", "step"])
+    assert {name: type(monitor) for name, monitor in gan.items()} == {
+        "nonfinite": NonFinite,
+        "saturation": Saturation,
+        "loss:discriminator": LossRunaway,
+        "explosion:generator": GradientExplosion,
+        "vanishing:generator": GradientVanishing,
+        "loss:generator": LossRunaway,
+    }
+    assert set(monitors_for(["model/loss", "model/kl"])) == {"nonfinite", "loss:model", "collapse"}
+
+
+def test_every_flag_in_a_remedy_is_a_field_of_the_configuration() -> None:
+    terms = ["discriminator/js", "generator/loss", "generator/grad_norm", "model/loss", "model/grad_norm", "model/kl"]
+    sick = {"discriminator/js": 0.69, "model/kl": 0.0}
+    remedies = {}
+    for monitor in monitors_for(terms).values():
+        for i in range(60):
+            shot = 0.7 if i < 30 else 1e6 if i % 2 else 2e6
+            grows = {"generator/loss": shot, "model/grad_norm": shot, "generator/grad_norm": 1.0 if i < 30 else 1e-9}
+            row = {"step": 50 * i, "model/loss": 9.0 if i in (0, *range(30, 60)) else 0.0, **sick, **grows}
+            if (found := monitor.observe(row)) is not None:
+                remedies[found.name] = found.remedy + found.cause
+    assert set(remedies) >= {
+        "discriminator-saturation",
+        "gradient-explosion",
+        "gradient-vanishing",
+        "posterior-collapse",
+        "loss-divergence",
+    }
+    known = {f.name for config in (GANConfig, VAEConfig, TrainingConfig, DataConfig) for f in fields(config)}
+    named = {flag for text in remedies.values() for flag in re.findall(r"--([a-z0-9-]+)", text)}
+    assert {flag.replace("-", "_") for flag in named} <= known
+    assert {"r1", "relativistic", "kl-weight", "lr-scale", "clip-norm"} <= named
