@@ -13,12 +13,13 @@ boundaries (in the decoder, an odd side breaks the period by the row that is cro
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 SLOPE = 0.2
+Padding = Literal["zeros", "circular"]
 
 
 class Grid(Protocol):
@@ -51,7 +52,7 @@ def resolutions(height: int, width: int) -> list[tuple[int, int]]:
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions beside the identity; the block is the identity at the start."""
 
-    def __init__(self, channels: int, padding_mode: str = "zeros") -> None:
+    def __init__(self, channels: int, padding_mode: Padding = "zeros") -> None:
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding_mode)
         self.last = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding_mode)
@@ -100,7 +101,7 @@ class ConvEncoder(nn.Module):
     def __init__(self, space: Grid, out_dim: int, width: int = 64, blocks: int = 1) -> None:
         super().__init__()
         sizes, channels = plan(space, width)
-        padding_mode = "circular" if space.kind == "lattice" else "zeros"
+        padding_mode: Padding = "circular" if space.kind == "lattice" else "zeros"
         layers: list[nn.Module] = []
         for c_in, c_out in zip([space.shape[0], *channels], channels, strict=False):
             # A 3x3 kernel of stride 2 and padding 1 leaves ceil(side / 2), odd sides included.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 class MLP(nn.Module):
     """Multilayer perceptron: `depth` hidden layers of `width` units, linear output.
 
-    Weights start as He et al. (2015, Eq. 12) advise for rectified units, biases at zero, so that the variance of the
+    Weights start as He et al. (2015, Eq. 10) advise for rectified units, biases at zero, so that the variance of the
     units is the same at every depth.
 
     Args:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What models minimise: adversarial losses, penalties, bounds. Pure functions, each with its equation and source."""
