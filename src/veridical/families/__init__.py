@@ -1,1 +1,10 @@
-"""TODO."""
+"""The table of families; each is a page of its own, and none knows another."""
+
+from veridical.families.gan import GAN
+from veridical.families.vae import VAE
+from veridical.model import GenerativeModel
+
+FAMILIES: dict[str, type[GenerativeModel]] = {"gan": GAN, "vae": VAE}
+"""Name, as in config.yaml, to class."""
+
+__all__ = ["FAMILIES", "GAN", "VAE"]

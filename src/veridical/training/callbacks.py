@@ -110,10 +110,10 @@ class Checkpointer(Callback):
         """Save now; every process takes part, the first writes."""
         if self.saved == state.step:
             return None
-        states = self.engine.gather(checkpoint.random_state())
+        processes = self.engine.gather(checkpoint.of_this_process(state))
         path = None
         if self.engine.rank == 0:
-            path = checkpoint.save(self.run.checkpoints, state, self.kept, states, self.config.keep)
+            path = checkpoint.save(self.run.checkpoints, state, self.kept, processes, self.config.keep)
             self.run.set_status("running", state.step)
         self.engine.barrier()
         self.saved = state.step

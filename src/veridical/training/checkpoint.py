@@ -59,21 +59,36 @@ def set_random_state(state: dict[str, Any]) -> None:
     random.setstate((version, tuple(internal), gauss_next))
 
 
+def of_this_process(state: State) -> dict[str, Any]:
+    """Return what differs between processes: the terms since the last line, and the random generators.
+
+    Raises:
+        NonFiniteError: a term is not finite.
+    """
+    return {"terms": state.terms.state_dict(), "random": random_state()}
+
+
 def named(step: int) -> str:
     """Folder of a checkpoint."""
     return f"step-{step:08d}"
 
 
 def save(
-    folder: Path, state: State, callbacks: dict[str, Callback], random_states: list[dict[str, Any]], keep: int
+    folder: Path, state: State, callbacks: dict[str, Callback], processes: list[dict[str, Any]], keep: int
 ) -> Path:
     """Write the checkpoint of `state.step` into the folder of checkpoints, and drop all but the newest `keep`.
+
+    Args:
+        folder: the run's folder of checkpoints.
+        state: what is saved.
+        callbacks: whose state is saved with it.
+        processes: what `of_this_process` returned in each process, in order of rank.
+        keep: how many checkpoints stay.
 
     Raises:
         NonFiniteError: a term or parameter is not finite; nothing is written.
     """
     model = state.module
-    terms = state.terms.state_dict()
     require_finite(state)
     place, beside = folder / named(state.step), folder / f".{named(state.step)}.{os.getpid()}.tmp"
     for stale in folder.glob(".step-*.tmp"):
@@ -86,9 +101,8 @@ def save(
         save_file({k: v.cpu().contiguous().clone() for k, v in state.ema.tensors().items()}, beside / AVERAGE)
     rest = {
         "optimizers": {name: player.optimizer.state_dict() for name, player in state.players.items()},
-        "terms": terms,
         "callbacks": {name: callback.state_dict() for name, callback in callbacks.items()},
-        "random": random_states,
+        "processes": processes,
     }
     torch.save(rest, beside / REST)
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(beside.iterdir())}
@@ -98,7 +112,7 @@ def save(
         "seconds": state.seconds,
         "ema_updates": state.ema.updates if state.ema else 0,
         "files": files,
-        "topology": topology(len(random_states), str(next(model.parameters()).device.type)),
+        "topology": topology(len(processes), str(next(model.parameters()).device.type)),
     }
     (beside / META).write_text(json.dumps(meta, indent=2))
     _flush(beside)
@@ -209,7 +223,8 @@ def load(checkpoint: Path, state: State, callbacks: dict[str, Callback], rank: i
     for name, callback in callbacks.items():
         if name in rest["callbacks"]:
             callback.load_state_dict(rest["callbacks"][name])
-    state.terms.load_state_dict(rest["terms"])
     state.step, state.seconds = meta["step"], meta["seconds"]
-    set_random_state(rest["random"][min(rank, len(rest["random"]) - 1)])
+    own = rest["processes"][min(rank, len(rest["processes"]) - 1)]
+    state.terms.load_state_dict(own["terms"])
+    set_random_state(own["random"])
     return meta

@@ -1,0 +1,150 @@
+"""Resuming equals never having stopped, and a killed process leaves a checkpoint that loads."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training import toys
+from veridical.config import TrainingConfig
+from veridical.run import Run
+from veridical.training import checkpoint
+from veridical.training.callbacks import Checkpointer, MetricsFile
+from veridical.training.engine import Engine
+from veridical.training.fit import Callback, State, fit
+from veridical.training.terms import NonFiniteError
+
+
+class StopAt(Callback):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step(self, state: State) -> None:
+        if state.step == self.step:
+            state.stop = "asked to"
+
+
+def train(run: Run, steps: int, *, every: int = 1000, stop: int = -1) -> State:
+    """Start, or continue from the newest checkpoint."""
+    state = toys.state(steps)
+    engine = Engine.plain()
+    saver = Checkpointer(run, engine, TrainingConfig(checkpoint_every=every, keep=3), {})
+    if checkpoint.complete(run.checkpoints):
+        checkpoint.load(checkpoint.newest(run.checkpoints, print), state, {}, 0)
+        saver.saved = state.step
+    return fit(state, toys.loader(), engine, log_every=7, callbacks=[MetricsFile(run), saver, StopAt(stop)])
+
+
+def lines(run: Run) -> list[dict[str, float]]:
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in run.metrics()]
+
+
+@pytest.mark.parametrize("stop", [1, 10, 14, 29])
+def test_resuming_equals_never_having_stopped_to_the_bit(tmp_path: Path, stop: int) -> None:
+    whole, parts = Run.create(tmp_path / "whole"), Run.create(tmp_path / "parts")
+    uninterrupted = toys.everything(train(whole, 30))
+    train(parts, 30, stop=stop)
+    torch.manual_seed(999)
+    random.seed(999)
+    resumed = toys.everything(train(parts, 30))
+    toys.assert_equal(uninterrupted, resumed)
+    assert lines(whole) == lines(parts)
+    assert [row["step"] for row in lines(parts)] == [7, 14, 21, 28, 30]
+
+
+def test_all_random_generators_are_restored() -> None:
+    saved = checkpoint.random_state()
+    first = (torch.rand(3), random.random(), np.random.random(3))  # noqa: NPY002
+    checkpoint.set_random_state(saved)
+    second = (torch.rand(3), random.random(), np.random.random(3))  # noqa: NPY002
+    assert torch.equal(first[0], second[0])
+    assert first[1] == second[1]
+    assert (first[2] == second[2]).all()
+
+
+def test_only_the_newest_are_kept(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run")
+    train(run, 30, every=5)
+    assert [path.name for path in checkpoint.complete(run.checkpoints)] == [checkpoint.named(s) for s in (30, 25, 20)]
+
+
+@pytest.mark.parametrize("name", [checkpoint.WEIGHTS, checkpoint.AVERAGE, checkpoint.REST, checkpoint.META])
+@pytest.mark.parametrize("how", ["truncated", "flipped", "missing"])
+def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path, name: str, how: str) -> None:
+    run = Run.create(tmp_path / "run")
+    train(run, 10, every=5)
+    file = run.checkpoints / checkpoint.named(10) / name
+    content = bytearray(file.read_bytes())
+    if how == "missing":
+        file.unlink()
+    elif how == "truncated":
+        file.write_bytes(content[: len(content) // 2])
+    else:
+        content[len(content) // 2] ^= 0xFF
+        file.write_bytes(content)
+    said: list[str] = []
+    assert checkpoint.newest(run.checkpoints, said.append).name == checkpoint.named(5)
+    # Without meta.json the folder does not even count as a checkpoint; everything else is named.
+    assert said or (name == checkpoint.META and how == "missing")
+    assert all(name in line for line in said)
+
+
+def test_no_checkpoint_at_all_is_an_error_that_says_so(tmp_path: Path) -> None:
+    with pytest.raises(checkpoint.CheckpointError, match="no checkpoint was written yet"):
+        checkpoint.newest(tmp_path, print)
+
+
+def test_parameters_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run")
+    state = train(run, 5)
+    with torch.no_grad():
+        next(state.module.parameters()).fill_(float("nan"))
+    state.step = 6
+    with pytest.raises(NonFiniteError, match="parameters"):
+        checkpoint.save(run.checkpoints, state, {}, [checkpoint.of_this_process(state)], 3)
+    assert checkpoint.complete(run.checkpoints)[0].name == checkpoint.named(5)
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run")
+    train(run, 2)
+    with pytest.raises(checkpoint.CheckpointError, match="does not fit"):
+        checkpoint.load_weights(checkpoint.newest(run.checkpoints, print), torch.nn.Linear(2, 2))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
+def test_killed_at_twenty_random_instants_the_newest_checkpoint_loads_and_the_end_is_the_same(tmp_path: Path) -> None:
+    """SIGKILL while training with a checkpoint at every third step, so that most kills hit a save."""
+    steps = 400
+    uninterrupted = toys.everything(train(Run.create(tmp_path / "whole"), steps))
+    run = Run.create(tmp_path / "killed")
+    rng, kills, reached = random.Random(0), 0, [0]
+    while kills < 20:
+        child = os.fork()
+        if child == 0:
+            sys.stdout = open(os.devnull, "w")
+            train(run, steps, every=3)
+            os._exit(0)
+        time.sleep(rng.uniform(0.01, 0.25))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status):
+            pytest.fail("the training ended before it could be killed twenty times; let it take longer")
+        kills += 1
+        if checkpoint.complete(run.checkpoints):
+            newest = checkpoint.complete(run.checkpoints)[0]
+            assert checkpoint.damage(newest) is None
+            reached.append(int(newest.name.removeprefix("step-")))
+    assert reached == sorted(reached)
+    assert reached[-1] > 0
+    toys.assert_equal(uninterrupted, toys.everything(train(run, steps)))
+    assert [row["step"] for row in lines(run)] == [*range(7, steps, 7), steps]
