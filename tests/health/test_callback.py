@@ -51,6 +51,14 @@ def test_the_error_of_the_loop_becomes_a_finding(tmp_path: Path) -> None:
     assert list(read_lines(tmp_path / "health.jsonl")) == [found.to_json()]
 
 
+def test_resuming_drops_what_will_be_judged_anew(tmp_path: Path) -> None:
+    monitor = HealthMonitor(tmp_path / "health.jsonl")
+    for step in (100, 200, 300):
+        monitor.on_nonfinite(step, "model/loss", math.nan)
+    HealthMonitor(tmp_path / "health.jsonl").on_start(200)
+    assert [row["step"] for row in read_lines(tmp_path / "health.jsonl")] == [100, 200]
+
+
 def test_no_torch_is_imported() -> None:
     code = "import veridical.health, sys; print([m for m in ('torch', 'numpy', 'matplotlib') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -16,6 +16,7 @@ from veridical.health import (
     Monitor,
     NonFinite,
     PosteriorCollapse,
+    SampleCollapse,
     Saturation,
     monitors_for,
 )
@@ -105,6 +106,13 @@ def test_explosion_remedy_speaks_of_the_discriminator_only_in_a_gan() -> None:
     (model,) = feed(GradientExplosion("model"), model__grad_norm=[1.0] * 15 + [40.0] * 5)
     (generator,) = feed(GradientExplosion("generator"), generator__grad_norm=[1.0] * 15 + [40.0] * 5)
     assert "--r1" not in model.remedy and "--r1" in generator.remedy
+
+
+def test_sample_collapse_far_below_the_diversity_of_the_data() -> None:
+    (found,) = feed(SampleCollapse(), discriminator__diversity=[0.9] * 5 + [0.02] * 20)
+    assert found.step == 800 and "2.0% of that between two examples" in found.message
+    assert feed(SampleCollapse(), discriminator__diversity=[0.9] * 5 + [0.3] * 40) == []
+    assert feed(SampleCollapse(), discriminator__diversity=[0.01] * 8 + [0.8] * 40) == []  # an untrained generator
 
 
 def test_posterior_collapse_by_units_or_by_kl() -> None:

@@ -22,6 +22,8 @@ class Game:
     objective: str = "nonsaturating"
     separated: bool = False
     """Hold the generator's samples ten units away from the data."""
+    deaf: bool = False
+    """Give the generator the same code every time."""
     steps: int = 1500
     log_every: int = 25
 
@@ -59,6 +61,10 @@ def norm(module: nn.Module) -> float:
     return math.sqrt(sum(float((p.grad**2).sum()) for p in module.parameters() if p.grad is not None))
 
 
+def spread(x: Tensor) -> Tensor:
+    return (x - x.roll(1, 0)).norm(dim=1).mean().detach()
+
+
 def slope(logits: Tensor, x: Tensor) -> Tensor:
     return torch.autograd.grad(logits.sum(), x, create_graph=True)[0].square().sum(1).mean()
 
@@ -73,7 +79,7 @@ def train_gan(game: Game, seed: int) -> list[dict[str, float]]:
     means = Means(game.log_every)
     for step in range(1, game.steps + 1):
         x = ring(64).requires_grad_(game.penalty > 0)
-        x_fake = generator(torch.randn(64, 4)) + (10.0 if game.separated else 0.0)
+        x_fake = generator(torch.zeros(64, 4) if game.deaf else torch.randn(64, 4)) + (10.0 if game.separated else 0.0)
         seen = x_fake.detach().requires_grad_(game.penalty > 0)
         real, fake = discriminator(x), discriminator(seen)
         loss = discriminator_loss(game, real, fake)
@@ -84,6 +90,7 @@ def train_gan(game: Game, seed: int) -> list[dict[str, float]]:
             discriminator__loss=loss,
             discriminator__js=math.log(2) - 0.5 * (softplus(-real) + softplus(fake)).mean().detach(),
             discriminator__accuracy=0.5 * ((real > 0).float().mean() + (fake < 0).float().mean()),
+            discriminator__diversity=spread(seen) / spread(x),
             discriminator__grad_norm=norm(discriminator),
         )
         real, fake = discriminator(x.detach()).detach(), discriminator(x_fake)

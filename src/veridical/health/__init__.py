@@ -4,20 +4,13 @@ Nothing here imports torch: a monitor reads rows of numbers, so the same verdict
 the metrics.jsonl of a run that ended long ago.
 """
 
+from veridical.health.adversarial import GradientVanishing, LossRunaway, SampleCollapse, Saturation
 from veridical.health.callback import HealthMonitor, check
+from veridical.health.descent import GradientExplosion, LossDivergence, NonFinite, nonfinite_finding
 from veridical.health.finding import Finding, Severity
+from veridical.health.latent import PosteriorCollapse
 from veridical.health.monitor import Episode, Monitor
-from veridical.health.monitors import (
-    GradientExplosion,
-    GradientVanishing,
-    LossDivergence,
-    LossRunaway,
-    NonFinite,
-    PosteriorCollapse,
-    Saturation,
-    monitors_for,
-    nonfinite_finding,
-)
+from veridical.health.monitors import monitors_for
 
 __all__ = [
     "Episode",
@@ -30,6 +23,7 @@ __all__ = [
     "Monitor",
     "NonFinite",
     "PosteriorCollapse",
+    "SampleCollapse",
     "Saturation",
     "Severity",
     "check",

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from veridical.health.descent import nonfinite_finding
 from veridical.health.finding import Finding
 from veridical.health.monitor import Monitor, Row
-from veridical.health.monitors import monitors_for, nonfinite_finding
-from veridical.run import append_lines
+from veridical.health.monitors import monitors_for
+from veridical.run import append_lines, keep_lines_until
 
 
 class HealthMonitor:
@@ -27,6 +28,11 @@ class HealthMonitor:
         self.file, self.say = file, say
         self.terms: set[str] = set()
         self.monitors: dict[str, Monitor] = {}
+
+    def on_start(self, step: int) -> None:
+        """Drop findings after the step at which training starts or resumes: those steps will be judged anew."""
+        if self.file is not None:
+            keep_lines_until(self.file, step)
 
     def on_log(self, step: int, row: Row) -> list[Finding]:
         """Take in the row that the loop logged at this step; return what was found."""

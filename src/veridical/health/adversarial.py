@@ -1,0 +1,143 @@
+"""Sicknesses of a game between a generator and a discriminator."""
+
+from __future__ import annotations
+
+import math
+
+from veridical.health.finding import Finding
+from veridical.health.monitor import Episode, History, Monitor, Row, finite
+from veridical.health.remedies import SMALLER_STEPS, SMOOTHER_DISCRIMINATOR
+
+LOG_2 = math.log(2.0)
+
+
+class Saturation(Monitor):
+    """The discriminator tells every fake from every example: its estimate of the divergence stands at log 2.
+
+    The Jensen-Shannon divergence of two laws is at most log 2 = 0.6931 nats and reaches it where their supports do not
+    overlap; there the gradient that an optimal discriminator gives the generator is zero almost everywhere.
+
+    References:
+        Arjovsky & Bottou, Towards Principled Methods for Training GANs (2017), Th. 2.1 and 2.4.
+    """
+
+    def __init__(self, js: float = 0.66, accuracy: float = 0.99, released: float = 0.6) -> None:
+        super().__init__(Episode(rows=5, steps=200))
+        self.js, self.accuracy, self.released = js, accuracy, released
+
+    def observe(self, row: Row) -> Finding | None:
+        """Compare the estimate with log 2 and the accuracy with 1."""
+        js, accuracy = finite(row, "discriminator/js"), finite(row, "discriminator/accuracy")
+        if js is None:
+            return None
+        bad = js > self.js and (accuracy is None or accuracy > self.accuracy)
+        if not self.episode.update(int(row["step"]), bad=bad, clear=js < self.released):
+            return None
+        right = "" if accuracy is None else f" and it is right in {accuracy:.1%} of its verdicts"
+        return Finding(
+            int(row["step"]),
+            "discriminator-saturation",
+            "warning",
+            f"The discriminator separates samples from data completely since step {self.episode.since}: its estimate "
+            f"of the Jensen-Shannon divergence is {js:.3f} of at most log 2 = {LOG_2:.3f} nats{right}.",
+            "Samples and data hardly overlap, or the discriminator learned the data by heart. A small change of the "
+            "samples then changes no verdict, so the generator is told nothing.",
+            f"{SMOOTHER_DISCRIMINATOR}; keep --discriminator-turns 1.",
+        )
+
+
+class GradientVanishing(Monitor):
+    """The gradient that a player of a game receives has faded, while its opponent still wins.
+
+    Near an equilibrium the gradient fades as well, and rightly so: hence no word while the discriminator is at chance.
+    """
+
+    def __init__(self, player: str, share: float = 0.01, at_chance: float = 0.1) -> None:
+        super().__init__(Episode(rows=5, steps=200), History())
+        self.player, self.share, self.at_chance = player, share, at_chance
+
+    def observe(self, row: Row) -> Finding | None:
+        """Compare the level of the gradient norm with its early median."""
+        norm, js = finite(row, f"{self.player}/grad_norm"), finite(row, "discriminator/js")
+        if norm is None:
+            return None
+        self.history.push(norm)
+        early = self.history.reference
+        if not early:
+            return None
+        level = self.history.level(5)
+        losing = js is None or js > self.at_chance
+        bad = losing and level < self.share * early
+        if not self.episode.update(int(row["step"]), bad=bad, clear=level > 3 * self.share * early):
+            return None
+        return Finding(
+            int(row["step"]),
+            "gradient-vanishing",
+            "warning",
+            f"The gradient of player {self.player} has faded: its norm is {level:.2g}, {level / early:.1e} of the "
+            f"{early:.2g} it had in the beginning.",
+            "The other player answers the same whatever this one does: a saturated discriminator, or an objective "
+            "whose slope vanishes for samples that are told apart with certainty (minimax).",
+            f"Use an objective that keeps its slope (--objective nonsaturating). {SMOOTHER_DISCRIMINATOR}.",
+        )
+
+
+class SampleCollapse(Monitor):
+    """The generator says the same thing whatever its code: its samples hardly differ from each other.
+
+    Diversity is the mean distance between two samples over that between two examples; a perfect model has 1. The bar
+    is far below, since a model of few modes is for `veridical evaluate` to judge, with its null and its interval.
+    """
+
+    def __init__(self, diversity: float = 0.1) -> None:
+        super().__init__(Episode(rows=8, steps=500))
+        self.diversity = diversity
+
+    def observe(self, row: Row) -> Finding | None:
+        """Compare the diversity of the samples with 1."""
+        diversity = finite(row, "discriminator/diversity")
+        if diversity is None:
+            return None
+        bad, clear = diversity < self.diversity, diversity > 2 * self.diversity
+        if not self.episode.update(int(row["step"]), bad=bad, clear=clear):
+            return None
+        return Finding(
+            int(row["step"]),
+            "sample-collapse",
+            "error",
+            f"The samples are nearly all the same since step {self.episode.since}: the mean distance between two of "
+            f"them is {diversity:.1%} of that between two examples.",
+            "The generator puts everything where the discriminator is weakest at the moment and ignores its code; "
+            "a discriminator that sees one sample at a time does not notice that they are alike.",
+            f"{SMOOTHER_DISCRIMINATOR}. {SMALLER_STEPS}.",
+        )
+
+
+class LossRunaway(Monitor):
+    """A loss in a game of several players ran away: no player's loss need fall, but none may grow without bound."""
+
+    def __init__(self, player: str, growth: float = 100.0, most: float = 1e4) -> None:
+        super().__init__(Episode(rows=5), History())
+        self.player, self.growth, self.most = player, growth, most
+
+    def observe(self, row: Row) -> Finding | None:
+        """Compare the size of the loss with its size in the beginning."""
+        loss = finite(row, f"{self.player}/loss")
+        if loss is None:
+            return None
+        self.history.push(abs(loss))
+        early = self.history.reference
+        if early is None:
+            return None
+        level, bound = self.history.level(5), min(self.most, self.growth * (early + 1.0))
+        if not self.episode.update(int(row["step"]), bad=level > bound, clear=level < 0.3 * bound):
+            return None
+        return Finding(
+            int(row["step"]),
+            "loss-divergence",
+            "error",
+            f"The loss of player {self.player} runs away: its size is {level:.3g}, after {early:.3g} in the beginning.",
+            "Nothing bounds the discriminator's slope, so its values grow without end and both players only follow "
+            "their size (Wasserstein and hinge objectives need a penalty).",
+            f"{SMOOTHER_DISCRIMINATOR}, or --gradient-penalty 10 with --objective wasserstein. {SMALLER_STEPS}.",
+        )
