@@ -1,14 +1,25 @@
-"""Real trainings of a second or two, healthy and sick, for the monitors to listen to: one network pair, one VAE."""
+"""Real trainings of a second or two, healthy and sick, for the monitors to listen to: a GAN and a VAE on points.
+
+    python tests/health/trainings.py 20
+
+prints the table of docs/health.md: how often the monitors speak on 20 seeds of each (about ten minutes on one core).
+"""
 
 from __future__ import annotations
 
 import math
+import sys
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
+
+from veridical.health import check
+
+Rows = list[dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,7 @@ def slope(logits: Tensor, x: Tensor) -> Tensor:
     return torch.autograd.grad(logits.sum(), x, create_graph=True)[0].square().sum(1).mean()
 
 
-def train_gan(game: Game, seed: int) -> list[dict[str, float]]:
+def train_gan(game: Game, seed: int) -> Rows:
     torch.manual_seed(seed)
     generator, discriminator = mlp(4, 2), mlp(2, 1)
     optimizers = [
@@ -135,7 +146,7 @@ class Autoencoder:
     log_every: int = 25
 
 
-def train_vae(vae: Autoencoder, seed: int) -> list[dict[str, float]]:
+def train_vae(vae: Autoencoder, seed: int) -> Rows:
     torch.manual_seed(seed)
     encoder, decoder, log_sigma = mlp(2, 16), mlp(8, 2), nn.Parameter(torch.tensor(math.log(vae.sigma)))
     model = nn.ModuleList([encoder, decoder])
@@ -160,3 +171,67 @@ def train_vae(vae: Autoencoder, seed: int) -> list[dict[str, float]]:
         )
         means.end_of_step(step)
     return means.rows
+
+
+PLAIN = {"relativistic": False, "penalty": 0.0}
+FROZEN = {**PLAIN, "separated": True, "lr_generator": 1e-9}
+
+HEALTHY: dict[str, Callable[[int], Rows]] = {
+    "GAN, relativistic, R1 and R2": lambda seed: train_gan(Game(), seed),
+    "GAN, non-saturating, R1 and R2": lambda seed: train_gan(Game(relativistic=False), seed),
+    "VAE, learned scale": lambda seed: train_vae(Autoencoder(), seed),
+    "VAE, KL weight 0.1": lambda seed: train_vae(Autoencoder(kl_weight=0.1), seed),
+}
+SICK: dict[str, tuple[set[str], Callable[[int], Rows]]] = {
+    "GAN, samples held apart from the data": (
+        {"discriminator-saturation"},
+        lambda seed: train_gan(Game(**FROZEN), seed),
+    ),
+    "GAN, minimax, samples held apart": (
+        {"gradient-vanishing"},
+        lambda seed: train_gan(Game(**FROZEN, objective="minimax", log_every=10), seed),
+    ),
+    "GAN, generator without a code": ({"sample-collapse"}, lambda seed: train_gan(Game(**PLAIN, deaf=True), seed)),
+    "Wasserstein critic without penalty": (
+        {"loss-divergence"},
+        lambda seed: train_gan(Game(**PLAIN, objective="wasserstein", lr_discriminator=0.01, lr_generator=1e-6), seed),
+    ),
+    "VAE, KL weight 50": ({"posterior-collapse"}, lambda seed: train_vae(Autoencoder(kl_weight=50.0), seed)),
+    "VAE, decoder noise as broad as the data": (
+        {"posterior-collapse"},
+        lambda seed: train_vae(Autoencoder(sigma=1.0), seed),
+    ),
+    "VAE, one step a thousandfold": (
+        {"loss-divergence", "gradient-explosion", "non-finite"},
+        lambda seed: train_vae(Autoencoder(spike_at=1000), seed),
+    ),
+}
+
+
+def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """95 % interval of a share."""
+    share, scale = hits / n, 1 + z * z / n
+    middle = (share + z * z / (2 * n)) / scale
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / scale
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def line(name: str, wanted: str, hits: int, n: int) -> str:
+    low, high = wilson(hits, n)
+    return f"| {name} | {wanted} | {hits}/{n} | {low:.2f}-{high:.2f} |"
+
+
+def main(seeds: int) -> None:
+    torch.set_num_threads(1)
+    print("| training | finding looked for | runs that say it | 95 % interval |\n|---|---|---|---|")
+    for name, (wanted, train) in SICK.items():
+        said = [{finding.name for finding in check(train(seed))} for seed in range(seeds)]
+        print(line(name, " or ".join(sorted(wanted)), sum(bool(names & wanted) for names in said), seeds), flush=True)
+    for name, train in HEALTHY.items():
+        said = [{finding.name for finding in check(train(seed))} for seed in range(seeds)]
+        print(line(name + " (healthy)", "any: a false alarm", sum(map(bool, said)), seeds), flush=True)
+        print("    ", [names for names in said if names], file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
