@@ -1,0 +1,105 @@
+"""`veridical evaluate`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from veridical.cli import UsageError
+from veridical.cli.parse import parse, say
+
+if TYPE_CHECKING:
+    from veridical.evaluation import Evaluation
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a run, or a folder of pictures made by any program, against real data.
+
+    Every number stands beside what a perfect model would score.
+    """
+
+    what: tyro.conf.Positional[Path]
+    """Run directory; or a folder of pictures, npy or npz (then --against says what to compare with)."""
+
+    against: str | None = None
+    """Named data, folder or file to compare with; a run's own data if left out."""
+
+    n: Annotated[int, tyro.conf.arg(aliases=("-n",))] = 10_000
+    """Samples drawn (of a folder: at most this many are used)."""
+
+    seed: int = 0
+    """Seed of the samples and of everything random in the metrics."""
+
+    extractor: str | None = None
+    """Features to compare pictures by; chosen by the kind of data if left out."""
+
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:N or mps."""
+
+    json: bool = False
+    """Print JSON instead of the table."""
+
+    def __post_init__(self) -> None:
+        if self.n < 2:
+            raise ValueError(f"n is {self.n}; expected at least 2.")
+
+
+def run(arguments: list[str]) -> None:
+    """Measure and print."""
+    options = parse(Evaluate, "evaluate", arguments)
+    is_run = (options.what / "config.yaml").is_file()
+    if not options.what.exists():
+        raise UsageError(f"{options.what} does not exist; expected a run directory, or a folder or file of pictures.")
+    if not is_run and options.against is None:
+        raise UsageError(f"{options.what} is no run directory; to measure pictures, add --against DATA.")
+    from veridical.training.engine import choose_device
+    from veridical.workflows.evaluate import evaluate_files, evaluate_run
+
+    tell = (lambda line: None) if options.json else say
+    device, why = choose_device(options.device)
+    tell(f"device {device} ({why}), seed {options.seed}")
+    shared = {"n": options.n, "seed": options.seed, "extractor": options.extractor, "say": tell}
+    if is_run:
+        found = evaluate_run(options.what, against=options.against, device=device, **shared)  # type: ignore[arg-type]
+    else:
+        found = evaluate_files(options.what, str(options.against), **shared)  # type: ignore[arg-type]
+    if options.json:
+        print(json.dumps({**found.to_json(), "summary": found.summary()}, indent=2))
+    else:
+        show(found)
+        if is_run:
+            say(f"Written to {options.what / 'evaluation.json'}. Next: veridical report {options.what}")
+
+
+def show(found: Evaluation) -> None:
+    """Print the table and the sentences."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{found.n:,} samples against {found.data}", title_justify="left")
+    for column in ("metric", "value", "95 % interval", "a perfect model", "verdict", "s"):
+        table.add_column(column, justify="left" if column in ("metric", "verdict") else "right")
+    for m in found.measurements:
+        between = "" if m.interval is None else f"{number(m.interval[0])} to {number(m.interval[1])}"
+        perfect = "" if m.reference is None else f"{number(m.reference)} ({m.reference_kind})"
+        unit = f" {m.unit}" if m.unit else ""
+        table.add_row(m.name, number(m.value) + unit, between, perfect, m.verdict, f"{m.seconds:.1f}")
+    console = Console()
+    console.print(table)
+    for sentence in found.summary():
+        console.print(f"• {sentence}", highlight=False, markup=False)
+
+
+def number(value: float) -> str:
+    """Format a number with four significant digits.
+
+    Examples:
+        >>> number(0.98889), number(25.0), number(1234.5678)
+        ('0.9889', '25', '1235')
+    """
+    return f"{value:.4g}"

@@ -1,0 +1,120 @@
+"""Measure a run, or pictures made by any other program, against real data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from veridical.config import DataConfig
+from veridical.data.dataset import ArrayData
+from veridical.data.sources import load as load_data
+from veridical.evaluation import Evaluation
+from veridical.evaluation import evaluate as measure
+from veridical.evaluation import evaluate_samples as measure_samples
+from veridical.model import GenerativeModel, Sampler
+from veridical.run import Run
+from veridical.workflows import pictures
+from veridical.workflows.load import load, load_splits
+from veridical.workflows.progress import Say
+from veridical.workflows.sample import draw
+
+
+def evaluate_run(
+    path: str | Path,
+    *,
+    n: int = 10_000,
+    seed: int = 0,
+    extractor: str | None = None,
+    against: str | None = None,
+    device: str = "cpu",
+    say: Say = print,
+) -> Evaluation:
+    """Measure the model of a run against its data; write evaluation.json and the nearest-neighbour panel.
+
+    Args:
+        path: the run directory.
+        n: samples drawn.
+        seed: of the samples and of everything random in the metrics.
+        extractor: features to compare pictures by; by the kind of data if left out.
+        against: other data than the run's own.
+        device: where the model samples.
+        say: told how far it came.
+    """
+    run = Run.open(path)
+    model = load(path, say=say).to(device)
+    if against is None:
+        train, test = load_splits(run)
+    else:
+        train, test = load_data(DataConfig(source=against), "train"), load_data(DataConfig(source=against), "test")
+    found = measure(model, train, test, n=n, seed=seed, extractor=extractor, progress=say)
+    run.write_json(run.evaluation_file.name, {**found.to_json(), "summary": found.summary()})
+    if isinstance(model, Sampler) and len(model.space.shape) == 3:
+        nearest_panel(model, train, run.samples / "nearest.png", seed)
+    return found
+
+
+def evaluate_files(
+    path: str | Path,
+    against: str,
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    extractor: str | None = None,
+    say: Say = print,
+) -> Evaluation:
+    """Measure a folder of pictures, or an array in a file, made by any program, against real data.
+
+    Args:
+        path: folder of pictures, npy or npz.
+        against: named data, a folder or a file to compare with.
+        n: how many of the pictures are used; all if left out.
+        seed: of everything random in the metrics.
+        extractor: features to compare pictures by.
+        say: told how far it came.
+    """
+    train, test = load_data(DataConfig(source=against), "train"), load_data(DataConfig(source=against), "test")
+    made = load_data(DataConfig(source=str(path), labels=False, holdout=0.0), "train")
+    if made.space.shape != train.space.shape:
+        raise ValueError(
+            f"{path} holds examples of shape {made.space.shape}, {against} of shape {train.space.shape}; "
+            "they must be equal. Resize the pictures first."
+        )
+    count = len(made) if n is None else min(n, len(made))
+    samples = torch.cat([made.batch(rows, "cpu").x for rows in torch.arange(count).split(1000)])
+    return measure_samples(samples, train, test, seed=seed, extractor=extractor, progress=say)
+
+
+def nearest_panel(model: GenerativeModel, train: ArrayData, path: Path, seed: int, n: int = 10, k: int = 4) -> None:
+    """Draw samples (first column) beside their nearest training pictures, nearest first."""
+    x = draw(model, n, seed=seed)
+    rows = nearest(x, train, k)
+    beside = train.batch(rows.reshape(-1), "cpu").x.reshape(n, k, *x.shape[1:])
+    panel = torch.cat([x[:, None], beside], dim=1).reshape(n * (k + 1), *x.shape[1:])
+    sheet = pictures.grid(pictures.pixels(panel, model.space), columns=k + 1)
+    pictures.write(_with_rule(sheet, k + 1), path)
+
+
+def nearest(x: Tensor, train: ArrayData, k: int) -> Tensor:
+    """Return (n, k) rows of the training examples nearest to x (n, *event), by Euclidean distance of pixels."""
+    flat, best, rows = x.flatten(1).double(), None, None
+    for index in torch.arange(len(train)).split(2000):
+        distances = torch.cdist(flat, train.batch(index, "cpu").x.flatten(1).double())
+        both = distances if best is None else torch.cat([best, distances], 1)
+        names = index.expand(len(x), -1) if rows is None else torch.cat([rows, index.expand(len(x), -1)], 1)
+        best, order = both.topk(k, dim=1, largest=False)
+        rows = names.gather(1, order)
+    assert rows is not None
+    return rows
+
+
+def _with_rule(sheet: Image.Image, columns: int) -> Image.Image:
+    """Draw a line between the samples and the training pictures."""
+    array: Any = np.asarray(sheet).copy()
+    cell = (array.shape[1] + 2) // columns
+    array[:, cell - 2 : cell] = 0
+    return Image.fromarray(array)
