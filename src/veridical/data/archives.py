@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -45,7 +47,8 @@ def read_split(path: Path, split: Split) -> tuple[np.ndarray, np.ndarray]:
     if path.suffix == ".npz":
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                return arrays[f"x_{split}"], arrays[f"y_{split}"]
+                x = arrays[f"x_{split}"]
+                return (x[:, None] if x.ndim == 3 else x), arrays[f"y_{split}"]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise DataError(f"{path} cannot be read ({error}); remove it and get the set again.") from error
     if path.is_dir():
@@ -53,7 +56,7 @@ def read_split(path: Path, split: Split) -> tuple[np.ndarray, np.ndarray]:
     try:
         with tarfile.open(path, "r:gz") as archive:
             return _read(_archive(archive), split, path)
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read ({error}); download it again.") from error
 
 
@@ -81,8 +84,6 @@ def _read(read: Reader, split: Split, path: Path) -> tuple[np.ndarray, np.ndarra
 
 
 def _idx(read: Reader, name: str, path: Path) -> np.ndarray:
-    import gzip
-
     content, packed = read(name), read(name + ".gz")
     if content is None and packed is None:
         raise DataError(f"{path} has no {name} (or {name}.gz); expected the four idx files of the set.")

@@ -2,8 +2,8 @@ r"""Which rows a step learns from: a pure function of (seed, order, step), so th
 
 *epoch*: the permutations $\pi_0, \pi_1, \dots$ of all rows are laid end to end and cut into batches; a batch may span
 two epochs, every row occurs exactly once per epoch, nothing is dropped. *iid*: every step draws its rows independently
-and uniformly, with replacement. The randomness is counter-based: epoch $e$ (or step $e$) reads the Philox stream of key
-(seed, e), which needs no history.
+and uniformly, with replacement. The randomness is counter-based: epoch $e$ (or block $e$ of 64 steps) reads the Philox
+stream of key (seed, e), which needs no history.
 
 Reference: J. Salmon, M. Moraes, R. Dror, D. Shaw, Parallel random numbers: as easy as 1, 2, 3 (SC 2011).
 """
@@ -20,10 +20,12 @@ from veridical.data.batch import Batch
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
 
+_BLOCK = 64  # steps of independent draws that are drawn at once
+
 
 @final
 class Loader:
-    """Batches of fixed shape by step number; keeps nothing but a cache of permutations.
+    """Batches of fixed shape by step number; keeps nothing but a cache of rows.
 
     Args:
         data: what to learn from.
@@ -54,7 +56,8 @@ class Loader:
         self.data = data.to(self.device)
         self.batch_size, self.order, self.seed = batch_size, order, seed
         self.rank, self.world_size = rank, world_size
-        self._permutations: dict[int, Tensor] = {}
+        self._block_shape = (_BLOCK, batch_size)
+        self._cache: dict[int, Tensor] = {}
 
     def batch(self, step: int) -> Batch:
         """Return this rank's part of the batch of a step: (batch_size / world_size) examples on the device."""
@@ -65,26 +68,25 @@ class Loader:
         local = self.batch_size // self.world_size
         start = self.rank * local
         if self.order == "iid":
-            rows = self._generator(step).integers(len(self.data), size=self.batch_size)
-            return torch.from_numpy(rows[start : start + local]).to(self.data.device)
-        start += step * self.batch_size
-        epoch, first = divmod(start, len(self.data))
+            block, row = divmod(step, _BLOCK)
+            return self._rows(block)[row, start : start + local]
+        epoch, first = divmod(step * self.batch_size + start, len(self.data))
         if first + local <= len(self.data):
-            return self._permutation(epoch)[first : first + local]
-        head = self._permutation(epoch)[first:]
-        return torch.cat([head, self._permutation(epoch + 1)[: local - len(head)]])
+            return self._rows(epoch)[first : first + local]
+        head = self._rows(epoch)[first:]
+        return torch.cat([head, self._rows(epoch + 1)[: local - len(head)]])
 
-    def _permutation(self, epoch: int) -> Tensor:
-        permutation = self._permutations.get(epoch)
-        if permutation is None:
-            while len(self._permutations) > 1:  # a batch spans at most two epochs
-                self._permutations.pop(next(iter(self._permutations)))
-            rows = self._generator(epoch).permutation(len(self.data))
-            permutation = self._permutations[epoch] = torch.from_numpy(rows).to(self.data.device)
-        return permutation
-
-    def _generator(self, counter: int) -> np.random.Generator:
-        return np.random.Generator(np.random.Philox(key=[self.seed, counter]))
+    def _rows(self, counter: int) -> Tensor:
+        """The permutation of an epoch, or the draws of a block of steps: a function of (seed, counter), cached."""
+        rows = self._cache.get(counter)
+        if rows is None:
+            while len(self._cache) > 1:  # a batch spans at most two epochs
+                self._cache.pop(next(iter(self._cache)))
+            generator = np.random.Generator(np.random.Philox(key=[self.seed, counter]))
+            n = len(self.data)
+            drawn = generator.permutation(n) if self.order == "epoch" else generator.integers(n, size=self._block_shape)
+            rows = self._cache[counter] = torch.from_numpy(drawn).to(self.data.device)
+        return rows
 
 
 def _check(n: int, batch_size: int, order: str, seed: int, rank: int, world_size: int) -> None:

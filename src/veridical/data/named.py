@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from veridical.data.archives import holds_split, read_split
+from veridical.data.cache import cache_folder
 from veridical.data.dataset import digest_of
 from veridical.data.errors import DataError
 
@@ -92,26 +93,24 @@ NAMED: dict[str, Named] = {
 }
 
 
-def cache_folder() -> Path:
-    """Where fetched sets and decoded folders are kept: $XDG_CACHE_HOME/veridical or ~/.cache/veridical."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "veridical"
-
-
-def places(name: str) -> list[Path]:
-    """Folders in which a named set is looked for, in order: the package, $VERIDICAL_DATA, the cache, Debian's."""
+def places() -> list[Path]:
+    """Folders in which named sets are looked for, in order: the package, $VERIDICAL_DATA, the cache, Debian's."""
     own = os.environ.get("VERIDICAL_DATA")
-    bases = [SHIPPED, *([Path(own)] if own else []), cache_folder(), DEBIAN]
-    return [place for base in bases for place in (base / name, base)]
+    return [SHIPPED, *([Path(own)] if own else []), cache_folder(), DEBIAN]
 
 
 def find(name: str) -> Path | None:
-    """Return the file or folder that holds a named set, or None where it is not on this machine."""
-    for place in places(name):
-        packed = place.with_name(place.name + ".npz")
-        if place.name == name and packed.is_file():
-            return packed
-        if place.name == name and place.is_dir() and holds_split(place):
-            return place
+    """Return the file or folder that holds a named set, or None where it is not on this machine.
+
+    In each place: NAME.npz, the archive of its npm package, or a folder NAME with the archive or the bare files.
+    """
+    archive = (NAMED[name].package or "").replace("@", "-") + ".tgz"
+    for base in places():
+        for candidate in (base / f"{name}.npz", base / archive, base / name / archive):
+            if candidate.is_file():
+                return candidate
+        if (base / name).is_dir() and holds_split(base / name):
+            return base / name
     return None
 
 
@@ -123,18 +122,13 @@ def read_named(name: str, split: Split) -> tuple[np.ndarray, np.ndarray]:
     """
     path = find(name)
     if path is None:
-        raise DataError(missing(name))
+        looked = ", ".join(str(place / name) for place in places()[1:])
+        raise DataError(f"{name} is not on this machine (looked for {looked}).", f"Get it with: {how_to_get(name)}")
     if name == "digits":
         return _digits(path, split)
     x, y = read_split(path, split)
-    _verify(name, path, {f"x_{split}": x, f"y_{split}": y})
+    verify(name, path, {f"x_{split}": x, f"y_{split}": y})
     return x, y
-
-
-def missing(name: str) -> str:
-    """Say where a named set was looked for and which command gets it."""
-    looked = ", ".join(str(place) for place in places(name)[2::2])
-    return f"{name} is not on this machine (looked in {looked}). Get it with: {how_to_get(name)}"
 
 
 def how_to_get(name: str) -> str:
@@ -153,18 +147,24 @@ def _digits(path: Path, split: Split) -> tuple[np.ndarray, np.ndarray]:
     """Hold out every fifth digit: the writers come one after the other, so that both parts have all of them."""
     with np.load(path, allow_pickle=False) as arrays:
         x, y = arrays["x"], arrays["y"]
-    _verify("digits", path, {"x": x, "y": y})
+    verify("digits", path, {"x": x, "y": y})
     held_out = np.arange(len(x)) % 5 == 4
     chosen = held_out if split == "test" else ~held_out
     return x[chosen], y[chosen]
 
 
-def _verify(name: str, path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+def verify(name: str, path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Check the digests of the arrays of a named set.
+
+    Raises:
+        DataError: an array is not the published one.
+    """
     for key, array in arrays.items():
         got, expected = digest_of(array), NAMED[name].digests[key]
         if got != expected:
             raise DataError(
                 f"{path} is not {name} as published: the SHA-256 of its decoded {key} is {got[:16]}..., expected "
-                f"{expected[:16]}.... Remove it and get it again ({how_to_get(name)}), or pass its path as the source "
-                "to use it as data of your own."
+                f"{expected[:16]}....",
+                f"Remove it and get it again ({how_to_get(name)}), or pass its path as the source to use it as data "
+                "of your own.",
             )

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
 from typing import Literal
 
 import torch
 
 from veridical.config import DataConfig
+from veridical.data.archives import holds_split
+from veridical.data.cache import read_pictures
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError, did_you_mean
-from veridical.data.named import NAMED, find, how_to_get, read_named
+from veridical.data.fetch import get
+from veridical.data.files import Arrays, read_both_splits, read_file
+from veridical.data.folder import list_pictures
+from veridical.data.named import NAMED, find, how_to_get, read_named, recognise
+from veridical.data.shaping import shape_pictures
+from veridical.data.space import Space
 from veridical.targets import GaussianMixture, grid, ring
+
+__all__ = ["get", "load", "names", "split_folder"]
 
 Split = Literal["train", "test"]
 
@@ -20,29 +32,66 @@ MIXTURES: dict[str, tuple[str, Callable[[], GaussianMixture]]] = {
     "grid": ("100,000 points of 25 Gaussians of width 0.05 on {-4,-2,0,2,4}^2 (VEEGAN, PacGAN); drawn", grid),
 }
 _DRAWS = {"train": (100_000, 0), "test": (25_000, 1)}  # size and seed of each split of a drawn set
+_TEST_NAMES = ("test", "val", "valid", "validation")
 
 
-def load(config: DataConfig, split: Split = "train") -> ArrayData:
+def load(config: DataConfig, split: Split = "train", *, memory_limit: int | None = None) -> ArrayData:
     """Read the data of a configuration.
+
+    Where a set has no test split of its own, the share `config.holdout` of its examples, evenly spaced in file order,
+    is kept from training and is the test split; its space (mean and std too) is that of the whole.
 
     Args:
         config: what to read and how to make it fit.
         split: "train", or "test" for examples kept from training.
+        memory_limit: bytes of decoded pictures of a folder kept in memory; None: half of what is free.
 
     Raises:
         DataError: no such source, or data that cannot be used.
     """
     if config.source in MIXTURES:
-        return _draw(config.source, split)
+        return _draw(config, split)
     if config.source in NAMED:
         return _named(config, split)
-    raise DataError(f"source is {config.source!r}; no such set.{did_you_mean(config.source, names())}")
+    path = find_path(config.source)
+    own = split_folder(path)
+    if own is not None:
+        return _folder_of_splits(config, *own, split, memory_limit)
+    arrays = _read_folder(path, config, memory_limit) if path.is_dir() else _shaped(read_file(path), config, str(path))
+    return _part(_array_data(arrays, config, path.name), arrays.n_train, config, split)
 
 
 def names() -> dict[str, str]:
     """Return every named set with one line on what it is and whether it is available now."""
     lines = {name: f"{NAMED[name].summary}; {_availability(name)}" for name in NAMED}
     return lines | {name: summary for name, (summary, _) in MIXTURES.items()}
+
+
+def find_path(source: str) -> Path:
+    """Return the existing path of a source that is no named set.
+
+    Raises:
+        DataError: nothing of that name; the nearest names are said.
+    """
+    if not source:
+        raise DataError("no data are given.", f"Name a set ({', '.join([*NAMED, *MIXTURES])}), a folder or a file.")
+    path = Path(source).expanduser()
+    if path.exists():
+        return path
+    beside = [str(path.parent / entry.name) for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    hint = did_you_mean(source, [*NAMED, *MIXTURES, *(entry.removeprefix("./") for entry in beside)])
+    raise DataError(
+        f"{source!r} is neither a named set nor a file or folder.",
+        hint or f"Named sets: {', '.join([*NAMED, *MIXTURES])}; see: veridical data list.",
+    )
+
+
+def split_folder(path: Path) -> tuple[Path, Path] | None:
+    """Return the training and the test folder of a folder that holds both, by their usual names; otherwise None."""
+    if not (path / "train").is_dir():
+        return None
+    test = next((path / name for name in _TEST_NAMES if (path / name).is_dir()), None)
+    return None if test is None else (path / "train", test)
 
 
 def _availability(name: str) -> str:
@@ -52,17 +101,79 @@ def _availability(name: str) -> str:
     return "in the package" if path.parent.name == "shipped" else f"found at {path}"
 
 
-def _draw(name: str, split: Split) -> ArrayData:
+def _draw(config: DataConfig, split: Split) -> ArrayData:
     """Draw a split of a law; the test split is a fresh draw with another seed, in the space of the training split."""
-    law = MIXTURES[name][1]()
+    if config.size is not None or config.channels != "auto":
+        raise DataError(f"{config.source} are points, not pictures.", "Leave out size and channels.")
+    law = MIXTURES[config.source][1]()
     n, seed = _DRAWS[split]
     x = law.sample(n, torch.Generator().manual_seed(seed), torch.float32)
-    space = None if split == "train" else _draw(name, "train").space
-    return ArrayData(x, space=space, name=name, target=law)
+    space = None if split == "train" else _draw(config, "train").space
+    return ArrayData(x, space=space, name=config.source, target=law)
 
 
 def _named(config: DataConfig, split: Split) -> ArrayData:
-    name = config.source
-    x, y = read_named(name, split)
+    arrays = _shaped(Arrays(*read_named(config.source, split)), config, config.source)
     space = None if split == "train" else _named(config, "train").space
-    return ArrayData(x, y if config.labels else None, space=space, levels=NAMED[name].levels, name=name)
+    return _array_data(arrays, config, config.source, NAMED[config.source].levels, space)
+
+
+def _folder_of_splits(config: DataConfig, train: Path, test: Path, split: Split, memory_limit: int | None) -> ArrayData:
+    """Read one of two folders; the test folder must fit the space of the training folder."""
+    arrays = _read_folder(train, config, memory_limit)
+    data = _array_data(arrays, config, train.parent.name)
+    if split == "train":
+        return data
+    known = list_pictures(train, labels=config.labels).classes
+    listing = list_pictures(test, labels=config.labels)
+    if listing.classes != known:
+        raise DataError(
+            f"the classes of {test} are {listing.classes}, those of {train} are {known}.",
+            "Give both the same sub-folders, or read no labels (--no-labels).",
+        )
+    as_trained = replace(config, channels="grey" if data.space.shape[0] == 1 else "colour")
+    decoded = read_pictures(listing, as_trained, memory_limit)
+    arrays = Arrays(decoded.x, listing.labels(decoded.files), (*listing.notes, *decoded.notes))
+    return _array_data(arrays, config, train.parent.name, space=data.space)
+
+
+def _read_folder(path: Path, config: DataConfig, memory_limit: int | None) -> Arrays:
+    if holds_split(path):
+        arrays = read_both_splits(path)
+        name = recognise(arrays.x[: arrays.n_train], "train")
+        note = (f"these are the pictures of {name} (their SHA-256 is the published one)",) if name else ()
+        return _shaped(arrays._replace(notes=note), config, str(path))
+    listing = list_pictures(path, labels=config.labels)
+    decoded = read_pictures(listing, config, memory_limit)
+    return Arrays(decoded.x, listing.labels(decoded.files), (*listing.notes, *decoded.notes))
+
+
+def _shaped(arrays: Arrays, config: DataConfig, where: str) -> Arrays:
+    x, notes = shape_pictures(arrays.x, config, where)
+    return arrays._replace(x=x, notes=(*arrays.notes, *notes))
+
+
+def _array_data(
+    arrays: Arrays, config: DataConfig, name: str, levels: int = 256, space: Space | None = None
+) -> ArrayData:
+    data = ArrayData(arrays.x, arrays.y if config.labels else None, space=space, levels=levels, name=name)
+    data.notes = (*arrays.notes, *data.notes)
+    return data
+
+
+def _part(data: ArrayData, n_train: int | None, config: DataConfig, split: Split) -> ArrayData:
+    """Return a split: the file's own, or every so-many-th example held out."""
+    row = torch.arange(len(data))
+    if n_train is not None:
+        held_out = row >= n_train
+    else:
+        share = Fraction(config.holdout).limit_denominator(1000)
+        held_out = (row + 1) * share.numerator // share.denominator > row * share.numerator // share.denominator
+    if split == "train":
+        return data if not held_out.any() else data.subset(row[~held_out])
+    if not held_out.any():
+        raise DataError(
+            f"{data.name} has no test split: of its {len(data):,} examples holdout {config.holdout:g} keeps none.",
+            "Raise holdout, or put training and test pictures into folders train and test.",
+        )
+    return data.subset(row[held_out])

@@ -1,0 +1,163 @@
+"""Decoded pictures: in memory when they fit, otherwise decoded once into a memory-mapped npy file of the user's cache.
+
+The cache file is named by a digest of everything that decides its content: the names, sizes and times of the files, and
+the options. It is written beside its place and renamed, so that an interrupted decoding leaves no half file in use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from veridical.config import DataConfig
+from veridical.data.errors import DataError
+from veridical.data.folder import Listing, Plan, bad_files, decoder, in_threads, plan, scan
+
+_FORMAT = 1  # of the cache; raise it when decoding changes
+_UNKNOWN_MEMORY = 4 << 30
+
+
+class Decoded(NamedTuple):
+    """Pictures of a folder, decoded."""
+
+    x: np.ndarray
+    """(N, C, H, W) uint8, in memory or memory-mapped."""
+
+    files: list[Path]
+    """The file of each picture."""
+
+    notes: tuple[str, ...]
+
+
+def cache_folder() -> Path:
+    """Where fetched sets and decoded folders are kept: $XDG_CACHE_HOME/veridical or ~/.cache/veridical."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "veridical"
+
+
+def read_pictures(listing: Listing, config: DataConfig, memory_limit: int | None = None) -> Decoded:
+    """Decode a listed folder, or open what was decoded before.
+
+    Args:
+        listing: the files.
+        config: size, fit, channels, and what to do with bad files.
+        memory_limit: bytes of decoded pictures kept in memory; None: half of what is free.
+
+    Raises:
+        DataError: bad files (all counted), sizes that differ, no room for the cache.
+    """
+    place = cache_folder() / "folders" / f"{_key(listing.files, config)}.npy"
+    if place.with_suffix(".json").is_file() and place.is_file():
+        return _open(place, listing)
+    headers, bad = scan(listing.files)
+    target = plan(headers, config, listing.folder)
+    files = list(headers)
+    limit = available_memory() // 2 if memory_limit is None else memory_limit
+    if len(files) * target.picture_bytes > limit:
+        return _decode_to_disk(place, listing, files, target, config, bad)
+    x = np.empty((len(files), target.channels, target.height, target.width), np.uint8)
+    kept = _decode_into(x, files, target, config, bad)
+    _judge(bad, listing, config)
+    return Decoded(x[: len(kept)], kept, (*target.notes, *_left_out(bad)))
+
+
+def available_memory() -> int:
+    """Return the bytes of memory that are free to use, within the limit of the control group where there is one."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return _UNKNOWN_MEMORY
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        return free if limit == "max" else min(free, int(limit) - int(used))
+    except OSError:
+        return free
+
+
+def _key(files: Sequence[Path], config: DataConfig) -> str:
+    """Digest of all that decides the decoded content."""
+    digest = hashlib.sha256(repr((_FORMAT, config.size, config.fit, config.channels, config.on_bad)).encode())
+    for file in files:
+        state = file.stat()
+        digest.update(f"{file.absolute()}\0{state.st_size}\0{state.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()[:32]
+
+
+def _open(place: Path, listing: Listing) -> Decoded:
+    meta = json.loads(place.with_suffix(".json").read_text(encoding="utf-8"))
+    files = [listing.files[i] for i in meta["kept"]]
+    return Decoded(np.load(place, mmap_mode="r", allow_pickle=False), files, tuple(meta["notes"]))
+
+
+def _decode_to_disk(
+    place: Path, listing: Listing, files: list[Path], target: Plan, config: DataConfig, bad: dict[Path, str]
+) -> Decoded:
+    shape = (len(files), target.channels, target.height, target.width)
+    needed = len(files) * target.picture_bytes
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if needed > shutil.disk_usage(place.parent).free:
+        raise DataError(
+            f"the decoded pictures of {listing.folder} need {needed / 1e9:.1f} GB, more than memory holds and more "
+            f"than is free in {place.parent}.",
+            "Set XDG_CACHE_HOME to a larger disk, or lower --size.",
+        )
+    beside = place.with_name(f".{place.stem}.{os.getpid()}.tmp")
+    try:
+        x = np.lib.format.open_memmap(beside, "w+", np.dtype(np.uint8), shape)
+        kept = _decode_into(x, files, target, config, bad)
+        _judge(bad, listing, config)
+        x.flush()
+        _shorten(beside, shape, len(kept))
+        notes = (*target.notes, *_left_out(bad), f"decoded into {place} ({needed / 1e9:.2g} GB), used again next time")
+        number = {file: i for i, file in enumerate(listing.files)}
+        meta = json.dumps({"kept": [number[file] for file in kept], "notes": notes})
+        os.replace(beside, place)
+        beside.write_text(meta, encoding="utf-8")
+        os.replace(beside, place.with_suffix(".json"))  # last: without it the npy file is not used
+    finally:
+        beside.unlink(missing_ok=True)
+    return _open(place, listing)
+
+
+def _decode_into(
+    x: np.ndarray, files: list[Path], target: Plan, config: DataConfig, bad: dict[Path, str]
+) -> list[Path]:
+    """Fill the rows of x with what can be decoded, in order; the rest is added to `bad`."""
+    kept: list[Path] = []
+    for file, result in zip(files, in_threads(decoder(target, config), files), strict=True):
+        if isinstance(result, str):
+            bad[file] = result
+        else:
+            x[len(kept)] = result
+            kept.append(file)
+    return kept
+
+
+def _judge(bad: dict[Path, str], listing: Listing, config: DataConfig) -> None:
+    if bad and (config.on_bad == "fail" or len(bad) == len(listing.files)):
+        raise bad_files(bad, len(listing.files), listing.folder)
+
+
+def _left_out(bad: dict[Path, str]) -> tuple[str, ...]:
+    shown = ", ".join(file.name for file in list(bad)[:10]) + (", ..." if len(bad) > 10 else "")
+    return (f"{len(bad)} pictures left out because they cannot be read: {shown}",) if bad else ()
+
+
+def _shorten(file: Path, shape: tuple[int, ...], rows: int) -> None:
+    """Cut an npy file to its first rows (numpy pads its header so that the first axis can change)."""
+    if rows == shape[0]:
+        return
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False}
+    with open(file, "r+b") as stream:
+        for n in (shape[0], rows):
+            stream.seek(0)
+            np.lib.format.write_array_header_1_0(stream, header | {"shape": (n, *shape[1:])})
+        stream.truncate(stream.tell() + rows * int(np.prod(shape[1:])))

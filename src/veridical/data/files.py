@@ -1,0 +1,120 @@
+"""Arrays from files: npy, npz, idx and idx.gz, archives of the named sets. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from veridical.data.archives import read_split
+from veridical.data.cache import available_memory
+from veridical.data.errors import DataError
+from veridical.data.idx import read_idx
+
+Split = Literal["train", "test"]
+
+_X_KEYS = ("x", "images", "data")
+_Y_KEYS = ("y", "labels")
+
+
+class Arrays(NamedTuple):
+    """What a file or folder holds, raw."""
+
+    x: np.ndarray
+    y: np.ndarray | None
+    notes: tuple[str, ...] = ()
+    n_train: int | None = None
+    """Where the file has a split of its own: the number of training examples, which come first."""
+
+
+def read_file(path: Path) -> Arrays:
+    """Read the arrays of a file, by its content where the ending does not tell.
+
+    Raises:
+        DataError: a format that is not read, a damaged file, keys that are not known, pickled objects.
+    """
+    name = path.name.lower()
+    if name.endswith(".npy"):
+        return Arrays(_load_npy(path), None)
+    if name.endswith(".npz"):
+        return _load_npz(path)
+    if name.endswith((".tgz", ".tar.gz")):
+        return read_both_splits(path)
+    if re.search(r"idx\d|\.idx", name) or name.endswith((".gz", "ubyte")):
+        return _load_idx(path)
+    raise DataError(
+        f"{path} is of no format that is read here.",
+        "Expected a folder of pictures, or a file npy, npz, idx, idx.gz.",
+    )
+
+
+def read_both_splits(path: Path) -> Arrays:
+    """Read the training and the test part of a set of the form of MNIST or CIFAR-10, one after the other."""
+    (x, y), (x_test, y_test) = read_split(path, "train"), read_split(path, "test")
+    return Arrays(np.concatenate([x, x_test]), np.concatenate([y, y_test]), (), len(x))
+
+
+def _load_npy(path: Path) -> np.ndarray:
+    large = path.stat().st_size > available_memory() // 2
+    try:
+        return np.load(path, mmap_mode="r" if large else None, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _load_npz(path: Path) -> Arrays:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            keys = {key.lower(): key for key in archive.files}
+            if {"x_train", "x_test"} <= keys.keys():
+                x, y = (_both(archive, keys, letter) for letter in "xy")
+                return Arrays(x, y, (), len(archive[keys["x_train"]]))  # type: ignore[arg-type]
+            x_key = next((keys[key] for key in _X_KEYS if key in keys), None)
+            y_key = next((keys[key] for key in _Y_KEYS if key in keys), None)
+            if x_key is None:
+                raise DataError(
+                    f"{path} holds the arrays {', '.join(archive.files) or '(none)'}; expected one of "
+                    f"{', '.join(_X_KEYS)} for the examples and {' or '.join(_Y_KEYS)} for labels "
+                    "(or x_train, x_test, y_train, y_test).",
+                    "Save them again: numpy.savez(file, x=..., y=...).",
+                )
+            unused = [key for key in archive.files if key not in (x_key, y_key)]
+            notes = (f"arrays of {path.name} that were not used: {', '.join(unused)}",) if unused else ()
+            return Arrays(archive[x_key], None if y_key is None else archive[y_key], notes)
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise _unreadable(path, error) from error
+    except ValueError as error:
+        if isinstance(error, DataError):
+            raise
+        raise _unreadable(path, error) from error
+
+
+def _both(archive: np.lib.npyio.NpzFile, keys: dict[str, str], letter: str) -> np.ndarray | None:
+    names = [keys.get(f"{letter}_{split}") for split in ("train", "test")]
+    parts = [archive[name] for name in names if name is not None]
+    return np.concatenate(parts) if len(parts) == 2 else None
+
+
+def _load_idx(path: Path) -> Arrays:
+    """Read pictures, and the labels that lie beside them under the usual name."""
+    x = read_idx(path)
+    if x.ndim < 2:
+        raise DataError(
+            f"{path} holds {x.ndim} axis: labels, not pictures.",
+            "Pass the file of the pictures (images-idx3-ubyte); the labels beside it are found.",
+        )
+    beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
+    return Arrays(x, read_idx(beside) if beside != path and beside.is_file() else None)
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    if "allow_pickle" in str(error):
+        return DataError(
+            f"{path} holds pickled Python objects, which can run any code when read; they are not read.",
+            "Save plain arrays of numbers (uint8 or float32).",
+        )
+    return DataError(f"{path} cannot be read ({error}).", "Is it complete, and of the format its ending says?")

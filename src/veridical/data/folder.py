@@ -1,0 +1,216 @@
+"""A folder of pictures: listed, scanned (headers first), planned, decoded; every bad file counted before training.
+
+Sub-folders, one level deep, are classes in the order of their names. Where the decoded pictures would fill memory they
+are decoded once into a memory-mapped file of the cache (`veridical.data.cache`), never into the folder itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from veridical.config import DataConfig
+from veridical.data.errors import DataError
+from veridical.data.pictures import UNREADABLE, Header, decode, extensions, read_header
+
+_SHOWN = 10
+_AT_ONCE = 512
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The picture files of a folder, sorted, with their classes."""
+
+    folder: Path
+    files: list[Path]
+    classes: list[str] | None
+    """Names of the classes; None when there are no sub-folders, or labels are not wanted."""
+
+    notes: tuple[str, ...]
+
+    def labels(self, files: Sequence[Path]) -> np.ndarray | None:
+        """Return (N,) class numbers of some of the files."""
+        if self.classes is None:
+            return None
+        number = {name: i for i, name in enumerate(self.classes)}
+        return np.array([number[file.parent.name] for file in files], np.int64)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every picture of a folder becomes."""
+
+    channels: int
+    height: int
+    width: int
+    notes: tuple[str, ...]
+
+    @property
+    def picture_bytes(self) -> int:
+        """Size of one decoded picture."""
+        return self.channels * self.height * self.width
+
+
+def list_pictures(folder: Path, *, labels: bool) -> Listing:
+    """List the pictures of a folder and of its sub-folders.
+
+    Raises:
+        DataError: no folder, nothing in it, no pictures, or pictures both in it and in sub-folders.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder.", "Pass a folder of pictures, a file, or the name of a set.")
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    if not entries:
+        raise DataError(f"{folder} is empty; expected pictures, or sub-folders of pictures.", "Is it the right folder?")
+    known = extensions()
+    inner = [entry for entry in entries if entry.is_dir()]
+    within = {entry: sorted(f for f in entry.iterdir() if not f.name.startswith(".")) for entry in inner}
+    everything = [f for f in [*entries, *(f for files in within.values() for f in files)] if f.is_file()]
+    pictures = [f for f in everything if f.suffix.lower() in known]
+    others = Counter(f.suffix.lower() or "(none)" for f in everything if f.suffix.lower() not in known)
+    deeper = sum(f.is_dir() for files in within.values() for f in files)
+    if not pictures:
+        raise DataError(
+            f"{folder} holds no pictures; {_what_else(others, deeper)}.", "Expected png, jpg, webp, tif, ..."
+        )
+    notes = [f"{sum(others.values())} other files left out ({_count(others)})"] if others else []
+    notes += [f"{deeper} folders deeper than one level were not read"] if deeper else []
+    classes = sorted({f.parent.name for f in pictures if f.parent != folder})
+    loose = sum(f.parent == folder for f in pictures)
+    if labels and classes and loose:
+        raise DataError(
+            f"{folder} holds {loose} pictures of its own and {len(pictures) - loose} in sub-folders, which are "
+            "classes; the former would have no label.",
+            "Move them into sub-folders, or read no labels (--no-labels).",
+        )
+    if len(classes) == 1:
+        notes.append(f"one sub-folder ({classes[0]}) alone makes no classes: no labels")
+    return Listing(folder, pictures, classes if labels and len(classes) > 1 else None, tuple(notes))
+
+
+def scan(files: Sequence[Path]) -> tuple[dict[Path, Header], dict[Path, str]]:
+    """Read every header: those that can be read, and why the others cannot."""
+    headers: dict[Path, Header] = {}
+    bad: dict[Path, str] = {}
+    for file, result in zip(files, in_threads(_attempt(read_header), files), strict=True):
+        if isinstance(result, Header):
+            headers[file] = result
+        else:
+            bad[file] = str(result)
+    return headers, bad
+
+
+def plan(headers: dict[Path, Header], config: DataConfig, where: Path) -> Plan:
+    """Decide channels and size of all pictures.
+
+    Raises:
+        DataError: pictures that differ in size or are not square, and no word on what to do about it.
+    """
+    if not headers:
+        raise DataError(f"no picture of {where} can be read.", "Are these really pictures, and fully copied?")
+    sizes = Counter(header.size for header in headers.values())
+    width, height = next(iter(sizes))
+    square = all(w == h for w, h in sizes)
+    if config.fit == "error" and (len(sizes) > 1 or (config.size is not None and not square)):
+        raise DataError(
+            _sizes(sizes, where), f"Pass for example --size {_usual_side(sizes)} --fit crop (or pad, stretch)."
+        )
+    if config.size is not None:
+        width = height = config.size
+    grey = config.channels == "grey" or (config.channels == "auto" and all(h.grey for h in headers.values()))
+    return Plan(1 if grey else 3, height, width, tuple(_plan_notes(headers, sizes, config, grey)))
+
+
+def decoder(target: Plan, config: DataConfig) -> Callable[[Path], np.ndarray | str]:
+    """Return the function that decodes one file to (C, H, W) uint8, or says why it cannot."""
+
+    def one(path: Path) -> np.ndarray:
+        pixels = decode(path, grey=target.channels == 1, size=config.size, fit=config.fit)
+        if pixels.shape != (target.channels, target.height, target.width):
+            raise ValueError(f"decoded to {pixels.shape}, its header said otherwise")
+        return pixels
+
+    return _attempt(one)
+
+
+def bad_files(bad: dict[Path, str], total: int, where: Path) -> DataError:
+    """Return the error that counts all bad files and names the first ones."""
+    lines = [f"\n  {path}: {reason}" for path, reason in list(bad.items())[:_SHOWN]]
+    more = f"\n  ... and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
+    return DataError(
+        f"{len(bad)} of {total} pictures of {where} cannot be read:{''.join(lines)}{more}\n",
+        "Repair or remove them, or leave them out with --on-bad skip.",
+    )
+
+
+def in_threads(work: Callable[[_In], _Out], items: Sequence[_In]) -> Iterator[_Out]:
+    """Apply a function to all items, in order, with one thread for each core (Pillow decodes without the lock)."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(items), _AT_ONCE):
+            yield from pool.map(work, items[start : start + _AT_ONCE])
+
+
+def _attempt(work: Callable[[Path], _Out]) -> Callable[[Path], _Out | str]:
+    """Return the reason in place of raising."""
+
+    def attempt(path: Path) -> _Out | str:
+        try:
+            return work(path)
+        except UNREADABLE as error:
+            return f"{error}".replace(f" {str(path)!r}", "") or type(error).__name__
+
+    return attempt
+
+
+def _plan_notes(headers: dict[Path, Header], sizes: Counter, config: DataConfig, grey: bool) -> Iterator[str]:
+    changes = Counter(change for header in headers.values() for change in header.changes)
+    total = len(headers)
+    yield from (f"{count} of {total} pictures: {change}" for change, count in sorted(changes.items()))
+    stored_grey = sum(header.grey for header in headers.values())
+    if grey and stored_grey < total:
+        yield f"{total - stored_grey} of {total} pictures: colour made grey (ITU-R 601 luma)"
+    if not grey and stored_grey:
+        yield f"{stored_grey} of {total} pictures: grey made colour by repeating the channel"
+    resized = total - sizes[(config.size, config.size)] if config.size is not None else 0
+    if resized:
+        how = {
+            "error": "",
+            "crop": " after a centre crop",
+            "pad": " and padded with black",
+            "stretch": " by stretching",
+        }
+        yield f"{resized} of {total} pictures: resized to {config.size}x{config.size}{how[config.fit]}"
+
+
+def _sizes(sizes: Counter, where: Path) -> str:
+    total = sum(sizes.values())
+    lines = [f"\n  {w:>5} x {h:<5} {n:>8,}  {'#' * max(1, 40 * n // total)}" for (w, h), n in sizes.most_common(_SHOWN)]
+    more = f"\n  ... and {len(sizes) - _SHOWN} more sizes" if len(sizes) > _SHOWN else ""
+    what = f"{len(sizes)} sizes" if len(sizes) > 1 else "one size that is not square"
+    return f"the {total:,} pictures of {where} have {what} (width x height):{''.join(lines)}{more}\n"
+
+
+def _usual_side(sizes: Counter) -> int:
+    """Largest power of two (at most 256) that three quarters of the pictures fill without being enlarged."""
+    sides = sorted(min(size) for size, n in sizes.items() for _ in range(n))
+    side = sides[len(sides) // 4]
+    return min(256, 1 << max(3, side.bit_length() - 1))
+
+
+def _count(others: Counter) -> str:
+    return ", ".join(f"{n} {ending}" for ending, n in others.most_common(5))
+
+
+def _what_else(others: Counter, deeper: int) -> str:
+    found = [f"other files: {_count(others)}"] if others else []
+    found += [f"{deeper} folders deeper than one level, which is as deep as is looked"] if deeper else []
+    return "; ".join(found) or "its sub-folders are empty"

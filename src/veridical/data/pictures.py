@@ -1,0 +1,164 @@
+"""One picture, of any format Pillow reads, to 8-bit grey or colour of a wanted side; every change has a sentence.
+
+The conversions are fixed: 16 bits to 8 by rounding v/257, transparency composited on black, the first frame of an
+animation, palettes and CMYK to RGB, the EXIF orientation applied. Resizing is bicubic with antialiasing (the support of
+the kernel grows with the reduction, as in Pillow).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+Fit = Literal["error", "crop", "pad", "stretch"]
+
+UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    ArithmeticError,
+    LookupError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow raises on damaged files."""
+
+_RUN_OTHER_PROGRAMS_OR_NO_PICTURE = {"EPS", "WMF", "MPEG", "HDF5", "GRIB", "BUFR", "FITS"}
+_ORIENTATION = 0x0112  # EXIF tag; 5 to 8 exchange the sides
+_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
+_SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+
+
+class Header(NamedTuple):
+    """What the header of a picture says, before any pixel is decoded."""
+
+    size: tuple[int, int]
+    """Width and height once the orientation is applied."""
+
+    grey: bool
+    """Stored without colour."""
+
+    changes: tuple[str, ...]
+    """What decoding will change, in words."""
+
+
+def extensions() -> frozenset[str]:
+    """Return the file name endings that are read as pictures, lower case with the dot."""
+    known = Image.registered_extensions().items()
+    readable = {
+        ending for ending, kind in known if kind in Image.OPEN and kind not in _RUN_OTHER_PROGRAMS_OR_NO_PICTURE
+    }
+    return frozenset(readable)
+
+
+def read_header(path: Path) -> Header:
+    """Read size, mode and changes of a picture.
+
+    Raises:
+        OSError: and the others of `UNREADABLE`: not a picture, or damaged.
+    """
+    with Image.open(path) as picture:
+        width, height = picture.size
+        orientation = picture.getexif().get(_ORIENTATION, 1)
+        if orientation in (5, 6, 7, 8):
+            width, height = height, width
+        return Header((width, height), _is_grey(picture), tuple(_changes(picture, orientation)))
+
+
+def decode(path: Path, *, grey: bool, size: int | None, fit: Fit) -> np.ndarray:
+    """Decode a picture to (C, H, W) uint8.
+
+    Raises:
+        OSError: and the others of `UNREADABLE`: not a picture, or damaged.
+    """
+    with Image.open(path) as picture:
+        picture.load()
+        flat = _eight_bit(ImageOps.exif_transpose(picture))
+    flat = fit_picture(flat.convert("L" if grey else "RGB"), size, fit)
+    pixels = np.asarray(flat)
+    return pixels[None] if grey else pixels.transpose(2, 0, 1)
+
+
+def fit_picture(picture: Image.Image, size: int | None, fit: Fit) -> Image.Image:
+    """Resize to size x size: crop the longer side, pad the shorter with black, or stretch; None: as it is."""
+    if size is None or picture.size == (size, size):
+        return picture
+    width, height = picture.size
+    bicubic = Image.Resampling.BICUBIC
+    if fit == "crop":
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        return picture.resize((size, size), bicubic, box=(left, top, left + side, top + side))
+    if fit == "pad":
+        side = max(width, height)
+        inner = picture.resize((max(1, round(width * size / side)), max(1, round(height * size / side))), bicubic)
+        canvas = Image.new(picture.mode, (size, size))
+        canvas.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
+        return canvas
+    return picture.resize((size, size), bicubic)
+
+
+def fit_array(x: np.ndarray, size: int, fit: Fit) -> np.ndarray:
+    """Resize (N, C, H, W) pictures, uint8 or float32, channel by channel, within the range they had.
+
+    The kernel overshoots at edges; values are clamped to the smallest and largest of the input.
+    """
+    planes = x.reshape(-1, *x.shape[2:])
+    resized = np.stack([np.asarray(fit_picture(Image.fromarray(plane), size, fit)) for plane in planes])
+    return np.clip(resized, x.min(), x.max()).reshape(*x.shape[:2], size, size)
+
+
+def _is_grey(picture: Image.Image) -> bool:
+    if picture.mode == "P":
+        colours = np.array(picture.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
+        return bool((colours == colours[:, :1]).all())
+    return picture.mode in ("1", "L", "LA", "La", "F", *_SIXTEEN_BITS)
+
+
+def _changes(picture: Image.Image, orientation: int) -> list[str]:
+    mode, changes = picture.mode, []
+    if orientation not in (0, 1):
+        changes.append("turned or mirrored as their EXIF orientation asks")
+    if mode in _SIXTEEN_BITS:
+        changes.append("16 bits rounded to 8 (v/257)")
+    elif _is_deep_colour(picture):
+        changes.append("16-bit colour cut to its upper 8 bits")
+    if mode in _ALPHA or "transparency" in picture.info:
+        changes.append("transparency composited on black")
+    if mode in ("P", "PA"):
+        changes.append("palette resolved")
+    if mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+        changes.append(f"{mode} converted to RGB")
+    if getattr(picture, "n_frames", 1) > 1:
+        changes.append("first frame of an animation or a stack taken")
+    return changes
+
+
+def _is_deep_colour(picture: Image.Image) -> bool:
+    """Say whether Pillow cuts 16-bit channels to 8 while decoding, which shows in the raw mode alone."""
+    tile = getattr(picture, "tile", None)
+    arguments = tile[0][3] if tile else ()
+    raw_mode = arguments if isinstance(arguments, str) else next((a for a in arguments or () if isinstance(a, str)), "")
+    return ";16" in raw_mode
+
+
+def _eight_bit(picture: Image.Image) -> Image.Image:
+    """Bring any mode to L or RGB."""
+    if picture.mode == "F":
+        raise ValueError("floating-point pictures have no defined 8-bit values; store them as npy")
+    if picture.mode in _SIXTEEN_BITS:
+        values = np.asarray(picture).astype(np.int64)
+        if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
+            raise ValueError("32-bit pictures have no defined 8-bit values; store them as npy")
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    if picture.mode in _ALPHA or "transparency" in picture.info:
+        solid = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", solid.size, (0, 0, 0, 255)), solid).convert("RGB")
+    return picture if picture.mode in ("L", "RGB") else picture.convert("L" if picture.mode == "1" else "RGB")
