@@ -46,7 +46,7 @@ def read_split(path: Path, split: Split) -> tuple[np.ndarray, np.ndarray]:
     """
     if path.suffix == ".npz":
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
                 x = arrays[f"x_{split}"]
                 return (x[:, None] if x.ndim == 3 else x), arrays[f"y_{split}"]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:

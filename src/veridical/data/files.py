@@ -61,14 +61,17 @@ def read_both_splits(path: Path) -> Arrays:
 def _load_npy(path: Path) -> np.ndarray:
     large = path.stat().st_size > available_memory() // 2
     try:
-        return np.load(path, mmap_mode="r" if large else None, allow_pickle=False)
+        if large:
+            return np.lib.format.open_memmap(path, "r")
+        with open(path, "rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise _unreadable(path, error) from error
 
 
 def _load_npz(path: Path) -> Arrays:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             keys = {key.lower(): key for key in archive.files}
             if {"x_train", "x_test"} <= keys.keys():
                 x, y = (_both(archive, keys, letter) for letter in "xy")
@@ -112,7 +115,7 @@ def _load_idx(path: Path) -> Arrays:
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
-    if "allow_pickle" in str(error):
+    if "allow_pickle" in str(error) or "Python objects" in str(error):
         return DataError(
             f"{path} holds pickled Python objects, which can run any code when read; they are not read.",
             "Save plain arrays of numbers (uint8 or float32).",

@@ -18,7 +18,7 @@ import numpy as np
 
 from veridical.config import DataConfig
 from veridical.data.errors import DataError
-from veridical.data.pictures import UNREADABLE, Header, decode, extensions, read_header
+from veridical.data.pictures import UNREADABLE, Header, decode, extensions, quiet_pillow, read_header
 
 _SHOWN = 10
 _AT_ONCE = 512
@@ -156,7 +156,9 @@ def in_threads(work: Callable[[_In], _Out], items: Sequence[_In]) -> Iterator[_O
     """Apply a function to all items, in order, with one thread for each core (Pillow decodes without the lock)."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for start in range(0, len(items), _AT_ONCE):
-            yield from pool.map(work, items[start : start + _AT_ONCE])
+            with quiet_pillow():
+                results = list(pool.map(work, items[start : start + _AT_ONCE]))
+            yield from results
 
 
 def _attempt(work: Callable[[Path], _Out]) -> Callable[[Path], _Out | str]:

@@ -82,7 +82,7 @@ class Loader:
         if rows is None:
             while len(self._cache) > 1:  # a batch spans at most two epochs
                 self._cache.pop(next(iter(self._cache)))
-            generator = np.random.Generator(np.random.Philox(key=[self.seed, counter]))
+            generator = np.random.Generator(np.random.Philox(key=np.array([self.seed, counter], np.uint64)))
             n = len(self.data)
             drawn = generator.permutation(n) if self.order == "epoch" else generator.integers(n, size=self._block_shape)
             rows = self._cache[counter] = torch.from_numpy(drawn).to(self.data.device)

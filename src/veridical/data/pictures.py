@@ -8,7 +8,10 @@ the kernel grows with the reduction, as in Pillow).
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -24,6 +27,8 @@ UNREADABLE = (
     EOFError,
     ArithmeticError,
     LookupError,
+    RuntimeError,
+    TypeError,
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
@@ -32,6 +37,7 @@ UNREADABLE = (
 
 _RUN_OTHER_PROGRAMS_OR_NO_PICTURE = {"EPS", "WMF", "MPEG", "HDF5", "GRIB", "BUFR", "FITS"}
 _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 exchange the sides
+_EXIF_IN_PNG = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 
@@ -47,6 +53,14 @@ class Header(NamedTuple):
 
     changes: tuple[str, ...]
     """What decoding will change, in words."""
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Keep Pillow's warnings (odd EXIF, large pictures) off the screen; they name no file, and what fails is said."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
 
 
 def extensions() -> frozenset[str]:
@@ -66,10 +80,12 @@ def read_header(path: Path) -> Header:
     """
     with Image.open(path) as picture:
         width, height = picture.size
-        orientation = picture.getexif().get(_ORIENTATION, 1)
+        changes, orientation = _changes(picture), _orientation(picture, path)
         if orientation in (5, 6, 7, 8):
             width, height = height, width
-        return Header((width, height), _is_grey(picture), tuple(_changes(picture, orientation)))
+        if orientation in (2, 3, 4, 5, 6, 7, 8):
+            changes.insert(0, "turned or mirrored as their EXIF orientation asks")
+        return Header((width, height), _is_grey(picture), tuple(changes))
 
 
 def decode(path: Path, *, grey: bool, size: int | None, fit: Fit) -> np.ndarray:
@@ -122,10 +138,17 @@ def _is_grey(picture: Image.Image) -> bool:
     return picture.mode in ("1", "L", "LA", "La", "F", *_SIXTEEN_BITS)
 
 
-def _changes(picture: Image.Image, orientation: int) -> list[str]:
+def _orientation(picture: Image.Image, path: Path) -> int:
+    """Read the EXIF orientation; Pillow decodes a whole PNG for it, which is needed only where one is written."""
+    if picture.format == "PNG" and "exif" not in picture.info:
+        content = path.read_bytes()
+        if not any(chunk in content for chunk in _EXIF_IN_PNG):
+            return 1
+    return picture.getexif().get(_ORIENTATION, 1)
+
+
+def _changes(picture: Image.Image) -> list[str]:
     mode, changes = picture.mode, []
-    if orientation not in (0, 1):
-        changes.append("turned or mirrored as their EXIF orientation asks")
     if mode in _SIXTEEN_BITS:
         changes.append("16 bits rounded to 8 (v/257)")
     elif _is_deep_colour(picture):

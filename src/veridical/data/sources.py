@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +20,7 @@ from veridical.data.folder import list_pictures
 from veridical.data.named import NAMED, find, how_to_get, read_named, recognise
 from veridical.data.shaping import shape_pictures
 from veridical.data.space import Space
+from veridical.data.split import held_out
 from veridical.targets import GaussianMixture, grid, ring
 
 __all__ = ["get", "load", "names", "split_folder"]
@@ -38,8 +38,8 @@ _TEST_NAMES = ("test", "val", "valid", "validation")
 def load(config: DataConfig, split: Split = "train", *, memory_limit: int | None = None) -> ArrayData:
     """Read the data of a configuration.
 
-    Where a set has no test split of its own, the share `config.holdout` of its examples, evenly spaced in file order,
-    is kept from training and is the test split; its space (mean and std too) is that of the whole.
+    Where a set has no test split of its own, the share `config.holdout` of its examples is kept from training and is
+    the test split, always the same ones (`split.held_out`); its space (mean and std too) is that of the whole.
 
     Args:
         config: what to read and how to make it fit.
@@ -162,18 +162,14 @@ def _array_data(
 
 
 def _part(data: ArrayData, n_train: int | None, config: DataConfig, split: Split) -> ArrayData:
-    """Return a split: the file's own, or every so-many-th example held out."""
+    """Return a split: the file's own, or the share that is held out."""
     row = torch.arange(len(data))
-    if n_train is not None:
-        held_out = row >= n_train
-    else:
-        share = Fraction(config.holdout).limit_denominator(1000)
-        held_out = (row + 1) * share.numerator // share.denominator > row * share.numerator // share.denominator
+    test = row >= n_train if n_train is not None else torch.from_numpy(held_out(len(data), config.holdout))
     if split == "train":
-        return data if not held_out.any() else data.subset(row[~held_out])
-    if not held_out.any():
+        return data.subset(row[~test]) if test.any() else data
+    if not test.any():
         raise DataError(
             f"{data.name} has no test split: of its {len(data):,} examples holdout {config.holdout:g} keeps none.",
             "Raise holdout, or put training and test pictures into folders train and test.",
         )
-    return data.subset(row[held_out])
+    return data.subset(row[test])
