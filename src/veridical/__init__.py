@@ -1,3 +1,70 @@
-"""Generative models, measured against the truth."""
+"""Generative models, measured against the truth.
+
+The public names are imported when first used, so that `import veridical` costs nothing.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "ArrayData": "veridical.data.dataset",
+    "Batch": "veridical.data.batch",
+    "DataConfig": "veridical.config",
+    "GAN": "veridical.families.gan",
+    "GANConfig": "veridical.config",
+    "GenerativeModel": "veridical.model",
+    "Loader": "veridical.data.loader",
+    "Loss": "veridical.model",
+    "OptimizerConfig": "veridical.config",
+    "RunConfig": "veridical.config",
+    "Space": "veridical.data.space",
+    "State": "veridical.training.fit",
+    "TrainingConfig": "veridical.config",
+    "VAE": "veridical.families.vae",
+    "VAEConfig": "veridical.config",
+    "build_report": "veridical.report",
+    "draw": "veridical.workflows.sample",
+    "evaluate": "veridical.evaluation",
+    "evaluate_samples": "veridical.evaluation",
+    "fit": "veridical.training.fit",
+    "load": "veridical.workflows.load",
+    "load_data": "veridical.data.sources",
+    "resume": "veridical.workflows.train",
+    "train": "veridical.workflows.train",
+}
+_NAMES = {"build_report": "build", "load_data": "load"}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from where it lives."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'veridical' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOME[name]), _NAMES.get(name, name))
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)
+
+
+if TYPE_CHECKING:
+    from veridical.config import DataConfig, GANConfig, OptimizerConfig, RunConfig, TrainingConfig, VAEConfig
+    from veridical.data.batch import Batch
+    from veridical.data.dataset import ArrayData
+    from veridical.data.loader import Loader
+    from veridical.data.sources import load as load_data
+    from veridical.data.space import Space
+    from veridical.evaluation import evaluate, evaluate_samples
+    from veridical.families.gan import GAN
+    from veridical.families.vae import VAE
+    from veridical.model import GenerativeModel, Loss
+    from veridical.report import build as build_report
+    from veridical.training.fit import State, fit
+    from veridical.workflows.load import load
+    from veridical.workflows.sample import draw
+    from veridical.workflows.train import resume, train

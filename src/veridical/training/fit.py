@@ -127,7 +127,8 @@ def move(state: State, player: Player, batch: Batch, engine: Engine, clip_norm: 
         parameter.requires_grad_(False)
     with engine.autocast():
         loss, terms = state.model.loss(batch, player=player.name, step=state.step)
-    player.optimizer.zero_grad(set_to_none=True)
+    for parameter in player.parameters:
+        parameter.grad = None
     loss.backward()
     for parameter in player.others:
         parameter.requires_grad_(True)

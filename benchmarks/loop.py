@@ -1,0 +1,109 @@
+"""What `fit` costs over the bare step, on the smallest network there is: the 2-D MLP GAN.
+
+    python benchmarks/loop.py
+
+The bare step is what one would write by hand with the same losses and optimisers: loss, backward, step for each of the
+two players, the other frozen; no average, no logging, no checks. Rounds of the variants alternate and the ratio is
+taken round by round, so that a drifting machine cancels. Medians of the ratios, with their quartiles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from veridical.config import DataConfig, GANConfig, OptimizerConfig
+from veridical.data.loader import Loader
+from veridical.data.sources import load
+from veridical.families.gan import GAN
+from veridical.run import Run
+from veridical.training.callbacks import MetricsFile
+from veridical.training.engine import Engine
+from veridical.training.fit import State, fit
+from veridical.training.optim import build_optimizer
+from veridical.workflows.train import Health
+
+OPTIMIZER = OptimizerConfig(lr=1e-3, betas=(0.0, 0.99))
+CONFIG = GANConfig(
+    network="mlp", latent_dim=2, width=128, depth=3, generator_optimizer=OPTIMIZER, discriminator_optimizer=OPTIMIZER
+)
+
+
+def new_model(space) -> GAN:
+    """Build the same model every time."""
+    torch.manual_seed(0)
+    return GAN(CONFIG, space)
+
+
+def bare(loader: Loader) -> Callable[[int], None]:
+    """Return the hand-written loop."""
+    model = new_model(loader.data.space)
+    parts = {name: list(model.get_submodule(name).parameters()) for name in model.players}
+    optimizers = {name: build_optimizer(model.optimizer(name), parts[name]) for name in model.players}
+
+    def run(steps: int) -> None:
+        for step in range(steps):
+            batch = loader.batch(step)
+            for name, optimizer in optimizers.items():
+                for other, parameters in parts.items():
+                    for parameter in parameters:
+                        parameter.requires_grad_(other == name)
+                loss = model.loss(batch, player=name, step=step).loss
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+
+    return run
+
+
+def through_fit(loader: Loader, everything: bool, folder: Path) -> Callable[[int], None]:
+    """Return the loop of the library, alone or with average, metrics file and health monitors."""
+    state = State(new_model(loader.data.space), steps=0, ema=0.999 if everything else 0.0)
+    run_directory = Run.create(folder / "run") if everything else None
+    callbacks = [MetricsFile(run_directory), Health(run_directory, print)] if run_directory else []
+    engine = Engine.plain()
+
+    def run(steps: int) -> None:
+        state.steps = state.step + steps
+        fit(state, loader, engine, callbacks=callbacks)
+
+    return run
+
+
+def main() -> None:
+    """Time the three in turn and print the ratios."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rounds", type=int, default=25)
+    arguments.add_argument("--steps", type=int, default=100)
+    arguments.add_argument("--batch-size", type=int, default=256)
+    given = arguments.parse_args()
+    torch.set_num_threads(1)
+    data = load(DataConfig(source="grid"))
+    with tempfile.TemporaryDirectory() as folder:
+        loader = Loader(data, given.batch_size)
+        variants = {
+            "bare": bare(loader),
+            "fit": through_fit(loader, False, Path(folder)),
+            "fit with average, logging, health": through_fit(loader, True, Path(folder)),
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in variants}
+        for _ in range(given.rounds + 1):
+            for name, run in variants.items():
+                started = time.perf_counter()
+                run(given.steps)
+                seconds[name].append((time.perf_counter() - started) / given.steps)
+    print(f"| variant | ms per step (median of {given.rounds}) | ratio to bare | quartiles |\n|---|---|---|---|")
+    for name, times in seconds.items():
+        ratios = [a / b for a, b in zip(times[1:], seconds["bare"][1:], strict=True)]
+        low, middle, high = statistics.quantiles(ratios, n=4)
+        print(f"| {name} | {1e3 * statistics.median(times[1:]):.3f} | {middle:.3f} | {low:.3f} to {high:.3f} |")
+
+
+if __name__ == "__main__":
+    main()
