@@ -124,7 +124,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills forked processes")
 def test_killed_at_twenty_random_instants_the_newest_checkpoint_loads_and_the_end_is_the_same(tmp_path: Path) -> None:
     """SIGKILL while training with a checkpoint at every third step, so that most kills hit a save."""
-    steps = 400
+    steps = 2000
     uninterrupted = toys.everything(train(Run.create(tmp_path / "whole"), steps))
     run = Run.create(tmp_path / "killed")
     rng, kills, reached = random.Random(0), 0, [0]

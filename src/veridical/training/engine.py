@@ -160,7 +160,8 @@ class Engine:
         Another layout must be 1.15 times as fast as plain fp32 to be taken, and bf16 1.4 times, so that neither noise
         nor a small gain gives up digits.
         """
-        pictures = batch.x.dim() == 4 and any(p.dim() == 4 for p in model.parameters())
+        convolves = isinstance(model, nn.Module) and any(p.dim() == 4 for p in model.parameters())
+        pictures = batch.x.dim() == 4 and convolves
         names = ("fp32", "bf16") if precision == "auto" else (precision,)
         candidates = [Arithmetic(p, layout) for p in names for layout in ((False, True) if pictures else (False,))]
         if len(candidates) == 1:
