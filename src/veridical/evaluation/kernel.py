@@ -1,0 +1,100 @@
+r"""Kernel distance (KID): the squared maximum mean discrepancy of two samples of features, without bias.
+
+$$ \mathrm{MMD}^2 = \frac{1}{n(n-1)}\sum_{i\ne i'} k(x_i,x_{i'}) + \frac{1}{m(m-1)}\sum_{j\ne j'} k(y_j,y_{j'})
+   - \frac{2}{nm}\sum_{ij} k(x_i,y_j), \qquad k(a,b) = (a\cdot b/d + 1)^3 $$
+
+over all pairs (Gretton et al. 2012, Eq. 3; kernel of Bińkowski et al. 2018). Its expectation is 0 for a perfect model
+at any n, so single values may be negative. Published KIDs average it over subsets of 1000 and quote the standard
+deviation over subsets, which is no standard error; all pairs give the smallest variance the data allow.
+
+**Error.** Hoeffding's decomposition of the variance, from the row means and squares of the same Gram matrices:
+with $a_i = \overline{k(x_i,\cdot)}_x - \overline{k(x_i,\cdot)}_y$, $b_j$ likewise, and $\zeta$ the variance of the
+doubly centred kernel,
+
+$$ \mathrm{Var} = \frac{4 \mathrm{Var}(a)}{n} + \frac{4 \mathrm{Var}(b)}{m}
+   - \frac{2\zeta_{xx}}{n^2} - \frac{2\zeta_{yy}}{m^2} - \frac{4\zeta_{xy}}{nm}. $$
+
+The subtracted terms are what the row means owe to finite n; without them the variance near equal laws is twice too
+large.
+
+References:
+    Gretton, Borgwardt, Rasch, Schölkopf & Smola, A Kernel Two-Sample Test (2012).
+    Bińkowski, Sutherland, Arbel & Gretton, Demystifying MMD GANs (2018). https://arxiv.org/abs/1801.01401
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+_BLOCK = 2048
+"""Rows of the Gram matrix held at a time."""
+
+
+class KernelDistance(NamedTuple):
+    """MMD² with its spread, and the spread it would have if both laws were the first."""
+
+    value: float
+    standard_error: float
+    null_error: float
+    """Standard deviation of the distance of two samples of the law of x, at these n and m; the mean is 0."""
+
+
+class _Gram(NamedTuple):
+    """What is needed of a Gram matrix: its row and column means, its mean, and the variance of the doubly centred."""
+
+    rows: Tensor
+    columns: Tensor
+    mean: float
+    zeta: float
+
+
+def kernel_distance(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> KernelDistance:
+    """Unbiased squared maximum mean discrepancy under the cubic kernel, in units of the kernel (pure number).
+
+    Args:
+        x: features of the reference.
+        y: features of the sample.
+
+    Returns:
+        The distance with its standard errors.
+
+    Raises:
+        ValueError: fewer than four examples, or features of different extractors.
+    """
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or min(len(x), len(y)) < 4:
+        raise ValueError(
+            f"x and y have shapes {tuple(x.shape)} and {tuple(y.shape)}; expected (n, d) and (m, d) features of one "
+            "extractor, at least four examples each."
+        )
+    n, m = len(x), len(y)
+    x, y = x.to(torch.float64), y.to(torch.float64)
+    xx, yy, xy = _gram(x, x, same=True), _gram(y, y, same=True), _gram(x, y, same=False)
+    variance = 4 * float((xx.rows - xy.rows).var()) / n + 4 * float((yy.rows - xy.columns).var()) / m
+    degenerate = 2 * xx.zeta / n**2 + 2 * yy.zeta / m**2 + 4 * xy.zeta / (n * m)
+    null = 2 * xx.zeta * (1 / n + 1 / m) ** 2
+    return KernelDistance(
+        xx.mean + yy.mean - 2 * xy.mean,
+        math.sqrt(max(variance - degenerate, degenerate)),
+        math.sqrt(null),
+    )
+
+
+def _gram(x: Tensor, y: Tensor, same: bool) -> _Gram:
+    """Accumulate over blocks of rows; the diagonal of a matrix of one sample with itself is left out."""
+    others = len(y) - same
+    rows, columns, square = [], torch.zeros(len(y), dtype=x.dtype, device=x.device), 0.0
+    for start in range(0, len(x), _BLOCK):
+        k = (x[start : start + _BLOCK] @ y.T / x.shape[1] + 1) ** 3
+        if same:
+            k[torch.arange(len(k)), torch.arange(start, start + len(k))] = 0.0
+        rows.append(k.sum(dim=1) / others)
+        columns += k.sum(dim=0)
+        square += float(k.square().sum())
+    row_means, column_means = torch.cat(rows), columns / (len(x) - same)
+    mean = float(row_means.mean())
+    spread = square / (len(x) * others) - mean**2
+    zeta = spread - float(row_means.var()) - float(column_means.var())
+    return _Gram(row_means, column_means, mean, max(0.0, zeta))
