@@ -75,11 +75,11 @@ class VAEConfig:
     network: Literal["auto", "mlp", "conv"] = "auto"
     """Networks; auto: conv for images and lattices of at least 8 x 8, mlp otherwise."""
 
-    latent_dim: int = 32
-    """Dimension of z, standard normal a priori."""
+    latent_dim: int | None = None
+    """Dimension of z, standard normal a priori; None: 32, or the number of components of an example if that is less."""
 
-    width: int = 64
-    """Channels of the finest convolution, or units of the MLP's layers."""
+    width: int | None = None
+    """Channels of the finest convolution, or units of the MLP's layers; None: 32 channels, 256 units."""
 
     depth: int = 2
     """Hidden layers of the MLPs; 0: affine maps, which with a Gaussian likelihood is probabilistic PCA."""

@@ -31,6 +31,8 @@ Levine, Simple and Effective VAE Training with Calibrated Decoders (2021).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -81,15 +83,28 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
         super().__init__()
         self.config = config
         self.space = space
-        self.latent_shape = (config.latent_dim,)
+        self.latent_dim = min(32, space.dim) if config.latent_dim is None else config.latent_dim
+        self.latent_shape = (self.latent_dim,)
         self.bernoulli = is_bernoulli(config, space)
-        self.encoder = default_encoder(config, space) if encoder is None else encoder
-        self.decoder = default_decoder(config, space, self.bernoulli) if decoder is None else decoder
+        self.encoder = build_encoder(config, space, self.latent_dim) if encoder is None else encoder
+        self.decoder = build_decoder(config, space, self.latent_dim, self.bernoulli) if decoder is None else decoder
         self.draws = config.sampling == "draw" or (
             config.sampling == "auto" and (self.bernoulli or space.kind != "image")
         )
         if not self.bernoulli:
             self.log_scale = nn.Parameter(torch.tensor([math.log(space.std)]))
+
+    def player_parameters(self, player: str) -> Iterable[nn.Parameter] | list[dict[str, Any]]:
+        """Return the weights; a Gaussian's scale is a group of its own, with ten times the step size.
+
+        Adam moves a parameter by about its step size: at 1e-3 the logarithm of a scale would need thousands of steps
+        to follow the error of the reconstruction.
+        """
+        if self.bernoulli:
+            return self.parameters()
+        weights = [*self.encoder.parameters(), *self.decoder.parameters()]
+        scale = {"params": [self.log_scale], "lr": 10 * self.config.optimizer.lr, "weight_decay": 0.0}
+        return [{"params": weights}, scale]
 
     def optimizer(self, player: str) -> OptimizerConfig:
         """Return the optimiser of the configuration."""
@@ -181,7 +196,7 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
                 f"Pass a batch (B, {', '.join(map(str, self.space.shape))})."
             )
         h = self.encoder(x)
-        expected = (len(x), 2 * self.config.latent_dim)
+        expected = (len(x), 2 * self.latent_dim)
         if h.shape != expected:
             raise ValueError(
                 f"the encoder returned {tuple(h.shape)} for x of shape {tuple(x.shape)}; expected {expected}: "
@@ -229,35 +244,34 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
         """(1,) standard deviation of a Gaussian decoder, in units of data space."""
         # Quantised data need no floor: the noise of one bin is in the likelihood.
         floor = 0.0 if self.space.bin_width else 1e-3 * self.space.std
-        return (self.log_scale.exp().square() + floor**2).sqrt()
+        return torch.hypot(self.log_scale.exp(), self.log_scale.new_tensor(floor))
 
 
 class Standardise(nn.Module):
-    """(x - mean) / std, for the encoder's input."""
-
-    def __init__(self, mean: float, std: float) -> None:
-        super().__init__()
-        self.mean, self.std = mean, std
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map data space to about unit variance."""
-        return (x - self.mean) / self.std
-
-
-class ToSpace(nn.Module):
-    """Map a network's output to data space: into a bounded support by a sigmoid, else by mean and scale."""
+    """First layer of an encoder: data in units of their standard deviation, about their mean."""
 
     def __init__(self, space: Space) -> None:
         super().__init__()
-        self.space = space
+        self.mean, self.std = space.mean, space.std
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map data space to numbers of order one."""
+        return (x - self.mean) / self.std
+
+
+class ToDataSpace(nn.Module):
+    """Last layer of a Gaussian decoder: tanh into a bounded support, an affine map otherwise."""
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        self.bounded = space.support is not None
+        low, high = space.support or (space.mean - space.std, space.mean + space.std)
+        self.centre, self.unit = (low + high) / 2, (high - low) / 2
 
     def forward(self, h: Tensor) -> Tensor:
-        """Return means within the support."""
+        """Map any numbers to means in data space."""
         h = at_least_single(h)
-        if self.space.support is None:
-            return self.space.mean + self.space.std * h
-        low, high = self.space.support
-        return low + (high - low) * h.sigmoid()
+        return self.centre + self.unit * (h.tanh() if self.bounded else h)
 
 
 def is_bernoulli(config: VAEConfig, space: Space) -> bool:
@@ -280,23 +294,21 @@ def is_convolutional(config: VAEConfig, space: Space) -> bool:
     return config.network == "conv" or (config.network == "auto" and fits)
 
 
-def default_encoder(config: VAEConfig, space: Space) -> nn.Module:
+def build_encoder(config: VAEConfig, space: Space, latent_dim: int) -> nn.Module:
     """Build the network (B, *shape) → (B, 2 * latent_dim)."""
-    scale = Standardise(space.mean, space.std)
     if is_convolutional(config, space):
-        return nn.Sequential(scale, ConvEncoder(space, 2 * config.latent_dim, config.width))
-    return nn.Sequential(
-        scale, nn.Flatten(), MLP(space.dim, 2 * config.latent_dim, width=config.width, depth=config.depth)
-    )
+        return nn.Sequential(Standardise(space), ConvEncoder(space, 2 * latent_dim, config.width or 32))
+    mlp = MLP(space.dim, 2 * latent_dim, config.width or 256, config.depth)
+    return nn.Sequential(Standardise(space), nn.Flatten(), mlp)
 
 
-def default_decoder(config: VAEConfig, space: Space, bernoulli: bool) -> nn.Module:
+def build_decoder(config: VAEConfig, space: Space, latent_dim: int, bernoulli: bool) -> nn.Module:
     """Build the network (B, latent_dim) → (B, *shape): logits, or means in data space."""
-    end = [] if bernoulli else [ToSpace(space)]
     if is_convolutional(config, space):
-        return nn.Sequential(ConvDecoder(space, config.latent_dim, config.width), *end)
-    mlp = MLP(config.latent_dim, space.dim, width=config.width, depth=config.depth)
-    return nn.Sequential(mlp, nn.Unflatten(1, space.shape), *end)
+        body: list[nn.Module] = [ConvDecoder(space, latent_dim, config.width or 32)]
+    else:
+        body = [MLP(latent_dim, space.dim, config.width or 256, config.depth), nn.Unflatten(1, space.shape)]
+    return nn.Sequential(*body) if bernoulli else nn.Sequential(*body, ToDataSpace(space))
 
 
 def at_least_single(x: Tensor) -> Tensor:
