@@ -39,7 +39,7 @@ def lr_factor(config: OptimizerConfig, step: int, steps: int) -> float:
         0.25
     """
     warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
-    progress = min(1.0, step / steps)
+    progress = min(1.0, step / max(steps, 1))
     if config.schedule == "linear":
         return warm * (1.0 - progress)
     if config.schedule == "cosine":
