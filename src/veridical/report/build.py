@@ -1,0 +1,269 @@
+"""Building the page and its JSON twin.
+
+`collect` reads a run into plain facts; `view` adds pictures and drawings to them for the template; the twin is the
+facts of all runs. Nothing is computed twice, hence page and twin cannot disagree.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from veridical.report.compare import compare_runs, differing, unequal_measures
+from veridical.report.curves import Level, Line, draw
+from veridical.report.measured import KINDS, Measured, read_measured
+from veridical.report.numbers import number_of
+from veridical.report.pictures import Picture, embed, spread
+from veridical.report.record import Record, labels, read_record
+from veridical.report.render import render
+from veridical.report.setup import about, commands, config_rows, data_name, environment_rows, evaluated
+from veridical.report.verdict import Verdict, judge
+from veridical.run import write_atomically
+
+PICTURE_BYTES = 2_700_000
+"""Bytes of pictures in a page, over all runs: 3.6 MB once written as text, so that the page stays below 5 MB."""
+
+SHARES = {"last": 0.3, "reals": 0.25, "nearest": 0.15, "progress": 0.3}
+"""How a run's bytes are divided."""
+
+GRIDS = 12
+"""Grids of the progress shown per run."""
+
+LEVELS = {
+    "js": Level(math.log(2), "log 2"),
+    "accuracy": Level(0.5, "chance"),
+    "diversity": Level(1.0, "data"),
+}
+"""What a term is compared with, whatever the player."""
+
+LAST_TERMS = ("grad_norm", "lr")
+
+
+@dataclass
+class Facts:
+    """Everything known of one run, before it is drawn."""
+
+    record: Record
+    measured: list[Measured]
+    verdict: Verdict
+    curves: dict[str, Line]
+    series: int
+
+
+def build(runs: Sequence[Path | str], out: Path | str | None = None) -> Path:
+    """Write one HTML page about one or more runs, and its JSON twin beside it.
+
+    Args:
+        runs: run directories, in whatever state they are.
+        out: the page (ending in .html) or a folder for it; report.html in the first run's directory if left out.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        ValueError: no run is given.
+        NotARunError: a path is no run directory.
+        FileExistsError: `out` exists and is no report.
+    """
+    if not runs:
+        raise ValueError("no run is given; expected one run directory at least.")
+    paths = [Path(run) for run in runs]
+    records = [read_record(path, label) for path, label in zip(paths, labels(paths), strict=True)]
+    page = _place(paths[0], None if out is None else Path(out))
+    facts = [_collect(record, series) for series, record in enumerate(records)]
+    twin = page.with_suffix(".json")
+    views = [_view(fact, PICTURE_BYTES // len(facts)) for fact in facts]
+    write_atomically(page, render(_context(facts, views, twin.name)))
+    write_atomically(twin, json.dumps(_twin(facts, views), indent=1, allow_nan=False, default=str) + "\n")
+    return page
+
+
+def _place(first: Path, out: Path | None) -> Path:
+    """Return where the page goes; a report is replaced by a newer one, nothing else is."""
+    if out is None:
+        return first / "report.html"
+    page = out if out.suffix.lower() in (".html", ".htm") else out / "report.html"
+    if page.is_file() and 'name="generator" content="veridical' not in page.read_text("utf-8", errors="replace")[:2000]:
+        raise FileExistsError(f"{page} exists and is no report of veridical; choose another place with --out.")
+    page.parent.mkdir(parents=True, exist_ok=True)
+    return page
+
+
+def _collect(record: Record, series: int) -> Facts:
+    listed = record.evaluation.get("measurements")
+    measured = [m for m in map(read_measured, listed if isinstance(listed, list) else []) if m is not None]
+    return Facts(record, measured, judge(record, measured), _curves(record, series % 8 + 1), series)
+
+
+def _curves(record: Record, series: int) -> dict[str, Line]:
+    """Return every "<player>/<term>" of the metrics; a row without a term says nothing about it."""
+    terms = dict.fromkeys(term for row in record.rows for term in row if "/" in term)
+    lines = {}
+    for term in terms:
+        points = [(row["step"], row[term]) for row in record.rows if isinstance(row.get(term), int | float)]
+        if points:
+            steps, values = zip(*points, strict=True)
+            lines[term] = Line(record.label, steps, [float(v) for v in values], series)
+    return lines
+
+
+def _view(facts: Facts, budget: int) -> dict[str, Any]:
+    """Return what the template shows of one run."""
+    record, measured = facts.record, facts.measured
+    config = config_rows(record)
+    pictures = _pictures(record, budget)  # notes in record.problems what cannot be read
+    return {
+        "name": record.label,
+        "series": facts.series % 8 + 1,
+        "about": about(record),
+        "data": data_name(record),
+        "verdict": facts.verdict,
+        "problems": record.problems,
+        "measurements": measured,
+        "memory": [m for m in measured if m.memory],
+        "evaluated": evaluated(record),
+        "findings": record.findings,
+        "rows": len(record.rows),
+        "pictures": pictures,
+        "config": config,
+        "chosen": [row for row in config if row[2] != "default"],
+        "environment": environment_rows(record.environment),
+        "commands": commands(record),
+    }
+
+
+def _pictures(record: Record, budget: int) -> dict[str, Any]:
+    """Embed a run's pictures within its bytes."""
+
+    def one(path: Path | None, share: float, side: int) -> Picture | None:
+        if path is None:
+            return None
+        try:
+            return embed(path, int(budget * share), side, record.path)
+        except (ValueError, OSError) as error:
+            record.problems.append(str(error))
+            return None
+
+    last = next((step_path for step_path in reversed(record.samples)), None)
+    shown = [record.samples[i] for i in spread(len(record.samples), GRIDS)] if len(record.samples) > 1 else []
+    strip = [(step, one(path, SHARES["progress"] / max(1, len(shown)), 320)) for step, path in shown]
+    return {
+        "last": one(last[1], SHARES["last"], 1200) if last else None,
+        "last_step": last[0] if last else None,
+        "reals": one(record.reals, SHARES["reals"], 1200),
+        "nearest": one(record.nearest, SHARES["nearest"], 1200),
+        "progress": [(step, picture) for step, picture in strip if picture is not None],
+        "grids": len(record.samples),
+        "reduced": any(picture is not None and picture.change for _, picture in strip),
+    }
+
+
+def _context(facts: list[Facts], views: list[dict[str, Any]], twin: str) -> dict[str, Any]:
+    """Return everything the template shows."""
+    has = {
+        "grids": any(view["pictures"]["last"] for view in views),
+        "samples": any(view["pictures"]["last"] or view["pictures"]["reals"] for view in views),
+        "measurements": any(view["measurements"] for view in views),
+        "nearest": any(view["pictures"]["nearest"] or view["memory"] for view in views),
+        "progress": any(view["pictures"]["progress"] for view in views),
+    }
+    curves = _charts(facts)
+    sections = [("verdict", "Verdict", True), ("samples", "Samples", has["samples"])]
+    sections += [("measurements", "Measurements", has["measurements"]), ("memory", "Memory", has["nearest"])]
+    sections += [("health", "Health", True), ("curves", "Curves", bool(curves))]
+    sections += [("progress", "Step by step", has["progress"]), ("setup", "Set-up", True)]
+    sections += [("reproduce", "Do it again", True)]
+    several = len(views) > 1
+    return {
+        "title": f"{len(views)} runs compared" if several else views[0]["name"],
+        "several": several,
+        "runs": views,
+        "has": has,
+        "contents": [(anchor, name) for anchor, name, shown in sections if shown],
+        "comparison": compare_runs([fact.measured for fact in facts]),
+        "unequal": unequal_measures([fact.record for fact in facts]),
+        "differences": differing([fact.record for fact in facts]),
+        "curves": curves,
+        "kinds": KINDS,
+        "written": datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
+        "generator": f"veridical {_version()}",
+        "twin": twin,
+    }
+
+
+def _charts(facts: list[Facts]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Draw every term, grouped by player, the same term of all runs in one chart."""
+    terms = dict.fromkeys(term for fact in facts for term in fact.curves)
+    players = dict.fromkeys(term.partition("/")[0] for term in terms)
+    groups = []
+    for player in players:
+        own = [term for term in terms if term.startswith(f"{player}/")]
+        own.sort(key=lambda term: term.rpartition("/")[2] in LAST_TERMS)  # stable: the rest keeps its order
+        groups.append((player, [_chart(term, facts) for term in own]))
+    return groups
+
+
+def _chart(term: str, facts: list[Facts]) -> dict[str, Any]:
+    name = term.partition("/")[2]
+    lines = [fact.curves[term] for fact in facts if term in fact.curves]
+    marks = [(f.step, f"{f.name} at step {f.step}") for f in facts[0].record.findings] if len(facts) == 1 else []
+    chart = draw(lines, levels=[LEVELS[name]] if name in LEVELS else [], marks=marks)
+    return {"term": name, "svg": chart.svg, "notes": chart.notes}
+
+
+def _twin(facts: list[Facts], views: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return all numbers of the page as plain values; numbers that are not finite become null."""
+    runs = [_plain(_run(fact, view)) for fact, view in zip(facts, views, strict=True)]
+    return {"format": 1, "generator": f"veridical {_version()}", "runs": runs}
+
+
+def _run(facts: Facts, view: dict[str, Any]) -> dict[str, Any]:
+    record, pictures = facts.record, view["pictures"]
+    seconds = [number_of(row.get("seconds")) for row in record.rows[-1:]]
+    return {
+        "name": record.label,
+        "path": str(record.path),
+        "family": record.family,
+        "data": view["data"],
+        "state": record.state,
+        "message": record.status.get("message", ""),
+        "step": record.step,
+        "steps": record.steps,
+        "seconds": seconds[0] if seconds else None,
+        "verdict": facts.verdict.to_json(),
+        "problems": record.problems,
+        "findings": [finding.to_json() for finding in record.findings],
+        "evaluation": {key: value for key, value in record.evaluation.items() if key != "measurements"},
+        "measurements": [m.to_json() for m in facts.measured],
+        "curves": {term: {"steps": line.steps, "values": line.values} for term, line in facts.curves.items()},
+        "checkpoints": record.checkpoints,
+        "pictures": {
+            **{k: pictures[k].to_json() for k in ("last", "reals", "nearest") if pictures[k] is not None},
+            "progress": [{"step": step, **picture.to_json()} for step, picture in pictures["progress"]],
+            "grids": pictures["grids"],
+        },
+        "config": {key: {"value": value, "origin": record.origins[key]} for key, value in record.config.items()},
+        "environment": record.environment,
+        "commands": [command for command, _ in view["commands"]],
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _version() -> str:
+    try:
+        return metadata.version("veridical")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,168 @@
+"""Measurements as the page shows them: a value with its interval, beside what a perfect model scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal
+
+from veridical.report.numbers import bounds_of, figures, interval, number_of
+
+Interval = tuple[float, float]
+Tone = Literal["good", "short", "suspicious", "open"]
+
+TONES: dict[str, Tone] = {
+    "as good as perfect": "good",
+    "short of perfect": "short",
+    "suspicious": "suspicious",
+    "no reference": "open",
+}
+"""What a verdict of evaluation.json looks like on the page."""
+
+KINDS = {"ceiling": "ceiling", "floor": "floor", "null": "held-out data"}
+"""What a reference is called on the page."""
+
+MEMORY = ("memor", "nearest", "copied", "copies", "authentic", "duplicate")
+"""Parts of the names of measurements that belong beside the nearest neighbours."""
+
+WIDTH, HEIGHT, EDGE = 200, 26, 8
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measurement of evaluation.json; what the file leaves out is None or empty."""
+
+    name: str
+    value: Any
+    unit: str
+    n: Any
+    interval: Interval | None
+    method: str
+    reference: float | None
+    kind: str
+    reference_interval: Interval | None
+    higher_is_better: bool | None
+    verdict: str
+    seconds: float | None
+    detail: dict[str, Any]
+
+    @property
+    def tone(self) -> Tone:
+        """How the value stands to the reference."""
+        return TONES.get(self.verdict, "open")
+
+    @property
+    def bounds(self) -> Interval | None:
+        """The interval, or the value alone; None if there is no finite value."""
+        value = number_of(self.value)
+        return self.interval or (None if value is None else (value, value))
+
+    @property
+    def extent(self) -> Interval | None:
+        """Range of everything that is drawn of it; None if there is nothing."""
+        if self.bounds is None or number_of(self.value) is None:
+            return None
+        shown = [*self.bounds, float(self.value), *(self.reference_interval or ())]
+        shown += [] if self.reference is None else [self.reference]
+        return min(shown), max(shown)
+
+    @property
+    def memory(self) -> bool:
+        """Whether it tells how near the samples are to the training data."""
+        return any(part in self.name.lower() for part in MEMORY)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything that is shown as plain values."""
+        return {
+            "name": self.name,
+            "value": self.value,
+            "unit": self.unit,
+            "n": self.n,
+            "interval": self.interval,
+            "method": self.method,
+            "reference": self.reference,
+            "reference_kind": self.kind,
+            "reference_interval": self.reference_interval,
+            "higher_is_better": self.higher_is_better,
+            "verdict": self.verdict,
+            "seconds": self.seconds,
+            "detail": self.detail,
+        }
+
+
+def read_measured(row: Any) -> Measured | None:
+    """Read a measurement; None if the row is none."""
+    if not isinstance(row, dict) or not row.get("name"):
+        return None
+    higher = row.get("higher_is_better")
+    detail = row.get("detail")
+    unit = str(row.get("unit") or "")
+    measured = Measured(
+        name=str(row["name"]),
+        value=row.get("value"),
+        unit="" if unit == "1" else unit,
+        n=row.get("n"),
+        interval=bounds_of(row.get("interval")),
+        method=str(row.get("method") or ""),
+        reference=number_of(row.get("reference")),
+        kind=str(row.get("reference_kind") or ""),
+        reference_interval=bounds_of(row.get("reference_interval")),
+        higher_is_better=higher if isinstance(higher, bool) else None,
+        verdict="",
+        seconds=number_of(row.get("seconds")),
+        detail=detail if isinstance(detail, dict) else {"note": detail} if detail else {},
+    )
+    said = str(row.get("verdict") or "")
+    return Measured(**{**vars(measured), "verdict": said if said in TONES else compare(measured)})
+
+
+def compare(measured: Measured) -> str:
+    """Compare the intervals of value and reference; disjoint ones decide."""
+    mine = measured.bounds
+    if measured.reference is None or mine is None or measured.higher_is_better is None:
+        return "no reference"
+    low, high = measured.reference_interval or (measured.reference, measured.reference)
+    if mine[0] <= high and low <= mine[1]:
+        return "as good as perfect"
+    return "short of perfect" if (mine[1] < low) == measured.higher_is_better else "suspicious"
+
+
+def draw_bar(measured: Measured, scale: Interval | None = None) -> str:
+    """Draw the reference (band and tick) and the value (whisker and dot) on one scale, as SVG.
+
+    Args:
+        measured: what to draw; empty if it has no finite value.
+        scale: range of the picture; just what is drawn if left out.
+    """
+    mine, value, reference = measured.bounds, number_of(measured.value), measured.reference
+    scale = scale or measured.extent
+    if mine is None or value is None or scale is None:
+        return ""
+    low, high = scale
+
+    def at(v: float) -> float:
+        return round(EDGE + (WIDTH - 2 * EDGE) * ((v - low) / (high - low) if high > low else 0.5), 1)
+
+    middle, parts = HEIGHT / 2, [f'<line class="track" x1="0" x2="{WIDTH}" y1="{HEIGHT / 2}" y2="{HEIGHT / 2}"/>']
+    if measured.reference_interval is not None:
+        a, b = (at(v) for v in measured.reference_interval)
+        parts.append(
+            f'<rect class="reference" x="{a}" y="4" width="{max(b - a, 1):.1f}" height="{HEIGHT - 8}" rx="2"/>'
+        )
+    if reference is not None:
+        parts.append(f'<line class="tick" x1="{at(reference)}" x2="{at(reference)}" y1="3" y2="{HEIGHT - 3}"/>')
+    parts.append(f'<line class="whisker" x1="{at(mine[0])}" x2="{at(mine[1])}" y1="{middle}" y2="{middle}"/>')
+    parts.append(f'<circle class="value" cx="{at(value)}" cy="{middle}" r="4.5"/>')
+    head = (
+        f'<svg class="bar {measured.tone}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{_spoken(measured)}">'
+    )
+    return head + "".join(parts) + "</svg>"
+
+
+def _spoken(measured: Measured) -> str:
+    text = f"{measured.name}: {figures(measured.value)}"
+    text += f" ({interval(measured.interval)})" if measured.interval else ""
+    if measured.reference is not None:
+        text += f"; a perfect model {figures(measured.reference)}"
+        text += f" ({interval(measured.reference_interval)})" if measured.reference_interval else ""
+    return escape(text, quote=True)

@@ -1,0 +1,112 @@
+"""Pictures inside the page: as they are where they fit; recompressed, then reduced, where they do not, and said so."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture as it stands in the page."""
+
+    file: str
+    """Path in the run directory."""
+
+    uri: str
+    """data: URI."""
+
+    width: int
+    height: int
+    bytes: int
+    """Of the embedded file."""
+
+    change: str
+    """How it differs from the file; empty if it is the file itself."""
+
+    def to_json(self) -> dict[str, str | int]:
+        """Return all but the picture itself."""
+        return {
+            "file": self.file,
+            "width": self.width,
+            "height": self.height,
+            "bytes": self.bytes,
+            "change": self.change,
+        }
+
+
+def embed(path: Path, most: int, side: int, folder: Path) -> Picture:
+    """Embed a picture in at most so many bytes.
+
+    Args:
+        path: the file.
+        most: bytes at most.
+        side: pixels of the longer side at most.
+        folder: the run directory, which the name in the page is relative to.
+
+    Raises:
+        ValueError: it is no picture that can be read.
+    """
+    from PIL import Image
+
+    raw = path.read_bytes()
+    try:
+        image = Image.open(io.BytesIO(raw))
+        kind = image.format
+        image.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(f"{path.name} is no picture that can be read: {error}.") from error
+    name = path.relative_to(folder).as_posix()
+    if kind == "PNG" and len(raw) <= most and max(image.size) <= side:
+        return Picture(name, _uri("image/png", raw), *image.size, len(raw), "")
+    mime, data, size = _squeeze(image, most, side)
+    change = [f"{image.width}×{image.height} reduced to {size[0]}×{size[1]}"] if size != image.size else []
+    change += ["recompressed as JPEG"] if mime == "image/jpeg" else []
+    return Picture(name, _uri(mime, data), *size, len(data), " and ".join(change))
+
+
+def _squeeze(image: Image.Image, most: int, side: int) -> tuple[str, bytes, tuple[int, int]]:
+    """Encode in at most so many bytes: PNG, else JPEG of falling quality, else smaller."""
+    from PIL import Image
+
+    flat = image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB")
+    share = min(1.0, side / max(flat.size))
+    while True:
+        size = (max(1, round(flat.width * share)), max(1, round(flat.height * share)))
+        small = flat.resize(size, Image.Resampling.LANCZOS) if size != flat.size else flat
+        data = _encode(small, "PNG", optimize=True)
+        if len(data) <= most:
+            return "image/png", data, size
+        for quality in (90, 75, 60):
+            data = _encode(small, "JPEG", quality=quality)
+            if len(data) <= most or max(size) <= 16:
+                return "image/jpeg", data, size
+        share *= 0.8
+
+
+def _encode(image: Image.Image, kind: str, **options: int | bool) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _uri(mime: str, data: bytes) -> str:
+    return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def spread(count: int, most: int) -> list[int]:
+    """Return at most so many indices, evenly spread, the first and the last among them.
+
+    Examples:
+        >>> spread(5, 12), spread(40, 4)
+        ([0, 1, 2, 3, 4], [0, 13, 26, 39])
+    """
+    if count <= most:
+        return list(range(count))
+    return [round(i * (count - 1) / (most - 1)) for i in range(most)]

@@ -1,0 +1,202 @@
+"""Reading a run directory, whatever state it is in: a crashed run has no evaluation, half a line, no samples.
+
+What cannot be read is left out and said (`problems`), never guessed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from veridical.health import Finding
+from veridical.run import Run
+
+QUIET_SECONDS = 600.0
+"""A run that says "running" and wrote nothing for longer than this was most likely killed."""
+
+
+@dataclass
+class Record:
+    """Everything a run directory says."""
+
+    path: Path
+    label: str
+    status: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    """Dotted key -> value."""
+
+    origins: dict[str, str] = field(default_factory=dict)
+    family: str = ""
+    environment: dict[str, Any] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    samples: list[tuple[int, Path]] = field(default_factory=list)
+    """Grids by step."""
+
+    reals: Path | None = None
+    nearest: Path | None = None
+    checkpoints: list[int] = field(default_factory=list)
+    quiet_for: float | None = None
+    """Seconds since the run last wrote; None if it never did."""
+
+    problems: list[str] = field(default_factory=list)
+    """What could not be read."""
+
+    @property
+    def state(self) -> str:
+        """Return finished, interrupted, failed, running, silent (running, but most likely killed) or unknown."""
+        state = str(self.status.get("state") or "unknown")
+        if state == "running" and self.quiet_for is not None and self.quiet_for > self._patience():
+            return "silent"
+        return state
+
+    @property
+    def step(self) -> int:
+        """Last step that the run is known to have done."""
+        steps = [_integer(self.status.get("step")), *(_integer(row.get("step")) for row in self.rows[-1:])]
+        return max(steps, default=0)
+
+    @property
+    def steps(self) -> int | None:
+        """Number of steps the run was meant to do."""
+        steps = self.config.get("training.steps")
+        return steps if isinstance(steps, int) and steps > 0 else None
+
+    def _patience(self) -> float:
+        """Seconds of silence that are normal: twenty times the run's own rhythm, at least ten minutes."""
+        seconds = [row["seconds"] for row in self.rows if isinstance(row.get("seconds"), int | float)]
+        rhythm = max((b - a for a, b in pairwise(seconds)), default=0.0)
+        return max(QUIET_SECONDS, 20.0 * rhythm) if math.isfinite(rhythm) else QUIET_SECONDS
+
+
+def read_record(path: Path, label: str) -> Record:
+    """Read a run directory.
+
+    Raises:
+        NotARunError: the path holds no config.yaml.
+    """
+    run = Run.open(path)
+    record = Record(path, label)
+    record.status = _read_json(record, "status.json")
+    record.environment = _read_json(record, "environment.json")
+    record.evaluation = _read_json(record, "evaluation.json")
+    _read_config(record, run.config_file)
+    record.rows = _read_rows(record, run.metrics_file)
+    for row in _read_rows(record, run.health_file):
+        try:
+            record.findings.append(Finding.from_json(row))
+        except ValueError as error:
+            record.problems.append(f"health.jsonl: {error}")
+    record.samples = _numbered(run.samples, r"step-(\d+)\.png")
+    record.reals = _present(run.samples / "reals.png")
+    record.nearest = _present(run.samples / "nearest.png")
+    record.checkpoints = [step for step, _ in _numbered(run.checkpoints, r"step-(\d+)")]
+    written = [p.stat().st_mtime for p in (run.metrics_file, path / "status.json") if p.is_file()]
+    record.quiet_for = max(0.0, time.time() - max(written)) if written else None
+    return record
+
+
+def labels(paths: list[Path]) -> list[str]:
+    """Return a short name per run: the folder's, with as much of the path before it as tells them apart.
+
+    Examples:
+        >>> labels([Path("runs/a"), Path("runs/b")])
+        ['a', 'b']
+        >>> labels([Path("x/run"), Path("y/run"), Path("y/run")])
+        ['x/run', 'y/run', 'y/run (2)']
+    """
+    parts = [path.resolve().parts for path in paths]
+    depth = 1
+    while depth < max(map(len, parts), default=1) and len({p[-depth:] for p in parts}) < len(set(parts)):
+        depth += 1
+    names: list[str] = []
+    for part in parts:
+        name = "/".join(part[-depth:])
+        seen = sum(n == name or n.startswith(f"{name} (") for n in names)
+        names.append(f"{name} ({seen + 1})" if seen else name)
+    return names
+
+
+def _read_json(record: Record, name: str) -> dict[str, Any]:
+    path = record.path / name
+    if not path.is_file():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        record.problems.append(f"{name} cannot be read: {error}.")
+        return {}
+    if not isinstance(value, dict):
+        record.problems.append(f"{name} holds {type(value).__name__}, expected an object.")
+        return {}
+    return value
+
+
+def _read_rows(record: Record, path: Path) -> list[dict[str, Any]]:
+    """Read a jsonl file; lines that are no whole row (a killed process) are counted and left out."""
+    if not path.is_file():
+        return []
+    rows, torn = [], 0
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+        try:
+            row = json.loads(line) if line.strip() else None
+        except ValueError:
+            torn += 1
+            continue
+        if isinstance(row, dict) and isinstance(row.get("step"), int):
+            rows.append(row)
+        elif row is not None:
+            torn += 1
+    if torn:
+        lines = "1 line is" if torn == 1 else f"{torn} lines are"
+        record.problems.append(f"{path.name}: {lines} damaged (half-written when the process ended) and left out.")
+    return rows
+
+
+def _read_config(record: Record, path: Path) -> None:
+    """Read config.yaml into dotted keys and their origins."""
+    import yaml
+
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        record.problems.append(f"config.yaml cannot be read: {' '.join(str(error).split())}.")
+        return
+    if not isinstance(config, dict):
+        record.problems.append("config.yaml holds no sections.")
+        return
+    record.family = str(config.pop("family", ""))
+    origin = config.pop("origin", None) or {}
+    record.config = _flatten(config)
+    told = origin if isinstance(origin, dict) else {}
+    record.origins = {key: str(told.get(key, "default")) for key in record.config}
+
+
+def _flatten(value: dict[Any, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, entry in value.items():
+        name = f"{prefix}{key}"
+        leaves |= _flatten(entry, f"{name}.") if isinstance(entry, dict) else {name: entry}
+    return leaves
+
+
+def _numbered(folder: Path, pattern: str) -> list[tuple[int, Path]]:
+    if not folder.is_dir():
+        return []
+    found = [(match, path) for path in folder.iterdir() if (match := re.fullmatch(pattern, path.name))]
+    return sorted((int(match.group(1)), path) for match, path in found)
+
+
+def _present(path: Path) -> Path | None:
+    return path if path.is_file() else None
+
+
+def _integer(value: Any) -> int:
+    return value if isinstance(value, int) else 0

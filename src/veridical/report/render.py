@@ -1,0 +1,42 @@
+"""From facts to HTML: jinja2 with everything escaped, and the few ways in which values are written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from veridical.report.measured import draw_bar
+from veridical.report.numbers import duration, figures, interval
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+FOLDER = Path(__file__).parent
+
+
+def render(context: dict[str, Any]) -> str:
+    """Fill the template; whatever is in the context is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    loader = FileSystemLoader(FOLDER)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"figures": figures, "interval": interval, "duration": duration}
+    environment.filters |= {"flags": flags, "bar": draw_bar}
+    css = (FOLDER / "style.css").read_text(encoding="utf-8")
+    return environment.get_template("page.html.j2").render(**context, css=css)
+
+
+def flags(text: str) -> Markup:
+    """Set the options of the command line in a text as code.
+
+    Examples:
+        >>> flags("Try <b> --r1 1, or --relativistic.")
+        Markup('Try &lt;b&gt; <code>--r1 1</code>, or <code>--relativistic</code>.')
+    """
+    from markupsafe import Markup, escape
+
+    marked = re.sub(r"--[a-z][a-z0-9-]*(?: [0-9]+(?:\.[0-9]+)?)?", r"<code>\g<0></code>", str(escape(text)))
+    return Markup(marked)

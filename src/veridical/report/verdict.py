@@ -1,0 +1,123 @@
+"""Can this model be trusted? What the report says first, from the run's state, its health and its measurements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from veridical.report.measured import Measured
+from veridical.report.numbers import duration
+from veridical.report.record import Record
+
+Level = Literal["good", "caution", "bad", "unknown"]
+WORDS: dict[Level, str] = {"good": "sound", "caution": "with reserve", "bad": "not usable", "unknown": "not judged"}
+"""The level in words, so that no meaning hangs on colour."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A headline and the sentences that carry it."""
+
+    level: Level
+    headline: str
+    sentences: tuple[str, ...]
+
+    @property
+    def word(self) -> str:
+        """The level in words."""
+        return WORDS[self.level]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"level": self.level, "word": self.word, "headline": self.headline, "sentences": list(self.sentences)}
+
+
+def judge(record: Record, measured: list[Measured]) -> Verdict:
+    """Judge a run by the worst of what is known of it; without measurements there is no praise."""
+    level, headline = _headline(record, measured)
+    sentences = [_state(record), *_health(record), *_measurements(record, measured)]
+    return Verdict(level, headline, tuple(sentence for sentence in sentences if sentence))
+
+
+def _headline(record: Record, measured: list[Measured]) -> tuple[Level, str]:
+    errors = [finding for finding in record.findings if finding.severity == "error"]
+    short = [m for m in measured if m.tone == "short"]
+    suspicious = [m for m in measured if m.tone == "suspicious"]
+    compared = sum(m.tone != "open" for m in measured)
+    if record.state == "failed":
+        return "bad", "This training failed; its model is not what was asked for."
+    if errors and not measured:
+        return "bad", f"Something went wrong in this training: {_listed([f.name for f in errors])}."
+    if not measured:
+        return (
+            "unknown",
+            "This model was not measured yet, so nobody knows how far its samples can be trusted.",
+        )
+    if not compared:
+        return "unknown", "The measurements have nothing to be compared with, so they decide nothing."
+    if suspicious:
+        return "caution", (
+            f"{_counted(len(suspicious), compared)} better than a perfect model could be: look at "
+            f"{_listed([m.name for m in suspicious])} before trusting the samples."
+        )
+    if short:
+        return "caution", (
+            f"{_counted(len(short), compared)} short of a perfect model: {_listed([m.name for m in short])}."
+        )
+    if errors:
+        return "caution", f"The measurements are sound, but the training was not: {_listed([f.name for f in errors])}."
+    if compared < len(measured):
+        return "good", f"All {compared} measurements that have a reference stand where a perfect model would."
+    return "good", f"All {compared} measurements stand where a perfect model would."
+
+
+def _counted(hits: int, n: int) -> str:
+    return f"{hits} of {n} measurements {'is' if hits == 1 else 'are'}"
+
+
+def _listed(names: list[str]) -> str:
+    unique = list(dict.fromkeys(names))
+    return " and ".join([", ".join(unique[:-1]), unique[-1]] if len(unique) > 1 else unique)
+
+
+def _state(record: Record) -> str:
+    """Say how far the training came, and how to go on."""
+    of = f" of {record.steps:,}" if record.steps else ""
+    message = str(record.status.get("message") or "").strip()
+    told = f" {message}{'' if message.endswith('.') else '.'}" if message else ""
+    quiet = duration(record.quiet_for)
+    match record.state:
+        case "finished":
+            return f"Training finished after {record.step:,} steps."
+        case "interrupted":
+            return f"Training was interrupted at step {record.step:,}{of} and can be resumed."
+        case "failed":
+            return f"Training failed at step {record.step:,}{of}.{told}"
+        case "silent":
+            kept = f" at step {record.checkpoints[-1]:,}" if record.checkpoints else ", if any, in checkpoints/"
+            return (
+                f"Training stopped at step {record.step:,}{of} without a word: it still counts as running, but wrote "
+                f"nothing for {quiet}. Most likely its process was killed; the newest checkpoint{kept} is complete."
+            )
+        case "running":
+            return f"Training is at step {record.step:,}{of} (last sign of life {quiet} ago); all numbers are of now."
+    return f"How the training ended is not recorded; the last logged step is {record.step:,}."
+
+
+def _health(record: Record) -> list[str]:
+    """Say what the monitors found."""
+    if not record.findings:
+        return ["The health monitors had nothing to say."] if record.rows else []
+    errors = sum(finding.severity == "error" for finding in record.findings)
+    warnings = len(record.findings) - errors
+    counts = [f"{n} {word}{'s' if n > 1 else ''}" for n, word in ((errors, "error"), (warnings, "warning")) if n]
+    first = min(record.findings, key=lambda finding: (finding.severity != "error", finding.step))
+    return [f"The health monitors found {' and '.join(counts)}; first of all, at step {first.step:,}: {first.message}"]
+
+
+def _measurements(record: Record, measured: list[Measured]) -> list[str]:
+    """Return the evaluation's own sentences, or how to get some."""
+    if not measured:
+        return ["Measure it with the command at the end of this page."]
+    summary = record.evaluation.get("summary")
+    return [str(sentence) for sentence in summary] if isinstance(summary, list) else [str(summary)] if summary else []

@@ -1,0 +1,86 @@
+import re
+
+import pytest
+
+from veridical.report.compare import compare_runs
+from veridical.report.measured import Measured, draw_bar, read_measured
+
+
+def measured(value: object, interval: object = None, higher: bool = True, **more: object) -> Measured:
+    row = {"name": "m", "value": value, "interval": interval, "higher_is_better": higher, **more}
+    found = read_measured(row)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("value", "interval", "higher", "verdict"),
+    [
+        (0.80, [0.78, 0.82], True, "short of perfect"),
+        (0.88, [0.86, 0.91], True, "as good as perfect"),
+        (0.97, [0.96, 0.98], True, "suspicious"),
+        (0.97, [0.96, 0.98], False, "short of perfect"),
+        (0.80, None, False, "suspicious"),
+        (0.91, None, False, "as good as perfect"),
+        ("nan", None, True, "no reference"),
+    ],
+)
+def test_verdict_by_disjoint_intervals(value: object, interval: object, higher: bool, verdict: str) -> None:
+    assert measured(value, interval, higher, reference=0.9, reference_interval=[0.88, 0.92]).verdict == verdict
+
+
+def test_verdict_of_the_file_goes_first() -> None:
+    assert measured(0.5, reference=0.9, verdict="as good as perfect").verdict == "as good as perfect"
+    assert measured(0.5, reference=0.9, verdict="made up").verdict == "short of perfect"
+
+
+def test_rows_of_other_shapes() -> None:
+    assert read_measured(None) is None and read_measured({"value": 1}) is None
+    found = read_measured({"name": "x", "interval": ["inf", 1], "reference": "inf", "detail": "text"})
+    assert found is not None and found.interval is None and found.reference is None and found.detail == {"note": "text"}
+    assert draw_bar(found) == ""
+
+
+def places(svg: str) -> dict[str, float]:
+    return {
+        "value": float(re.findall(r'class="value" cx="([\d.]+)"', svg)[0]),
+        "tick": float(re.findall(r'class="tick" x1="([\d.]+)"', svg)[0]),
+    }
+
+
+def test_bar_shows_value_and_reference_in_order() -> None:
+    below, above = measured(0.5, reference=0.9), measured(0.9, reference=0.5)
+    assert places(draw_bar(below)) == {"value": 8.0, "tick": 192.0}
+    assert places(draw_bar(above)) == {"value": 192.0, "tick": 8.0}
+    assert places(draw_bar(measured(0.5, reference=0.5))) == {"value": 100.0, "tick": 100.0}
+    assert places(draw_bar(below, (0.1, 1.3)))["value"] == pytest.approx(8 + 184 / 3, abs=0.06)
+
+
+def test_bar_is_spoken() -> None:
+    svg = draw_bar(measured(0.5, [0.4, 0.6], reference=0.9, reference_interval=[0.8, 1.0]))
+    assert 'aria-label="m: 0.5 (0.4 to 0.6); a perfect model 0.9 (0.8 to 1)"' in svg
+
+
+def test_best_and_tied() -> None:
+    runs = [[measured(0.5, [0.45, 0.55])], [measured(0.58, [0.53, 0.63])], [measured(0.3, [0.25, 0.35])], []]
+    (row,) = compare_runs(runs)
+    assert [(cell.best, cell.tied) for cell in row.cells] == [
+        (False, True),
+        (True, False),
+        (False, False),
+        (False, False),
+    ]
+    lower = [[measured(float(i), higher=False)] for i in (3, 1, 2)]
+    assert [cell.best for cell in compare_runs(lower)[0].cells] == [False, True, False]
+
+
+def test_no_best_among_equals_and_none_that_is_suspicious() -> None:
+    assert not any(cell.best for cell in compare_runs([[measured(0.5)], [measured(0.5)]])[0].cells)
+    too_good = measured(0.99, reference=0.9)
+    row = compare_runs([[too_good], [measured(0.8, reference=0.9)], [measured(0.7, reference=0.9)]])[0]
+    assert [cell.best for cell in row.cells] == [False, True, False]
+
+
+def test_a_row_of_the_comparison_has_one_scale() -> None:
+    row = compare_runs([[measured(0.0, reference=1.0)], [measured(0.5, reference=1.0)]])[0]
+    assert [places(cell.bar) for cell in row.cells] == [{"value": 8.0, "tick": 192.0}, {"value": 100.0, "tick": 192.0}]

@@ -1,0 +1,87 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from veridical.health import Finding
+from veridical.report.measured import Measured, read_measured
+from veridical.report.record import Record
+from veridical.report.verdict import judge
+
+ERROR = Finding(300, "posterior-collapse", "error", "It collapsed.", "", "")
+WARNING = Finding(100, "gradient-explosion", "warning", "It exploded.", "", "")
+
+
+def record(state: str = "finished", **more: Any) -> Record:
+    rows = [{"step": 500, "model/loss": 1.0}]
+    return Record(Path("run"), "run", status={"state": state, "step": 500}, rows=rows, **more)
+
+
+def measured(name: str, value: float, reference: float | None = 0.5) -> Measured:
+    found = read_measured({"name": name, "value": value, "reference": reference, "higher_is_better": True})
+    assert found is not None
+    return found
+
+
+GOOD, SHORT, ODD, OPEN = (
+    measured("precision", 0.5),
+    measured("recall", 0.1),
+    measured("hq_share", 0.9),
+    measured("entropy", 1.0, None),
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "findings", "measurements", "level", "says"),
+    [
+        ("finished", [], [GOOD], "good", "All 1 measurements stand where a perfect model would"),
+        ("finished", [WARNING], [GOOD], "good", "All 1"),
+        ("finished", [], [GOOD, OPEN], "good", "All 1 measurements that have a reference"),
+        ("finished", [], [GOOD, SHORT], "caution", "1 of 2 measurements is short of a perfect model: recall"),
+        ("finished", [], [SHORT, ODD], "caution", "better than a perfect model could be: look at hq_share"),
+        ("finished", [ERROR], [GOOD], "caution", "the training was not: posterior-collapse"),
+        ("finished", [ERROR], [], "bad", "Something went wrong in this training: posterior-collapse"),
+        ("finished", [], [], "unknown", "was not measured yet"),
+        ("finished", [], [OPEN], "unknown", "nothing to be compared with"),
+        ("failed", [], [GOOD], "bad", "failed"),
+    ],
+)
+def test_headline(state: str, findings: list, measurements: list, level: str, says: str) -> None:
+    verdict = judge(record(state, findings=findings), measurements)
+    assert verdict.level == level and says in verdict.headline
+
+
+def test_unmeasured_is_never_praised() -> None:
+    for state in ("finished", "running", "interrupted", "unknown"):
+        assert judge(record(state), []).level == "unknown"
+
+
+def test_the_evaluation_speaks_in_its_own_words() -> None:
+    verdict = judge(record(evaluation={"summary": ["One.", "Two."]}), [GOOD])
+    assert verdict.sentences[-2:] == ("One.", "Two.")
+
+
+def test_errors_are_told_before_warnings() -> None:
+    verdict = judge(record(findings=[WARNING, ERROR]), [])
+    assert "1 error and 1 warning; first of all, at step 300: It collapsed." in verdict.sentences[1]
+
+
+@pytest.mark.parametrize(
+    ("state", "quiet", "says"),
+    [
+        ("running", 5.0, "Training is at step 500 (last sign of life 5.0 s ago)"),
+        ("running", 86_400.0, "wrote nothing for 1 d 0 h"),
+        ("interrupted", 5.0, "interrupted at step 500 and can be resumed"),
+        ("strange", 5.0, "not recorded; the last logged step is 500"),
+    ],
+)
+def test_state(state: str, quiet: float, says: str) -> None:
+    assert says in judge(record(state, quiet_for=quiet), []).sentences[0]
+
+
+def test_a_slow_run_is_given_time() -> None:
+    rows = [{"step": i, "seconds": 600.0 * i} for i in range(3)]
+    slow = Record(Path("run"), "run", status={"state": "running", "step": 2}, rows=rows, quiet_for=3600.0)
+    assert slow.state == "running"
+    slow.quiet_for = 13_000.0
+    assert slow.state == "silent"
