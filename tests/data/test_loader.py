@@ -98,6 +98,12 @@ def test_neighbouring_seeds_are_unrelated() -> None:
     assert scipy.stats.chisquare(np.bincount(one * n + two, minlength=n * n)).pvalue > FALSE_ALARM
 
 
+def test_seed_and_step_are_not_exchanged() -> None:
+    later, other = Loader(points(1000), 50, order="iid", seed=6), Loader(points(1000), 50, order="iid", seed=7)
+    blocks = [later.index(64 * k) for k in range(4)]
+    assert not any(torch.equal(other.index(64 * k), block) for k in range(4) for block in blocks)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

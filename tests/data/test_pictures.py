@@ -129,7 +129,16 @@ def test_the_first_frame_of_an_animation(ending: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("orientation", "turn"),
-    [(1, lambda a: a), (2, np.fliplr), (3, lambda a: np.rot90(a, 2)), (6, lambda a: np.rot90(a, -1)), (8, np.rot90)],
+    [
+        (1, lambda a: a),
+        (2, np.fliplr),
+        (3, lambda a: np.rot90(a, 2)),
+        (4, np.flipud),
+        (5, np.transpose),
+        (6, lambda a: np.rot90(a, -1)),
+        (7, lambda a: np.rot90(a, 2).T),
+        (8, np.rot90),
+    ],
 )
 def test_exif_orientation_is_applied_and_said(orientation: int, turn, tmp_path: Path) -> None:
     exif = Image.Exif()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from veridical.data.split import held_out
+from veridical.data.split import _hash, held_out
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,12 @@ def test_no_period_of_the_file_is_preferred(period: int) -> None:
     # A fixed choice: a fact of the hash, not a chance.
     assert scipy.stats.chisquare(np.bincount(rows % period, minlength=period)).pvalue > 0.001
     assert scipy.stats.kstest(rows / 100_000, "uniform").pvalue > 0.001
+
+
+def test_the_hash_is_splitmix64() -> None:
+    """The first numbers of the reference generator (S. Vigna, splitmix64.c) from seed 0."""
+    numbers = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
+    assert _hash(np.arange(1, 4, dtype=np.uint64)).tolist() == numbers
 
 
 def test_a_larger_share_holds_the_smaller() -> None:
