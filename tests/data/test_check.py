@@ -32,9 +32,15 @@ def test_vectors_are_described_as_what_they_are() -> None:
 
 
 def test_a_good_folder(tmp_path: Path) -> None:
-    report = check(DataConfig(source=str(pictures(tmp_path, 1000))))
+    report = check(DataConfig(source=str(pictures(tmp_path, 1200))))
     assert report.ok and report.findings == ()
-    assert report.summary == f"1,000 pictures of 1x8x8 in {tmp_path}, no labels, 0.1 MB decoded"
+    assert report.summary == f"1,200 pictures of 1x8x8 in {tmp_path}, no labels, 120 of them held out"
+
+
+def test_what_is_held_out_does_not_fill_a_batch(tmp_path: Path) -> None:
+    pictures(tmp_path, 10)
+    assert check(DataConfig(source=str(tmp_path)), batch_size=9).ok
+    assert not check(DataConfig(source=str(tmp_path)), batch_size=10).ok
 
 
 def test_everything_wrong_is_found_at_once(tmp_path: Path) -> None:

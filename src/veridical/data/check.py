@@ -14,9 +14,10 @@ from veridical.config import DataConfig
 from veridical.data.archives import holds_split
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
-from veridical.data.folder import Listing, bad_files, decoder, in_threads, list_pictures, plan, scan
+from veridical.data.folder import Plan, bad_files, decoder, in_threads, list_pictures, plan, scan
 from veridical.data.named import NAMED
 from veridical.data.sources import MIXTURES, find_path, load, split_folder
+from veridical.data.split import held_out
 
 _FEW = 1000
 _IMBALANCE = 10
@@ -91,51 +92,54 @@ def _check_arrays(config: DataConfig, batch_size: int | None) -> CheckReport:
 
 def _check_folders(path: Path, config: DataConfig, batch_size: int | None) -> CheckReport:
     """Check a folder, or the training and the test folder in it."""
-    reports = [_check_folder(folder, config, batch_size) for folder in split_folder(path) or (path,)]
+    both = split_folder(path)
+    if both is None:
+        return _check_folder(path, config, batch_size, config.holdout)
+    reports = (_check_folder(both[0], config, batch_size, 0.0), _check_folder(both[1], config, None, 0.0))
     return CheckReport("; ".join(r.summary for r in reports), tuple(f for r in reports for f in r.findings))
 
 
-def _check_folder(folder: Path, config: DataConfig, batch_size: int | None) -> CheckReport:
+def _check_folder(folder: Path, config: DataConfig, batch_size: int | None, holdout: float) -> CheckReport:
     listing = list_pictures(folder, labels=config.labels)
     headers, bad = scan(listing.files)
     findings = [Finding("note", note) for note in listing.notes]
-    summary = f"{len(listing.files):,} files in {folder}"
+    size = "unknown size"
     try:
         target = plan(headers, config, folder)
     except DataError as error:
         findings.append(_finding(error))
     else:
-        findings += [Finding("note", note) for note in target.notes]
-        seen: dict[bytes, list[Path]] = {}
-        files = list(headers)
-        for file, result in zip(files, in_threads(decoder(target, config), files), strict=True):
-            if isinstance(result, str):
-                bad[file] = result
-            else:
-                seen.setdefault(hashlib.sha256(result.tobytes()).digest(), []).append(file)
-        findings += _doubles(seen)
         size = f"{target.channels}x{target.height}x{target.width}"
-        good = len(files) - sum(file in bad for file in files)
-        decoded = good * target.picture_bytes / 1e6
-        summary = f"{good:,} pictures of {size} in {folder}, {_classes(listing)}, {decoded:,.1f} MB decoded"
+        findings += [Finding("note", note) for note in target.notes]
+        findings += _decode_all(list(headers), target, config, bad)
     if bad:
         error = bad_files(bad, len(listing.files), folder)
         skipped = config.on_bad == "skip" and len(bad) < len(listing.files)
         findings.insert(0, Finding("warning" if skipped else "error", error.problem, error.remedy))
     usable = [file for file in listing.files if file not in bad]
-    findings += _too_few(len(usable), batch_size)
+    kept = int(held_out(len(usable), holdout).sum())
+    findings += _too_few(len(usable) - kept, batch_size)
     if listing.classes:
         counts = Counter(file.parent.name for file in usable)
         findings += _imbalance({name: counts[name] for name in listing.classes})
-    return CheckReport(summary, tuple(findings))
+    classes = f"{len(listing.classes)} classes" if listing.classes else "no labels"
+    held = f", {kept:,} of them held out" if kept else ""
+    return CheckReport(f"{len(usable):,} pictures of {size} in {folder}, {classes}{held}", tuple(findings))
+
+
+def _decode_all(files: list[Path], target: Plan, config: DataConfig, bad: dict[Path, str]) -> list[Finding]:
+    """Decode every file and keep none: those that cannot be read are added to `bad`, doubles are found."""
+    seen: dict[bytes, list[Path]] = {}
+    for file, result in zip(files, in_threads(decoder(target, config), files), strict=True):
+        if isinstance(result, str):
+            bad[file] = result
+        else:
+            seen.setdefault(hashlib.sha256(result.tobytes()).digest(), []).append(file)
+    return _doubles(seen)
 
 
 def _finding(error: DataError) -> Finding:
     return Finding("error", error.problem, error.remedy)
-
-
-def _classes(listing: Listing) -> str:
-    return f"{len(listing.classes)} classes" if listing.classes else "no labels"
 
 
 def _doubles(seen: dict[bytes, list[Path]]) -> list[Finding]:

