@@ -1,0 +1,108 @@
+"""What holds for the whole project: its public names, its dependencies, its READMEs, its rules."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import veridical
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+
+PUBLIC = {
+    "ArrayData",
+    "Batch",
+    "DataConfig",
+    "GAN",
+    "GANConfig",
+    "GenerativeModel",
+    "Loader",
+    "Loss",
+    "OptimizerConfig",
+    "RunConfig",
+    "Space",
+    "State",
+    "TrainingConfig",
+    "VAE",
+    "VAEConfig",
+    "__version__",
+    "build_report",
+    "draw",
+    "evaluate",
+    "evaluate_samples",
+    "fit",
+    "load",
+    "load_data",
+    "resume",
+    "train",
+}
+
+
+def test_public_names_are_these_and_all_can_be_had() -> None:
+    assert set(veridical.__all__) == PUBLIC
+    assert all(getattr(veridical, name) is not None for name in PUBLIC)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = veridical.nonsense
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    code = "import sys, veridical; print([n for n in ('torch', 'numpy', 'tyro', 'pydantic') if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_version_is_one() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == veridical.__version__
+    assert f"version: {veridical.__version__}" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_nothing_depends_on_torchvision() -> None:
+    """It has no CPU build beside CPU torch: importing it fails."""
+    assert "torchvision" not in (ROOT / "requirements.lock").read_text()
+    assert "torchvision" not in (ROOT / "requirements-dev.lock").read_text()
+    for source in SOURCES:
+        imported = {
+            name
+            for node in ast.walk(ast.parse(source.read_text()))
+            for name in (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+        }
+        assert not {name for name in imported if name.split(".")[0] == "torchvision"}, source
+
+
+def test_torch_is_pinned_so_that_no_other_build_is_pulled() -> None:
+    lock = (ROOT / "requirements.lock").read_text().splitlines()
+    assert "torch==2.13.0" in lock
+    assert all(re.fullmatch(r"[A-Za-z0-9_.\-]+==[^ ]+", line) for line in lock if line and not line.startswith("#"))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))
+def test_files_stay_short_and_nothing_is_unpickled(source: Path) -> None:
+    text = source.read_text()
+    assert len(text.splitlines()) <= 500
+    assert not re.search(r"\bpickle\.loads?\(|allow_pickle=True|weights_only=False|yaml\.load\(", text)
+    assert source.stem not in ("utils", "helpers", "misc", "manager")
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
+    assert len(code.strip().splitlines()) <= 12
+    quick = code.replace("steps=2000", "steps=20").replace("n=2000", "n=200")
+    assert quick != code
+    done = subprocess.run([sys.executable, "-c", quick], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "runs" / "mine" / "config.yaml").is_file()
