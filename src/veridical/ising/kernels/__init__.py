@@ -1,0 +1,1 @@
+"""Compiled kernels of the lattice samplers: imported only where configurations are drawn."""
