@@ -48,9 +48,10 @@ def list_sets(arguments: list[str]) -> int:
 def get_set(arguments: list[str]) -> int:
     """Fetch one set."""
     options = parse(Get, "data get", arguments)
+    from veridical.data.cache import cache_folder
     from veridical.data.sources import get
 
-    say(f"{options.name} is at {get(options.name, options.to) if options.to else get(options.name)}")
+    say(f"{options.name} is at {get(options.name, options.to or cache_folder())}")
     return 0
 
 

@@ -90,9 +90,10 @@ def show(found: Evaluation) -> None:
         unit = f" {m.unit}" if m.unit else ""
         table.add_row(m.name, number(m.value) + unit, between, perfect, m.verdict, f"{m.seconds:.1f}")
     console = Console()
+    console = console if console.is_terminal else Console(width=120)
     console.print(table)
     for sentence in found.summary():
-        console.print(f"• {sentence}", highlight=False, markup=False)
+        say(f"• {sentence}")
 
 
 def number(value: float) -> str:
