@@ -35,7 +35,33 @@ _HOME = {
 }
 _NAMES = {"build_report": "build", "load_data": "load"}
 
-__all__ = ["__version__", *_HOME]
+__all__ = [
+    "__version__",
+    "ArrayData",
+    "Batch",
+    "DataConfig",
+    "GAN",
+    "GANConfig",
+    "GenerativeModel",
+    "Loader",
+    "Loss",
+    "OptimizerConfig",
+    "RunConfig",
+    "Space",
+    "State",
+    "TrainingConfig",
+    "VAE",
+    "VAEConfig",
+    "build_report",
+    "draw",
+    "evaluate",
+    "evaluate_samples",
+    "fit",
+    "load",
+    "load_data",
+    "resume",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

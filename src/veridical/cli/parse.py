@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import tyro
 
@@ -15,7 +15,7 @@ def parse(kind: type[T], command: str, arguments: list[str], default: T | None =
     from veridical.cli import UsageError
 
     try:
-        return tyro.cli(
+        parsed: Any = tyro.cli(
             kind,
             prog=f"veridical {command}",
             description=(kind.__doc__ or "").strip(),
@@ -23,6 +23,7 @@ def parse(kind: type[T], command: str, arguments: list[str], default: T | None =
             default=default,
             config=(tyro.conf.AvoidSubcommands,),
         )
+        return parsed
     except ValueError as error:  # a dataclass refused a value
         raise UsageError(str(error)) from error
 
