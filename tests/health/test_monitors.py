@@ -119,7 +119,7 @@ def test_posterior_collapse_by_units_or_by_kl() -> None:
     n = 20
     (by_both,) = feed(PosteriorCollapse(), model__kl=[0.01] * n, model__active_units=[0.0] * n)
     assert by_both.step == 550 and by_both.severity == "error"  # 500 steps after the first row
-    assert "0 latent units are active and the KL of the posterior to the prior is 0.01 nats" in by_both.message
+    assert "the KL of the posterior to the prior is 0.01 nats and the number of active units is 0" in by_both.message
     assert len(feed(PosteriorCollapse(), model__kl=[0.01] * n)) == 1
     assert len(feed(PosteriorCollapse(), model__active_units=[0.2] * n)) == 1
 

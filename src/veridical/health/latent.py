@@ -29,13 +29,11 @@ class PosteriorCollapse(Monitor):
         full = (kl is None or kl > 2 * self.kl) and (active is None or active >= 1)
         if not self.episode.update(int(row["step"]), bad=empty or none, clear=full):
             return None
-        seen = [f"{active:.2g} latent units are active" if active is not None else ""]
-        seen += [f"the KL of the posterior to the prior is {kl:.3g} nats" if kl is not None else ""]
         return Finding(
             int(row["step"]),
             "posterior-collapse",
             "error",
-            f"The code carries nothing since step {self.episode.since}: {' and '.join(filter(None, seen))}. "
+            f"The code carries nothing since step {self.episode.since}: {_seen(kl, active)}. "
             "The decoder draws from one fixed law, whatever the code.",
             "A code must save more nats of reconstruction than its KL costs; here it does not: the weight of the KL "
             "is too high, the decoder's noise is too broad, or the first steps were so large that the code was lost "
@@ -43,3 +41,10 @@ class PosteriorCollapse(Monitor):
             "Lower the weight of the KL (--kl-weight 0.1; below 1 the loss is no bound on the likelihood any more), "
             "take smaller steps (--lr-scale 0.3), or train the tighter bound (--importance-samples 5).",
         )
+
+
+def _seen(kl: float | None, active: float | None) -> str:
+    """Say the KL and the number of active units, as far as they are known."""
+    said = [] if kl is None else [f"the KL of the posterior to the prior is {kl:.3g} nats"]
+    said += [] if active is None else [f"the number of active units is {active:.2g}"]
+    return " and ".join(said)
