@@ -383,7 +383,9 @@ def test_it_declares_what_it_can() -> None:
 # Refusals.
 
 
-def test_grey_data_are_no_bits() -> None:
+def test_grey_data_are_no_bits_and_bits_are_not_grey() -> None:
+    with pytest.raises(ValueError, match="likelihood is 'gaussian' and the data have two levels"):
+        VAE(replace(SMALL, likelihood="gaussian"), SPINS)
     with pytest.raises(ValueError, match="likelihood is 'bernoulli' and the data have 17 levels"):
         VAE(replace(SMALL, likelihood="bernoulli"), IMAGES)
     with pytest.raises(ValueError, match="continuous levels"):

@@ -4,7 +4,7 @@ r"""Variational autoencoder: a latent-variable model and the network that invert
 
 - *Bernoulli*, for two-valued data (whatever the two values are): $p(x \mid z) = \prod_i p_i^{b_i}(1-p_i)^{1-b_i}$
   with the bits $b$ of $x$ and logits from the decoder. Likelihoods are probabilities.
-- *Gaussian*, for everything else: $p(x \mid z) = \mathcal N(\mu(z), \sigma^2 I)$ with one learned $\sigma$
+- *Gaussian*, for all other data: $p(x \mid z) = \mathcal N(\mu(z), \sigma^2 I)$ with one learned $\sigma$
   (Rybkin et al. 2021). Likelihoods are densities in data space. On quantised data of bin width $\Delta$ the density
   is that of the data plus uniform noise of one bin, whose effect on a Gaussian is known in closed form
   (`objectives.likelihoods.dequantised_gaussian_log_prob`); the bound then cannot diverge, and adding
@@ -275,17 +275,23 @@ class ToDataSpace(nn.Module):
 
 
 def is_bernoulli(config: VAEConfig, space: Space) -> bool:
-    """Say whether the likelihood is Bernoulli.
+    """Say whether the likelihood is Bernoulli: it is for two-valued data, and for no other.
 
     Raises:
-        ValueError: a Bernoulli likelihood is asked for where data are not two-valued.
+        ValueError: the configuration asks for the likelihood of the other kind of data.
     """
-    if config.likelihood == "bernoulli" and space.levels != 2:
+    two_valued = space.levels == 2
+    if config.likelihood == "bernoulli" and not two_valued:
         raise ValueError(
-            f"likelihood is 'bernoulli' and the data have {space.levels or 'continuous'} levels; it is a likelihood of "
-            "two-valued data only. Choose likelihood='gaussian', or binarise the data."
+            f"likelihood is 'bernoulli' and the data have {space.levels or 'continuous'} levels; expected two. "
+            "Choose likelihood='gaussian', or binarise the data."
         )
-    return config.likelihood != "gaussian" and space.levels == 2
+    if config.likelihood == "gaussian" and two_valued:
+        raise ValueError(
+            "likelihood is 'gaussian' and the data have two levels; they have probabilities, not densities. "
+            "Choose likelihood='bernoulli', or leave it at 'auto'."
+        )
+    return two_valued
 
 
 def is_convolutional(config: VAEConfig, space: Space) -> bool:
