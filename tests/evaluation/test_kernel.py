@@ -5,7 +5,11 @@ import pytest
 import torch
 
 from veridical.evaluation import kernel
-from veridical.evaluation.kernel import kernel_distance
+from veridical.evaluation.kernel import KernelDistance, KernelSample, kernel_distance
+
+
+def distance(x: torch.Tensor, y: torch.Tensor) -> KernelDistance:
+    return kernel_distance(KernelSample(x), KernelSample(y))
 
 
 def test_it_is_the_definition() -> None:
@@ -18,15 +22,15 @@ def test_it_is_the_definition() -> None:
     xx = np.mean([k(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j])
     yy = np.mean([k(a, b) for i, a in enumerate(y) for j, b in enumerate(y) if i != j])
     xy = np.mean([k(a, b) for a in x for b in y])
-    assert kernel_distance(x, y).value == pytest.approx(xx + yy - 2 * xy, rel=1e-12)
+    assert distance(x, y).value == pytest.approx(xx + yy - 2 * xy, rel=1e-12)
 
 
 def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     g = torch.Generator().manual_seed(1)
     x, y = torch.randn(50, 4, generator=g), torch.randn(33, 4, generator=g)
-    whole = kernel_distance(x, y)
-    monkeypatch.setattr(kernel, "_BLOCK", 7)
-    assert kernel_distance(x, y) == pytest.approx(whole, rel=1e-9)
+    whole = distance(x, y)
+    monkeypatch.setattr(kernel, "_BLOCK_VALUES", 7)
+    assert distance(x, y) == pytest.approx(whole, rel=1e-9)
 
 
 @pytest.mark.parametrize(("shift", "n", "m"), [(0.0, 200, 200), (0.0, 300, 100), (0.15, 200, 300)])
@@ -36,7 +40,7 @@ def test_the_standard_error_is_that_of_repetition(shift: float, n: int, m: int) 
     g, results = torch.Generator().manual_seed(2), []
     for _ in range(250):
         x, y = torch.randn(n, 8, generator=g).relu(), (torch.randn(m, 8, generator=g) + shift).relu()
-        results.append(kernel_distance(x, y))
+        results.append(distance(x, y))
     values = np.array([r.value for r in results])
     errors = np.array([r.standard_error for r in results])
     spread = values.std()
@@ -50,4 +54,6 @@ def test_the_standard_error_is_that_of_repetition(shift: float, n: int, m: int) 
 
 def test_other_features_are_refused() -> None:
     with pytest.raises(ValueError, match="one extractor"):
-        kernel_distance(torch.rand(5, 3), torch.rand(5, 4))
+        distance(torch.rand(5, 3), torch.rand(5, 4))
+    with pytest.raises(ValueError, match="at least four"):
+        KernelSample(torch.rand(3, 3))

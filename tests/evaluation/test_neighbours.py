@@ -22,12 +22,14 @@ def test_a_copy_is_at_zero_where_single_precision_is_not() -> None:
 
 def test_it_agrees_with_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "_BLOCK_VALUES", 700)  # blocks of two rows
+    monkeypatch.setattr(neighbours, "_CACHED_VALUES", 900)
     g = torch.Generator().manual_seed(1)
     x, y = torch.randn(101, 5, generator=g), torch.randn(300, 5, generator=g)
-    distance, index = NearestNeighbors(n_neighbors=1).fit(y.numpy()).kneighbors(x.numpy())
+    distance, index = NearestNeighbors(n_neighbors=2).fit(y.numpy()).kneighbors(x.numpy())
     found = nearest(x, y)
     assert torch.equal(found.index, torch.from_numpy(index[:, 0]))
-    torch.testing.assert_close(found.distance, torch.from_numpy(distance[:, 0]).double(), rtol=1e-6, atol=1e-6)
+    both = torch.stack([found.distance, found.second], dim=1)
+    torch.testing.assert_close(both, torch.from_numpy(distance).double(), rtol=1e-6, atol=1e-6)
     radius = NearestNeighbors(n_neighbors=6).fit(y.numpy()).kneighbors(y.numpy())[0][:, [3, 5]]
     torch.testing.assert_close(neighbour_radius(y, (3, 5)), torch.from_numpy(radius).double(), rtol=1e-6, atol=1e-6)
 
@@ -36,6 +38,8 @@ def test_a_row_can_leave_itself_out() -> None:
     y = torch.tensor([[0.0], [1.0], [3.0], [3.0]])
     found = nearest(y, y, exclude=torch.arange(4))
     assert found.distance.tolist() == [1.0, 1.0, 0.0, 0.0]
+    assert found.second.tolist() == [3.0, 2.0, 2.0, 2.0]
+    assert nearest(y, y[:1]).second.tolist() == [torch.inf] * 4
     assert found.index.tolist() == [1, 0, 3, 2]
 
 

@@ -1,1 +1,6 @@
-"""TODO."""
+"""Measurements: every value beside what a perfect model would score."""
+
+from veridical.evaluation.evaluate import METRICS, Evaluation, evaluate, evaluate_samples
+from veridical.evaluation.measurement import Measurement
+
+__all__ = ["METRICS", "Evaluation", "Measurement", "evaluate", "evaluate_samples"]

@@ -2,7 +2,8 @@ r"""Nearest neighbours, exactly: distances whose small values can be trusted.
 
 A distance read off $|x|^2 + |y|^2 - 2x\cdot y$ in single precision is off by $10^{-7}$ of the squared norms: two equal
 rows of 2048 features may seem 0.075 apart, and a copy is no longer told from a near miss. Here rows are centred, the
-product is formed in float64, and the distances of the nearest candidates are computed again as $|x-y|$.
+product is formed in float64; where only the nearest row is wanted, a few candidates are found in single precision and
+their distances computed again in float64 as $|x-y|$.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from torch import Tensor
 _BLOCK_VALUES = 1 << 24
 """Distances held at a time: 128 MB."""
 
+_CACHED_VALUES = 1 << 20
+"""Squares held at a time in the search for the nearest: 4 MB, which stay in the cache."""
+
 _CANDIDATES = 4
 """Nearest by matrix product, among which the nearest is chosen by exact distance."""
 
@@ -23,7 +27,13 @@ class Nearest(NamedTuple):
     """The nearest row of a reference for every query."""
 
     distance: Float[Tensor, " n"]
+    """To the nearest row, in units of the features."""
+
+    second: Float[Tensor, " n"]
+    """To the second nearest row; infinite where there is none."""
+
     index: Int[Tensor, " n"]
+    """The nearest row."""
 
 
 def distance_blocks(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Iterator[tuple[int, Float[Tensor, "block m"]]]:
@@ -36,8 +46,7 @@ def distance_blocks(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Iterato
     Yields:
         Where the block starts, and its distances in units of the features; equal rows are at exactly 0.
     """
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
-        raise ValueError(f"x and y have shapes {tuple(x.shape)} and {tuple(y.shape)}; expected (n, d) and (m, d).")
+    _check(x, y)
     centre = y.to(torch.float64).mean(dim=0)
     y = y - centre
     norm_y = y.square().sum(dim=1)
@@ -58,25 +67,32 @@ def nearest(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"], exclude: Int[Tenso
         exclude: for every query a row of y that does not count (itself, where x is part of y); None: all count.
 
     Returns:
-        Distances in units of the features, computed in float64 as |x - y|, and rows of y.
+        Distances, computed in float64 as |x - y|, and rows of y.
 
     Examples:
         >>> nearest(torch.tensor([[1.0], [5.0]]), torch.tensor([[0.0], [4.0]])).index
         tensor([0, 1])
     """
+    _check(x, y)
     k = min(_CANDIDATES, len(y) - (exclude is not None))
     if k < 1:
         raise ValueError(f"the reference has {len(y)} row(s); expected at least one that counts.")
-    distances, indices = [], []
-    for start, block in distance_blocks(x, y):
+    centre = y.mean(dim=0)
+    centred = (y - centre).T.contiguous()
+    norm = centred.square().sum(dim=0)
+    distances, indices, step = [], [], max(1, _CACHED_VALUES // len(y))
+    for start in range(0, len(x), step):
+        queries = x[start : start + step]
+        square = torch.addmm(norm, queries - centre, centred, alpha=-2.0)  # less |x|², which orders nothing
         if exclude is not None:
-            block.scatter_(1, exclude[start : start + len(block), None], torch.inf)
-        candidates = block.topk(k, dim=1, largest=False).indices  # (block, k)
-        gap = y[candidates].to(torch.float64) - x[start : start + len(block), None].to(torch.float64)
-        distance, which = torch.linalg.vector_norm(gap, dim=2).min(dim=1)
-        distances.append(distance)
-        indices.append(candidates.gather(1, which[:, None])[:, 0])
-    return Nearest(torch.cat(distances), torch.cat(indices))
+            square.scatter_(1, exclude[start : start + step, None], torch.inf)
+        candidates = square.topk(k, dim=1, largest=False, sorted=False).indices  # (step, k)
+        gap = y[candidates].to(torch.float64) - queries[:, None].to(torch.float64)
+        distance, order = torch.linalg.vector_norm(gap, dim=2).sort(dim=1, stable=True)
+        distances.append(distance[:, :2])
+        indices.append(candidates.gather(1, order[:, :1])[:, 0])
+    both = torch.cat(distances)
+    return Nearest(both[:, 0], both[:, 1] if k > 1 else torch.full_like(both[:, 0], torch.inf), torch.cat(indices))
 
 
 def neighbour_radius(x: Float[Tensor, "n d"], k: int | tuple[int, ...]) -> Float[Tensor, "n ks"]:
@@ -103,3 +119,8 @@ def neighbour_radius(x: Float[Tensor, "n d"], k: int | tuple[int, ...]) -> Float
         smallest = block.topk(max(ks), dim=1, largest=False, sorted=True).values
         radii.append(smallest[:, [k - 1 for k in ks]])
     return torch.cat(radii)
+
+
+def _check(x: Tensor, y: Tensor) -> None:
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
+        raise ValueError(f"x and y have shapes {tuple(x.shape)} and {tuple(y.shape)}; expected (n, d) and (m, d).")

@@ -1,0 +1,333 @@
+"""Measure a model, or samples of any other program, with every metric that applies to the data and the model.
+
+The table `METRICS` says what there is, when it applies, and what it measures. What does not apply is listed with its
+reason (`Evaluation.skipped`): nothing is left out silently. The same seed gives the same numbers, whatever the state of
+torch's global generators, which are left as they were.
+"""
+
+import difflib
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import veridical
+from veridical.data.dataset import ArrayData
+from veridical.data.preprocess import to_data_space, to_uint8
+from veridical.data.space import Space
+from veridical.evaluation.coverage import measure_modes
+from veridical.evaluation.extractors import Extractor, extractor_for
+from veridical.evaluation.features import FeatureSets, Progress, extract, extract_data
+from veridical.evaluation.likelihood import BATCH, log_prob_of, measure_divergence, measure_likelihood
+from veridical.evaluation.measurement import JSON, Measurement
+from veridical.evaluation.summary import sentences
+from veridical.evaluation.two_sample import measure_frechet, measure_kernel, measure_manifold, measure_memorisation
+from veridical.model import GenerativeModel, Sampler
+from veridical.targets import GaussianMixture
+
+FEWEST = 20
+"""Samples, training examples and held-out examples below which features are not compared."""
+
+AnyExtractor = str | Extractor | Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured, on what, with what."""
+
+    measurements: tuple[Measurement, ...]
+    """In the order of `METRICS`."""
+
+    data: str
+    """Name of the data."""
+
+    data_digest: str
+    """SHA-256 of the training data."""
+
+    test_digest: str | None
+    """SHA-256 of the held-out data; None: there were none."""
+
+    extractor: str | None
+    """Name and version of the features; None: none were needed."""
+
+    seed: int
+    n: int
+    """Samples that were drawn or given."""
+
+    versions: Mapping[str, str]
+    """Of what the numbers may depend on."""
+
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    """Metrics that were not measured, with the reason."""
+
+    seconds: float = 0.0
+    """Time all of it took."""
+
+    def __getitem__(self, name: str) -> Measurement:
+        """Return the measurement of a name.
+
+        Raises:
+            KeyError: it was not measured.
+        """
+        for measurement in self.measurements:
+            if measurement.name == name:
+                return measurement
+        raise KeyError(f"{name!r} was not measured; there is {', '.join(m.name for m in self.measurements) or 'none'}.")
+
+    def summary(self) -> list[str]:
+        """Say in plain sentences what the numbers mean, the overall verdict first."""
+        return sentences(self.measurements)
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return plain values."""
+        plain = asdict(self)
+        plain["measurements"] = [measurement.to_json() for measurement in self.measurements]
+        return plain
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Evaluation":
+        """Build the evaluation that `to_json` wrote; other keys beside it are left alone."""
+        known = {key: value[key] for key in cls.__dataclass_fields__ if key in value}
+        known["measurements"] = tuple(Measurement.from_json(m) for m in value["measurements"])
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """All that a metric may look at."""
+
+    model: GenerativeModel | None
+    samples: Tensor | None
+    train: ArrayData
+    test: ArrayData | None
+    n: int
+    seed: int
+    choice: AnyExtractor | None
+    progress: Progress
+
+    @cached_property
+    def extractor(self) -> Extractor:
+        """What makes the features."""
+        return extractor_for(self.train.space, self.choice)
+
+    @cached_property
+    def features(self) -> FeatureSets:
+        """Features of samples, training and held-out data."""
+        assert self.samples is not None  # `_needs_features` has seen to it
+        self.progress(f"features: {self.extractor.name} ({self.extractor.version})")
+        samples = extract(iter(self.samples.split(BATCH)), self.extractor, len(self.samples), self.progress)
+        train = extract_data(self.train, self.extractor, self.progress)
+        test = None if self.test is None else extract_data(self.test, self.extractor, self.progress)
+        return FeatureSets(self.extractor, samples, train, test, self.seed)
+
+
+class Metric(NamedTuple):
+    """When a metric applies, and what it measures."""
+
+    why_not: Callable[[Subject], str | None]
+    """Reason not to measure; None: it applies."""
+
+    measure: Callable[[Subject], list[Measurement]]
+
+    unasked: Callable[[Subject], str | None] = lambda subject: None
+    """Reason to measure only when asked for by name; None: measured anyway."""
+
+
+def evaluate(
+    model: GenerativeModel,
+    train: ArrayData,
+    test: ArrayData | None,
+    *,
+    n: int = 10_000,
+    seed: int = 0,
+    extractor: AnyExtractor | None = None,
+    metrics: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measure a model against its data.
+
+    Args:
+        model: with the abilities it declares; put into evaluation mode while it is measured.
+        train: what it learned from.
+        test: held-out data, which say what a perfect model scores; None: parts of the training data take their place.
+        n: samples to draw, and examples to score.
+        seed: of everything random.
+        extractor: name, extractor or callable; None: `extractors.default_name`.
+        metrics: names in `METRICS`; None: all that apply.
+        progress: told now and then in a line what is being done.
+
+    Returns:
+        The evaluation.
+
+    Raises:
+        ValueError: unknown or inapplicable metrics, samples that are not finite, another shape than the data's.
+    """
+    if model.space.shape != train.space.shape:
+        raise ValueError(
+            f"the model makes {model.space.shape}, the data hold {train.space.shape}; use the run's own data."
+        )
+    training = model.training
+    model.eval()
+    try:
+        began = time.perf_counter()
+        samples = draw(model, n, seed, progress) if isinstance(model, Sampler) else None
+        return _measure(model, samples, train, test, n, seed, extractor, metrics, progress, began)
+    finally:
+        model.train(training)
+
+
+def evaluate_samples(
+    samples: Tensor,
+    train: ArrayData,
+    test: ArrayData | None,
+    *,
+    seed: int = 0,
+    extractor: AnyExtractor | None = None,
+    metrics: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measure examples (n, *event) in data space, made by any program; see `evaluate`."""
+    samples = samples.detach().cpu()
+    return _measure(None, samples, train, test, len(samples), seed, extractor, metrics, progress, time.perf_counter())
+
+
+@torch.no_grad()
+def draw(model: GenerativeModel, n: int, seed: int, progress: Progress | None = None) -> Tensor:
+    """Return (n, *event) samples on the CPU; the same for the same seed, and the global generators untouched."""
+    if not isinstance(model, Sampler):
+        raise ValueError(f"{type(model).__name__} cannot sample.")
+    if progress is not None:
+        progress(f"drawing {n:,} samples, seed {seed}")
+    with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        return torch.cat([model.sample(min(BATCH, n - start)).float().cpu() for start in range(0, n, BATCH)])
+
+
+def _measure(
+    model: GenerativeModel | None,
+    samples: Tensor | None,
+    train: ArrayData,
+    test: ArrayData | None,
+    n: int,
+    seed: int,
+    extractor: AnyExtractor | None,
+    metrics: Sequence[str] | None,
+    progress: Progress | None,
+    began: float,
+) -> Evaluation:
+    samples = None if samples is None else _checked(samples, train.space)
+    subject = Subject(model, samples, train, test, n, seed, extractor, progress or (lambda line: None))
+    measured, skipped = [], {}
+    for name in _chosen(metrics):
+        why_not = METRICS[name].why_not(subject)
+        if why_not is not None and metrics is not None:
+            raise ValueError(f"metric {name!r} cannot be measured: {why_not}. Leave it out of `metrics`.")
+        reason = why_not or (METRICS[name].unasked(subject) if metrics is None else None)
+        if reason is not None:
+            skipped[name] = reason
+            continue
+        subject.progress(f"measuring {name}")
+        measured += METRICS[name].measure(subject)
+    made = subject.__dict__.get("features")
+    return Evaluation(
+        measurements=tuple(measured),
+        data=train.name,
+        data_digest=train.digest,
+        test_digest=None if test is None else test.digest,
+        extractor=None if made is None else f"{made.extractor.name} ({made.extractor.version})",
+        seed=seed,
+        n=n,
+        versions={
+            "veridical": veridical.__version__,
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        skipped=skipped,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _checked(samples: Tensor, space: Space) -> Tensor:
+    """Refuse what cannot be measured; round pictures to 8 bits, which is what a file would hold."""
+    if samples.shape[1:] != space.shape:
+        raise ValueError(
+            f"samples has shape {tuple(samples.shape)}; the data are (n, {', '.join(map(str, space.shape))})."
+        )
+    broken = int((~torch.isfinite(samples)).flatten(1).any(dim=1).sum())
+    if broken:
+        raise ValueError(
+            f"{broken:,} of {len(samples):,} samples hold values that are not finite; the model is broken. "
+            "Look at the health findings of its run."
+        )
+    if space.kind == "image" and space.levels == 256:
+        return to_data_space(to_uint8(samples, space), space)
+    return samples.float()
+
+
+def _chosen(metrics: Sequence[str] | None) -> Sequence[str]:
+    for name in metrics or ():
+        if name not in METRICS:
+            near = difflib.get_close_matches(name, METRICS, 1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"there is no metric {name!r}; expected some of {', '.join(METRICS)}.{hint}")
+    return list(METRICS) if metrics is None else metrics
+
+
+def _needs_mixture(subject: Subject) -> str | None:
+    if subject.samples is None:
+        return "the model cannot sample"
+    return None if isinstance(subject.train.target, GaussianMixture) else "the modes of the data are not known"
+
+
+def _needs_law_and_likelihood(subject: Subject) -> str | None:
+    if not isinstance(subject.train.target, GaussianMixture):
+        return "the law of the data is not known"
+    return _needs_likelihood(subject)
+
+
+def _needs_likelihood(subject: Subject) -> str | None:
+    if subject.model is None:
+        return "samples have no likelihood"
+    return None if log_prob_of(subject.model) else f"{type(subject.model).__name__} has no likelihood"
+
+
+def _needs_features(subject: Subject) -> str | None:
+    if subject.samples is None:
+        return "the model cannot sample"
+    test = len(subject.train) // 2 if subject.test is None else len(subject.test)
+    for what, count in (("samples", len(subject.samples)), ("training", len(subject.train)), ("held-out", test)):
+        if count < FEWEST:
+            return f"{count} {what} examples are too few; at least {FEWEST} are needed"
+    return None
+
+
+def _known_law(subject: Subject) -> str | None:
+    return "the law of the data is known: modes are counted" if _needs_mixture(subject) is None else None
+
+
+METRICS: Mapping[str, Metric] = {
+    "coverage": Metric(
+        _needs_mixture,
+        lambda s: measure_modes(s.samples, s.train.target, s.seed),  # type: ignore[arg-type]
+    ),
+    "divergence": Metric(
+        _needs_law_and_likelihood,
+        lambda s: measure_divergence(s.model, s.train.target, s.samples, s.n, s.seed),  # type: ignore[arg-type]
+    ),
+    "fid": Metric(_needs_features, lambda s: measure_frechet(s.features), _known_law),
+    "kid": Metric(_needs_features, lambda s: measure_kernel(s.features), _known_law),
+    "prdc": Metric(_needs_features, lambda s: measure_manifold(s.features), _known_law),
+    "memorisation": Metric(_needs_features, lambda s: measure_memorisation(s.features), _known_law),
+    "likelihood": Metric(
+        _needs_likelihood,
+        lambda s: measure_likelihood(s.model, s.train, s.test, s.n, s.seed),  # type: ignore[arg-type]
+    ),
+}
+"""Everything that can be measured: fid, kid, prdc and memorisation compare features."""

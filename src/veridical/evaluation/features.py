@@ -1,0 +1,102 @@
+"""The features of one evaluation: of samples, training data and held-out data, by one extractor.
+
+What a perfect model would score is measured on `null`, real examples that play the model: held-out data where there
+are some. Otherwise half of the training data plays the model and the other half is the reference; the references then
+tell what the law allows, though not what unseen data look like to a model that was trained on all of them.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from veridical.data.dataset import ArrayData
+from veridical.evaluation.extractors import Extractor
+
+BATCH = 256
+SECONDS_BETWEEN_LINES = 5.0
+
+Progress = Callable[[str], None]
+"""Told in a line what is being done."""
+
+
+@dataclass(frozen=True)
+class FeatureSets:
+    """Features of the three sets."""
+
+    extractor: Extractor
+    generated: Float[Tensor, "n d"]
+    train: Float[Tensor, "N d"]
+    test: Float[Tensor, "m d"] | None
+    seed: int
+
+    @cached_property
+    def reference(self) -> Float[Tensor, "R d"]:
+        """Real examples in random order that samples are compared with."""
+        return self._parts[0]
+
+    @cached_property
+    def null(self) -> Float[Tensor, "M d"]:
+        """Real examples in random order that play the model."""
+        return self._parts[1]
+
+    @cached_property
+    def _parts(self) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator().manual_seed(self.seed)
+        train = self.train[torch.randperm(len(self.train), generator=generator)]
+        if self.test is not None:
+            return train, self.test[torch.randperm(len(self.test), generator=generator)]
+        null = min(len(self.generated), len(train) // 2)
+        return train[null:], train[:null]
+
+    @property
+    def null_kind(self) -> str:
+        """Where the null comes from, in words."""
+        return "held-out data" if self.test is not None else "a part of the training data, left out of the reference"
+
+
+def extract_data(data: ArrayData, extractor: Extractor, progress: Progress | None = None) -> Float[Tensor, "n d"]:
+    """Return the features of all examples of a data set, in its order."""
+    rows = torch.arange(len(data))
+    return extract(
+        (data.batch(index, "cpu").x for index in rows.split(BATCH)), extractor, len(data), progress, data.name
+    )
+
+
+@torch.no_grad()
+def extract(
+    examples: Iterator[Tensor], extractor: Extractor, n: int, progress: Progress | None = None, what: str = "samples"
+) -> Float[Tensor, "n d"]:
+    """Return (n, dim) float32 features on the CPU.
+
+    Args:
+        examples: batches of n examples in all.
+        extractor: what makes features of them.
+        n: number of examples.
+        progress: told now and then how far it came.
+        what: what they are, for progress and messages.
+
+    Raises:
+        ValueError: the extractor returned another shape, or values that are not finite.
+    """
+    features = torch.empty(n, extractor.dim)
+    done, told = 0, time.monotonic()
+    for x in examples:
+        rows = extractor(x)
+        if rows.shape != (len(x), extractor.dim):
+            raise ValueError(
+                f"{extractor.name} returned {tuple(rows.shape)} for {tuple(x.shape)}; "
+                f"expected ({len(x)}, {extractor.dim}), as its dim says."
+            )
+        features[done : done + len(x)] = rows
+        done += len(x)
+        if progress is not None and time.monotonic() - told > SECONDS_BETWEEN_LINES:
+            told = time.monotonic()
+            progress(f"{extractor.name} features of {what}: {done:,} of {n:,}")
+    if not torch.isfinite(features).all():
+        raise ValueError(f"{extractor.name} returned values that are not finite for {what}; are the pictures finite?")
+    return features

@@ -1,0 +1,86 @@
+r"""Memorisation: how many samples lie closer to a training example than held-out examples ever do.
+
+Held-out examples say how near to the training data a fresh draw of the law comes. With the distance q below which 1 %
+of them lie,
+
+$$ \text{memorised share} = P(d_\text{generated} \le q) - P(d_\text{held-out} \le q), $$
+
+which for a model that copies a share p of its samples, and is right otherwise, is p(1 - .01): the copied share itself.
+A perfect model scores 0 in any dimension.
+
+Nearness is not copying: blurred samples, or modes that have shrunk, are nearer to all training examples. A copy is
+near to one. So the same share is measured a second time (`copied`) with the ratio of the distances to the nearest and
+the second nearest training example, which blur leaves alone; it is calibrated in the same way, since a fixed rule (a
+third, say) would accuse 11 % of the samples of a perfect model in two dimensions. A sample at distance zero has
+ratio zero, so that copies of doubled training examples count.
+
+Two noises meet: of n samples (the interval) and of the quantile of m held-out examples, below which a perfect model
+has the mass of an order statistic, Beta(k, m + 1 - k) (the interval of the reference). Samples that are far from all
+data score below 0; that is no merit and no fault here, so the reference reaches down to the least possible value.
+
+Without held-out data the distance of training examples to the nearest *other* one takes their place; it is the same
+law at one example less.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from veridical.evaluation.measurement import Interval
+from veridical.evaluation.neighbours import Nearest
+from veridical.statistics import beta_interval, wilson_interval
+
+LEVEL = 0.01
+"""Share of held-out examples that lie below the threshold."""
+
+
+class ExcessShare(NamedTuple):
+    """Share of samples in the tail of the held-out examples, beyond what belongs there, and how it was measured."""
+
+    value: float
+    interval: Interval
+    reference_interval: Interval
+    threshold: float
+    """What LEVEL of the held-out examples do not exceed."""
+
+    level: float
+    """Expected mass of a perfect model up to the threshold."""
+
+
+def excess_share(generated: Float[Tensor, " n"], held_out: Float[Tensor, " m"]) -> ExcessShare:
+    """Share of samples up to the 1 % quantile of the held-out examples, less what a perfect model has there.
+
+    Args:
+        generated: of each sample the distance to the nearest training example, or a ratio; small for copies.
+        held_out: the same of each held-out example.
+
+    Returns:
+        The share with both 95 % intervals.
+
+    Examples:
+        >>> copies = torch.cat([torch.zeros(50), torch.linspace(1, 2, 950)])
+        >>> round(excess_share(copies, torch.linspace(1, 2, 1000)).value, 2)
+        0.05
+    """
+    n, m = len(generated), len(held_out)
+    if not n or not m:
+        raise ValueError(f"{n} distances of samples and {m} of held-out examples; expected at least one of each.")
+    threshold = held_out.kthvalue(max(1, round(LEVEL * m))).values
+    below = int((held_out <= threshold).sum())  # more than the k-th where distances are tied
+    level = below / (m + 1)
+    near = int((generated <= threshold).sum())
+    interval = wilson_interval(near, n)
+    return ExcessShare(
+        near / n - level,
+        (interval[0] - level, interval[1] - level),
+        (-level, beta_interval(below, m + 1 - below)[1] - level),
+        float(threshold),
+        level,
+    )
+
+
+def copy_ratio(found: Nearest) -> Float[Tensor, " n"]:
+    """Distance to the nearest over that to the second nearest training example, within [0, 1]; 0 at distance zero."""
+    return torch.where(found.distance == 0, 0.0, found.distance / found.second)

@@ -1,0 +1,202 @@
+"""What the numbers mean, in plain sentences: each says what was measured, and what a perfect model scores.
+
+A sentence speaks of a fault only where the two intervals are disjoint (`Measurement.verdict`); a clean bill says "no
+sign of", since it is no proof at this n. Brackets hold 95 % intervals.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from veridical.evaluation.measurement import Interval, Measurement
+
+Measured = Mapping[str, Measurement]
+
+SHORT, SUSPICIOUS, GOOD = "short of perfect", "suspicious", "as good as perfect"
+COLLAPSED = 0.5
+"""Share of what a perfect model covers, below which a model is called collapsed."""
+
+
+def sentences(measurements: Iterable[Measurement]) -> list[str]:
+    """Return the sentences that the measurements justify, the overall verdict first."""
+    m = {measurement.name: measurement for measurement in measurements}
+    return [_overall(m), *(sentence for judge in JUDGES for sentence in judge(m))]
+
+
+def _overall(m: Measured) -> str:
+    judged = [x for x in m.values() if x.verdict != "no reference"]
+    if not judged:
+        return "Nothing was measured beside a reference, so there is no verdict."
+    short, odd = ([x.name for x in judged if x.verdict == verdict] for verdict in (SHORT, SUSPICIOUS))
+    if not short and not odd:
+        return f"All {len(judged)} measurements are as good as a perfect model's at these numbers of examples."
+    parts = [f"short of a perfect model: {_list(short)}"] if short else []
+    parts += [f"better than a perfect model, which is suspicious: {_list(odd)}"] if odd else []
+    good = len(judged) - len(short) - len(odd)
+    return f"Of {len(judged)} measurements {good or 'none'} are as good as a perfect model's; {'; '.join(parts)}."
+
+
+def _modes(m: Measured) -> list[str]:
+    if "modes" not in m:
+        return []
+    x = m["modes"]
+    reached = f"{_number(x.value)} of {x.detail.get('of')} modes"
+    if x.verdict != SHORT:
+        return [f"It reaches {reached}, as a perfect model does with {x.n:,} samples."]
+    what = "It has collapsed: it" if _collapsed(x) else "It"
+    return [f"{what} reaches {reached}, where a perfect model reaches {_perfect(x)}."]
+
+
+def _mode_shape(m: Measured) -> list[str]:
+    if not {"mode_kl", "high_quality"} <= m.keys():
+        return []
+    kl, quality, width, said = m["mode_kl"], m["high_quality"], m.get("mode_width"), []
+    if kl.verdict == SHORT:
+        said.append(f"It visits the modes in wrong proportions: KL {_value(kl)}, a perfect model {_perfect(kl)}.")
+    if quality.verdict == SHORT:
+        said.append(f"Samples miss the modes: high quality {_value(quality)}, a perfect model {_perfect(quality)}.")
+    if width is not None and width.verdict == SHORT:
+        said.append(f"Its modes are too wide: {_value(width)} times the width of the law's.")
+    if width is not None and width.verdict == SUSPICIOUS:
+        said.append(f"Its modes have shrunk to {_value(width)} times the width of the law's.")
+    elif quality.verdict == SUSPICIOUS:
+        said.append(f"Its modes have shrunk: high quality {_value(quality)}, a perfect model only {_perfect(quality)}.")
+    return said
+
+
+def _divergence(m: Measured) -> list[str]:
+    said = []
+    for name, text in (("kl_forward", "KL(law || model)"), ("kl_reverse", "KL(model || law)")):
+        if name in m:
+            bound = " at most" if m[name].detail.get("likelihood") == "lower bound" else ""
+            same = ", no different from the 0 of a perfect model" if m[name].verdict == GOOD else ""
+            said.append(f"{text} is{bound} {_value(m[name])}{same}.")
+    return said
+
+
+def _distance(m: Measured) -> list[str]:
+    x = m.get("fid") or m.get("kid")
+    if x is None:
+        return []
+    name = x.name.upper()
+    if x.verdict == SHORT:
+        return [f"Its samples can be told from data: {name} {_beside(x)}."]
+    if x.verdict == SUSPICIOUS:
+        return [f"Its samples are closer to the training data than other real data: {name} {_beside(x)}."]
+    return [f"{name} cannot tell its samples from real data: {_beside(x)}."]
+
+
+def _spread(m: Measured) -> list[str]:
+    precise = "precision" in m and not _collapsed(m["precision"])
+    for x in (m[name] for name in ("recall", "coverage") if name in m):
+        if x.verdict == SHORT:
+            what = "misses a part" if not _collapsed(x) else "has collapsed onto a part" if precise else "misses most"
+            return [f"It {what} of the distribution: {x.name} {_beside(x)}."]
+    if "recall" in m:
+        return [f"No sign of a missing part of the distribution: recall {_beside(m['recall'])}."]
+    return []
+
+
+def _fidelity(m: Measured) -> list[str]:
+    both = [m[name] for name in ("precision", "density") if name in m]
+    for x in both:
+        if x.verdict == SHORT:
+            return [f"Some samples do not look like data: {x.name} {_beside(x)}."]
+    for x in both:
+        if x.verdict == SUSPICIOUS:
+            why = "Narrowed, blurred or copied samples do that"
+            return [f"Its samples are more typical than data: {x.name} {_beside(x)}. {why}."]
+    return [f"Its samples look like data: precision {_beside(m['precision'])}."] if "precision" in m else []
+
+
+def _memory(m: Measured) -> list[str]:
+    if not {"memorised", "copied"} <= m.keys():
+        return []
+    near, copied = m["memorised"], m["copied"]
+    exact = near.detail.get("exact_copies")
+    count = f" {exact:,} are exact copies." if exact else ""
+    if copied.verdict == SHORT:
+        return [
+            f"It memorises: about {_share(copied.value)} of samples ({_shares(copied.interval)}) lie so much closer to "
+            f"one training example than to the next that they are copies.{count}"
+        ]
+    if near.verdict == SHORT:
+        return [
+            f"Beyond what held-out data do, {_share(near.value)} of samples ({_shares(near.interval)}) lie close to "
+            f"training examples, but no closer to one than to the next: shrunken or blurred, not copied.{count}"
+        ]
+    held_out = near.detail.get("null") == "held-out data"
+    than = "held-out examples do" if held_out else "training examples do to one another"
+    below, level = float(str(near.detail["share_below"])), float(str(near.detail["level"]))
+    return [
+        f"No sign of memorising: {_share(below)} of samples lie as close to a training example as {_share(level)} of "
+        f"{than}.{count}"
+    ]
+
+
+def _likelihood(m: Measured) -> list[str]:
+    if not {"overfit_nats", "nats_test"} <= m.keys():
+        return []
+    gap, test, bits = m["overfit_nats"], m["nats_test"], m.get("bits_per_dim")
+    least, most = ("at least ", "at most ") if test.detail.get("likelihood") == "lower bound" else ("", "")
+    shown = f", {most}{_value(bits)} per dimension" if bits is not None else ""
+    said = f"Held-out examples score {least}{_value(test)}{shown}."
+    if gap.verdict == SHORT:
+        return [said, f"It overfits: training examples score {_value(gap)} more than held-out ones."]
+    if gap.verdict == SUSPICIOUS:
+        return [said, f"Training examples score less than held-out ones, by {_value(gap)}: the split is uneven."]
+    return [said, f"No sign of overfitting: training examples score {_value(gap)} more than held-out ones."]
+
+
+JUDGES: tuple[Callable[[Measured], list[str]], ...] = (
+    _modes,
+    _mode_shape,
+    _divergence,
+    _distance,
+    _spread,
+    _fidelity,
+    _memory,
+    _likelihood,
+)
+
+
+def _collapsed(x: Measurement) -> bool:
+    return x.reference is not None and x.value < COLLAPSED * x.reference
+
+
+def _beside(x: Measurement) -> str:
+    data = "held-out data score" if x.detail.get("null") == "held-out data" else "real data score"
+    perfect = "a perfect model scores" if x.name == "coverage" else data  # the null of coverage is computed
+    return f"{_value(x)}, where {perfect} {_perfect(x)}"
+
+
+def _value(x: Measurement) -> str:
+    unit = f" {x.unit}" if x.unit in ("nats", "bits") else ""
+    return f"{_number(x.value)}{unit}{_between(x.interval)}"
+
+
+def _perfect(x: Measurement) -> str:
+    return "unknown" if x.reference is None else f"{_number(x.reference)}{_between(x.reference_interval)}"
+
+
+def _between(interval: Interval | None) -> str:
+    if interval is None or interval[0] == interval[1]:
+        return ""
+    return f" ({_number(interval[0])} to {_number(interval[1])})"
+
+
+def _number(value: float) -> str:
+    """Three significant digits, whole numbers in full."""
+    if abs(value) < 1e6 and value == int(value):
+        return f"{int(value):,}"
+    return f"{value:.3f}" if 0.0995 <= abs(value) < 1 else f"{value:.3g}"
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _shares(interval: Interval | None) -> str:
+    return "" if interval is None else f"{100 * max(0.0, interval[0]):.1f} to {100 * interval[1]:.1f} %"
+
+
+def _list(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,84 @@
+"""Tiny real models whose truth is known: what an evaluation must say of them is known too."""
+
+import torch
+from torch import Tensor, nn
+
+from veridical.config import OptimizerConfig
+from veridical.data.dataset import ArrayData
+from veridical.model import Batch, ExactLikelihood, GenerativeModel, LikelihoodBound, Loss, Sampler, Space
+from veridical.targets import GaussianMixture
+
+
+class Law(GenerativeModel, Sampler, ExactLikelihood):
+    """A mixture as a model."""
+
+    def __init__(self, law: GaussianMixture) -> None:
+        super().__init__()
+        self.law = law
+        self.space = Space((law.dim,), kind="vector", support=None, levels=None)
+        self.unused = nn.Parameter(torch.zeros(()))
+        self.modes_seen: list[bool] = []
+
+    def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
+        loss = -self.log_prob(batch.x).mean()
+        return Loss(loss, {"loss": loss})
+
+    def optimizer(self, player: str) -> OptimizerConfig:
+        return OptimizerConfig()
+
+    def sample(self, n: int, c: Tensor | None = None) -> Tensor:
+        self.modes_seen.append(self.training)
+        mode = torch.multinomial(self.law.weights, n, replacement=True)
+        return (self.law.means[mode] + self.law.sigma * torch.randn(n, self.law.dim, dtype=torch.float64)).float()
+
+    def log_prob(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        return self.law.log_prob(x.double())
+
+
+class Bounded(GenerativeModel, LikelihoodBound):
+    """A noisy bound, and no samples."""
+
+    def __init__(self, law: GaussianMixture, gap: float) -> None:
+        super().__init__()
+        self.law, self.gap = law, gap
+        self.space = Space((law.dim,), kind="vector", support=None, levels=None)
+        self.unused = nn.Parameter(torch.zeros(()))
+
+    def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
+        loss = -self.elbo(batch.x).mean()
+        return Loss(loss, {"loss": loss})
+
+    def optimizer(self, player: str) -> OptimizerConfig:
+        return OptimizerConfig()
+
+    def elbo(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        return self.law.log_prob(x.double()) - self.gap * (1 + 0.1 * torch.randn(len(x)))
+
+
+class Uniform(GenerativeModel, ExactLikelihood):
+    """The uniform density on the support of a space of pictures: its bits per dimension are known."""
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        self.space = space
+        self.unused = nn.Parameter(torch.zeros(()))
+
+    def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
+        loss = -self.log_prob(batch.x).mean()
+        return Loss(loss, {"loss": loss})
+
+    def optimizer(self, player: str) -> OptimizerConfig:
+        return OptimizerConfig()
+
+    def log_prob(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        assert self.space.levels is not None and self.space.bin_width is not None
+        log_p = -torch.log(torch.tensor(float(self.space.levels)))
+        if self.space.levels != 2:  # a density over noisy levels, otherwise a probability
+            log_p = log_p - torch.log(torch.tensor(self.space.bin_width))
+        return (self.space.dim * log_p).expand(len(x))
+
+
+def data_of(law: GaussianMixture, n: int, seed: int, known: bool = True) -> ArrayData:
+    x = law.sample(n, torch.Generator().manual_seed(seed), torch.float32)
+    space = Space((law.dim,), kind="vector", support=None, levels=None)
+    return ArrayData(x, space=space, name=law.name, target=law if known else None)
