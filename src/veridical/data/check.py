@@ -167,7 +167,7 @@ def _too_few(n: int, batch_size: int | None) -> list[Finding]:
     if n < _FEW:
         return [
             Finding(
-                "warning", f"{n} examples are few; a model can memorise them", "Look at memorisation in the report."
+                "warning", f"{n} examples are few; a model can memorise them.", "Look at memorisation in the report."
             )
         ]
     return []

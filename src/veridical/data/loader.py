@@ -106,5 +106,5 @@ def _check(n: int, batch_size: int, order: str, seed: int, rank: int, world_size
     if order == "epoch" and batch_size > n:
         raise DataError(
             f"batch_size is {batch_size} and the data have {n:,} examples; expected a batch of at most {n}. "
-            "Lower the batch size, add data, or set order to 'iid' (draws with replacement)."
+            "Lower --batch-size, add data, or draw with replacement (--order iid)."
         )
