@@ -32,9 +32,10 @@ class Law:
         for name, side in (("height", self.height), ("width", self.width)):
             if not isinstance(side, int) or side < 2:
                 raise ValueError(f"{name} is {side!r}; expected a whole number of sites, at least 2.")
-        for name in ("horizontal", "vertical", "field"):
-            if not math.isfinite(getattr(self, name)):
-                raise ValueError(f"{name} is {getattr(self, name)!r}; expected a finite number in units of kT.")
+        numbers = {"horizontal coupling": self.horizontal, "vertical coupling": self.vertical, "field": self.field}
+        for name, value in numbers.items():
+            if not math.isfinite(value):
+                raise ValueError(f"{name} is {value!r}; expected a finite number in units of kT.")
 
     @property
     def sites(self) -> int:
@@ -51,12 +52,6 @@ class Law:
         """Whether a negative coupling closes an odd ring, so that no configuration satisfies every bond."""
         across, down = self.horizontal < 0 and self.width % 2 == 1, self.vertical < 0 and self.height % 2 == 1
         return across or down
-
-    @property
-    def critical(self) -> bool:
-        r"""Whether $\sinh 2|K_h| \sinh 2|K_v| = 1$ at zero field, to six digits."""
-        product = math.sinh(2 * abs(self.horizontal)) * math.sinh(2 * abs(self.vertical))
-        return self.field == 0 and math.isclose(product, 1, rel_tol=1e-6)
 
     def staggered(self) -> tuple["Law", Bool[np.ndarray, "height width"]]:
         """Return a law without negative couplings, and the sites at which its spins are to be turned over.

@@ -157,8 +157,7 @@ def _chunks(x: Lattices, size: Size | None) -> Iterator[UInt8[np.ndarray, "some 
 
 
 def _bits(x: Num[np.ndarray, "n height width"]) -> UInt8[np.ndarray, "n height width"]:
-    low, high = x.min(), x.max()
-    spins = low < 0
-    if high > 1 or low < -1 or not np.all((x == high) | (x == low)) or (spins and low + high not in (0, -2)):
-        raise ValueError(f"x has values from {low} to {high}; expected sites 0 and 1, or spins -1 and 1.")
+    spins = x.min() < 0
+    if not np.all((x == 1) | (x == (-1 if spins else 0))):
+        raise ValueError(f"x has values from {x.min()} to {x.max()}; expected sites 0 and 1, or spins -1 and 1.")
     return (x > 0).astype(np.uint8) if spins else x.astype(np.uint8, copy=False)

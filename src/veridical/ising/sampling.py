@@ -41,6 +41,7 @@ def sample(
     threads: int | None = None,
     burn_in: int | None = None,
     thinning: int | None = None,
+    device: str = "kernels",
     progress: Callable[[int, int], None] | None = None,
 ) -> Configurations:
     r"""Draw configurations of the Ising model.
@@ -60,6 +61,8 @@ def sample(
         threads: threads to use; every core this process may use if left out.
         burn_in: steps before the first configuration, in place of the plan's.
         thinning: steps between configurations, in place of the plan's.
+        device: "kernels" for the compiled kernels of this package; a torch device ("cuda", or "auto" for a CUDA device
+            if there is one) for the local sampler in torch, whose configurations are others.
         progress: called with (configurations drawn, n) now and then, from any thread.
 
     Returns:
@@ -72,6 +75,10 @@ def sample(
         >>> sample(8, 1000, method="metropolis").shape
         (1000, 8, 8)
     """
+    if device != "kernels":
+        if method not in ("auto", "metropolis") or threads is not None or progress is not None:
+            raise ValueError("a torch device runs method 'metropolis' only, without threads and progress.")
+        return _on_device(device, size, n, coupling, seed, field, spins, packed, burn_in, thinning)
     chosen = _planned(size, n, coupling, method, field, burn_in, thinning)
     out = _Output(chosen.law, n, spins, packed)
     blocks = chosen.blocks(n)
@@ -184,6 +191,30 @@ def _planned(
         chosen.reason,
     )
     return chosen
+
+
+def _on_device(
+    device: str,
+    size: int | tuple[int, int],
+    n: int,
+    coupling: float | tuple[float, float],
+    seed: int,
+    field: float,
+    spins: bool,
+    packed: bool,
+    burn_in: int | None,
+    thinning: int | None,
+) -> Configurations:
+    from veridical.ising.torch_sampler import sample_torch
+
+    if spins and packed:
+        raise ValueError("spins and packed are both set; packed bits have no signs. Unset one of them.")
+    where = None if device == "auto" else device
+    x = sample_torch(
+        size, n, coupling, seed, field=field, spins=spins, device=where, burn_in=burn_in, thinning=thinning
+    )
+    out = x.cpu().numpy()
+    return np.packbits(out.reshape(n, -1), axis=1) if packed else out
 
 
 def _threads(threads: int | None) -> int:

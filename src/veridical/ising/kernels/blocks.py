@@ -49,10 +49,10 @@ class Sweeps:
         self.metropolis = thresholds(local.metropolis_probabilities(max(law.horizontal, 0.0)))
         self.heat_bath = thresholds(local.heat_bath_probabilities(law.horizontal, law.vertical, law.field))
 
-    def run(self, spins: Lattices, state: UInt64[np.ndarray, " state"], sweeps: int) -> None:
-        """Update every spin so many times, once at least with the heat bath."""
+    def run(self, spins: Lattices, state: UInt64[np.ndarray, " state"], age: int, sweeps: int) -> None:
+        """Update every spin so many times; `age` counts the sweeps before."""
         tables = self.metropolis, self.heat_bath
-        local.local_sweeps(spins, *self.shape, *tables, state, sweeps, self.use_metropolis)
+        local.local_sweeps(spins, *self.shape, *tables, state, age, sweeps, self.use_metropolis)
 
 
 class LaneBlock(Block):
@@ -67,6 +67,7 @@ class LaneBlock(Block):
         self.state = generators(seed, number)
         self.spins = self.lattices()
         self.square = aligned(64)
+        self.age = 0
 
     def lattices(self) -> Lattices:
         """Vectors for every site: all spins up in every other lane, down in the others."""
@@ -92,7 +93,8 @@ class LocalBlock(LaneBlock):
 
     def advance(self, steps: int) -> None:
         """Sweep."""
-        self.sweeps.run(self.spins, self.state, steps)
+        self.sweeps.run(self.spins, self.state, self.age, steps)
+        self.age += steps
 
 
 class ClusterBlock(LaneBlock):
@@ -113,8 +115,9 @@ class ClusterBlock(LaneBlock):
     def advance(self, steps: int) -> None:
         """Sweep and flip clusters in turn."""
         shape = self.law.height, self.law.width
-        choices = (steps, self.local_sweeps, self.seeds, self.sweeps.use_metropolis, self.law.field != 0)
-        cluster.cluster_steps(self.lattice, self.tables, self.state, shape, self.signs, choices)
+        rules = (self.local_sweeps, self.seeds, self.sweeps.use_metropolis, self.law.field != 0)
+        cluster.cluster_steps(self.lattice, self.tables, self.state, shape, self.signs, (self.age, steps, *rules))
+        self.age += steps * self.local_sweeps
 
 
 class SwendsenWangBlock(Block):

@@ -21,7 +21,7 @@ from numba import int64, uint64
 
 from veridical.ising.kernels.compilation import inlined, kernel
 from veridical.ising.kernels.lanes import LANES, WORDS, any_set, load, spread, store
-from veridical.ising.kernels.local import local_sweeps, metropolis
+from veridical.ising.kernels.local import local_sweeps
 from veridical.ising.kernels.randomness import events, load_generators, random_site, store_generators
 
 
@@ -179,17 +179,16 @@ def cluster_steps(lattice, tables, state, shape, signs, choices):
         state: generators.
         shape: height and width.
         signs: of the horizontal coupling, the vertical coupling and the field; all ones where negative.
-        choices: steps, local sweeps in each, seeds, whether Metropolis is allowed, whether there is a field.
+        choices: age of the chain in sweeps, steps, local sweeps in each, seeds, whether Metropolis is allowed, whether
+            there is a field.
     """
     spins, right, down, marks, news = lattice
     metropolis_table, heat_bath_table, bond_table, ghost_table = tables
     height, width = shape
-    steps, sweeps, seeds, use_metropolis, in_field = choices
+    age, steps, sweeps, seeds, use_metropolis, in_field = choices
     for step in range(steps):
-        if use_metropolis and step:
-            metropolis(spins, height, width, metropolis_table, state, sweeps)
-        else:
-            local_sweeps(spins, height, width, metropolis_table, heat_bath_table, state, sweeps, use_metropolis)
+        now = age + step * sweeps
+        local_sweeps(spins, height, width, metropolis_table, heat_bath_table, state, now, sweeps, use_metropolis)
         open_bonds(spins, right, down, height, width, bond_table, state, signs[0], signs[1])
         sow(marks, height * width, seeds, state)
         flood(right, down, marks, height, width, news)

@@ -35,17 +35,16 @@ class TemperingBlock(LaneBlock):
         ]
         self.planes = aligned(3 * tempering.PLANES)
         self.random = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number, 2)))
-        self.parity = 0
 
     def advance(self, steps: int) -> None:
         """Sweep every rung and exchange."""
         for _ in range(steps):
             for spins, sweeps in zip(self.rungs, self.sweeps, strict=True):
-                sweeps.run(spins, self.state, 1)
+                sweeps.run(spins, self.state, self.age, 1)
             weights = [self._log_weight(spins) for spins in self.rungs]
-            for a in range(self.parity, len(self.rungs) - 1, 2):
+            for a in range(self.age % 2, len(self.rungs) - 1, 2):
                 self._offer(a, weights[a + 1] - weights[a])
-            self.parity ^= 1
+            self.age += 1
 
     def _offer(self, a: int, gain: Float64[np.ndarray, " lanes"]) -> None:
         accepted = np.log1p(-self.random.random(LANES)) < (self.scales[a] - self.scales[a + 1]) * gain

@@ -30,13 +30,13 @@ class PerfectBlock(LaneBlock):
 
     random_sign = False
 
-    def __init__(self, law: Law, seed: int, number: int) -> None:
+    def __init__(self, law: Law, seed: int, number: int, patience: int = _PATIENCE) -> None:
         super().__init__(law, seed, number)
         self.table = thresholds(local.heat_bath_probabilities(self.law.horizontal, self.law.vertical, self.law.field))
         self.top, self.bottom = self.lattices(), self.lattices()
         self.met = np.zeros(LANES, bool)
         self.ready: list[deque[np.ndarray]] = [deque() for _ in range(LANES)]
-        self.round_length = self._pilot(generators(seed, number, 1))
+        self.round_length = self._pilot(generators(seed, number, 1), patience)
 
     def advance(self, steps: int) -> None:
         """Do nothing: samples are independent as they come."""
@@ -66,14 +66,14 @@ class PerfectBlock(LaneBlock):
         coupled.differences(self.top, self.bottom, self.law.sites, differ)
         return ~np.unpackbits(differ.view(np.uint8), bitorder="little").astype(bool)
 
-    def _pilot(self, state: np.ndarray) -> int:
+    def _pilot(self, state: np.ndarray, patience: int) -> int:
         runner, sweeps, met = self.lattices(), 0, 0.0
         self.top[:], self.bottom[:] = ALL, 0
         while met < 0.75:
             more = 1 + sweeps // 8
             met = self._run(runner, state, more).mean()
             sweeps += more
-            if sweeps > _PATIENCE:
+            if sweeps > patience:
                 raise RuntimeError(
                     f"coupling from the past: after {sweeps} sweeps of {self.law.height} x {self.law.width} spins only "
                     f"{met:.0%} of the lanes have met. In the ordered phase that time grows exponentially with the "
