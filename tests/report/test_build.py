@@ -132,7 +132,7 @@ def test_lines_that_are_no_rows_are_left_out_and_counted(make: Make) -> None:
     assert twin["runs"][0]["curves"]["generator/loss"]["steps"][-2:] == [5000, 5050]
 
 
-def test_failed_run_is_not_usable(make: Make) -> None:
+def test_failed_run_is_not_to_be_trusted(make: Make) -> None:
     page, twin = read(build([make(state="failed", done=700, measured=False, message="loss is nan at step 731.")]))
     assert twin["runs"][0]["verdict"]["level"] == "bad"
     assert "Training failed at step 700 of 5,000. loss is nan at step 731." in page.text

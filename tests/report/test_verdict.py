@@ -23,6 +23,22 @@ def measured(name: str, value: float, reference: float | None = 0.5) -> Measured
     return found
 
 
+def share(value: float, upper: float, higher: bool = True) -> Measured:
+    row = {"name": "coverage", "value": value, "interval": [0.0, upper], "unit": "share", "reference": 0.9}
+    found = read_measured({**row, "higher_is_better": higher})
+    assert found is not None
+    return found
+
+
+def test_a_share_below_half_of_a_perfect_model_is_not_to_be_trusted() -> None:
+    verdict = judge(record(), [GOOD, share(0.2, 0.44)])
+    assert (
+        verdict.level == "bad"
+        and "1 of 2 measurements is short of a perfect model, coverage by more" in verdict.headline
+    )
+    assert judge(record(), [GOOD, share(0.2, 0.46)]).level == "caution"
+
+
 GOOD, SHORT, ODD, OPEN = (
     measured("precision", 0.5),
     measured("recall", 0.1),

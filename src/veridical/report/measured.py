@@ -58,6 +58,12 @@ class Measured:
         return self.interval or (None if value is None else (value, value))
 
     @property
+    def far(self) -> bool:
+        """Whether a share is certainly less than half of a perfect model's; distances have no such scale."""
+        share = self.unit == "share" and bool(self.higher_is_better) and self.reference is not None
+        return share and self.bounds is not None and self.bounds[1] < 0.5 * float(self.reference or 0.0)
+
+    @property
     def extent(self) -> Interval | None:
         """Range of everything that is drawn of it; None if there is nothing."""
         if self.bounds is None or number_of(self.value) is None:

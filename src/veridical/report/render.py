@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from veridical.report.measured import draw_bar
-from veridical.report.numbers import duration, figures, interval
+from veridical.report.numbers import figures, interval
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -23,7 +23,7 @@ def render(context: dict[str, Any]) -> str:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"figures": figures, "interval": interval, "duration": duration}
+    environment.filters |= {"figures": figures, "interval": interval}
     environment.filters |= {"flags": flags, "bar": draw_bar}
     css = (FOLDER / "style.css").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(**context, css=css)

@@ -10,7 +10,12 @@ from veridical.report.numbers import duration
 from veridical.report.record import Record
 
 Level = Literal["good", "caution", "bad", "unknown"]
-WORDS: dict[Level, str] = {"good": "sound", "caution": "with reserve", "bad": "not usable", "unknown": "not judged"}
+WORDS: dict[Level, str] = {
+    "good": "sound",
+    "caution": "with reserve",
+    "bad": "not to be trusted",
+    "unknown": "not judged",
+}
 """The level in words, so that no meaning hangs on colour."""
 
 
@@ -55,6 +60,11 @@ def _headline(record: Record, measured: list[Measured]) -> tuple[Level, str]:
         )
     if not compared:
         return "unknown", "The measurements have nothing to be compared with, so they decide nothing."
+    if far := [m for m in short if m.far]:
+        return "bad", (
+            f"{_counted(len(short), compared)} short of a perfect model, {_listed([m.name for m in far])} by more "
+            "than half."
+        )
     if suspicious:
         return "caution", (
             f"{_counted(len(suspicious), compared)} better than a perfect model could be: look at "
