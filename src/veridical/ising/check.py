@@ -1,0 +1,257 @@
+"""Hold anyone's configurations against the exact law of the Ising model on a torus.
+
+    report = check(numpy.load("mine.npy"), coupling=0.44)
+    print(report.verdict)
+
+Eleven tests (`veridical.ising.comparisons`) each give a p-value; all are corrected for their number, so that true
+configurations are refused with a probability of at most `level`, whatever is tested. The verdict is one sentence.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Num
+
+from veridical.ising import exact
+from veridical.ising.comparisons import (
+    MOST_SITES,
+    Comparison,
+    Order,
+    compare,
+    entropy_from_above,
+    find_order,
+    holm,
+    solve,
+)
+from veridical.ising.files import Configurations, ConfigurationsError, as_configurations
+from veridical.ising.law import CRITICAL_COUPLING
+from veridical.ising.measurements import Measured, measure
+from veridical.statistics import mean_interval
+
+FEWEST = 20
+"""Configurations below which nothing is judged."""
+
+_FEWEST_CORRELATED = 100  # effective ones of a chain; of a shorter one the autocorrelation time is not known
+_STRONGEST = 3.0
+
+
+@dataclass(frozen=True)
+class CouplingEstimate:
+    """The coupling at which the exact mean energy is the measured one, with its 95 % interval."""
+
+    coupling: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """K = value (low to high)."""
+        if self.coupling >= _STRONGEST:
+            return f"K of {_STRONGEST:g} or more (nearly all spins aligned)"
+        if self.coupling <= -_STRONGEST:
+            return f"K of {-_STRONGEST:g} or less (nearly all neighbours opposed)"
+        temperature = f", T = {1 / self.coupling:.4g}" if self.coupling else ""
+        return f"K = {self.coupling:.5f} ({self.low:.5f} to {self.high:.5f}){temperature}"
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What a check found."""
+
+    height: int
+    width: int
+    n: int
+    coupling: float
+    outcome: Literal["consistent", "inconsistent", "undecided"]
+    verdict: str
+    """One sentence."""
+    effective: float
+    """Independent configurations that would tell as much, for the slower of energy and squared magnetisation."""
+    tau_energy: float
+    """Integrated autocorrelation time of the energy, in configurations of one chain; 1/2 where independent."""
+    tau_magnetization_squared: float
+    chains: int
+    """Chains that were written in turn."""
+    estimate: CouplingEstimate
+    level: float
+    """Probability of refusing configurations that do follow the law."""
+    tests: tuple[Comparison, ...]
+    notes: tuple[str, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """What the file says of itself."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as plain values; numbers that are not finite become None."""
+        return _plain(asdict(self))
+
+
+def check(
+    configurations: Num[np.ndarray, "n height width"] | Configurations,
+    coupling: float = CRITICAL_COUPLING,
+    *,
+    level: float = 0.01,
+    threads: int = 2,
+    progress: Callable[[int], None] | None = None,
+) -> CheckReport:
+    """Test whether configurations follow the exact law of their torus.
+
+    Args:
+        configurations: (n, height, width) of two values, such as -1 and 1, 0 and 1 or booleans; or what
+            `veridical.ising.files.read` read.
+        coupling: $K=J/kT$ of the law.
+        level: probability of refusing configurations that do follow it.
+        threads: that measure side by side.
+        progress: told how many configurations have been measured.
+
+    Raises:
+        ConfigurationsError: shapes or values that are no configurations, or fewer than 20 of them.
+        ValueError: a law that is not solved: a negative coupling on a side of odd length.
+    """
+    x = configurations if isinstance(configurations, Configurations) else as_configurations(configurations)
+    if len(x) < FEWEST:
+        raise ConfigurationsError(f"{len(x)} configurations; expected at least {FEWEST} to test a law with.")
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; expected a probability between 0 and 1.")
+    law = solve(x.height, x.width, coupling)
+    m = measure(x, threads, progress)
+    order = find_order(m.energy)
+    tests = holm([*compare(m, law, order), *filter(None, [entropy_from_above(x, law, order)])])
+    tau_energy, tau_squared = order.tau(m.energy), order.tau(m.magnetization.astype(float) ** 2)
+    estimate = estimate_coupling(m, order)
+    effective = m.n / (2 * max(tau_energy, tau_squared))
+    outcome, verdict = _judge(m, coupling, tests, effective, estimate, order, level)
+    return CheckReport(
+        m.height,
+        m.width,
+        m.n,
+        coupling,
+        outcome,
+        verdict,
+        effective,
+        tau_energy,
+        tau_squared,
+        order.stride,
+        estimate,
+        level,
+        tuple(tests),
+        tuple(_notes(m, order, max(tau_energy, tau_squared))),
+        x.metadata,
+    )
+
+
+def estimate_coupling(m: Measured, order: Order) -> CouplingEstimate:
+    """Return the coupling whose exact mean energy is the measured one, between -3 and 3 (0 and 3 on odd sides)."""
+    low, high = mean_interval(m.energy / m.sites, tau=order.tau(m.energy))
+    energies = (float(m.energy.mean() / m.sites), high, low)
+    return CouplingEstimate(*(_coupling_of(m.height, m.width, energy) for energy in energies))
+
+
+def _coupling_of(height: int, width: int, energy: float) -> float:
+    """Solve for the coupling by bisection: the energy falls as it grows."""
+    low, high = (-_STRONGEST if height % 2 == width % 2 == 0 else 0.0), _STRONGEST
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        if float(exact.energy_per_site(height, width, middle)) > energy:
+            low = middle
+        else:
+            high = middle
+    return round((low + high) / 2, 8)
+
+
+def _judge(
+    m: Measured,
+    coupling: float,
+    tests: list[Comparison],
+    effective: float,
+    estimate: CouplingEstimate,
+    order: Order,
+    level: float,
+) -> tuple[Literal["consistent", "inconsistent", "undecided"], str]:
+    """Say in one sentence what the tests mean."""
+    law = f"the exact law of the {m.height} x {m.width} torus at {describe(coupling)}"
+    failed = {t.name: t for t in tests if t.corrected < level}
+    if failed:
+        return "inconsistent", f"These configurations do not follow {law}: {_reason(m, failed, estimate, order, level)}"
+    if effective < FEWEST or (effective < _FEWEST_CORRELATED and m.n > 2 * effective):
+        return "undecided", (
+            f"Too little to judge: {m.n} configurations tell as much as {effective:.0f} independent ones; "
+            "take them further apart in their chain, or more."
+        )
+    least = min(t.corrected for t in tests)
+    return "consistent", (
+        f"These configurations follow {law}, as far as {effective:,.0f} independent ones can tell: "
+        f"all {len(tests)} tests pass (smallest corrected p = {least:.2g})."
+    )
+
+
+def _reason(m: Measured, failed: dict[str, Comparison], estimate: CouplingEstimate, order: Order, level: float) -> str:
+    """Name the plainest cause of what failed."""
+    if "copies" in failed:
+        return f"{failed['copies'].says}."
+    if "boundaries" in failed:
+        return f"the edge is not like the rest ({failed['boundaries'].says}); {_boundary(m)}."
+    if set(failed) == {"both signs"}:
+        return f"the two signs are not equally frequent ({failed['both signs'].says})."
+    if "energy" in failed and _fits(m, estimate.coupling, order, level):
+        return f"they look like {estimate}."
+    names = ", ".join(sorted(failed, key=lambda name: failed[name].p_value))
+    if "energy" in failed:
+        return f"they fit no coupling (their energy is that of {estimate}); failed: {names}."
+    return f"failed: {names}; {min(failed.values(), key=lambda t: t.p_value).says}."
+
+
+def _boundary(m: Measured) -> str:
+    """Tell which boundaries the bonds over the edge look like."""
+    sides = np.array([m.height, m.width, m.height, m.width])
+    seam = m.seam.mean(0) / sides
+    inside = np.array([m.across.mean(), m.down.mean()]) / m.sites
+    for i, (shifted, bonds) in enumerate((("rows", inside[0]), ("columns", inside[1]))):
+        if seam[2 + i] > seam[i] and abs(seam[2 + i] - bonds) < 0.3 * abs(seam[i] - bonds):
+            return f"they look like helical boundaries, shifted by one over {shifted}; the law has periodic ones"
+    return "they look like free or fixed boundaries; the law has periodic ones"
+
+
+def _fits(m: Measured, coupling: float, order: Order, level: float) -> bool:
+    """Tell whether the configurations follow the law at another coupling."""
+    if abs(coupling) >= _STRONGEST:
+        return True
+    found = holm(compare(m, solve(m.height, m.width, coupling), order))
+    return all(t.corrected >= level for t in found)
+
+
+def _notes(m: Measured, order: Order, tau: float) -> list[str]:
+    notes = []
+    if order.stride > 1:
+        notes.append(f"every {order.stride}th configuration is correlated: taken as {order.stride} chains in turn")
+    if tau > 1:
+        notes.append(
+            f"successive configurations are correlated (tau = {tau:.1f}); errors count {m.n} as {m.n / (2 * tau):.0f}"
+        )
+    if m.sites > MOST_SITES:
+        notes.append(
+            f"beyond {MOST_SITES} spins only energies, directions, edges, the local law and entropies are tested"
+        )
+    return notes
+
+
+def describe(coupling: float) -> str:
+    """Name a coupling.
+
+    Examples:
+        >>> describe(CRITICAL_COUPLING), describe(0.5)
+        ('K = 0.440687 (critical)', 'K = 0.5')
+    """
+    critical = math.isclose(coupling, CRITICAL_COUPLING, rel_tol=1e-6)
+    return f"K = {coupling:.6g}{' (critical)' if critical else ''}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
+    return int(value) if isinstance(value, np.integer) else value
