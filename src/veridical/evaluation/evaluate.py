@@ -114,7 +114,8 @@ class Subject:
     @cached_property
     def extractor(self) -> Extractor:
         """What makes the features."""
-        return extractor_for(self.train.space, self.choice)
+        device = torch.device("cpu") if self.model is None else self.model.device
+        return extractor_for(self.train.space, self.choice, device)
 
     @cached_property
     def features(self) -> FeatureSets:
@@ -169,9 +170,7 @@ def evaluate(
         ValueError: unknown or inapplicable metrics, samples that are not finite, another shape than the data's.
     """
     if model.space.shape != train.space.shape:
-        raise ValueError(
-            f"the model makes {model.space.shape}, the data hold {train.space.shape}; use the run's own data."
-        )
+        raise ValueError(f"the model makes {model.space.shape}, the data hold {train.space.shape}; pass its own data.")
     training = model.training
     model.eval()
     try:

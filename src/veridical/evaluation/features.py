@@ -92,7 +92,7 @@ def extract(
                 f"{extractor.name} returned {tuple(rows.shape)} for {tuple(x.shape)}; "
                 f"expected ({len(x)}, {extractor.dim}), as its dim says."
             )
-        features[done : done + len(x)] = rows
+        features[done : done + len(x)] = rows.cpu()
         done += len(x)
         if progress is not None and time.monotonic() - told > SECONDS_BETWEEN_LINES:
             told = time.monotonic()

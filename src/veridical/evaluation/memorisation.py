@@ -10,9 +10,9 @@ A perfect model scores 0 in any dimension.
 
 Nearness is not copying: blurred samples, or modes that have shrunk, are nearer to all training examples. A copy is
 near to one. So the same share is measured a second time (`copied`) with the ratio of the distances to the nearest and
-the second nearest training example, which blur leaves alone; it is calibrated in the same way, since a fixed rule (a
-third, say) would accuse 11 % of the samples of a perfect model in two dimensions. A sample at distance zero has
-ratio zero, so that copies of doubled training examples count.
+the second nearest training example, which blur hardly changes, at the 0.1 % quantile, since the ratio of a copy is
+extreme. It is calibrated in the same way: a fixed rule (a third, say) would accuse 11 % of the samples of a perfect
+model in two dimensions. A sample at distance zero has ratio zero, so that copies of doubled training examples count.
 
 Two noises meet: of n samples (the interval) and of the quantile of m held-out examples, below which a perfect model
 has the mass of an order statistic, Beta(k, m + 1 - k) (the interval of the reference). Samples that are far from all
@@ -32,8 +32,8 @@ from veridical.evaluation.measurement import Interval
 from veridical.evaluation.neighbours import Nearest
 from veridical.statistics import beta_interval, wilson_interval
 
-LEVEL = 0.01
-"""Share of held-out examples that lie below the threshold."""
+NEAR_LEVEL, COPY_LEVEL = 0.01, 0.001
+"""Share of held-out examples up to the threshold: of distances, and of their ratios."""
 
 
 class ExcessShare(NamedTuple):
@@ -43,18 +43,21 @@ class ExcessShare(NamedTuple):
     interval: Interval
     reference_interval: Interval
     threshold: float
-    """What LEVEL of the held-out examples do not exceed."""
+    """What only the given share of the held-out examples does not exceed."""
 
     level: float
     """Expected mass of a perfect model up to the threshold."""
 
 
-def excess_share(generated: Float[Tensor, " n"], held_out: Float[Tensor, " m"]) -> ExcessShare:
-    """Share of samples up to the 1 % quantile of the held-out examples, less what a perfect model has there.
+def excess_share(
+    generated: Float[Tensor, " n"], held_out: Float[Tensor, " m"], level: float = NEAR_LEVEL
+) -> ExcessShare:
+    """Share of samples up to a low quantile of the held-out examples, less what a perfect model has there.
 
     Args:
         generated: of each sample the distance to the nearest training example, or a ratio; small for copies.
         held_out: the same of each held-out example.
+        level: of the quantile.
 
     Returns:
         The share with both 95 % intervals.
@@ -67,17 +70,17 @@ def excess_share(generated: Float[Tensor, " n"], held_out: Float[Tensor, " m"]) 
     n, m = len(generated), len(held_out)
     if not n or not m:
         raise ValueError(f"{n} distances of samples and {m} of held-out examples; expected at least one of each.")
-    threshold = held_out.kthvalue(max(1, round(LEVEL * m))).values
+    threshold = held_out.kthvalue(max(1, round(level * m))).values
     below = int((held_out <= threshold).sum())  # more than the k-th where distances are tied
-    level = below / (m + 1)
+    expected = below / (m + 1)
     near = int((generated <= threshold).sum())
     interval = wilson_interval(near, n)
     return ExcessShare(
-        near / n - level,
-        (interval[0] - level, interval[1] - level),
-        (-level, beta_interval(below, m + 1 - below)[1] - level),
+        near / n - expected,
+        (interval[0] - expected, interval[1] - expected),
+        (-expected, beta_interval(below, m + 1 - below)[1] - expected),
         float(threshold),
-        level,
+        expected,
     )
 
 

@@ -110,19 +110,21 @@ def _fidelity(m: Measured) -> list[str]:
 def _memory(m: Measured) -> list[str]:
     if not {"memorised", "copied"} <= m.keys():
         return []
-    near, copied = m["memorised"], m["copied"]
+    near, copied, said = m["memorised"], m["copied"], []
     exact = near.detail.get("exact_copies")
     count = f" {exact:,} are exact copies." if exact else ""
     if copied.verdict == SHORT:
-        return [
+        said.append(
             f"It memorises: about {_share(copied.value)} of samples ({_shares(copied.interval)}) lie so much closer to "
             f"one training example than to the next that they are copies.{count}"
-        ]
-    if near.verdict == SHORT:
-        return [
+        )
+    if near.verdict == SHORT and near.value > 2 * copied.value:
+        said.append(
             f"Beyond what held-out data do, {_share(near.value)} of samples ({_shares(near.interval)}) lie close to "
-            f"training examples, but no closer to one than to the next: shrunken or blurred, not copied.{count}"
-        ]
+            "training examples, but most no closer to one than to the next: shrunken or blurred, not copied."
+        )
+    if said:
+        return said
     held_out = near.detail.get("null") == "held-out data"
     than = "held-out examples do" if held_out else "training examples do to one another"
     below, level = float(str(near.detail["share_below"])), float(str(near.detail["level"]))

@@ -10,7 +10,7 @@ from veridical.evaluation.frechet import GaussianFit, frechet_limit, frechet_slo
 from veridical.evaluation.kernel import KernelSample, kernel_distance
 from veridical.evaluation.manifold import Sample, coverage_of_perfect_model, manifold, manifold_intervals
 from veridical.evaluation.measurement import JSON, Interval, Measurement
-from veridical.evaluation.memorisation import copy_ratio, excess_share
+from veridical.evaluation.memorisation import COPY_LEVEL, copy_ratio, excess_share
 from veridical.evaluation.neighbours import nearest
 
 LIMIT = 10_000
@@ -137,7 +137,7 @@ def measure_memorisation(features: FeatureSets) -> list[Measurement]:
     }
     tails = {
         "memorised": excess_share(found.distance, held_out.distance),
-        "copied": excess_share(copy_ratio(found), copy_ratio(held_out)),
+        "copied": excess_share(copy_ratio(found), copy_ratio(held_out), COPY_LEVEL),
     }
     seconds = (time.perf_counter() - began) / 2
     return [

@@ -102,12 +102,17 @@ def default_name(space: Space) -> str:
     return "pixels" if space.dim <= LARGEST else "pixels-projection-256"
 
 
-def extractor_for(space: Space, choice: str | Extractor | Callable[[Tensor], Tensor] | None = None) -> Extractor:
+def extractor_for(
+    space: Space,
+    choice: str | Extractor | Callable[[Tensor], Tensor] | None = None,
+    device: torch.device | str = "cpu",
+) -> Extractor:
     """Return the extractor of a name, an extractor as it is, or one made of a callable.
 
     Args:
         space: where examples live.
         choice: None: `default_name(space)`.
+        device: where a named network runs; what you pass yourself is given batches on the CPU.
 
     Raises:
         ValueError: nothing has that name.
@@ -119,11 +124,11 @@ def extractor_for(space: Space, choice: str | Extractor | Callable[[Tensor], Ten
     name, _, argument = choice.partition(":") if choice.startswith("inception") else choice.partition("@")
     match name:
         case "fashion-28":
-            return Fashion28()
+            return Fashion28(device)
         case "efficientnet-lite0":
-            return EfficientNetFeatures(int(argument) if argument else side_for(*space.shape[-2:]))
+            return EfficientNetFeatures(int(argument) if argument else side_for(*space.shape[-2:]), device)
         case "inception" if argument:
-            return InceptionFeatures(argument)
+            return InceptionFeatures(argument, device)
         case "pixels" | "coordinates":
             return Values(space.shape, name)
         case Projection.name:

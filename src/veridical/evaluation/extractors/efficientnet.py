@@ -110,6 +110,7 @@ class EfficientNetFeatures:
 
     Args:
         side: pictures are resized to (side, side), bilinear and antialiased.
+        device: where the network runs.
 
     Raises:
         ModuleNotFoundError: the package with the weights is not installed.
@@ -118,10 +119,11 @@ class EfficientNetFeatures:
     name = "efficientnet-lite0"
     dim = 1280
 
-    def __init__(self, side: int = 224) -> None:
+    def __init__(self, side: int = 224, device: torch.device | str = "cpu") -> None:
         if side < 32:
             raise ValueError(f"side is {side}; EfficientNet needs pictures of at least 32x32.")
-        self.side, (self.network, self.sha256) = side, _load()
+        self.side, self.device = side, torch.device(device)
+        self.network, self.sha256 = _load(self.device)
         self.version = f"0.1.0, {side}x{side}"
 
     def __call__(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 1280"]:
@@ -135,7 +137,7 @@ class EfficientNetFeatures:
     def _prepared(self, images: Tensor) -> Tensor:
         if images.ndim != 4 or images.shape[1] not in (1, 3):
             raise ValueError(f"images has shape {tuple(images.shape)}; expected (B, 1, H, W) or (B, 3, H, W).")
-        x = images.float().expand(-1, 3, -1, -1)
+        x = images.to(self.device, torch.float32).expand(-1, 3, -1, -1)
         if x.shape[2:] != (self.side, self.side):
             x = F.interpolate(x, (self.side, self.side), mode="bilinear", antialias=True, align_corners=False)
         return ((x + 1) * 127.5 - 127) / 128
@@ -161,7 +163,7 @@ def _norm(channels: int) -> nn.BatchNorm2d:
 
 
 @cache
-def _load() -> tuple[EfficientNetLite0, str]:
+def _load(device: torch.device) -> tuple[EfficientNetLite0, str]:
     found = importlib.util.find_spec(PACKAGE)
     if found is None or found.origin is None:
         raise ModuleNotFoundError(
@@ -170,4 +172,4 @@ def _load() -> tuple[EfficientNetLite0, str]:
     path = Path(found.origin).with_name("models") / Path(WEIGHTS).name
     network = EfficientNetLite0()
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return network.eval().requires_grad_(False), hashlib.sha256(path.read_bytes()).hexdigest()
+    return network.to(device).eval().requires_grad_(False), hashlib.sha256(path.read_bytes()).hexdigest()

@@ -22,6 +22,7 @@ class InceptionFeatures:
 
     Args:
         path: the file; only one you trust, since loading it runs its code.
+        device: where the network runs.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -30,17 +31,17 @@ class InceptionFeatures:
     name = "inception"
     dim = 2048
 
-    def __init__(self, path: str | Path) -> None:
-        path = Path(path)
+    def __init__(self, path: str | Path, device: torch.device | str = "cpu") -> None:
+        path, self.device = Path(path), torch.device(device)
         if not path.is_file():
             raise FileNotFoundError(f"{path} is no file; inception:PATH needs a TorchScript Inception that you trust.")
         self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         self.version = f"sha256 {self.sha256[:16]}"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # TorchScript is what published FIDs are made with
-            self.network = torch.jit.load(str(path), map_location="cpu").eval()
+            self.network = torch.jit.load(str(path), map_location=self.device).eval()
 
     def __call__(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 2048"]:
         """Return features of pictures in [-1, 1], rounded to 8 bits as those of published FIDs are."""
-        levels = ((images.float() + 1) * 127.5).round().clamp(0, 255).expand(-1, 3, -1, -1)
+        levels = ((images.to(self.device, torch.float32) + 1) * 127.5).round().clamp(0, 255).expand(-1, 3, -1, -1)
         return self.network(levels, return_features=True)

@@ -1,0 +1,247 @@
+"""The whole evaluation on data whose verdict is known, and its promise to repeat."""
+
+import json
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.evaluation.models import Bounded, Law, data_of
+from veridical.config import DataConfig
+from veridical.data.dataset import ArrayData
+from veridical.data.sources import load
+from veridical.evaluation import Evaluation, evaluate, evaluate_samples
+from veridical.evaluation.evaluate import METRICS, draw
+from veridical.evaluation.extractors import Extractor, Fashion28
+from veridical.model import Space
+from veridical.targets import GaussianMixture, grid
+
+CLOUD = GaussianMixture(3 * torch.randn(6, 8, generator=torch.Generator().manual_seed(0)), 1.0, name="cloud")
+SHAPE = Space((8,), kind="vector", support=None, levels=None)
+
+
+def cloud(n: int, seed: int) -> Tensor:
+    return CLOUD.sample(n, torch.Generator().manual_seed(seed), torch.float32)
+
+
+class Pictures(NamedTuple):
+    """Training pictures, held-out ones in two disjoint halves, null and stand-in for a model, and their features."""
+
+    train: ArrayData
+    null: ArrayData
+    model: ArrayData
+    extractor: Extractor
+
+
+class Remembering:
+    """`fashion-28`, which sees each batch once: the tests below share their training data."""
+
+    def __init__(self) -> None:
+        self.extractor, self.seen = Fashion28(), dict[bytes, Tensor]()
+        self.name, self.version, self.dim = "fashion-28", self.extractor.version, self.extractor.dim
+
+    def __call__(self, images: Tensor) -> Tensor:
+        key = images.numpy().tobytes()
+        if key not in self.seen:
+            self.seen[key] = self.extractor(images)
+        return self.seen[key]
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Pictures:
+    train, test = (load(DataConfig(source="fashion-mnist-10k"), split) for split in ("train", "test"))
+    order = torch.randperm(len(test), generator=torch.Generator().manual_seed(0))
+    rows = torch.arange(3000)
+    return Pictures(train.subset(rows), test.subset(order[:1000]), test.subset(order[1000:]), Remembering())
+
+
+def examples(data: ArrayData, rows: Tensor | None = None) -> Tensor:
+    return data.batch(torch.arange(len(data)) if rows is None else rows).x
+
+
+def verdicts(found: Evaluation) -> dict[str, str]:
+    return {m.name: m.verdict for m in found.measurements}
+
+
+def says(found: Evaluation, text: str) -> bool:
+    return any(text in sentence for sentence in found.summary())
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_real_pictures_get_an_all_clear(pictures: Pictures, held_out: bool) -> None:
+    train, null, model, extractor = pictures
+    found = evaluate_samples(examples(model), train, null if held_out else None, extractor=extractor)
+    assert set(verdicts(found).values()) == {"as good as perfect"}
+    assert len(found.measurements) == 8
+    assert found.summary()[0].startswith("All 8 measurements")
+    for text in ("cannot tell", "No sign of a missing part", "look like data", "No sign of memorising"):
+        assert says(found, text), found.summary()
+
+
+def test_training_pictures_are_memorised(pictures: Pictures) -> None:
+    train, null, _, extractor = pictures
+    found = evaluate_samples(examples(train, torch.arange(1000)), train, null, extractor=extractor)
+    assert found["memorised"].value > 0.97 and found["copied"].value > 0.97
+    assert found["memorised"].verdict == found["copied"].verdict == "short of perfect"
+    assert says(found, "It memorises: about 99") and says(found, "1,000 are exact copies")
+
+
+def test_a_twentieth_of_copies_is_found(pictures: Pictures) -> None:
+    train, null, model, extractor = pictures
+    mixed = torch.cat([examples(model)[:950], examples(train, torch.arange(50))])
+    found = evaluate_samples(mixed, train, null, extractor=extractor, metrics=["memorisation"])
+    low, high = found["copied"].interval or (1.0, 0.0)
+    assert low < 0.05 < high and says(found, "It memorises: about")
+
+
+def test_dropped_classes_are_missed(pictures: Pictures) -> None:
+    train, null, model, extractor = pictures
+    assert model.labels is not None
+    kept = examples(model)[(model.labels != 1) & (model.labels != 8) & (model.labels != 5)]
+    found = evaluate_samples(kept, train, null, extractor=extractor)
+    said = verdicts(found)
+    assert said["coverage"] == said["recall"] == said["fid"] == said["kid"] == "short of perfect"
+    assert said["precision"] == said["memorised"] == said["copied"] == "as good as perfect"
+    assert says(found, "It misses a part of the distribution")
+    few = evaluate_samples(examples(model)[model.labels == 1], train, null, extractor=extractor, metrics=["prdc"])
+    assert says(few, "It has collapsed onto a part of the distribution")
+
+
+def test_noise_does_not_look_like_data(pictures: Pictures) -> None:
+    train, null, _, extractor = pictures
+    noise = 2 * torch.rand(500, 1, 28, 28, generator=torch.Generator().manual_seed(0)) - 1
+    found = evaluate_samples(noise, train, null, extractor=extractor)
+    said = verdicts(found)
+    assert {said[name] for name in ("fid", "kid", "precision", "recall", "density", "coverage")} == {"short of perfect"}
+    assert said["memorised"] == said["copied"] == "as good as perfect"
+    assert says(found, "do not look like data") and says(found, "misses most of the distribution")
+
+
+def test_a_perfect_model_of_a_known_law() -> None:
+    law = grid()
+    found = evaluate(Law(law), data_of(law, 3000, 0), data_of(law, 1000, 1), n=3000)
+    names = ["modes", "high_quality", "mode_kl", "mode_width", "kl_forward", "kl_reverse"]
+    assert list(verdicts(found)) == [*names, "nats_train", "nats_test", "overfit_nats"]
+    assert verdicts(found).pop("nats_train") == "no reference"
+    assert set(verdicts(found).values()) == {"as good as perfect", "no reference"}
+    assert says(found, "It reaches 25 of 25 modes") and says(found, "no different from the 0 of a perfect model")
+    assert says(found, "No sign of overfitting")
+    assert set(found.skipped) == {"fid", "kid", "prdc", "memorisation"} and found.extractor is None
+
+
+def test_a_collapsed_model_of_a_known_law() -> None:
+    law = grid()
+    few = GaussianMixture(law.means[:5], 0.5 * law.sigma)
+    found = evaluate(Law(few), data_of(law, 1000, 0), data_of(law, 500, 1), n=1000)
+    for text in ("It has collapsed: it reaches 5 of 25 modes", "wrong proportions", "Its modes have shrunk", "KL(law"):
+        assert says(found, text), found.summary()
+    assert found.summary()[0].startswith("Of ")
+
+
+@pytest.mark.parametrize("fault", ["none", "narrow", "shifted"])
+def test_vectors_without_a_law_are_compared_by_coordinates(fault: str) -> None:
+    train, test = (ArrayData(cloud(n, seed), space=SHAPE, name="cloud") for n, seed in ((3000, 0), (1000, 1)))
+    x = cloud(1000, 2)
+    narrow = GaussianMixture(CLOUD.means, 0.6).sample(1000, torch.Generator().manual_seed(3), torch.float32)
+    x = {"none": x, "narrow": narrow, "shifted": x + 0.5}[fault]
+    found = evaluate_samples(x, train, test)
+    said = verdicts(found)
+    assert found.extractor == "coordinates (1)" and len(said) == 8
+    if fault == "none":
+        assert set(said.values()) == {"as good as perfect"}
+    elif fault == "narrow":
+        assert said["precision"] == said["density"] == "suspicious" and said["recall"] == "short of perfect"
+        assert said["memorised"] == "short of perfect" and said["copied"] == "as good as perfect"
+        assert says(found, "more typical than data") and says(found, "shrunken or blurred, not copied")
+    else:
+        assert said["fid"] == said["kid"] == "short of perfect" and says(found, "can be told from data")
+
+
+def test_equal_seeds_give_equal_numbers_whatever_the_generators_do() -> None:
+    law, model = CLOUD, Law(CLOUD)
+    train, test = data_of(law, 300, 0, known=False), data_of(law, 200, 1, known=False)
+    torch.manual_seed(1)
+    first = evaluate(model, train, test, n=200, seed=7)
+    before = torch.get_rng_state()
+    torch.rand(5)
+    second = evaluate(model, train, test, n=200, seed=7)
+    plain, again = (
+        [{k: v for k, v in m.to_json().items() if k != "seconds"} for m in e.measurements] for e in (first, second)
+    )
+    assert plain == again
+    torch.set_rng_state(before)
+    evaluate(model, train, test, n=200, seed=8)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert evaluate(model, train, test, n=200, seed=8)["fid"].value != first["fid"].value
+
+
+def test_the_model_is_measured_in_evaluation_mode_and_given_back_as_it_was() -> None:
+    model = Law(CLOUD).train()
+    draws = evaluate(model, data_of(CLOUD, 60, 0), data_of(CLOUD, 60, 1), n=60, metrics=["coverage"])
+    assert draws.n == 60 and model.training and set(model.modes_seen) == {False}
+
+
+def test_a_model_that_cannot_sample_is_scored() -> None:
+    found = evaluate(Bounded(CLOUD, 0.2), data_of(CLOUD, 300, 0), data_of(CLOUD, 300, 1), n=300)
+    assert list(verdicts(found)) == ["kl_forward", "nats_train", "nats_test", "overfit_nats"]
+    assert found.skipped["fid"] == "the model cannot sample"
+    assert says(found, "KL(law || model) is at most") and says(found, "Held-out examples score at least")
+    with pytest.raises(ValueError, match="cannot sample"):
+        draw(Bounded(CLOUD, 0.2), 3, 0)
+
+
+def test_json_keeps_everything() -> None:
+    found = evaluate(Law(CLOUD), data_of(CLOUD, 100, 0, False), data_of(CLOUD, 100, 1, False), n=50)
+    text = json.dumps({**found.to_json(), "summary": found.summary()}, allow_nan=False)
+    again = Evaluation.from_json(json.loads(text))
+    assert again.to_json() == found.to_json() and again.summary() == found.summary()
+    assert again["fid"].value == found["fid"].value
+    with pytest.raises(KeyError, match="was not measured"):
+        again["inception score"]
+
+
+def test_small_sets_are_skipped_with_a_reason() -> None:
+    found = evaluate_samples(cloud(10, 0), data_of(CLOUD, 100, 0, False), None)
+    assert not found.measurements and found.skipped["prdc"].startswith("10 samples examples are too few")
+    assert found.summary() == ["Nothing was measured beside a reference, so there is no verdict."]
+
+
+def test_progress_is_told_in_lines() -> None:
+    lines: list[str] = []
+    data = data_of(CLOUD, 100, 0, False)
+    evaluate(Law(CLOUD), data, None, n=50, metrics=["fid"], progress=lines.append)
+    assert lines[0] == "drawing 50 samples, seed 0" and "measuring fid" in lines
+
+
+def test_what_cannot_be_measured_is_refused() -> None:
+    data = data_of(CLOUD, 100, 0, False)
+    with pytest.raises(ValueError, match="Did you mean 'fid'"):
+        evaluate_samples(cloud(50, 0), data, None, metrics=["fdi"])
+    with pytest.raises(ValueError, match="the modes of the data are not known"):
+        evaluate_samples(cloud(50, 0), data, None, metrics=["coverage"])
+    with pytest.raises(ValueError, match="the data are \\(n, 8\\)"):
+        evaluate_samples(torch.zeros(50, 3), data, None)
+    broken = cloud(50, 0)
+    broken[3, 0] = torch.nan
+    with pytest.raises(ValueError, match="1 of 50 samples"):
+        evaluate_samples(broken, data, None)
+    with pytest.raises(ValueError, match="pass its own data"):
+        evaluate(Law(grid()), data, None)
+
+
+def test_pictures_are_rounded_to_what_a_file_would_hold() -> None:
+    train = ArrayData(torch.randint(0, 256, (40, 1, 8, 8), generator=torch.Generator().manual_seed(0)).byte())
+    exact = examples(train, torch.arange(30))
+    rough = exact + 0.003 * torch.rand(exact.shape, generator=torch.Generator().manual_seed(1))
+    a, b = (evaluate_samples(x, train, None, metrics=["memorisation"]) for x in (exact, rough))
+    assert a["memorised"].value == b["memorised"].value
+    assert b["memorised"].detail["exact_copies"] == 30
+
+
+def test_the_table_of_metrics_is_what_the_documentation_says() -> None:
+    def named() -> Iterator[str]:
+        yield from ("coverage", "divergence", "fid", "kid", "prdc", "memorisation", "likelihood")
+
+    assert list(METRICS) == list(named())

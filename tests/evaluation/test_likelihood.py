@@ -1,0 +1,118 @@
+"""Likelihoods: exact KL between known laws, bits per dimension of a uniform density, overfit that is planted."""
+
+import math
+
+import pytest
+import torch
+
+from tests.evaluation.models import Bounded, Law, Uniform, data_of
+from veridical.data.dataset import ArrayData
+from veridical.evaluation.likelihood import log_prob_of, measure_divergence, measure_likelihood, score
+from veridical.evaluation.measurement import Measurement
+from veridical.model import Space
+from veridical.targets import GaussianMixture, grid
+
+WIDE = GaussianMixture(torch.zeros(1, 3), 1.5)
+UNIT = GaussianMixture(torch.zeros(1, 3), 1.0)
+KL_FORWARD = 3 * (math.log(1.5) + 0.5 / 1.5**2 - 0.5)
+KL_REVERSE = 3 * (-math.log(1.5) + 0.5 * 1.5**2 - 0.5)
+
+
+def named(measured: list[Measurement]) -> dict[str, Measurement]:
+    return {m.name: m for m in measured}
+
+
+def test_divergences_of_gaussians_have_closed_forms() -> None:
+    model, n = Law(WIDE), 20_000
+    samples = WIDE.sample(n, torch.Generator().manual_seed(1), torch.float32)
+    found = named(measure_divergence(model, UNIT, samples, n, seed=0))
+    for name, exact in (("kl_forward", KL_FORWARD), ("kl_reverse", KL_REVERSE)):
+        error = found[name].detail["standard_error"]
+        assert isinstance(error, float)
+        assert found[name].value == pytest.approx(exact, abs=4 * error)
+        assert found[name].verdict == "short of perfect"
+
+
+def test_the_law_itself_is_at_zero() -> None:
+    law = grid()
+    samples = law.sample(2000, torch.Generator().manual_seed(1), torch.float32)
+    found = named(measure_divergence(Law(law), law, samples, 2000, seed=0))
+    assert [m.value for m in found.values()] == pytest.approx([0.0, 0.0], abs=1e-12)
+    assert {m.verdict for m in found.values()} == {"as good as perfect"}
+
+
+def test_a_bound_has_no_reverse_divergence() -> None:
+    found = named(measure_divergence(Bounded(UNIT, 0.3), UNIT, None, 5000, seed=0))
+    assert list(found) == ["kl_forward"] and found["kl_forward"].detail["likelihood"] == "lower bound"
+    assert found["kl_forward"].value == pytest.approx(0.3, abs=0.002)
+
+
+def test_known_laws_are_ceilings_and_bounds_fall_short() -> None:
+    train, test = data_of(UNIT, 3000, 0), data_of(UNIT, 3000, 1)
+    found = named(measure_likelihood(Law(UNIT), train, test, 10_000, seed=0))
+    assert list(found) == ["nats_train", "nats_test", "overfit_nats"]
+    entropy = 1.5 * math.log(2 * math.pi * math.e)
+    assert found["nats_test"].value == pytest.approx(-entropy, abs=0.1)
+    assert found["nats_test"].reference == pytest.approx(found["nats_test"].value, abs=1e-6)
+    assert {found[name].verdict for name in ("nats_test", "overfit_nats")} == {"as good as perfect"}
+    short = named(measure_likelihood(Bounded(UNIT, 0.5), train, test, 10_000, seed=0))
+    assert short["nats_test"].verdict == "short of perfect"
+
+
+def test_overfit_is_the_gap() -> None:
+    train, test = data_of(GaussianMixture(torch.zeros(1, 3), 0.8), 1000, 0, False), data_of(UNIT, 1000, 1, False)
+    gap = named(measure_likelihood(Law(UNIT), train, test, 1000, seed=0))["overfit_nats"]
+    assert gap.verdict == "short of perfect"
+    assert gap.value == pytest.approx(1.5 * (1 - 0.64), abs=0.2)
+    assert named(measure_likelihood(Law(UNIT), test, train, 1000, seed=0))["overfit_nats"].verdict == "suspicious"
+
+
+@pytest.mark.parametrize("levels", [2, 256])
+@pytest.mark.parametrize("support", [(-1.0, 1.0), (0.0, 1.0)])
+def test_bits_per_dimension_do_not_depend_on_scale(levels: int, support: tuple[float, float]) -> None:
+    # Levels that are all equally likely have log2(levels) bits, however data space is scaled.
+    space = Space((1, 4, 4), levels=levels, support=support)
+    raw = torch.randint(0, levels, (50, 1, 4, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    data = ArrayData(raw, space=space)
+    bits = named(measure_likelihood(Uniform(space), data, data, 50, seed=0))["bits_per_dim"]
+    assert bits.value == pytest.approx(math.log2(levels), rel=1e-6)
+    assert bits.verdict == "no reference"
+
+
+def test_without_held_out_data_only_training_is_scored() -> None:
+    assert list(named(measure_likelihood(Law(UNIT), data_of(UNIT, 100, 0), None, 50, seed=0))) == ["nats_train"]
+
+
+def test_an_impossible_example_is_shown_as_such() -> None:
+    def log_prob(x: torch.Tensor) -> torch.Tensor:
+        return torch.where(x[:, 0] > 0, 0.0, -torch.inf)
+
+    class Impossible(Law):
+        def log_prob(self, x: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
+            return log_prob(x)
+
+    found = named(measure_likelihood(Impossible(UNIT), data_of(UNIT, 50, 0), data_of(UNIT, 50, 1), 50, seed=0))
+    assert found["nats_test"].value == -math.inf and found["nats_test"].interval is None
+    assert found["nats_test"].verdict == "short of perfect"
+
+
+def test_scores_repeat_and_leave_the_generator_alone() -> None:
+    model, x = Bounded(UNIT, 0.3), data_of(UNIT, 300, 0).batch(torch.arange(300)).x
+    before = torch.get_rng_state()
+    first = score(model.elbo, x, torch.device("cpu"), 5)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(3)
+    assert torch.equal(score(model.elbo, x, torch.device("cpu"), 5), first)
+    assert not torch.equal(score(model.elbo, x, torch.device("cpu"), 6), first)
+
+
+def test_models_without_likelihood_are_refused() -> None:
+    law = Law(UNIT)
+    assert log_prob_of(law) is not None
+    from veridical.config import GANConfig
+    from veridical.families.gan import GAN
+
+    gan = GAN(GANConfig(latent_dim=2, width=4), law.space)
+    assert log_prob_of(gan) is None
+    with pytest.raises(ValueError, match="no likelihood"):
+        measure_likelihood(gan, data_of(UNIT, 10, 0), None, 10, seed=0)
