@@ -178,6 +178,22 @@ def test_penalties_of_a_linear_discriminator() -> None:
     assert terms["loss"].item() == pytest.approx(2 * math.log(2) + 16 + 96)
 
 
+def test_penalties_halve_on_schedule() -> None:
+    config = GANConfig(penalty_half_life=100)
+    model = GAN(config, REAL_LINE, generator=Point(), discriminator=Line(1.0))
+    batch = examples(REAL_LINE)._replace(x=torch.zeros(8, 1).double())
+    losses = [model.loss(batch, player="discriminator", step=step).terms for step in (0, 100, 300)]
+    for name, weight in (("penalty_r1", config.r1), ("penalty_r2", config.r2)):
+        assert [terms[name].item() for terms in losses] == pytest.approx([weight / 2, weight / 4, weight / 16])
+
+
+def test_sizes_follow_the_data() -> None:
+    assert GAN(GANConfig(), PLANE).latent_shape == (2,)
+    assert GAN(GANConfig(), IMAGES).latent_shape == (64,)
+    assert GAN(GANConfig(latent_dim=5), PLANE).latent_shape == (5,)
+    assert GAN(GANConfig(), Space((1, 4, 4), kind="lattice")).sample(3).shape == (3, 1, 4, 4)  # too small for conv
+
+
 def test_the_game_does_not_depend_on_the_units_of_the_data() -> None:
     losses = []
     for unit in (1.0, 1024.0):

@@ -28,17 +28,26 @@ class GANConfig:
     gradient_penalty: float = 0.0
     """Weight lambda of E(|grad D| - 1)^2 between real and fake."""
 
+    penalty_half_life: int | None = None
+    """Steps in which the weights of R1 and R2 halve, over and over; None: they stay."""
+
     network: Literal["auto", "mlp", "conv", "dcgan"] = "auto"
-    """Networks; auto: conv for images, mlp otherwise."""
+    """Networks; auto: conv for images and lattices of at least 8 x 8, mlp otherwise."""
 
-    latent_dim: int = 64
-    """Dimension of z, standard normal."""
+    latent_dim: int | None = None
+    """Dimension of z, standard normal; None: 64, or the number of components of an example if that is less."""
 
-    width: int = 64
-    """Channels of the finest convolution, or units of the MLP's layers."""
+    width: int | None = None
+    """Channels of the finest convolution, or units of the MLP's layers; None: conv 32, dcgan and mlp 64."""
 
-    depth: int = 3
-    """Hidden layers of the MLPs."""
+    depth: int = 8
+    """Residual blocks of the MLP generator."""
+
+    discriminator_depth: int = 3
+    """Hidden layers of the MLP discriminator."""
+
+    fourier_octaves: int = 7
+    """Octaves of random Fourier features that the MLP discriminator sees beside its input; 0: none."""
 
     discriminator_turns: int = 1
     """Turns of the discriminator, each on a fresh batch, per turn of the generator."""
@@ -51,8 +60,12 @@ class GANConfig:
     def __post_init__(self) -> None:
         for name in ("r1", "r2", "gradient_penalty"):
             checks.positive(name, getattr(self, name), zero=True)
-        for name in ("latent_dim", "width", "depth", "discriminator_turns"):
+        for name in ("depth", "discriminator_depth", "fourier_octaves"):
+            checks.positive(name, getattr(self, name), zero=True)
+        for name in ("penalty_half_life", "latent_dim", "width", "discriminator_turns"):
             checks.positive(name, getattr(self, name))
+        checks.one_of("objective", self.objective, ("nonsaturating", "minimax", "hinge", "wasserstein"))
+        checks.one_of("network", self.network, ("auto", "mlp", "conv", "dcgan"))
 
 
 @dataclass(frozen=True)

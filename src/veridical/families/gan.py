@@ -36,7 +36,8 @@ from veridical.config import GANConfig, OptimizerConfig
 from veridical.model import Batch, GenerativeModel, LatentVariable, Loss, Sampler, Space
 from veridical.nn.conv import ConvDecoder, ConvEncoder
 from veridical.nn.dcgan import DCGANDiscriminator, DCGANGenerator
-from veridical.nn.mlp import MLP
+from veridical.nn.fourier import FourierFeatures
+from veridical.nn.mlp import MLP, ResidualMLP
 from veridical.objectives.adversarial import OBJECTIVES, jensen_shannon_bound, pair
 from veridical.objectives.penalties import gradient_penalty, zero_centered_penalty
 
@@ -73,7 +74,7 @@ class GAN(GenerativeModel, Sampler, LatentVariable):
     ) -> None:
         super().__init__()
         self.config, self.space = config, space
-        self.latent_shape = (config.latent_dim,)
+        self.latent_shape = (latent_dim_of(config, space),)
         self.discriminator = build_discriminator(config, space) if discriminator is None else discriminator
         self.generator = build_generator(config, space) if generator is None else generator
         self.unit = standard_units(space)[1]
@@ -89,9 +90,9 @@ class GAN(GenerativeModel, Sampler, LatentVariable):
 
     def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
         """Compute the loss of the player whose turn it is."""
-        return self._discriminator_loss(batch.x) if player == "discriminator" else self._generator_loss(batch.x)
+        return self._discriminator_loss(batch.x, step) if player == "discriminator" else self._generator_loss(batch.x)
 
-    def _discriminator_loss(self, x: Tensor) -> Loss:
+    def _discriminator_loss(self, x: Tensor, step: int) -> Loss:
         config, objective = self.config, OBJECTIVES[self.config.objective]
         with torch.no_grad():
             x_fake = self.decode(self.prior(len(x)))
@@ -104,10 +105,11 @@ class GAN(GenerativeModel, Sampler, LatentVariable):
         else:
             loss = objective.discriminator(logit_real, logit_fake)
         terms = self._diagnose(x, x_fake, logit_real, logit_fake)
+        standard = self.unit**2 * (0.5 ** (step / config.penalty_half_life) if config.penalty_half_life else 1.0)
         if config.r1 > 0:
-            terms["penalty_r1"] = config.r1 * self.unit**2 * zero_centered_penalty(logit_real, x)
+            terms["penalty_r1"] = config.r1 * standard * zero_centered_penalty(logit_real, x)
         if config.r2 > 0:
-            terms["penalty_r2"] = config.r2 * self.unit**2 * zero_centered_penalty(logit_fake, x_fake)
+            terms["penalty_r2"] = config.r2 * standard * zero_centered_penalty(logit_fake, x_fake)
         if config.gradient_penalty > 0:
             eps = torch.rand(len(x), device=x.device, dtype=x.dtype)
             terms["penalty_gradient"] = config.gradient_penalty * gradient_penalty(self._logits, x, x_fake, eps)
@@ -212,10 +214,20 @@ def standard_units(space: Space) -> tuple[float, float]:
 
 
 def network_of(config: GANConfig, space: Space) -> str:
-    """Return the name of the networks: conv for images of side 8 and more, mlp otherwise, unless the config says."""
+    """Return the name of the networks: conv for pictures of side 8 and more, mlp otherwise, unless the config says."""
     if config.network != "auto":
         return config.network
     return "conv" if len(space.shape) == 3 and min(space.shape[1:]) >= 8 else "mlp"
+
+
+def latent_dim_of(config: GANConfig, space: Space) -> int:
+    """Return the dimension of z."""
+    return config.latent_dim or min(64, space.dim)
+
+
+def width_of(config: GANConfig, space: Space) -> int:
+    """Return the channels or units."""
+    return config.width or (32 if network_of(config, space) == "conv" else 64)
 
 
 def build_generator(config: GANConfig, space: Space) -> nn.Module:
@@ -224,13 +236,13 @@ def build_generator(config: GANConfig, space: Space) -> nn.Module:
     Raises:
         ValueError: the network does not fit the space.
     """
-    network = network_of(config, space)
+    network, latent_dim, width = network_of(config, space), latent_dim_of(config, space), width_of(config, space)
     if network == "dcgan":
-        body: list[nn.Module] = [DCGANGenerator(space, config.latent_dim, config.width)]
+        body: list[nn.Module] = [DCGANGenerator(space, latent_dim, width)]
     elif network == "conv":
-        body = [ConvDecoder(space, config.latent_dim, config.width)]
+        body = [ConvDecoder(space, latent_dim, width)]
     else:
-        mlp = MLP(config.latent_dim, space.dim, config.width, config.depth, lambda: nn.LeakyReLU(0.2))
+        mlp = ResidualMLP(latent_dim, space.dim, width, config.depth, lambda: nn.LeakyReLU(0.2))
         body = [mlp, nn.Unflatten(1, space.shape)]
     return nn.Sequential(*body, ToDataSpace(space))
 
@@ -241,13 +253,15 @@ def build_discriminator(config: GANConfig, space: Space) -> nn.Module:
     Raises:
         ValueError: the network does not fit the space.
     """
-    network = network_of(config, space)
+    network, width = network_of(config, space), width_of(config, space)
     if network == "dcgan":
-        body: list[nn.Module] = [DCGANDiscriminator(space, config.width)]
+        body: list[nn.Module] = [DCGANDiscriminator(space, width)]
     elif network == "conv":
-        body = [ConvEncoder(space, 1, config.width)]
+        body = [ConvEncoder(space, 1, width)]
     else:
-        body = [nn.Flatten(), MLP(space.dim, 1, config.width, config.depth, lambda: nn.LeakyReLU(0.2))]
+        features = FourierFeatures(space.dim, config.fourier_octaves)
+        mlp = MLP(features.out_dim, 1, width, config.discriminator_depth, lambda: nn.LeakyReLU(0.2))
+        body = [nn.Flatten(), features, mlp]
     return nn.Sequential(ToStandardUnits(space), *body)
 
 

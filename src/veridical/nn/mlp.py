@@ -1,4 +1,4 @@
-"""Fully connected networks."""
+"""Fully connected networks, plain and residual."""
 
 from __future__ import annotations
 
@@ -48,3 +48,53 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in_dim) to (..., out_dim)."""
         return self.layers(x)
+
+
+class ResidualMLP(nn.Module):
+    r"""Residual perceptron: `depth` blocks $h \mapsto h + W_2 a(W_1 a(h))$ between two affine maps.
+
+    Every $W_2$ is zero at the start, so that the network begins as an affine map followed by one non-linearity and
+    composes small changes (Zhang et al., Fixup Initialization, 2019). Composition makes steep functions easily: what a
+    generator needs to send neighbouring codes to different modes.
+
+    Args:
+        in_dim: components of the input.
+        out_dim: components of the output.
+        width: units of every layer.
+        depth: blocks.
+        activation: makes the non-linearity $a$.
+
+    Examples:
+        >>> import torch
+        >>> ResidualMLP(2, 5, width=16, depth=3)(torch.zeros(7, 2)).shape
+        torch.Size([7, 5])
+    """
+
+    def __init__(
+        self,
+        in_dim: int,
+        out_dim: int,
+        width: int = 64,
+        depth: int = 8,
+        activation: Callable[[], nn.Module] = nn.SiLU,
+    ) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(in_dim, width), nn.Linear(width, out_dim)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(activation(), nn.Linear(width, width), activation(), nn.Linear(width, width))
+            for _ in range(depth)
+        )
+        self.activation = activation()
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
+        for block in self.blocks:
+            nn.init.zeros_(block[-1].weight)  # type: ignore[index]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., in_dim) to (..., out_dim)."""
+        h = self.first(x)
+        for block in self.blocks:
+            h = h + block(h)
+        return self.last(self.activation(h))
