@@ -102,7 +102,7 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
         """
         if self.bernoulli:
             return self.parameters()
-        weights = [*self.encoder.parameters(), *self.decoder.parameters()]
+        weights = [p for p in self.parameters() if p is not self.log_scale]
         scale = {"params": [self.log_scale], "lr": 10 * self.config.optimizer.lr, "weight_decay": 0.0}
         return [{"params": weights}, scale]
 
@@ -148,7 +148,7 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
         Args:
             x: (B, *event) examples, encoded once.
             k: codes per example.
-            decodes: codes decoded at a time, which limits the memory.
+            decodes: codes decoded at a time (at least B), which limits the memory.
 
         Returns:
             The bound, at most log p(x) in expectation.
