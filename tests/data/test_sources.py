@@ -8,6 +8,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from veridical.config import DataConfig
+from veridical.data.check import check
 from veridical.data.dataset import digest_of
 from veridical.data.errors import DataError
 from veridical.data.fetch import get, pack
@@ -16,6 +17,7 @@ from veridical.data.preprocess import to_uint8
 from veridical.data.sources import load, names
 from veridical.data.split import held_out
 from veridical.targets import GaussianMixture
+from veridical.targets.ising import Ising
 
 
 def raw(name: str, split: Split) -> torch.Tensor:
@@ -90,10 +92,53 @@ class TestDrawn:
         assert load(DataConfig(source="ring")).digest == load(DataConfig(source="ring")).digest
 
 
+class TestLattices:
+    @pytest.mark.parametrize(("source", "shape"), [("ising:8", (1, 8, 8)), ("ising:4x6", (1, 4, 6))])
+    def test_size_law_and_space(self, source: str, shape: tuple[int, ...]) -> None:
+        train, test = (load(DataConfig(source=source), split) for split in ("train", "test"))
+        assert (
+            isinstance(train.target, Ising) and train.target.shape == shape and train.name == source.replace(":", "-")
+        )
+        assert (len(train), len(test)) == (50_000, 10_000)
+        assert (train.space.kind, train.space.shape, train.space.levels) == ("lattice", shape, 2)
+        assert (train.space.mean, train.space.std) == (0.0, 1.0)
+        assert train.space == test.space and train.digest != test.digest
+        x = train.batch(torch.arange(50_000)).x.double()
+        assert set(x.unique().tolist()) == {-1.0, 1.0}
+        surprise = -train.target.log_prob(x)
+        error = float(surprise.std()) / 50_000**0.5
+        assert abs(float(surprise.mean()) - train.target.entropy) < 5 * error  # by chance once in a million
+
+    def test_the_same_each_time(self) -> None:
+        assert load(DataConfig(source="ising:4")).digest == load(DataConfig(source="ising:4")).digest
+
+    @pytest.mark.parametrize("source", ["ising:", "ising:L", "ising:1", "ising:8x", "ising:4x4x4", "ising:-8"])
+    def test_what_names_no_lattice(self, source: str) -> None:
+        with pytest.raises(DataError, match="ising:16x32"):
+            load(DataConfig(source=source))
+
+    def test_they_pass_the_check(self) -> None:
+        assert check(DataConfig(source="ising:8")).ok
+        assert "ising:16x32" in check(DataConfig(source="ising:8x")).findings[0].remedy
+
+    def test_choices_for_pictures_do_not_apply(self) -> None:
+        with pytest.raises(DataError, match="lattices, not pictures"):
+            load(DataConfig(source="ising:8", size=16))
+
+
 class TestNames:
     def test_every_name_says_where_it_is(self) -> None:
         lines = names()
-        assert set(lines) == {"digits", "fashion-mnist-10k", "fashion-mnist", "mnist", "cifar10", "ring", "grid"}
+        assert set(lines) == {
+            "digits",
+            "fashion-mnist-10k",
+            "fashion-mnist",
+            "mnist",
+            "cifar10",
+            "ring",
+            "grid",
+            "ising:L",
+        }
         assert "in the package" in lines["digits"]
         assert "veridical data get mnist" in lines["mnist"]
 

@@ -16,7 +16,7 @@ from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
 from veridical.data.folder import Plan, bad_files, decoder, in_threads, list_pictures, plan, scan
 from veridical.data.named import NAMED
-from veridical.data.sources import MIXTURES, find_path, load, split_folder
+from veridical.data.sources import find_path, is_drawn, load, split_folder
 from veridical.data.split import held_out
 
 _FEW = 1000
@@ -58,7 +58,7 @@ def check(config: DataConfig, batch_size: int | None = None) -> CheckReport:
         batch_size: examples per step, to tell whether there are enough.
     """
     try:
-        if config.source not in MIXTURES and config.source not in NAMED:
+        if not is_drawn(config.source) and config.source not in NAMED:
             path = find_path(config.source)
             if path.is_dir() and not holds_split(path):
                 return _check_folders(path, config, batch_size)

@@ -22,6 +22,7 @@ from veridical.data.shaping import shape_pictures
 from veridical.data.space import Space
 from veridical.data.split import held_out
 from veridical.targets import GaussianMixture, grid, ring
+from veridical.targets.ising import Ising
 
 __all__ = ["get", "load", "names", "split_folder"]
 
@@ -31,7 +32,11 @@ MIXTURES: dict[str, tuple[str, Callable[[], GaussianMixture]]] = {
     "ring": ("100,000 points of 8 Gaussians of width 0.01 on the unit circle (VEEGAN, PacGAN); drawn", ring),
     "grid": ("100,000 points of 25 Gaussians of width 0.05 on {-4,-2,0,2,4}^2 (VEEGAN, PacGAN); drawn", grid),
 }
+LATTICE = "ising:L"
+"""The named set of critical lattices of side L (or ising:HxW)."""
+
 _DRAWS = {"train": (100_000, 0), "test": (25_000, 1)}  # size and seed of each split of a drawn set
+_LATTICES = {"train": (50_000, 0), "test": (10_000, 1)}
 _TEST_NAMES = ("test", "val", "valid", "validation")
 
 
@@ -51,6 +56,8 @@ def load(config: DataConfig, split: Split = "train", *, memory_limit: int | None
     """
     if config.source in MIXTURES:
         return _draw(config, split)
+    if config.source.startswith(LATTICE[:-1]):
+        return _lattices(config, split)
     if config.source in NAMED:
         return _named(config, split)
     path = find_path(config.source)
@@ -64,7 +71,13 @@ def load(config: DataConfig, split: Split = "train", *, memory_limit: int | None
 def names() -> dict[str, str]:
     """Return every named set with one line on what it is and whether it is available now."""
     lines = {name: f"{NAMED[name].summary}; {_availability(name)}" for name in NAMED}
-    return lines | {name: summary for name, (summary, _) in MIXTURES.items()}
+    lattices = "50,000 critical configurations of the Ising model on a torus of side L (or ising:HxW), 2 levels; drawn"
+    return lines | {name: summary for name, (summary, _) in MIXTURES.items()} | {LATTICE: lattices}
+
+
+def is_drawn(source: str) -> bool:
+    """Tell whether a source is the name of a law that is drawn from."""
+    return source in MIXTURES or source.startswith(LATTICE[:-1])
 
 
 def find_path(source: str) -> Path:
@@ -74,15 +87,17 @@ def find_path(source: str) -> Path:
         DataError: nothing of that name; the nearest names are said.
     """
     if not source:
-        raise DataError("no data are given.", f"Name a set ({', '.join([*NAMED, *MIXTURES])}), a folder or a file.")
+        raise DataError(
+            "no data are given.", f"Name a set ({', '.join([*NAMED, *MIXTURES, LATTICE])}), a folder or a file."
+        )
     path = Path(source).expanduser()
     if path.exists():
         return path
     beside = [str(path.parent / entry.name) for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    hint = did_you_mean(source, [*NAMED, *MIXTURES, *(entry.removeprefix("./") for entry in beside)])
+    hint = did_you_mean(source, [*NAMED, *MIXTURES, LATTICE, *(entry.removeprefix("./") for entry in beside)])
     raise DataError(
         f"{source!r} is neither a named set nor a file or folder.",
-        hint or f"Named sets: {', '.join([*NAMED, *MIXTURES])}; see: veridical data list.",
+        hint or f"Named sets: {', '.join([*NAMED, *MIXTURES, LATTICE])}; see: veridical data list.",
     )
 
 
@@ -110,6 +125,23 @@ def _draw(config: DataConfig, split: Split) -> ArrayData:
     x = law.sample(n, torch.Generator().manual_seed(seed), torch.float32)
     space = None if split == "train" else _draw(config, "train").space
     return ArrayData(x, space=space, name=config.source, target=law)
+
+
+def _lattices(config: DataConfig, split: Split) -> ArrayData:
+    """Draw critical configurations; mean and standard deviation of a spin are exact."""
+    if config.size is not None or config.channels != "auto":
+        raise DataError(f"{config.source} are lattices, not pictures.", "Leave out size and channels.")
+    sides = config.source.removeprefix("ising:").split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() and int(side) > 1 for side in sides):
+        raise DataError(
+            f"{config.source!r} names no lattice.", "Write its side, ising:16, or height x width, ising:16x32."
+        )
+    law = Ising(int(sides[0]), int(sides[-1]))
+    n, seed = _LATTICES[split]
+    space = Space(law.shape, kind="lattice", support=(-1.0, 1.0), levels=2, mean=0.0, std=1.0)
+    return ArrayData(
+        law.draw(n, seed), space=space, name=law.name.replace(":", "-"), target=law
+    )  # names become folders
 
 
 def _named(config: DataConfig, split: Split) -> ArrayData:
