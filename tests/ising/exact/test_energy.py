@@ -124,7 +124,6 @@ def test_what_cannot_be_answered_is_refused() -> None:
         density_of_states(4, 0)
 
 
-@pytest.mark.slow
 def test_counts_of_beale() -> None:
     """Beale (1996) printed the leading coefficients of 32 x 32; here every coefficient is held by Kaufman's sums."""
     counts, energies = density_of_states(32, 32), energy_levels(32, 32)

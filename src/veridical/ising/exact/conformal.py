@@ -25,7 +25,7 @@ from veridical.ising.exact.correlations import CRITICAL_AMPLITUDE
 from veridical.ising.exact.lattice import check_sides
 
 
-def critical_finite_size_term(height: float, width: float) -> float:
+def critical_finite_size_term(height: float | int, width: float | int) -> float:
     r"""Limit of $\ln Z-Nf_\infty$ at criticality for a torus of these sides, in nats; only their ratio counts.
 
     Examples:

@@ -33,12 +33,12 @@ CRITICAL_AMPLITUDE: float = 0.7033801576877185
 r"""Limit of $R^{1/4}\langle s_0s_R\rangle$ at criticality: $e^{1/4}2^{5/24}A^{-3}$ with Glaisher's $A$ (Wu 1966)."""
 
 
-def nearest_neighbour_correlation(coupling: float = CRITICAL_COUPLING) -> float:
+def nearest_neighbour_correlation(coupling: float | int = CRITICAL_COUPLING) -> float:
     r"""Correlation of two neighbours on the infinite lattice, $-u/2$; $1/\sqrt2$ at criticality."""
     return -0.5 * float(onsager_energy_per_site(single_coupling(coupling)))
 
 
-def diagonal_correlation(distance: int, coupling: float = CRITICAL_COUPLING) -> float:
+def diagonal_correlation(distance: int, coupling: float | int = CRITICAL_COUPLING) -> float:
     r"""Correlation $\langle s_{0,0}\,s_{n,n}\rangle$ on the infinite lattice.
 
     At the critical coupling it is the product $(2/\pi)^n\prod_{l<n}\big(1-\frac1{4l^2}\big)^{l-n}$, elsewhere a
@@ -61,7 +61,7 @@ def diagonal_correlation(distance: int, coupling: float = CRITICAL_COUPLING) -> 
     return _toeplitz_determinant(_coefficients(ratio, index))
 
 
-def row_correlation(distance: int, coupling: float = CRITICAL_COUPLING) -> float:
+def row_correlation(distance: int, coupling: float | int = CRITICAL_COUPLING) -> float:
     r"""Correlation $\langle s_{0,0}\,s_{0,n}\rangle$ along an axis of the infinite lattice, a Toeplitz determinant.
 
     Args:
@@ -84,7 +84,7 @@ def row_correlation(distance: int, coupling: float = CRITICAL_COUPLING) -> float
     return _toeplitz_determinant(np.convolve(second, first, mode="valid"))
 
 
-def _checked(distance: int, coupling: float) -> tuple[int, float]:
+def _checked(distance: int, coupling: float | int) -> tuple[int, float]:
     k = single_coupling(coupling)
     if int(distance) != distance or distance < 0:
         raise ValueError(f"distance is {distance}; expected a whole number of lattice steps, at least 0.")

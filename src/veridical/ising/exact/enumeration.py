@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int8, Int64
-from numpy.typing import ArrayLike
 
-from veridical.ising.exact.lattice import check_sides, lattice_shape
+from veridical.ising.exact.lattice import Numbers, check_sides, lattice_shape
 
 _MOST_SITES = 22
 _BLOCK_BITS = 14
@@ -45,7 +44,7 @@ def enumerate_spins(sites: int) -> Int8[np.ndarray, "configurations sites"]:
 
 
 def enumerate_lattice(
-    horizontal: Float[np.ndarray, "height across"], vertical: Float[np.ndarray, "down width"], field: ArrayLike = 0.0
+    horizontal: Float[np.ndarray, "height across"], vertical: Float[np.ndarray, "down width"], field: Numbers = 0.0
 ) -> Enumeration:
     """Sum over all configurations of a lattice with any couplings and fields.
 

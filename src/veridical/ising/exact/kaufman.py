@@ -117,7 +117,7 @@ class ExactRow(NamedTuple):
     """Entropy per site in bits."""
 
 
-def exact_table(sizes: Sequence[int], coupling: float) -> list[ExactRow]:
+def exact_table(sizes: Sequence[int], coupling: float | int) -> list[ExactRow]:
     """Exact thermodynamics of the square tori of these sides, one row each.
 
     Args:
@@ -138,22 +138,27 @@ def exact_table(sizes: Sequence[int], coupling: float) -> list[ExactRow]:
     return rows
 
 
-def _plain(value: np.ndarray) -> float | np.ndarray:
-    return float(value) if np.ndim(value) == 0 else value
+def _plain(value: np.ndarray | np.float64) -> float | np.ndarray:
+    return float(value) if np.ndim(value) == 0 else np.asarray(value)
 
 
 def _along(height: int, width: int, coupling: Coupling, direction: Coupling) -> _Jet:
     r"""$\ln Z(K+\epsilon a)$ and its derivatives in $\epsilon$ at 0, for a direction $a$ of couplings."""
     height, width = check_sides(height, width)
     horizontal, vertical = split_coupling(coupling)
-    across, down = (np.broadcast_to(a, horizontal.shape) for a in split_coupling(direction))
+    shape = horizontal.shape
+    across, down = (np.broadcast_to(a, shape).reshape(-1) for a in split_coupling(direction))
+    horizontal, vertical = horizontal.reshape(-1), vertical.reshape(-1)
     horizontal, across = _ferromagnetic(horizontal, across, width, "horizontal", "width")
     vertical, down = _ferromagnetic(vertical, down, height, "vertical", "height")
-    upright = _torus(width, height, horizontal, vertical, across, down, where=(vertical >= horizontal) & (vertical > 0))
-    lying = _torus(height, width, vertical, horizontal, down, across, where=horizontal > vertical)
-    free = _uncoupled(height, width, across, down)
-    choice = [vertical >= np.maximum(horizontal, np.nextafter(0, 1)), horizontal > vertical]
-    return _Jet(*(np.select(choice, [u, x], f) for u, x, f in zip(upright, lying, free, strict=True)))
+    upright, lying = (vertical >= horizontal) & (vertical > 0), horizontal > vertical
+    jets = (
+        _torus(width, height, horizontal, vertical, across, down, where=upright),
+        _torus(height, width, vertical, horizontal, down, across, where=lying),
+        _uncoupled(height, width, across, down),
+    )
+    chosen = (np.select([upright, lying], parts[:2], parts[2]) for parts in zip(*jets, strict=True))
+    return _Jet(*(part.reshape(shape) for part in chosen))
 
 
 def _ferromagnetic(k: np.ndarray, a: np.ndarray, side: int, name: str, along: str) -> tuple[np.ndarray, np.ndarray]:

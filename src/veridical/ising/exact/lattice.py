@@ -15,12 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 
 CRITICAL_COUPLING: float = 0.5 * math.log1p(math.sqrt(2))
 r"""$K_c=\frac12\ln(1+\sqrt2)$, where $\sinh 2K_c = 1$ (Kramers & Wannier 1941)."""
 
-Coupling = float | np.ndarray | list[float] | tuple[ArrayLike, ArrayLike]
+Numbers = float | int | np.ndarray | list[float]
+"""One number, or an array or list of many."""
+
+Coupling = Numbers | tuple[Numbers, Numbers]
 """One coupling, an array or list of many, or a *tuple* (horizontal, vertical) of either."""
 
 
@@ -46,9 +48,9 @@ def split_coupling(coupling: Coupling) -> tuple[Float[np.ndarray, "*many"], Floa
     return horizontal, vertical
 
 
-def single_coupling(coupling: float) -> float:
+def single_coupling(coupling: Coupling) -> float:
     """Return one isotropic coupling, or say why it is not one."""
-    if np.ndim(coupling) != 0 or not math.isfinite(coupling):
+    if isinstance(coupling, tuple | list) or np.ndim(coupling) or not math.isfinite(coupling):
         raise ValueError(f"coupling is {coupling!r}; expected one finite number K = βJ, the same in both directions.")
     return float(coupling)
 

@@ -23,14 +23,13 @@ import math
 
 import numpy as np
 from jaxtyping import Float
-from numpy.typing import ArrayLike
 from scipy.special import ellipe, ellipkm1
 
-from veridical.ising.exact.lattice import CRITICAL_COUPLING
+from veridical.ising.exact.lattice import CRITICAL_COUPLING, Numbers
 from veridical.ising.exact.quadrature import double_exponential
 
 
-def onsager_free_energy_per_site(coupling: ArrayLike) -> float | np.ndarray:
+def onsager_free_energy_per_site(coupling: Numbers) -> float | np.ndarray:
     r"""Dimensionless free energy per site of the infinite lattice, $\beta f=-\ln Z/N$, in nats."""
     k = _ferromagnetic(coupling)
     t, _, weight = double_exponential()
@@ -41,7 +40,7 @@ def onsager_free_energy_per_site(coupling: ArrayLike) -> float | np.ndarray:
     return _plain(np.where(k == 0, -math.log(2), -log_z))
 
 
-def onsager_energy_per_site(coupling: ArrayLike) -> float | np.ndarray:
+def onsager_energy_per_site(coupling: Numbers) -> float | np.ndarray:
     r"""Mean energy per site of the infinite lattice in units of $J$; $-\sqrt2$ at criticality."""
     k = _ferromagnetic(coupling)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -49,13 +48,13 @@ def onsager_energy_per_site(coupling: ArrayLike) -> float | np.ndarray:
     return _plain(np.where(k == 0, 0.0, energy))
 
 
-def onsager_entropy_per_site(coupling: ArrayLike) -> float | np.ndarray:
+def onsager_entropy_per_site(coupling: Numbers) -> float | np.ndarray:
     r"""Entropy per site of the infinite lattice in nats, $\ln Z/N+Ku$."""
     k = _ferromagnetic(coupling)
     return _plain(k * onsager_energy_per_site(k) - onsager_free_energy_per_site(k))
 
 
-def onsager_specific_heat(coupling: ArrayLike) -> float | np.ndarray:
+def onsager_specific_heat(coupling: Numbers) -> float | np.ndarray:
     r"""Specific heat per site of the infinite lattice in units of $k_B$; infinite at criticality."""
     k = _ferromagnetic(coupling)
     modulus = _complementary_modulus(k)
@@ -66,14 +65,14 @@ def onsager_specific_heat(coupling: ArrayLike) -> float | np.ndarray:
     return _plain(np.where(k == 0, 0.0, np.where(k == CRITICAL_COUPLING, np.inf, heat)))
 
 
-def spontaneous_magnetization(coupling: ArrayLike) -> float | np.ndarray:
+def spontaneous_magnetization(coupling: Numbers) -> float | np.ndarray:
     r"""Spontaneous magnetisation $M_0=(1-\sinh^{-4}2K)^{1/8}$ of the infinite lattice; 0 for $K\le K_c$."""
     k = _ferromagnetic(coupling)
     ordered = np.where(k > CRITICAL_COUPLING, k, 1.0)
     return _plain(np.where(k > CRITICAL_COUPLING, (-np.expm1(-4 * np.log(np.sinh(2 * ordered)))) ** 0.125, 0.0))
 
 
-def correlation_length(coupling: ArrayLike) -> float | np.ndarray:
+def correlation_length(coupling: Numbers) -> float | np.ndarray:
     r"""True correlation length along an axis of the infinite lattice, in lattice spacings; infinite at criticality.
 
     $\xi^{-1}=-\gamma_0=\ln\coth K-2K$ in the disordered phase and $2\gamma_0$ in the ordered one, for the connected
@@ -88,7 +87,7 @@ def correlation_length(coupling: ArrayLike) -> float | np.ndarray:
         return _plain(np.where(k == CRITICAL_COUPLING, np.inf, 1 / np.where(gamma_0 > 0, 2 * gamma_0, -gamma_0)))
 
 
-def _ferromagnetic(coupling: ArrayLike) -> Float[np.ndarray, "*many"]:
+def _ferromagnetic(coupling: Numbers) -> Float[np.ndarray, "*many"]:
     k = np.asarray(coupling, dtype=np.float64)
     if not (np.isfinite(k).all() and (k >= 0).all() and (k <= 300).all()):
         raise ValueError(
@@ -98,17 +97,17 @@ def _ferromagnetic(coupling: ArrayLike) -> Float[np.ndarray, "*many"]:
     return k
 
 
-def _plain(value: np.ndarray) -> float | np.ndarray:
-    return float(value) if np.ndim(value) == 0 else value
+def _plain(value: np.ndarray | np.float64) -> float | np.ndarray:
+    return float(value) if np.ndim(value) == 0 else np.asarray(value)
 
 
-def _complementary_modulus(k: np.ndarray) -> np.ndarray:
+def _complementary_modulus(k: np.ndarray) -> np.ndarray | np.float64:
     r"""Signed $k'=2\tanh^2 2K-1$, as $(\tanh 2K-\mathrm{sech}\,2K)(\tanh 2K+\mathrm{sech}\,2K)$."""
     tanh, sech = np.tanh(2 * k), 1 / np.cosh(2 * k)
     return (tanh - sech) * (tanh + sech)
 
 
-def _modulus_times_k(k: np.ndarray) -> np.ndarray:
+def _modulus_times_k(k: np.ndarray) -> np.ndarray | np.float64:
     r"""$k'\mathsf K(k)$, which tends to 0 at criticality."""
     modulus = _complementary_modulus(k)
     return modulus * ellipkm1(np.maximum(modulus**2, 1e-300))  # finite where k' = 0

@@ -16,9 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Complex, Float, Int64
-from numpy.typing import ArrayLike
 
-from veridical.ising.exact.lattice import Coupling, check_sides, lattice_shape, uniform_couplings
+from veridical.ising.exact.lattice import Coupling, Numbers, check_sides, lattice_shape, uniform_couplings
 
 _MOST_BITS = 22
 
@@ -35,7 +34,9 @@ class _Strip(NamedTuple):
 
 
 def transfer_log_partition(
-    horizontal: Float[np.ndarray, "height across"], vertical: Float[np.ndarray, "down width"], field: ArrayLike = 0.0
+    horizontal: Float[np.ndarray, "height across"],
+    vertical: Float[np.ndarray, "down width"],
+    field: Numbers | complex = 0.0,
 ) -> float | complex:
     """Log partition function of a strip, in nats.
 
@@ -65,7 +66,7 @@ def transfer_expectation(
     horizontal: Float[np.ndarray, "height across"],
     vertical: Float[np.ndarray, "down width"],
     sites: Sequence[tuple[int, int]],
-    field: ArrayLike = 0.0,
+    field: Numbers | complex = 0.0,
 ) -> float | complex:
     """Mean of the product of the spins at these sites (row, column), one site or many.
 
@@ -127,7 +128,9 @@ def magnetization_distribution(height: int, width: int, coupling: Coupling) -> M
     return MagnetizationDistribution(2 * np.arange(sites + 1) - sites, probabilities)
 
 
-def _lay(horizontal: np.ndarray, vertical: np.ndarray, field: ArrayLike, sites: Sequence[tuple[int, int]]) -> _Strip:
+def _lay(
+    horizontal: np.ndarray, vertical: np.ndarray, field: Numbers | complex, sites: Sequence[tuple[int, int]]
+) -> _Strip:
     shape = lattice_shape(horizontal.shape, vertical.shape)
     fields = np.broadcast_to(np.asarray(field), (shape.height, shape.width))
     sign = np.zeros((shape.height, shape.width), dtype=np.int64)
@@ -147,7 +150,7 @@ def _lay(horizontal: np.ndarray, vertical: np.ndarray, field: ArrayLike, sites: 
     return _Strip(vertical.T, horizontal.T, fields.T, sign.T, shape.wraps_across)
 
 
-def _sum(strip: _Strip) -> tuple[complex, float]:
+def _sum(strip: _Strip) -> tuple[complex | float, float]:
     """Sum over all configurations, as a number and the logarithm of its scale."""
     height, width = strip.field.shape
     spins = 1.0 - 2.0 * ((np.arange(1 << width)[:, None] >> np.arange(width)) & 1)
