@@ -16,6 +16,7 @@ COMMANDS = {
     "sample": "draw pictures from a trained model",
     "evaluate": "measure a model, or a folder of pictures, against real data",
     "report": "write one HTML page about one or more runs",
+    "ising": "sample, solve and check the Ising model",
     "data": "list, get and check data",
     "config": "show and validate configurations",
     "doctor": "say what is installed and which device runs",

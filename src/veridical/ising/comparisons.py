@@ -335,5 +335,5 @@ def _two_sided(z: float, freedom: float = math.inf) -> float:
 
 def _z(name: str, measured: float, expected: float, error: float, what: str, freedom: float = math.inf) -> Comparison:
     p = _two_sided((measured - expected) / error, freedom) if error else float(measured == expected)
-    says = f"{what}: {measured:.5f} +- {error:.5f}, exact {expected:.5f}"
+    says = f"{what}: {measured:.5f} +- {error:.5f}, exact {round(expected, 5) + 0.0:.5f}"
     return Comparison(name, says, p, measured, expected, error)

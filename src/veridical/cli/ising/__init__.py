@@ -1,0 +1,65 @@
+"""`veridical ising`: sample, exact, check."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from veridical.cli import UsageError
+from veridical.cli.parse import say
+
+VERBS = {
+    "sample": "draw configurations into a file",
+    "exact": "print what is known exactly of a torus",
+    "check": "hold anyone's configurations against the exact law",
+}
+"""Every verb and what it does; its module is `veridical.cli.ising.<verb>`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coupling:
+    """Options of all three."""
+
+    coupling: float | None = None
+    """K = J/kT; the critical 0.440687 if left out."""
+
+    temperature: float | None = None
+    """T = 1/K, in place of the coupling."""
+
+    def __post_init__(self) -> None:
+        if self.coupling is not None and self.temperature is not None:
+            raise ValueError(f"got a coupling ({self.coupling}) and a temperature ({self.temperature}); expected one.")
+        if self.temperature is not None and not self.temperature > 0:
+            raise ValueError(f"temperature is {self.temperature}; expected above 0 (antiferromagnets: --coupling).")
+
+    @property
+    def chosen(self) -> float | None:
+        """The coupling that was asked for; None: none."""
+        return self.coupling if self.temperature is None else 1 / self.temperature
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Read a side or height x width.
+
+    Examples:
+        >>> parse_size("64"), parse_size("64x32")
+        ((64, 64), (64, 32))
+    """
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() and int(side) > 1 for side in sides):
+        raise ValueError(f"size is {text!r}; expected a side of at least 2, 64, or height x width, 64x32.")
+    return int(sides[0]), int(sides[-1])
+
+
+def run(arguments: list[str]) -> int:
+    """Sample, solve or check."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        say("usage: veridical ising VERB [options]      (veridical ising VERB --help tells its options)\n")
+        for verb, what in VERBS.items():
+            say(f"  {verb:<8} {what}")
+        say("\n  veridical ising sample 64 -n 100000 -o tc64.npz")
+        say("  veridical ising exact 16 32 64\n  veridical ising check tc64.npz")
+        return 0
+    if arguments[0] not in VERBS:
+        raise UsageError(f"expected sample, exact or check, got {arguments[0]!r}.")
+    return importlib.import_module(f"veridical.cli.ising.{arguments[0]}").run(arguments[1:])

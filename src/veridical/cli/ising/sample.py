@@ -1,0 +1,56 @@
+"""`veridical ising sample`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from veridical.cli.ising import Coupling, parse_size
+from veridical.cli.parse import parse, say
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(Coupling):
+    """Draw configurations of the Ising model on a torus into an npz file: x (n, height, width), True for spin up."""
+
+    size: tyro.conf.Positional[str]
+    """Side, or height x width: 64, 64x32."""
+
+    n: Annotated[int, tyro.conf.arg(aliases=("-n",))] = 10_000
+    """How many."""
+
+    out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
+    """File, which must not exist; ising-SIZE-nN-seedSEED.npz if left out."""
+
+    method: Literal["auto", "metropolis", "cluster", "wolff", "swendsen-wang", "tempering", "perfect"] = "auto"
+    """How they are drawn; auto takes the fastest."""
+
+    seed: int = 0
+    """The same seed gives the same file."""
+
+    packed: bool = False
+    """Eight spins to the byte: packed (n, bytes), as of numpy.packbits, and size."""
+
+    threads: int | None = None
+    """Threads; every core if left out."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        parse_size(self.size)
+        if self.n < 1:
+            raise ValueError(f"n is {self.n}; expected at least 1.")
+
+
+def run(arguments: list[str]) -> int:
+    """Draw configurations into a file."""
+    o = parse(Sample, "ising sample", arguments)
+    from veridical.workflows.ising import sample_to_file
+
+    out = o.out or Path(f"ising-{o.size}-n{o.n}-seed{o.seed}.npz")
+    size = parse_size(o.size)
+    sample_to_file(out, size, o.n, o.chosen, o.method, o.seed, packed=o.packed, threads=o.threads, say=say)
+    say(f"Next: veridical ising check {out}")
+    return 0
