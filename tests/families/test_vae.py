@@ -242,14 +242,15 @@ def test_training_finds_probabilistic_pca() -> None:
     noise = eigenvalues[latent:].mean()
     best = -0.5 * (d * math.log(2 * math.pi) + eigenvalues[:latent].log().sum() + (d - latent) * noise.log() + d)
 
-    optimizer = OptimizerConfig(lr=0.01, schedule="cosine")
+    optimizer = OptimizerConfig(lr=0.03, schedule="cosine")
     config = VAEConfig(latent_dim=latent, depth=0, optimizer=optimizer)
     model = VAE(config, replace(vector(d), mean=x.mean().item(), std=x.std().item()))
-    fit(State(model, steps=1500), Everything(x), log_every=1500)
+    fit(State(model, steps=2500), Everything(x), log_every=2500)
 
     log_p = evidence(model).log_prob(x).mean()
     elbo = model.elbo(x.repeat(20, 1)).mean()
-    assert best - 0.01 < log_p <= best + 1e-9
+    assert best - 0.005 < log_p  # seeds 0, 1, 2 end 0.0004, 0.0000, 0.0009 nats below
+    assert log_p <= best + 1e-9
     assert log_p - 0.05 < elbo
     assert model.sigma.item() == pytest.approx(noise.sqrt().item(), rel=0.02)
 

@@ -92,7 +92,8 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
             config.sampling == "auto" and (self.bernoulli or space.kind != "image")
         )
         if not self.bernoulli:
-            self.log_scale = nn.Parameter(torch.tensor([math.log(space.std)]))
+            # At the data's own scale ignoring the code is stationary; from half of it the code pays at once.
+            self.log_scale = nn.Parameter(torch.tensor([math.log(space.std / 2)]))
 
     def player_parameters(self, player: str) -> Iterable[nn.Parameter] | list[dict[str, Any]]:
         """Return the weights; a Gaussian's scale is a group of its own, with ten times the step size.
