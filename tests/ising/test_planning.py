@@ -20,11 +20,13 @@ def test_the_method_depends_on_side_and_number():
     assert plan(8).method == "metropolis"
     assert plan(128).method == "cluster"
     assert plan(512, n=4).method == "swendsen-wang"
+    assert plan(8, 0.3, field=0.1).method == "cluster"
 
 
 def test_far_from_criticality_times_are_short():
     assert plan(64, 0.2, "metropolis").tau < plan(64, 0.35, "metropolis").tau < plan(64, method="metropolis").tau / 2
     assert plan(64, 0.6, "cluster").tau < plan(64, method="cluster").tau
+    assert plan(64, 0.3, "cluster").seeds > 100 > plan(64, 0.6, "cluster").seeds == 3
 
 
 @pytest.mark.parametrize("method", ["metropolis", "cluster", "wolff", "swendsen-wang"])
@@ -33,6 +35,13 @@ def test_tabulated_times_are_those_of_the_chains(method):
     chosen = plan(16, method=method)
     steps = 20_000 if method == "swendsen-wang" else 600
     assert measure(chosen, steps, chosen.burn_in, seed=1).slower == pytest.approx(chosen.tau, rel=0.25)
+
+
+@pytest.mark.parametrize("coupling", [0.3, 0.41, 0.435, 0.46, 0.6])
+@pytest.mark.parametrize("size", [24, (12, 40)])
+def test_tabulated_times_hold_off_criticality_and_on_rectangles(size, coupling):
+    chosen = plan(size, coupling, "cluster")
+    assert measure(chosen, 200, chosen.burn_in, seed=2).slower < 1.15 * chosen.tau
 
 
 def test_perfect_samples_are_independent():

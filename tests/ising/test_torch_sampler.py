@@ -82,6 +82,7 @@ def test_lanes_come_in_words():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own
 def test_compiled_updates_give_the_same_spins():
     kept = {"device": "cpu", "lanes": 128, "burn_in": 3, "thinning": 2}
     assert torch.equal(sample_torch(4, 100, seed=7, **kept), sample_torch(4, 100, seed=7, compiled=True, **kept))

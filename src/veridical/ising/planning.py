@@ -26,17 +26,19 @@ SIDES = (8, 16, 32, 64, 128, 256)
 
 @dataclass(frozen=True)
 class _Cost:
+    """Times in steps and nanoseconds per spin and step, at each of the sides; lattices carried together."""
+
     tau: tuple[float, ...]
-    nanoseconds: float
+    nanoseconds: tuple[float, ...]
     together: int
 
 
-# Times at the critical coupling, from `benchmarks/ising.py --times`; nanoseconds per spin and step on one core.
+# Times at the critical coupling, by `benchmarks/ising.py --times`; nanoseconds per spin and step on one core.
 _MEASURED: dict[Method, _Cost] = {
-    "metropolis": _Cost((2.0, 9.4, 37.0, 163.0, 730.0, 3100.0), 0.035, LANES),
-    "cluster": _Cost((1.3, 1.8, 2.1, 2.4, 3.0, 3.5), 0.16, LANES),
-    "wolff": _Cost((1.8, 2.6, 3.9, 5.8, 7.9, 11.0), 0.12, LANES),
-    "swendsen-wang": _Cost((2.6, 3.3, 4.0, 4.9, 5.9, 7.0), 6.0, 1),
+    "metropolis": _Cost((2.9, 9.7, 40.0, 160.0, 750.0, 3000.0), (0.037,) * 6, LANES),
+    "cluster": _Cost((1.26, 1.56, 1.94, 2.36, 2.99, 3.7), (0.23, 0.17, 0.16, 0.16, 0.20, 0.28), LANES),
+    "wolff": _Cost((1.7, 2.6, 3.8, 5.8, 7.6, 11.0), (0.17, 0.13, 0.12, 0.13, 0.18, 0.25), LANES),
+    "swendsen-wang": _Cost((2.6, 3.2, 4.2, 4.8, 6.1, 7.8), (32.0, 17.0, 13.0, 13.0, 13.0, 13.0), 1),
 }
 
 
@@ -89,8 +91,9 @@ def plan(
     r"""Choose how a law is sampled.
 
     Times are tabulated for the critical coupling and shortened off criticality, where the correlation length $\xi$
-    replaces the side beyond $8\xi$. Laws outside the table (a field, unequal or frustrated couplings) are timed by a
-    pilot run, unless both burn-in and thinning are given.
+    replaces the side beyond $5\xi$. Rectangles have the time of their longer side, which is a
+    bound. Laws outside the table (a field, unequal or frustrated couplings) are timed by a pilot run, unless both
+    burn-in and thinning are given.
 
     Args:
         size: side, or (height, width), at least 2 each.
@@ -146,7 +149,9 @@ def check(wanted: Law, method: Method) -> None:
 
 
 def _choose(wanted: Law, n: int) -> tuple[Method, str]:
-    candidates: tuple[Method, ...] = ("metropolis", "cluster", "swendsen-wang")
+    candidates: tuple[Method, ...] = ("cluster", "swendsen-wang", "metropolis")
+    if not _in_table(wanted):
+        candidates = candidates[:2]  # local updates may not cross from one magnetization to the other
     seconds = {method: _seconds(wanted, method, n) for method in candidates}
     best = min(candidates, key=lambda method: seconds[method])
     told = ", ".join(f"{method} {time:.2g} s" for method, time in seconds.items())
@@ -157,7 +162,8 @@ def _seconds(wanted: Law, method: Method, n: int) -> float:
     cost = _MEASURED[method]
     timed = _with_time(_draft(wanted, method), _tabulated(wanted, method), "")
     steps = timed.blocks(n) * timed.burn_in + math.ceil(n / cost.together) * timed.thinning
-    return steps * cost.together * wanted.sites * cost.nanoseconds * 1e-9
+    nanoseconds = np.interp(math.log(max(wanted.height, wanted.width)), np.log(SIDES), cost.nanoseconds)
+    return steps * cost.together * wanted.sites * float(nanoseconds) * 1e-9
 
 
 def _timed(draft: SamplingPlan, why: str) -> SamplingPlan:
@@ -165,7 +171,8 @@ def _timed(draft: SamplingPlan, why: str) -> SamplingPlan:
     wanted, method = draft.law, draft.method
     if method == "perfect":
         return replace(draft, reason=f"{why}; draws are independent")
-    if method in _MEASURED and wanted.isotropic and wanted.field == 0 and not wanted.frustrated:
+    slow = method == "wolff" and abs(wanted.horizontal) < CRITICAL_COUPLING  # its clusters are small there
+    if method in _MEASURED and _in_table(wanted) and not slow:
         return _with_time(draft, _tabulated(wanted, method), f"{why}; time from the table of measured ones")
     from veridical.ising.autocorrelation import pilot
 
@@ -183,9 +190,23 @@ def _draft(wanted: Law, method: Method) -> SamplingPlan:
         tau=0.5,
         together=1 if method == "swendsen-wang" else LANES,
         local_sweeps=1 if method == "cluster" else 0,
-        seeds=4 if method == "cluster" and wanted.field == 0 else 1,
+        seeds=_seeds(wanted) if method == "cluster" else 1,
         reason="",
     )
+
+
+def _seeds(wanted: Law) -> int:
+    r"""Three; in the disordered phase three for every patch that is correlated, $2.5\,\xi$ wide; one in a field."""
+    if wanted.field != 0:
+        return 1
+    if not wanted.isotropic or wanted.frustrated or abs(wanted.horizontal) >= CRITICAL_COUPLING:
+        return 3
+    patch = max(2, 2.5 * _correlation_length(wanted))
+    return max(3, math.ceil(3 * wanted.sites / patch**2))
+
+
+def _in_table(wanted: Law) -> bool:
+    return wanted.isotropic and wanted.field == 0 and not wanted.frustrated
 
 
 def _with_time(draft: SamplingPlan, tau: float, reason: str) -> SamplingPlan:
@@ -193,14 +214,18 @@ def _with_time(draft: SamplingPlan, tau: float, reason: str) -> SamplingPlan:
 
 
 def _tabulated(wanted: Law, method: Method) -> float:
-    """Time at the critical coupling, at a side that is cut at eight correlation lengths."""
-    from veridical.ising.exact import correlation_length
-
+    """Time at the critical coupling, at a side that is cut at five correlation lengths."""
     side = max(wanted.height, wanted.width)
-    if wanted.isotropic and wanted.field == 0 and not wanted.frustrated:
-        side = min(side, 8 * float(correlation_length(abs(wanted.horizontal))) if wanted.horizontal else 1)
+    if _in_table(wanted):
+        side = min(side, 5 * _correlation_length(wanted))
     times = _MEASURED[method].tau
     slope = math.log(times[-1] / times[-2]) / math.log(2)
     if side > SIDES[-1]:
         return times[-1] * (side / SIDES[-1]) ** slope
     return float(np.exp(np.interp(math.log(max(side, 1)), np.log(SIDES), np.log(times))))
+
+
+def _correlation_length(wanted: Law) -> float:
+    from veridical.ising.exact import correlation_length
+
+    return float(correlation_length(abs(wanted.horizontal))) if wanted.horizontal else 0.0

@@ -101,12 +101,14 @@ class TorchSampler:
         every_other = torch.full((law.sites, lanes // 64), 0x5555555555555555, dtype=torch.int64)
         self.spins = every_other.to(device)
         self.age = 0
-        wrap: Callable = torch.compile if compiled else lambda function: function
-        self.compare, self.metropolis = wrap(compare), wrap(metropolis)
         self.quick = self.law.isotropic and self.law.field == 0 and self.law.horizontal >= 0.2
         rare = math.exp(-4 * self.law.horizontal) if self.quick else 0.0
         self.flips = digits([rare, rare**2]).to(device)
         self.ups = digits(_up_probabilities(self.law)).to(device)
+        wrap: Callable = torch.compile if compiled else lambda function: function
+        self.compare, self.metropolis, self.heat_bath = wrap(compare), wrap(metropolis), wrap(heat_bath)
+        if self.quick:  # the heat bath is rare: not worth the compiler's time
+            self.heat_bath = heat_bath
 
     def run(self, sweeps: int) -> None:
         """Sweep with the Metropolis rule where it holds, and every `PERIOD`-th time with the heat bath."""
@@ -114,19 +116,21 @@ class TorchSampler:
             for sites, neighbours in self.colours:
                 around = self.spins[neighbours]
                 if self.quick and age % PERIOD:
-                    self.spins[sites] = self.metropolis(self.spins[sites], around, self._events(self.flips, len(sites)))
+                    below = self._events(self.flips, len(sites), self.compare)
+                    self.spins[sites] = self.metropolis(self.spins[sites], around, below)
                 else:
-                    self.spins[sites] = heat_bath(around, self._events(self.ups, len(sites)))
+                    digit_by_digit = compare if self.quick else self.compare
+                    self.spins[sites] = self.heat_bath(around, self._events(self.ups, len(sites), digit_by_digit))
         self.age += sweeps
 
     def _events(
-        self, table: Int64[Tensor, "chunks digits thresholds 1 1"], sites: int
+        self, table: Int64[Tensor, "chunks digits thresholds 1 1"], sites: int, compare: Callable
     ) -> Int64[Tensor, "thresholds sites words"]:
         """Whether one fresh uniform number U per bit is below each threshold."""
         below = torch.zeros((table.shape[2], sites, self.lanes // 64), dtype=torch.int64, device=self.device)
         generator = self.generator[0][:sites], self.generator[1][:sites]
         for chunk in table:
-            below, generator = self.compare(below, generator, chunk)
+            below, generator = compare(below, generator, chunk)
         for state, words in zip(self.generator, generator, strict=True):
             state[:sites] = words
         return below
