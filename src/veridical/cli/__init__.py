@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate": "measure a model, or a folder of pictures, against real data",
     "report": "write one HTML page about one or more runs",
     "ising": "sample, solve and check the Ising model",
+    "experiment": "settle a question from the field: figure, numbers, verdict",
     "data": "list, get and check data",
     "config": "show and validate configurations",
     "doctor": "say what is installed and which device runs",

@@ -1,0 +1,34 @@
+"""Questions from the field, one file each, settled by one command.
+
+At the top of a file stand the question, the command, and what to expect: time and numbers. Importing it costs nothing;
+`perform` runs it into a folder of its own. `veridical experiment` lists them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+
+from veridical.experiments.experiment import Experiment, Outcome, perform
+
+__all__ = ["NAMES", "Experiment", "Outcome", "find", "perform"]
+
+NAMES = ("information-ladder", "critical-lattice")
+"""Every experiment; its file is the name with underscores."""
+
+
+def find(name: str) -> Experiment:
+    """Return an experiment by its name.
+
+    Raises:
+        ValueError: no such experiment; the nearest name is said.
+
+    Examples:
+        >>> find("information-ladder").minutes < 6
+        True
+    """
+    if name not in NAMES:
+        close = difflib.get_close_matches(name, NAMES, n=1)
+        hint = f" Did you mean {close[0]}?" if close else f" There are: {', '.join(NAMES)}."
+        raise ValueError(f"there is no experiment {name!r}.{hint}")
+    return importlib.import_module(f"veridical.experiments.{name.replace('-', '_')}").EXPERIMENT

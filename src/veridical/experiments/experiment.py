@@ -1,0 +1,115 @@
+"""What an experiment is, and how it is run: into a folder that appears when all in it is complete."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an experiment found."""
+
+    verdict: str
+    """The answer to the question, in one sentence."""
+
+    numbers: dict[str, Any] = field(default_factory=dict)
+    """Everything measured, as plain values."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One question and the way to settle it."""
+
+    name: str
+    question: str
+    minutes: float
+    """Expected time on two cores."""
+
+    expected: str
+    """The numbers to expect, in one or two lines."""
+
+    run: Callable[[Path, int, bool, Say], Outcome]
+    """Called with (folder for figures, seed, quick, say)."""
+
+    @property
+    def command(self) -> str:
+        """The command that runs it."""
+        return f"veridical experiment {self.name}"
+
+
+def perform(
+    experiment: Experiment, out: Path | None = None, seed: int = 0, *, quick: bool = False, say: Say = print
+) -> Path:
+    """Run an experiment; its folder holds the figures and result.json.
+
+    Args:
+        experiment: which.
+        out: the folder, which must not exist; experiments/NAME-DATE if left out.
+        seed: of all random numbers.
+        quick: a small version in seconds, to see that it works; its numbers are no results.
+        say: told how far it came, and the verdict.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FileExistsError: something is there; nothing is overwritten.
+    """
+    from veridical import __version__
+
+    out = next_free(experiment.name) if out is None else out
+    require_free(out)
+    beside = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    beside.mkdir(parents=True)
+    started = time.monotonic()
+    try:
+        outcome = experiment.run(beside, seed, quick, say)
+        record = {
+            "experiment": experiment.name,
+            "question": experiment.question,
+            "verdict": outcome.verdict,
+            "command": f"{experiment.command} --seed {seed}" + (" --quick" if quick else ""),
+            "expected": experiment.expected,
+            "seconds": round(time.monotonic() - started, 1),
+            "cores": os.cpu_count(),
+            "veridical": __version__,
+            "python": platform.python_version(),
+            "numbers": outcome.numbers,
+        }
+        (beside / "result.json").write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        require_free(out)
+        beside.rename(out)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    say(outcome.verdict)
+    return out
+
+
+def next_free(name: str, parent: Path = Path("experiments")) -> Path:
+    """Return parent/NAME-DATE, with a number behind where that is taken."""
+    base = f"{name}-{datetime.date.today().isoformat()}"
+    path, number = parent / base, 2
+    while path.exists():
+        path, number = parent / f"{base}-{number}", number + 1
+    return path
+
+
+def require_free(out: Path) -> None:
+    """Make sure that nothing would be written over.
+
+    Raises:
+        FileExistsError: something is there.
+    """
+    if out.exists():
+        raise FileExistsError(f"{out} exists already; nothing is overwritten. Choose another --out.")
