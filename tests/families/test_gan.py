@@ -110,6 +110,15 @@ def test_half_precision_and_channels_last(name: str) -> None:
         assert model.sample(2).dtype == torch.float32
 
 
+def test_vectors_are_never_rounded() -> None:
+    torch.manual_seed(0)
+    model, z = GAN(SMALL, PLANE), torch.randn(16, 4)
+    exact = model.decode(z), model.discriminator(examples(PLANE).x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cast = model.decode(z), model.discriminator(examples(PLANE).x)
+    torch.testing.assert_close(cast, exact, rtol=0, atol=0)
+
+
 class Point(nn.Module):
     """A generator that knows one point."""
 

@@ -55,7 +55,7 @@ class GAN(GenerativeModel, Sampler, LatentVariable):
         ValueError: the networks do not fit the space, or a penalty meets batch normalisation.
     """
 
-    players = ("discriminator", "generator")
+    players: tuple[str, ...] = ("discriminator", "generator")
     papers = (
         "Goodfellow et al., Generative Adversarial Nets (2014), https://arxiv.org/abs/1406.2661",
         "Mescheder, Geiger & Nowozin, Which Training Methods for GANs do actually Converge? (2018), "
@@ -205,6 +205,15 @@ class ToStandardUnits(nn.Module):
         return (x - self.centre) / self.unit
 
 
+class FullPrecision(nn.Sequential):
+    """Layers that automatic casting leaves alone: half precision would blur what the features are there to resolve."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the layers in the precision of their weights."""
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x)
+
+
 def standard_units(space: Space) -> tuple[float, float]:
     """Return (centre, unit): middle and half-width of a bounded support, mean and standard deviation otherwise."""
     if space.support is None:
@@ -243,7 +252,7 @@ def build_generator(config: GANConfig, space: Space) -> nn.Module:
         body = [ConvDecoder(space, latent_dim, width)]
     else:
         mlp = ResidualMLP(latent_dim, space.dim, width, config.depth, lambda: nn.LeakyReLU(0.2))
-        body = [mlp, nn.Unflatten(1, space.shape)]
+        body = [FullPrecision(mlp), nn.Unflatten(1, space.shape)]
     return nn.Sequential(*body, ToDataSpace(space))
 
 
@@ -261,7 +270,7 @@ def build_discriminator(config: GANConfig, space: Space) -> nn.Module:
     else:
         features = FourierFeatures(space.dim, config.fourier_octaves)
         mlp = MLP(features.out_dim, 1, width, config.discriminator_depth, lambda: nn.LeakyReLU(0.2))
-        body = [nn.Flatten(), features, mlp]
+        body = [nn.Flatten(), FullPrecision(features, mlp)]
     return nn.Sequential(ToStandardUnits(space), *body)
 
 
