@@ -10,6 +10,7 @@ taken round by round, so that a drifting machine cancels. Medians of the ratios,
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import statistics
 import tempfile
 import time
@@ -21,6 +22,7 @@ import torch
 from veridical.config import DataConfig, GANConfig, OptimizerConfig
 from veridical.data.loader import Loader
 from veridical.data.sources import load
+from veridical.data.space import Space
 from veridical.families.gan import GAN
 from veridical.run import Run
 from veridical.training.callbacks import MetricsFile
@@ -31,19 +33,27 @@ from veridical.workflows.train import Health
 
 OPTIMIZER = OptimizerConfig(lr=1e-3, betas=(0.0, 0.99))
 CONFIG = GANConfig(
-    network="mlp", latent_dim=2, width=128, depth=3, generator_optimizer=OPTIMIZER, discriminator_optimizer=OPTIMIZER
+    network="mlp",
+    latent_dim=2,
+    width=128,
+    depth=1,
+    discriminator_depth=2,
+    fourier_octaves=0,
+    generator_optimizer=OPTIMIZER,
+    discriminator_optimizer=OPTIMIZER,
 )
+PLAIN = dataclasses.replace(CONFIG, relativistic=False, r1=0.0, r2=0.0)
 
 
-def new_model(space) -> GAN:
+def new_model(config: GANConfig, space: Space) -> GAN:
     """Build the same model every time."""
     torch.manual_seed(0)
-    return GAN(CONFIG, space)
+    return GAN(config, space)
 
 
-def bare(loader: Loader) -> Callable[[int], None]:
+def bare(config: GANConfig, loader: Loader) -> Callable[[int], None]:
     """Return the hand-written loop."""
-    model = new_model(loader.data.space)
+    model = new_model(config, loader.data.space)
     parts = {name: list(model.get_submodule(name).parameters()) for name in model.players}
     optimizers = {name: build_optimizer(model.optimizer(name), parts[name]) for name in model.players}
 
@@ -62,9 +72,9 @@ def bare(loader: Loader) -> Callable[[int], None]:
     return run
 
 
-def through_fit(loader: Loader, everything: bool, folder: Path) -> Callable[[int], None]:
+def through_fit(config: GANConfig, loader: Loader, everything: bool, folder: Path) -> Callable[[int], None]:
     """Return the loop of the library, alone or with average, metrics file and health monitors."""
-    state = State(new_model(loader.data.space), steps=0, ema=0.999 if everything else 0.0)
+    state = State(new_model(config, loader.data.space), steps=0, ema=0.999 if everything else 0.0)
     run_directory = Run.create(folder / "run") if everything else None
     callbacks = [MetricsFile(run_directory), Health(run_directory, print)] if run_directory else []
     engine = Engine.plain()
@@ -84,21 +94,27 @@ def main() -> None:
     arguments.add_argument("--batch-size", type=int, default=256)
     given = arguments.parse_args()
     torch.set_num_threads(1)
-    data = load(DataConfig(source="grid"))
-    with tempfile.TemporaryDirectory() as folder:
-        loader = Loader(data, given.batch_size)
-        variants = {
-            "bare": bare(loader),
-            "fit": through_fit(loader, False, Path(folder)),
-            "fit with average, logging, health": through_fit(loader, True, Path(folder)),
-        }
-        seconds: dict[str, list[float]] = {name: [] for name in variants}
-        for _ in range(given.rounds + 1):
-            for name, run in variants.items():
-                started = time.perf_counter()
-                run(given.steps)
-                seconds[name].append((time.perf_counter() - started) / given.steps)
-    print(f"| variant | ms per step (median of {given.rounds}) | ratio to bare | quartiles |\n|---|---|---|---|")
+    loader = Loader(load(DataConfig(source="grid")), given.batch_size)
+    for name, config in (("with R1 and R2", CONFIG), ("without penalties", PLAIN)):
+        print(f"\n2-D MLP GAN {name}, batch {given.batch_size}, one thread\n")
+        with tempfile.TemporaryDirectory() as folder:
+            variants = {
+                "bare": bare(config, loader),
+                "fit": through_fit(config, loader, False, Path(folder)),
+                "fit with average, logging, health": through_fit(config, loader, True, Path(folder)),
+            }
+            compare(variants, given.rounds, given.steps)
+
+
+def compare(variants: dict[str, Callable[[int], None]], rounds: int, steps: int) -> None:
+    """Time the variants in turn and print the ratios."""
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    for _ in range(rounds + 1):
+        for name, run in variants.items():
+            started = time.perf_counter()
+            run(steps)
+            seconds[name].append((time.perf_counter() - started) / steps)
+    print(f"| variant | ms per step (median of {rounds}) | ratio to bare | quartiles |\n|---|---|---|---|")
     for name, times in seconds.items():
         ratios = [a / b for a, b in zip(times[1:], seconds["bare"][1:], strict=True)]
         low, middle, high = statistics.quantiles(ratios, n=4)
