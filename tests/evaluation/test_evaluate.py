@@ -138,6 +138,8 @@ def test_a_collapsed_model_of_a_known_law() -> None:
     for text in ("It has collapsed: it reaches 5 of 25 modes", "wrong proportions", "Its modes have shrunk", "KL(law"):
         assert says(found, text), found.summary()
     assert found.summary()[0].startswith("Of ")
+    wild = evaluate(Law(GaussianMixture(torch.zeros(1, 2), 3.0)), data_of(law, 1000, 0), None, n=1000)
+    assert says(wild, "Samples miss the modes") and not says(wild, "collapsed")
 
 
 @pytest.mark.parametrize("fault", ["none", "narrow", "shifted"])

@@ -41,7 +41,8 @@ def _modes(m: Measured) -> list[str]:
     reached = f"{_number(x.value)} of {x.detail.get('of')} modes"
     if x.verdict != SHORT:
         return [f"It reaches {reached}, as a perfect model does with {x.n:,} samples."]
-    what = "It has collapsed: it" if _collapsed(x) else "It"
+    missing = "high_quality" in m and _collapsed(m["high_quality"])  # then it is not the modes that were chosen
+    what = "It has collapsed: it" if _collapsed(x) and not missing else "It"
     return [f"{what} reaches {reached}, where a perfect model reaches {_perfect(x)}."]
 
 
@@ -145,7 +146,7 @@ def _likelihood(m: Measured) -> list[str]:
         return [said, f"It overfits: training examples score {_value(gap)} more than held-out ones."]
     if gap.verdict == SUSPICIOUS:
         return [said, f"Training examples score less than held-out ones, by {_value(gap)}: the split is uneven."]
-    return [said, f"No sign of overfitting: training examples score {_value(gap)} more than held-out ones."]
+    return [said, f"No sign of overfitting: training examples less held-out ones is {_value(gap)}."]
 
 
 JUDGES: tuple[Callable[[Measured], list[str]], ...] = (
