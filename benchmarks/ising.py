@@ -41,19 +41,18 @@ SLOW = {("dwave", 128), ("dwave", 64)}
 def ours(size: int, method: str, seconds: float, packed: bool) -> dict[str, float]:
     """Stream configurations through two threads, then measure the time between those of one lattice."""
     pieces = stream(size, method=method, seed=1, blocks=2, packed=packed, threads=2)
-    kept, taken = [next(pieces), next(pieces)], 0
-    start, clock = time.perf_counter(), time.process_time()
-    while time.perf_counter() - start < seconds:
+    next(pieces)
+    taken, wall, processor, energies, squares = 0, 0.0, 0.0, [], []
+    while wall < seconds:
+        start, clock = time.perf_counter(), time.process_time()
         piece = next(pieces)
+        wall, processor = wall + time.perf_counter() - start, processor + time.process_time() - clock
         taken += len(piece)
-        if len(kept) < 100:
-            kept.append(piece)
-    wall, processor = time.perf_counter() - start, time.process_time() - clock
-    if packed:
-        kept = [unpack(piece, size) for piece in kept]
-    e = np.stack([hamiltonian(piece) for piece in kept], axis=1)
-    m2 = np.stack([magnetization(piece) ** 2 for piece in kept], axis=1)
-    tau = max(autocorrelation_time(e), autocorrelation_time(m2))
+        if len(energies) < 80:
+            x = unpack(piece, size) if packed else piece
+            energies.append(hamiltonian(x))
+            squares.append(magnetization(x) ** 2)
+    tau = max(autocorrelation_time(np.stack(series, axis=1)) for series in (energies, squares))
     return {"taken": taken, "wall": wall, "processor": processor, "tau": tau}
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from veridical.ising import CRITICAL_COUPLING, Law, plan
 from veridical.ising.autocorrelation import measure, pilot
+from veridical.ising.exact import CRITICAL_COUPLING as EXACT_CRITICAL_COUPLING
 from veridical.ising.law import law
 
 
@@ -14,6 +15,10 @@ def test_a_plan_names_its_method_its_times_and_its_reason():
     assert chosen.method == "cluster" and "fastest" in chosen.reason and "table" in chosen.reason
     assert chosen.thinning == math.ceil(2 * chosen.tau) and chosen.burn_in >= 20 * chosen.tau
     assert chosen.law == Law(32, 32, CRITICAL_COUPLING, CRITICAL_COUPLING)
+
+
+def test_both_halves_of_the_package_mean_the_same_coupling():
+    assert CRITICAL_COUPLING == EXACT_CRITICAL_COUPLING
 
 
 def test_the_method_depends_on_side_and_number():

@@ -125,6 +125,18 @@ def test_progress_ends_at_n():
     assert seen[-1] == (3000, 3000) and [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
+def test_an_error_in_the_progress_ends_all_blocks():
+    calls = []
+
+    def fail(done, n):
+        calls.append(done)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sample(4, 10**6, method="metropolis", burn_in=1, thinning=1, threads=1, progress=fail)
+    assert len(calls) < 40
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

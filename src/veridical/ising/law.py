@@ -10,6 +10,7 @@ site owns two bonds, one to the right and one down, so a side of 2 has its bonds
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -89,16 +90,16 @@ def law(size: int | Sequence[int], coupling: float | Sequence[float] = CRITICAL_
     return Law(_whole(height), _whole(width), float(horizontal), float(vertical), float(field))
 
 
-def _pair(name: str, value: float | Sequence[float]) -> tuple[float, float]:
+def _pair(name: str, value: Any) -> tuple[Any, Any]:
     if np.ndim(value) == 0:
-        return value, value  # pyright: ignore[reportReturnType]
+        return value, value
     if np.shape(value) != (2,):
         raise ValueError(f"{name} is {value!r}; expected one number or two.")
-    first, second = value  # pyright: ignore[reportGeneralTypeIssues]
+    first, second = value
     return first, second
 
 
-def _whole(side: float) -> int:
+def _whole(side: Any) -> int:
     if int(side) != side:
         raise ValueError(f"size contains {side!r}; expected whole numbers of sites.")
     return int(side)

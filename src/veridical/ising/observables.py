@@ -8,11 +8,11 @@ one down.
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float64, Int64, Num, UInt8
+from jaxtyping import Bool, Float64, Int64, Num, UInt8
 
 from veridical.ising.sampling import unpack
 
-Lattices = Num[np.ndarray, "n height width"] | UInt8[np.ndarray, "n bytes"]
+Lattices = Num[np.ndarray, "n height width"] | Bool[np.ndarray, "n height width"] | UInt8[np.ndarray, "n bytes"]
 Size = int | tuple[int, int]
 
 _CHUNK = 1 << 22
@@ -156,7 +156,7 @@ def _chunks(x: Lattices, size: Size | None) -> Iterator[UInt8[np.ndarray, "some 
         yield unpack(part, (height, width)) if size is not None else _bits(part)
 
 
-def _bits(x: Num[np.ndarray, "n height width"]) -> UInt8[np.ndarray, "n height width"]:
+def _bits(x: Lattices) -> UInt8[np.ndarray, "n height width"]:
     spins = x.min() < 0
     if not np.all((x == 1) | (x == (-1 if spins else 0))):
         raise ValueError(f"x has values from {x.min()} to {x.max()}; expected sites 0 and 1, or spins -1 and 1.")

@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -87,12 +88,16 @@ def sample(
     def run(number: int) -> None:
         source = _started(chosen, seed, number)
         for start in range(number * chosen.together, n, blocks * chosen.together):
-            rows = min(chosen.together, n - start)
-            out.write(start, _next(source, chosen, rows))
-            report.add(rows)
+            if report.stopped:
+                return
+            report.add(_fill(out, chosen, source, start))
 
     with ThreadPoolExecutor(_threads(threads)) as pool:
-        list(pool.map(run, range(blocks)))
+        try:
+            list(pool.map(run, range(blocks)))
+        except BaseException:  # also an interrupt: the other blocks would go on to their end
+            report.stopped = True
+            raise
     return out.array
 
 
@@ -148,11 +153,8 @@ def _pieces(
         while n is None or done < n:
             rows = piece if n is None else min(piece, n - done)
             out = _Output(chosen.law, rows, spins, packed)
-            starts = range(0, rows, chosen.together)
-            counts = [min(chosen.together, rows - start) for start in starts]
-            drawn = pool.map(lambda source, count: _next(source, chosen, count), sources, counts)
-            for start, words in zip(starts, drawn, strict=False):
-                out.write(start, words)
+            fill = partial(_fill, out, chosen)
+            list(pool.map(fill, sources, range(0, rows, chosen.together)))
             yield out.array
             done += rows
 
@@ -233,11 +235,14 @@ def _started(chosen: SamplingPlan, seed: int, number: int) -> "Block":
     return source
 
 
-def _next(source: "Block", chosen: SamplingPlan, rows: int) -> UInt64[np.ndarray, "rows words"]:
-    source.advance(chosen.thinning)
+def _fill(out: "_Output", chosen: SamplingPlan, source: "Block", start: int) -> int:
+    """Let a block draw its next configurations, write them from row `start` on, and say how many there was room for."""
+    rows = min(chosen.together, len(out.array) - start)
     words = np.empty((rows, math.ceil(chosen.law.sites / 64)), np.uint64)
+    source.advance(chosen.thinning)
     source.record(words)
-    return words
+    out.write(start, words)
+    return rows
 
 
 class _Output:
@@ -266,7 +271,9 @@ class _Output:
 
 
 class _Progress:
-    """Adds up what the threads have drawn."""
+    """Adds up what the threads have drawn, and tells them when to stop."""
+
+    stopped = False
 
     def __init__(self, n: int, report: Callable[[int, int], None] | None) -> None:
         self.n, self.report, self.done, self.lock = n, report, 0, Lock()

@@ -27,7 +27,7 @@ class TemperingBlock(LaneBlock):
         super().__init__(law, seed, number)
         law = self.law
         rungs = 2 + math.ceil(0.4 * math.sqrt(law.sites))
-        self.scales = np.linspace(1, _HOTTEST, rungs)
+        self.scales = np.linspace(1, _HOTTEST, rungs).tolist()
         self.rungs = [self.spins] + [self.lattices() for _ in self.scales[1:]]
         self.sweeps = [
             Sweeps(replace(law, horizontal=c * law.horizontal, vertical=c * law.vertical, field=c * law.field))
