@@ -56,9 +56,8 @@ def test_a_shared_variance_counts_for_every_component() -> None:
 def test_dequantised_is_the_mean_over_the_bin() -> None:
     x, mu, sigma, width = 0.3, -0.2, 0.4, 0.25
     quadrature = integrate.quad(lambda v: stats.norm.logpdf(v, mu, sigma) / width, x - width / 2, x + width / 2)[0]
-    ours = dequantised_gaussian_log_prob(
-        *(torch.tensor([[v]], dtype=torch.float64) for v in (x, mu, 2 * math.log(sigma))), width
-    )
+    at, mean, log_var = torch.tensor([x, mu, 2 * math.log(sigma)], dtype=torch.float64).reshape(3, 1, 1)
+    ours = dequantised_gaussian_log_prob(at, mean, log_var, width)
     assert ours.item() == pytest.approx(quadrature, abs=1e-12)
 
 
