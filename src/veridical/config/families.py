@@ -52,9 +52,11 @@ class GANConfig:
     discriminator_turns: int = 1
     """Turns of the discriminator, each on a fresh batch, per turn of the generator."""
 
-    generator_optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=2e-4, betas=(0.0, 0.99)))
+    generator_optimizer: OptimizerConfig = field(
+        default_factory=lambda: OptimizerConfig(lr=1e-3, betas=(0.0, 0.99), schedule="linear")
+    )
     discriminator_optimizer: OptimizerConfig = field(
-        default_factory=lambda: OptimizerConfig(lr=2e-4, betas=(0.0, 0.99))
+        default_factory=lambda: OptimizerConfig(lr=1e-3, betas=(0.0, 0.99), schedule="linear")
     )
 
     def __post_init__(self) -> None:
