@@ -23,7 +23,7 @@ PRESETS: dict[str, Preset] = {
         RunConfig(model=GANConfig(), training=TrainingConfig(ema=0.995)),
     ),
     "gan-2d": Preset(
-        "The same recipe for vectors: 25 of 25 modes of the grid in about 2.5 minutes on one core.",
+        "The same recipe for vectors: 25 of 25 modes of the grid in a minute and a half on one core.",
         RunConfig(
             model=GANConfig(
                 generator_optimizer=OptimizerConfig(lr=2e-3, betas=(0.0, 0.99), schedule="linear"),
