@@ -12,8 +12,8 @@ from tests.evaluation.models import Bounded, Law, data_of
 from veridical.config import DataConfig
 from veridical.data.dataset import ArrayData
 from veridical.data.sources import load
-from veridical.evaluation import Evaluation, evaluate, evaluate_samples
-from veridical.evaluation.evaluate import METRICS, draw
+from veridical.evaluation import METRICS, Evaluation, evaluate, evaluate_samples
+from veridical.evaluation.evaluate import draw
 from veridical.evaluation.extractors import Extractor, Fashion28
 from veridical.model import Space
 from veridical.targets import GaussianMixture, grid

@@ -1,17 +1,16 @@
 """Measure a model, or samples of any other program, with every metric that applies to the data and the model.
 
-The table `METRICS` says what there is, when it applies, and what it measures. What does not apply is listed with its
-reason (`Evaluation.skipped`): nothing is left out silently. The same seed gives the same numbers, whatever the state of
-torch's global generators, which are left as they were.
+The table `metrics.METRICS` says what there is, when it applies, and what it measures. What does not apply is listed
+with its reason (`Evaluation.skipped`): nothing is left out silently. The same seed gives the same numbers, whatever the
+state of torch's global generators, which are left as they were.
 """
 
 import difflib
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,20 +20,11 @@ import veridical
 from veridical.data.dataset import ArrayData
 from veridical.data.preprocess import to_data_space, to_uint8
 from veridical.data.space import Space
-from veridical.evaluation.coverage import measure_modes
-from veridical.evaluation.extractors import Extractor, extractor_for
-from veridical.evaluation.features import FeatureSets, Progress, extract, extract_data
-from veridical.evaluation.likelihood import BATCH, log_prob_of, measure_divergence, measure_likelihood
+from veridical.evaluation.features import BATCH, Progress
 from veridical.evaluation.measurement import JSON, Measurement
+from veridical.evaluation.metrics import METRICS, AnyExtractor, Subject
 from veridical.evaluation.summary import sentences
-from veridical.evaluation.two_sample import measure_frechet, measure_kernel, measure_manifold, measure_memorisation
 from veridical.model import GenerativeModel, Sampler
-from veridical.targets import GaussianMixture
-
-FEWEST = 20
-"""Samples, training examples and held-out examples below which features are not compared."""
-
-AnyExtractor = str | Extractor | Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -96,48 +86,6 @@ class Evaluation:
         known = {key: value[key] for key in cls.__dataclass_fields__ if key in value}
         known["measurements"] = tuple(Measurement.from_json(m) for m in value["measurements"])
         return cls(**known)
-
-
-@dataclass(frozen=True)
-class Subject:
-    """All that a metric may look at."""
-
-    model: GenerativeModel | None
-    samples: Tensor | None
-    train: ArrayData
-    test: ArrayData | None
-    n: int
-    seed: int
-    choice: AnyExtractor | None
-    progress: Progress
-
-    @cached_property
-    def extractor(self) -> Extractor:
-        """What makes the features."""
-        device = torch.device("cpu") if self.model is None else self.model.device
-        return extractor_for(self.train.space, self.choice, device)
-
-    @cached_property
-    def features(self) -> FeatureSets:
-        """Features of samples, training and held-out data."""
-        assert self.samples is not None  # `_needs_features` has seen to it
-        self.progress(f"features: {self.extractor.name} ({self.extractor.version})")
-        samples = extract(iter(self.samples.split(BATCH)), self.extractor, len(self.samples), self.progress)
-        train = extract_data(self.train, self.extractor, self.progress)
-        test = None if self.test is None else extract_data(self.test, self.extractor, self.progress)
-        return FeatureSets(self.extractor, samples, train, test, self.seed)
-
-
-class Metric(NamedTuple):
-    """When a metric applies, and what it measures."""
-
-    why_not: Callable[[Subject], str | None]
-    """Reason not to measure; None: it applies."""
-
-    measure: Callable[[Subject], list[Measurement]]
-
-    unasked: Callable[[Subject], str | None] = lambda subject: None
-    """Reason to measure only when asked for by name; None: measured anyway."""
 
 
 def evaluate(
@@ -277,56 +225,3 @@ def _chosen(metrics: Sequence[str] | None) -> Sequence[str]:
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"there is no metric {name!r}; expected some of {', '.join(METRICS)}.{hint}")
     return list(METRICS) if metrics is None else metrics
-
-
-def _needs_mixture(subject: Subject) -> str | None:
-    if subject.samples is None:
-        return "the model cannot sample"
-    return None if isinstance(subject.train.target, GaussianMixture) else "the modes of the data are not known"
-
-
-def _needs_law_and_likelihood(subject: Subject) -> str | None:
-    if not isinstance(subject.train.target, GaussianMixture):
-        return "the law of the data is not known"
-    return _needs_likelihood(subject)
-
-
-def _needs_likelihood(subject: Subject) -> str | None:
-    if subject.model is None:
-        return "samples have no likelihood"
-    return None if log_prob_of(subject.model) else f"{type(subject.model).__name__} has no likelihood"
-
-
-def _needs_features(subject: Subject) -> str | None:
-    if subject.samples is None:
-        return "the model cannot sample"
-    test = len(subject.train) // 2 if subject.test is None else len(subject.test)
-    for what, count in (("samples", len(subject.samples)), ("training", len(subject.train)), ("held-out", test)):
-        if count < FEWEST:
-            return f"{count} {what} examples are too few; at least {FEWEST} are needed"
-    return None
-
-
-def _known_law(subject: Subject) -> str | None:
-    return "the law of the data is known: modes are counted" if _needs_mixture(subject) is None else None
-
-
-METRICS: Mapping[str, Metric] = {
-    "coverage": Metric(
-        _needs_mixture,
-        lambda s: measure_modes(s.samples, s.train.target, s.seed),  # type: ignore[arg-type]
-    ),
-    "divergence": Metric(
-        _needs_law_and_likelihood,
-        lambda s: measure_divergence(s.model, s.train.target, s.samples, s.n, s.seed),  # type: ignore[arg-type]
-    ),
-    "fid": Metric(_needs_features, lambda s: measure_frechet(s.features), _known_law),
-    "kid": Metric(_needs_features, lambda s: measure_kernel(s.features), _known_law),
-    "prdc": Metric(_needs_features, lambda s: measure_manifold(s.features), _known_law),
-    "memorisation": Metric(_needs_features, lambda s: measure_memorisation(s.features), _known_law),
-    "likelihood": Metric(
-        _needs_likelihood,
-        lambda s: measure_likelihood(s.model, s.train, s.test, s.n, s.seed),  # type: ignore[arg-type]
-    ),
-}
-"""Everything that can be measured: fid, kid, prdc and memorisation compare features."""
