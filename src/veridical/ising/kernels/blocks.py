@@ -130,7 +130,7 @@ class SwendsenWangBlock(Block):
         self.state = generators(seed, number)
         self.signs = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number, 1)))
         self.spins = np.zeros(law.sites, np.uint8)
-        self.labels = np.zeros(law.sites, np.int32)
+        self.labels = np.zeros(law.sites, np.uint32)
         self.vectors = -(-law.sites // LANES)
         self.right, self.down, self.coins, self.ghosts = (aligned(self.vectors) for _ in range(4))
         self.bond_table = thresholds(cluster.bond_probabilities(law.horizontal, law.vertical))

@@ -6,7 +6,7 @@ a smaller one (Hoshen & Kopelman 1976); bonds across the edges are added last. W
 the ghost spin keeps its spins.
 """
 
-from numba import uint8, uint64
+from numba import uint8, uint32, uint64
 
 from veridical.ising.kernels.compilation import inlined, kernel
 from veridical.ising.kernels.lanes import spread, store
@@ -40,29 +40,44 @@ def draw_ghosts(table, state, ghosts, vectors):
 
 @inlined
 def _bit(words, site):
-    return uint8(words[site >> 6] >> uint64(site & 63) & uint64(1))
+    return words[site >> uint64(6)] >> (site & uint64(63)) & uint64(1)
 
 
 @inlined
 def _root(labels, site):
     while labels[site] != site:
-        labels[site] = labels[labels[site]]
         site = labels[site]
     return site
 
 
 @inlined
 def _unite(labels, a, b):
-    a, b = _root(labels, a), _root(labels, b)
-    if a < b:
-        labels[b] = a
-    else:
-        labels[a] = b
+    root_a, root_b = _root(labels, a), _root(labels, b)
+    least = min(root_a, root_b)
+    labels[a] = labels[b] = labels[root_a] = labels[root_b] = least
+    return least
+
+
+@inlined
+def _join_edges(spins, right, down, labels, height, width, horizontal_sign, vertical_sign):
+    """Unite across the bonds that wrap around."""
+    for first in range(uint64(0), height * width, width):
+        last = first + width - uint64(1)
+        if _bit(right, last) and spins[first] ^ spins[last] == horizontal_sign:
+            _unite(labels, labels[first], labels[last])
+    for first in range(width):
+        last = (height - uint64(1)) * width + first
+        if _bit(down, last) and spins[first] ^ spins[last] == vertical_sign:
+            _unite(labels, labels[first], labels[last])
 
 
 @kernel
 def find_clusters(spins, right, down, labels, height, width, horizontal_sign, vertical_sign):
     """Label every site with the smallest site of its cluster.
+
+    Half of all bonds are open at random, so branches on single bonds are mispredicted: labels are chosen by masks.
+    Two clusters are united only where the square above and to the left is not closed already by its other bonds (three
+    satisfied bonds of a square satisfy the fourth).
 
     Args:
         spins: 0 or 1 per site.
@@ -74,26 +89,21 @@ def find_clusters(spins, right, down, labels, height, width, horizontal_sign, ve
         horizontal_sign: 0 where a bond across is satisfied by equal spins, 1 by different ones.
         vertical_sign: the same for bonds down.
     """
+    height, width = uint64(height), uint64(width)
     for row in range(height):
+        joined_before = uint64(0)
         for column in range(width):
             site = row * width + column
-            left, above = site - 1, site - width
-            joins_left = column > 0 and _bit(right, left) and spins[left] ^ spins[site] == horizontal_sign
-            joins_above = row > 0 and _bit(down, above) and spins[above] ^ spins[site] == vertical_sign
-            if joins_left:
-                labels[site] = labels[left]
-                if joins_above and labels[above] != labels[left]:
-                    _unite(labels, left, above)
-            else:
-                labels[site] = labels[above] if joins_above else site
-    for row in range(height):
-        first, last = row * width, row * width + width - 1
-        if _bit(right, last) and spins[first] ^ spins[last] == horizontal_sign:
-            _unite(labels, first, last)
-    for first in range(width):
-        last = (height - 1) * width + first
-        if _bit(down, last) and spins[first] ^ spins[last] == vertical_sign:
-            _unite(labels, first, last)
+            left, above = site - uint64(column > 0), site - (width if row > 0 else uint64(0))
+            across = uint64(spins[left] ^ spins[site] == horizontal_sign) & uint64(column > 0) & _bit(right, left)
+            joined = uint64(spins[above] ^ spins[site] == vertical_sign) & uint64(row > 0) & _bit(down, above)
+            upper = labels[above] & -uint32(joined) | uint32(site) & ~-uint32(joined)
+            labels[site] = labels[left] & -uint32(across) | upper & ~-uint32(across)
+            closed = joined_before & _bit(right, above - uint64(column > 0))
+            if across & joined & ~closed & uint64(upper != labels[left]):
+                labels[site] = _unite(labels, labels[left], upper)
+            joined_before = joined
+    _join_edges(spins, right, down, labels, height, width, horizontal_sign, vertical_sign)
     for site in range(height * width):
         labels[site] = labels[labels[site]]
 
@@ -102,13 +112,13 @@ def find_clusters(spins, right, down, labels, height, width, horizontal_sign, ve
 def release(spins, labels, coins, ghosts, field_sign):
     """Take the coin from every cluster that is bound to the ghost: 1 of the spins agrees with the field's sign."""
     for site in range(spins.size):
-        if spins[site] == field_sign and _bit(ghosts, site):
-            root = labels[site]
-            coins[root >> 6] &= ~(uint64(1) << uint64(root & 63))
+        if spins[site] == field_sign and _bit(ghosts, uint64(site)):
+            root = uint64(labels[site])
+            coins[root >> uint64(6)] &= ~(uint64(1) << (root & uint64(63)))
 
 
 @kernel
 def flip_clusters(spins, labels, coins):
     """Flip every cluster whose coin, that of its smallest site, shows heads."""
     for site in range(spins.size):
-        spins[site] ^= _bit(coins, labels[site])
+        spins[site] ^= uint8(_bit(coins, uint64(labels[site])))
