@@ -18,6 +18,7 @@ from veridical.evaluation import evaluate as measure
 from veridical.evaluation import evaluate_samples as measure_samples
 from veridical.model import GenerativeModel, Sampler
 from veridical.run import Run
+from veridical.training import checkpoint
 from veridical.workflows import pictures
 from veridical.workflows.load import load, load_splits
 from veridical.workflows.progress import Say
@@ -47,12 +48,13 @@ def evaluate_run(
     """
     run = Run.open(path)
     model = load(path, say=say).to(device)
+    step = checkpoint.read_meta(checkpoint.newest(run.checkpoints, lambda line: None))["step"]
     if against is None:
         train, test = load_splits(run)
     else:
         train, test = load_data(DataConfig(source=against), "train"), load_data(DataConfig(source=against), "test")
     found = measure(model, train, test, n=n, seed=seed, extractor=extractor, progress=say)
-    run.write_json(run.evaluation_file.name, {**found.to_json(), "summary": found.summary()})
+    run.write_json(run.evaluation_file.name, {**found.to_json(), "step": step, "summary": found.summary()})
     if isinstance(model, Sampler) and len(model.space.shape) == 3:
         nearest_panel(model, train, run.samples / "nearest.png", seed)
     return found

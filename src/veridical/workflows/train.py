@@ -153,6 +153,10 @@ class Health(Callback):
         """Write to health.jsonl where there is somebody to say it to."""
         self.monitor = HealthMonitor(run.health_file if say else None, say)
 
+    def on_start(self, state: State) -> None:
+        """Drop the findings of steps that will be done again."""
+        self.monitor.on_start(state.step)
+
     def on_log(self, state: State, row: Row) -> None:
         """Judge a line."""
         self.monitor.on_log(state.step, row)
