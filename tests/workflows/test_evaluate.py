@@ -1,0 +1,79 @@
+"""From a run, or from anybody's pictures, to measurements, a panel and a report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from veridical.config import DataConfig, RunConfig, TrainingConfig, VAEConfig
+from veridical.data.dataset import ArrayData
+from veridical.data.sources import load as load_data
+from veridical.report import build
+from veridical.run import Run
+from veridical.workflows.evaluate import evaluate_files, evaluate_run, nearest
+from veridical.workflows.train import train
+
+
+def silent(line: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    config = RunConfig(
+        VAEConfig(network="mlp", width=32, latent_dim=4),
+        DataConfig(source="digits"),
+        TrainingConfig(steps=60, batch_size=32, precision="fp32"),
+    )
+    return train(config, out=tmp_path_factory.mktemp("runs") / "vae", say=silent)
+
+
+def test_a_run_is_measured_the_same_twice_and_reported(run: Run) -> None:
+    first = evaluate_run(run.path, n=300, say=silent)
+    torch.manual_seed(123)
+    second = evaluate_run(run.path, n=300, say=silent)
+    assert [(m.name, m.value, m.interval) for m in first.measurements] == [
+        (m.name, m.value, m.interval) for m in second.measurements
+    ]
+    saved = json.loads(run.evaluation_file.read_text())
+    assert saved["step"] == 60
+    assert saved["summary"] == first.summary()
+    assert {m["name"] for m in saved["measurements"]} >= {"fid", "kid", "recall", "memorised", "bits_per_dim"}
+    assert (run.samples / "nearest.png").is_file()
+    page = build([run.path])
+    assert first.summary()[0][:20] in page.read_text()
+
+
+def test_pictures_of_any_program_are_measured(run: Run, tmp_path: Path) -> None:
+    """Held-out digits, saved by somebody else, look like digits; noise does not."""
+    digits = load_data(DataConfig(source="digits"), "test")
+    folders = {"held-out": digits.batch(torch.arange(200)).x, "noise": torch.rand(200, 1, 8, 8) * 2 - 1}
+    precision = {}
+    for name, x in folders.items():
+        (tmp_path / name).mkdir()
+        for i, image in enumerate(((x[:, 0] + 1) * 127.5).round().numpy().astype(np.uint8)):
+            Image.fromarray(image).save(tmp_path / name / f"{i}.png")
+        found = evaluate_files(tmp_path / name, "digits", say=silent)
+        precision[name] = next(m.value for m in found.measurements if m.name == "precision")
+    assert precision["held-out"] > 0.7
+    assert precision["noise"] < 0.1
+
+
+def test_pictures_of_another_size_are_refused(tmp_path: Path) -> None:
+    for i in range(20):
+        Image.fromarray(np.random.default_rng(i).integers(0, 255, (9, 9), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+    with pytest.raises(ValueError, match="they must be equal"):
+        evaluate_files(tmp_path, "digits", say=silent)
+
+
+def test_nearest_are_the_nearest() -> None:
+    x = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    train_data = ArrayData(torch.randn(4500, 3, generator=torch.Generator().manual_seed(1)))
+    everything = train_data.batch(torch.arange(len(train_data))).x
+    expected = torch.cdist(x.double(), everything.double()).topk(4, largest=False).indices
+    assert torch.equal(nearest(x, train_data, 4), expected)
