@@ -33,7 +33,7 @@ def mcising(algorithm, side, seconds, seed):
     name = algorithm.replace("-", "_")
     engine = IsingSimulation(side, 1.0, 0.0, 0.0, 0.0, seed, algorithm=name, lattice_type="square")
     interval = max(1, round(0.005 * side**2.1)) if algorithm == "metropolis" else 1
-    engine.sweep(200 * interval, temperature=1 / COUPLING)
+    engine.sweep((40 * side if algorithm == "wolff" else 200) * interval, temperature=1 / COUPLING)  # hot start
 
     def take(count):
         out = engine.production_sweeps(count, interval, temperature=1 / COUPLING, store_configs=True)
