@@ -111,14 +111,14 @@ def test_from_the_command_line(
     assert run(["experiment", "information-ladder", "--quick", "--seed", "3"]) == 0
     said = capsys.readouterr().out
     (folder,) = (tmp_path / "experiments").iterdir()
-    assert "Expected on two cores: 4 min" in said and "bounds hold" in said and folder.name in said
+    assert "Expected on two cores: 2 min" in said and "bounds hold" in said and folder.name in said
     assert json.loads((folder / "result.json").read_text())["command"].endswith("--seed 3 --quick")
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["experiment"], 0, "(about 4 minutes on two cores)"),
+        (["experiment"], 0, "(about 2 minutes on two cores)"),
         (["experiment", "--help"], 0, "--quick"),
         (["experiment", "information-lader"], 2, "Did you mean information-ladder?"),
     ],

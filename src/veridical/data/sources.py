@@ -139,9 +139,8 @@ def _lattices(config: DataConfig, split: Split) -> ArrayData:
     law = Ising(int(sides[0]), int(sides[-1]))
     n, seed = _LATTICES[split]
     space = Space(law.shape, kind="lattice", support=(-1.0, 1.0), levels=2, mean=0.0, std=1.0)
-    return ArrayData(
-        law.draw(n, seed), space=space, name=law.name.replace(":", "-"), target=law
-    )  # names become folders
+    name = law.name.replace(":", "-")  # names become folders
+    return ArrayData(law.draw(n, seed), space=space, name=name, target=law)
 
 
 def _named(config: DataConfig, split: Split) -> ArrayData:

@@ -3,7 +3,7 @@ r"""Do the sampled lattices follow the exact law, in the whole distribution and 
 QUESTION  Configurations are drawn by the thousand in a second. Are they right: not on average alone, but in the whole
           distribution of their energy, and in their correlation at every distance of a finite torus?
 COMMAND   veridical experiment critical-lattice
-TIME      1 minute on two cores
+TIME      0.5 minutes on two cores
 EXPECTED  all tests pass at T = 2.0, at the critical 2.2692 and at 2.6; at criticality, L = 64, the energy per spin is
           -1.42394 (exact) to within 0.0004, and the correlation follows the exact function of the torus to within its
           errors of some 0.001, which the law r^(-1/4) of the infinite lattice misses by 0.08 at half the side
@@ -63,7 +63,7 @@ def _verdict(checks: dict[str, Any]) -> str:
 EXPERIMENT = Experiment(
     name="critical-lattice",
     question="Do sampled configurations follow the exact law, in the whole distribution and at every distance?",
-    minutes=1,
+    minutes=0.5,
     expected="all tests pass at T = 2.0, 2.2692 and 2.6",
     run=run,
 )

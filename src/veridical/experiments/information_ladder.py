@@ -3,7 +3,7 @@ r"""How many bits does a critical spin hold, and how near do bounds, codes and c
 QUESTION  Data with correlations at all distances: do measured lower and upper bounds of their information content meet
           the exact value, and what do general compressors make of them?
 COMMAND   veridical experiment information-ladder
-TIME      4 minutes on two cores
+TIME      2 minutes on two cores
 EXPECTED  bits/spin at L = 64 (256): a site given its neighbours .3617 (.3645), blocks of 12 rows .428 (.432),
           exact .436186 (.440611), contexts of 16 .4430 (.4450), xz .578 (.571), zlib .638 (.642), bz2 .659 (.669)
 
@@ -119,7 +119,7 @@ def table(ladders: Sequence[dict[str, Any]]) -> str:
 EXPERIMENT = Experiment(
     name="information-ladder",
     question="Do measured bounds of the information content of critical data meet the exact value?",
-    minutes=4,
+    minutes=2,
     expected="bits/spin at L = 64 (256): blocks of 12 rows .428 (.432), exact .436186 (.440611), contexts of 16 .4430 "
     "(.4450), xz .578 (.571)",
     run=run,

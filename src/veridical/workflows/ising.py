@@ -153,6 +153,7 @@ def check_file(
         say: told what is read and how far it came.
     """
     from veridical.ising.check import check
+    from veridical.ising.comparisons import MOST_SITES
     from veridical.ising.files import read
 
     x = read(path, size)
@@ -163,6 +164,8 @@ def check_file(
     say(f"{path}: {len(x):,} configurations of {x.height} x {x.width}, {form}")
     if x.metadata:
         say("it says: " + ", ".join(f"{key} {value}" for key, value in x.metadata.items()))
+    if _MOST_TWO_POINT < x.sites <= MOST_SITES:
+        say(f"solving the {x.height} x {x.width} torus: some ten seconds")
     pace = Pace(len(x), x.sites, say)
     return check(x, coupling, level=level, progress=pace.tell)
 
