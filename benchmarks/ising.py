@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from veridical.ising import plan, sample, stream, unpack
+from veridical.ising import Method, plan, sample, stream, unpack
 from veridical.ising.autocorrelation import measure
 from veridical.ising.kernels.methods import block
 from veridical.ising.observables import hamiltonian, magnetization
@@ -34,11 +34,14 @@ PEERS = {
     "peapods": ("wolff", "swendsen-wang", "metropolis"),
     "dwave": ("metropolis",),
 }
+OURS: tuple[tuple[Method, bool], ...] = (("metropolis", False), ("cluster", False), ("cluster", True), ("wolff", False))
+"""Methods, and whether their bits are left packed."""
+
 SLOW = {("dwave", 128), ("dwave", 64)}
 """Peers that would not take a hundred configurations in the time."""
 
 
-def ours(size: int, method: str, seconds: float, packed: bool) -> dict[str, float]:
+def ours(size: int, method: Method, seconds: float, packed: bool) -> dict[str, float]:
     """Stream configurations through two threads, then measure the time between those of one lattice."""
     pieces = stream(size, method=method, seed=1, blocks=2, packed=packed, threads=2)
     next(pieces)
@@ -88,7 +91,7 @@ def compare(sizes: list[int], seconds: float, python: str | None) -> None:
     print("|---|---|---|---|---|---|")
     for size in sizes:
         best = {}
-        for method, packed in (("metropolis", False), ("cluster", False), ("cluster", True), ("wolff", False)):
+        for method, packed in OURS:
             if method == "metropolis" and size > 64:
                 continue
             name = f"veridical {method}" + (", packed" if packed else "")
@@ -114,7 +117,7 @@ def perfect(sizes: list[int], seconds: float) -> None:
         print(f"side {size}: {n} perfect samples in {wall:.2f} s, {2 * n / processor:,.0f} per second on two cores")
 
 
-TIMED = {
+TIMED: dict[Method, dict[int, tuple[int, int, int]]] = {
     "metropolis": {
         8: (1000, 100, 1),
         16: (1000, 300, 1),

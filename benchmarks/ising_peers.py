@@ -28,7 +28,7 @@ def autocorrelation_time(x):
 
 def mcising(algorithm, side, seconds, seed):
     """Production sweeps in one call of the compiled engine, configurations stored at each interval."""
-    from mcising import IsingSimulation
+    from mcising import IsingSimulation  # pyright: ignore[reportMissingImports]
 
     name = algorithm.replace("-", "_")
     engine = IsingSimulation(side, 1.0, 0.0, 0.0, 0.0, seed, algorithm=name, lattice_type="square")
@@ -44,7 +44,7 @@ def mcising(algorithm, side, seconds, seed):
 
 def peapods(algorithm, side, seconds, seed):
     """Its cluster modes come on top of a Metropolis sweep; it shows the time of the squared magnetization only."""
-    from peapods import Ising
+    from peapods import Ising  # pyright: ignore[reportMissingImports]
 
     model = Ising((side, side), temperatures=np.array([1 / COUPLING]))
     mode = {"wolff": "wolff", "swendsen-wang": "sw"}.get(algorithm)
@@ -66,8 +66,8 @@ def peapods(algorithm, side, seconds, seed):
 
 def dwave(algorithm, side, seconds, seed):
     """Simulated annealing held at one temperature; 64 reads go on from where they were."""
-    import dimod
-    from dwave.samplers import SimulatedAnnealingSampler
+    import dimod  # pyright: ignore[reportMissingImports]
+    from dwave.samplers import SimulatedAnnealingSampler  # pyright: ignore[reportMissingImports]
 
     assert algorithm == "metropolis"
     site = np.arange(side * side).reshape(side, side)

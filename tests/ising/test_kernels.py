@@ -1,5 +1,7 @@
 """The kernels against independent implementations, bit for bit."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -245,7 +247,7 @@ def test_metropolis_alone_can_go_round_in_circles_and_the_heat_bath_breaks_them(
 
 
 def test_a_kernel_without_a_place_on_disk_is_compiled_all_the_same():
-    namespace = {"kernel": kernel}
+    namespace: dict[str, Any] = {"kernel": kernel}
     exec("@kernel\ndef double(x):\n    return 2 * x", namespace)
     assert namespace["double"](21) == 42
 

@@ -67,7 +67,7 @@ def test_the_energy_has_its_exact_law(method, size):
     coupling = CRITICAL_COUPLING if size == (8, 8) else 0.35
     n = {"swendsen-wang": 4_000, "tempering": 10_000, "perfect": 5_120}.get(method, 51_200)
     x = sample(size, n, coupling, method, seed=2, burn_in=150, thinning=2 * STEPS[method])
-    exact = energy_distribution(*size, coupling)
+    exact = energy_distribution(size[0], size[1], coupling)
     counts = np.bincount((hamiltonian(x) - exact.energies.min()) // 4, minlength=len(exact.probabilities))
     assert chi_square_test(counts, exact.probabilities).p_value > FALSE_ALARM
 

@@ -30,7 +30,7 @@ def test_every_state_of_a_tiny_lattice_comes_with_its_probability(size, coupling
 @pytest.mark.parametrize("size", [(8, 8), (5, 6)])
 def test_the_energy_has_its_exact_law(size):
     x = sample_torch(size, 20_480, CRITICAL_COUPLING, 2, device="cpu", lanes=4096, burn_in=80, thinning=30)
-    exact = energy_distribution(*size, CRITICAL_COUPLING)
+    exact = energy_distribution(size[0], size[1], CRITICAL_COUPLING)
     counts = np.bincount((hamiltonian(x.numpy()) - exact.energies.min()) // 4, minlength=len(exact.probabilities))
     assert chi_square_test(counts, exact.probabilities).p_value > FALSE_ALARM
 
@@ -49,7 +49,8 @@ def test_neighbours_never_have_the_same_colour(size):
 def test_comparing_digits_is_comparing_numbers():
     rng = np.random.default_rng(3)
     table = digits([0.3, 0.7])
-    generator = tuple(torch.from_numpy(rng.integers(-(2**63), 2**63, (2, 3), dtype=np.int64)) for _ in range(2))
+    a, b = (torch.from_numpy(rng.integers(-(2**63), 2**63, (2, 3), dtype=np.int64)) for _ in range(2))
+    generator = a, b
     below, u = torch.zeros(2, 2, 3, dtype=torch.int64), np.zeros((2, 3, 64), object)
     copy = generator
     for chunk in table:
