@@ -42,7 +42,7 @@ def sample(
     threads: int | None = None,
     burn_in: int | None = None,
     thinning: int | None = None,
-    device: str = "kernels",
+    device: str = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> Configurations:
     r"""Draw configurations of the Ising model.
@@ -62,8 +62,9 @@ def sample(
         threads: threads to use; every core this process may use if left out.
         burn_in: steps before the first configuration, in place of the plan's.
         thinning: steps between configurations, in place of the plan's.
-        device: "kernels" for the compiled kernels of this package; a torch device ("cuda", or "auto" for a CUDA device
-            if there is one) for the local sampler in torch, whose configurations are others.
+        device: "kernels" for the compiled kernels of this package; a torch device ("cuda", "cpu") for the local sampler
+            in torch, whose configurations are others; "auto" for a CUDA device where one is present and the local
+            sampler is the one to take (see `gpu_serves`), else the kernels.
         progress: called with (configurations drawn, n) now and then, from any thread.
 
     Returns:
@@ -76,6 +77,9 @@ def sample(
         >>> sample(8, 1000, method="metropolis").shape
         (1000, 8, 8)
     """
+    if device == "auto":
+        asked = method == "auto" and threads is None and progress is None
+        device = "cuda" if asked and gpu_serves(size, n) and gpu_present() else "kernels"
     if device != "kernels":
         if method not in ("auto", "metropolis") or threads is not None or progress is not None:
             raise ValueError("a torch device runs method 'metropolis' only, without threads and progress.")
@@ -195,6 +199,28 @@ def _planned(
     return chosen
 
 
+def gpu_serves(size: int | tuple[int, int], n: int) -> bool:
+    """Tell whether local sweeps on a GPU are the method to take: many configurations of a small lattice.
+
+    On larger ones the clusters of the kernels gain more than a GPU's speed; few configurations leave it idle.
+
+    Examples:
+        >>> gpu_serves(32, 10**6), gpu_serves(32, 100), gpu_serves(256, 10**6)
+        (True, False, False)
+    """
+    longest = max(size) if isinstance(size, tuple) else size
+    return longest <= 64 and n >= 16_384
+
+
+def gpu_present() -> bool:
+    """Tell whether torch would find a CUDA device; torch is imported only where there is a driver."""
+    if not os.path.exists("/dev/nvidiactl"):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
 def _on_device(
     device: str,
     size: int | tuple[int, int],
@@ -211,9 +237,8 @@ def _on_device(
 
     if spins and packed:
         raise ValueError("spins and packed are both set; packed bits have no signs. Unset one of them.")
-    where = None if device == "auto" else device
     x = sample_torch(
-        size, n, coupling, seed, field=field, spins=spins, device=where, burn_in=burn_in, thinning=thinning
+        size, n, coupling, seed, field=field, spins=spins, device=device, burn_in=burn_in, thinning=thinning
     )
     out = x.cpu().numpy()
     return np.packbits(out.reshape(n, -1), axis=1) if packed else out
