@@ -71,8 +71,16 @@ class TestSample:
         assert not list(tmp_path.iterdir())
 
     def test_an_interrupted_file_leaves_nothing(self, tmp_path: Path) -> None:
-        command = [sys.executable, "-m", "veridical", "ising", "sample", "32", "-n", "5000000", "-o", "x.npz"]
-        process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command = [sys.executable, "-m", "veridical", "ising", "sample", "32", "-n", "20000000", "-o", "x.npz"]
+        # A shell that starts the tests in the background would have them, and their children, ignore the signal.
+        process = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         deadline = time.monotonic() + 60
         while not list(tmp_path.iterdir()) and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.05)
