@@ -116,3 +116,20 @@ def test_models_without_likelihood_are_refused() -> None:
     assert log_prob_of(gan) is None
     with pytest.raises(ValueError, match="no likelihood"):
         measure_likelihood(gan, data_of(UNIT, 10, 0), None, 10, seed=0)
+
+
+def test_nats_on_a_lattice_stand_beside_its_exact_law() -> None:
+    """The bound of an untrained model is below what the law itself scores on the same configurations."""
+    from veridical.config import DataConfig, VAEConfig
+    from veridical.data.sources import load
+    from veridical.families.vae import VAE
+
+    train, test = (load(DataConfig(source="ising:4"), split) for split in ("train", "test"))
+    torch.manual_seed(0)
+    model = VAE(VAEConfig(network="mlp", width=8, latent_dim=2), train.space).eval()
+    (nats,) = (m for m in measure_likelihood(model, train, test, 10_000, 0) if m.name == "nats_test")
+    entropy = 0.404199854249 * 16 * math.log(2)  # Kaufman, 4 x 4 at the critical coupling
+    assert nats.reference is not None and nats.reference_interval is not None
+    low, high = nats.reference_interval
+    assert low - (high - low) < -entropy < high + (high - low)  # three times the half-width: false alarm 1e-8
+    assert nats.value < nats.reference

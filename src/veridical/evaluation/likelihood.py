@@ -31,6 +31,7 @@ from veridical.evaluation.measurement import JSON, Interval, Measurement
 from veridical.model import ExactLikelihood, GenerativeModel, LikelihoodBound
 from veridical.statistics import mean_interval
 from veridical.targets import GaussianMixture
+from veridical.targets.ising import Ising
 
 BATCH = 256
 
@@ -147,7 +148,7 @@ def _mean(name: str, nats: Tensor, seconds: float, detail: dict[str, JSON]) -> M
 
 def _against_law(measured: Measurement, x: Tensor, target: object) -> Measurement:
     """Set beside what the law itself scores on the same examples."""
-    if not isinstance(target, GaussianMixture):
+    if not isinstance(target, GaussianMixture | Ising):
         return measured
     perfect = target.log_prob(x.double())
     return replace(
