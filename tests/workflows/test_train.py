@@ -111,6 +111,39 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, number: in
     assert pictures[0] == pictures[1]
 
 
+class PressTwice(Press):
+    """Sends the signal again before the step at which it was asked to stop is over."""
+
+    def on_step(self, state: State) -> None:
+        super().on_step(state)
+        super().on_step(state)
+
+
+def test_asked_twice_it_stops_at_once_with_the_last_checkpoint_intact(tmp_path: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(Interrupted, match=r"Stopped at once\. Continue with: veridical resume"):
+        train(VAE, out=tmp_path / "run", say=said.append, callbacks=[PressTwice(8)])
+    run = Run.open(tmp_path / "run")
+    assert any("once more stops at once" in line for line in said)
+    assert run.status["state"] == "interrupted"
+    assert checkpoint.newest(run.checkpoints, said.append).name == "step-00000006"  # not step 8: nothing was saved
+    resume(run.path, say=silent)
+    assert run.status["state"] == "finished"
+
+
+def test_what_keeps_a_resumed_run_from_being_equal_to_the_bit_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        train(VAE, out=tmp_path / "run", say=silent, callbacks=[Press(8)])
+    newest = checkpoint.complete(tmp_path / "run" / "checkpoints")[0]
+    meta = json.loads((newest / checkpoint.META).read_text())
+    meta["topology"]["threads"] += 1
+    (newest / checkpoint.META).write_text(json.dumps(meta))
+    said: list[str] = []
+    resume(tmp_path / "run", say=said.append)
+    (line,) = (line for line in said if "Not equal to the bit" in line)
+    assert "threads was" in line
+
+
 def test_resuming_a_finished_run_does_nothing_unless_told_to_go_further(tmp_path: Path) -> None:
     run = train(VAE, out=tmp_path / "run", say=silent)
     before = run.metrics_file.read_bytes()

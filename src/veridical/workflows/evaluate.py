@@ -103,14 +103,11 @@ def nearest_panel(model: GenerativeModel, train: ArrayData, path: Path, seed: in
 
 def nearest(x: Tensor, train: ArrayData, k: int) -> Tensor:
     """Return (n, k) rows of the training examples nearest to x (n, *event), by Euclidean distance of pixels."""
-    flat, best, rows = x.flatten(1).double(), None, None
+    flat, best, rows = x.flatten(1).double(), torch.empty(len(x), 0), torch.empty(len(x), 0, dtype=torch.int64)
     for index in torch.arange(len(train)).split(2000):
         distances = torch.cdist(flat, train.batch(index, "cpu").x.flatten(1).double())
-        both = distances if best is None else torch.cat([best, distances], 1)
-        names = index.expand(len(x), -1) if rows is None else torch.cat([rows, index.expand(len(x), -1)], 1)
-        best, order = both.topk(k, dim=1, largest=False)
-        rows = names.gather(1, order)
-    assert rows is not None
+        best, order = torch.cat([best, distances], 1).topk(k, dim=1, largest=False)
+        rows = torch.cat([rows, index.expand(len(x), -1)], 1).gather(1, order)
     return rows
 
 
