@@ -216,7 +216,8 @@ def train(
     say = quiet_unless_first(say)
     if out is not None:
         Run.require_free(out)
-    own_data, own_model = data is not None, model is not None
+    own = {"own_data": data is not None}
+    own_model = model is not None
     data = load_data(config.data, "train") if data is None else data
     engine = Engine(settings.device, settings.processes)
     engine.launch()
@@ -227,20 +228,26 @@ def train(
     engine.arithmetic, why = engine.choose_arithmetic(model.to(engine.device), first.batch(0), settings.precision)
     describe(say, config, data, model, engine, why)
     if dry_run:
-        once = State(model, steps=1, ema=settings.ema)
-        engine.place(model)
-        fit(once, first, engine, log_every=1)
-        say("Dry run: one step was done, nothing was written.")
-        return Run(out or "")
+        return _one_step(model, first, engine, settings, say, out)
     run = _create(engine, out, f"{config.family}-{data.name}")
     say(f"run        {run.path}")
     job = Job(run, config, data, engine, model, say, progress or Progress(say, settings.batch_size), callbacks)
     if engine.rank == 0:
-        own = {"arithmetic": dataclasses.asdict(engine.arithmetic), "arithmetic_why": why, "own_data": own_data}
+        own |= {"arithmetic": dataclasses.asdict(engine.arithmetic), "arithmetic_why": why}
         own |= {"device": str(engine.device), "processes": engine.world_size}
         job.begin(origins or dict.fromkeys(flatten(config), "default"), own_model, own)
     engine.barrier()
     return job.go()
+
+
+def _one_step(
+    model: GenerativeModel, loader: Loader, engine: Engine, settings: TrainingConfig, say: Say, out: str | Path | None
+) -> Run:
+    """Do one step and write nothing."""
+    engine.place(model)
+    fit(State(model, steps=1, ema=settings.ema), loader, engine, log_every=1)
+    say("Dry run: one step was done, nothing was written.")
+    return Run(out or "")
 
 
 def resume(
