@@ -247,3 +247,25 @@ def test_the_table_of_metrics_is_what_the_documentation_says() -> None:
         yield from ("coverage", "divergence", "fid", "kid", "prdc", "memorisation", "likelihood")
 
     assert list(METRICS) == list(named())
+
+
+def test_with_too_few_examples_nothing_is_praised() -> None:
+    """Twenty held-out pictures give shares whose intervals run from 0 to 1: that is no all-clear."""
+    from veridical.evaluation.measurement import Measurement
+    from veridical.evaluation.summary import _fidelity, _spread
+
+    def share(name: str) -> Measurement:
+        return Measurement(
+            name,
+            0.0,
+            "share",
+            20,
+            True,
+            (0.0, 1.0),
+            reference=0.95,
+            reference_kind="null",
+            reference_interval=(0.0, 1.0),
+        )
+
+    for said in (_spread({"recall": share("recall")}), _fidelity({"precision": share("precision")})):
+        assert said[0].startswith("Too few examples to tell")

@@ -91,6 +91,10 @@ def _spread(m: Measured) -> list[str]:
         if x.verdict == SHORT:
             what = "misses a part" if not _collapsed(x) else "has collapsed onto a part" if precise else "misses most"
             return [f"It {what} of the distribution: {x.name} {_beside(x)}."]
+    if "recall" in m and _tells_nothing(m["recall"]):
+        return [
+            f"Too few examples to tell whether a part of the distribution is missing: recall {_beside(m['recall'])}."
+        ]
     if "recall" in m:
         return [f"No sign of a missing part of the distribution: recall {_beside(m['recall'])}."]
     return []
@@ -105,7 +109,15 @@ def _fidelity(m: Measured) -> list[str]:
         if x.verdict == SUSPICIOUS:
             why = "Narrowed, blurred or copied samples do that"
             return [f"Its samples are more typical than data: {x.name} {_beside(x)}. {why}."]
+    if "precision" in m and _tells_nothing(m["precision"]):
+        return [f"Too few examples to tell whether its samples look like data: precision {_beside(m['precision'])}."]
     return [f"Its samples look like data: precision {_beside(m['precision'])}."] if "precision" in m else []
+
+
+def _tells_nothing(share: Measurement) -> bool:
+    """Whether one of the intervals of a share covers more than half of all shares there are."""
+    intervals = (share.interval, share.reference_interval)
+    return any(high - low > 0.5 for low, high in (i for i in intervals if i is not None))
 
 
 def _memory(m: Measured) -> list[str]:
