@@ -22,6 +22,7 @@ from veridical.data.space import Space
 __all__ = [
     "Batch",
     "Denoiser",
+    "Discriminating",
     "Encoder",
     "EnergyBased",
     "ExactLikelihood",
@@ -144,6 +145,14 @@ class Denoiser(ABC):
     @abstractmethod
     def denoise(self, x_t: Tensor, sigma: Tensor) -> Tensor:
         """Return E[x | x_t] (B, *event), for x_t = x + sigma * eps."""
+
+
+class Discriminating(ABC):
+    """Tells data from its own samples."""
+
+    @abstractmethod
+    def logits(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return (B,) logits that x is data rather than a sample; with the best discriminator log p(x)/q(x), nats."""
 
 
 class LatentVariable(ABC):
