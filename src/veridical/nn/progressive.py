@@ -1,0 +1,359 @@
+r"""Networks that grow with the resolution of what they see (Karras et al., 2018).
+
+A picture is halved, odd sides rounded up, while its shorter side is at least 8: 28 → 14 → 7, 64 → 32 → 16 → 8 → 4. The
+sizes from coarse to fine are the *stages*. The generator has a block and a layer "to picture" for every stage, the
+discriminator their mirror image; a stage $s$ is played with the blocks $0 \dots s$ alone. A new block is faded in,
+
+$$ G_s = (1 - \alpha)\,{\uparrow}G_{s-1} + \alpha\,P_s(h_s), \qquad
+D_s:\quad h_{s-1} = (1 - \alpha)\,F_{s-1}({\downarrow}x) + \alpha\,{\downarrow}B_s(F_s(x)), $$
+
+with $\alpha$ rising from 0 to 1: nothing jumps at $\alpha = 0$, and at $\alpha = 1$ the old path is gone.
+${\downarrow}$ is the mean of 2x2 pixels, so that a coarse picture is the picture itself seen from afar.
+
+*Codes at every scale* (ProInfoGAN): the block of stage $s$ may receive a code $c_s$ of its own, added to its features
+before each convolution; the discriminator's block of the same stage reads it back. A code of stage $s$ cannot touch
+the picture of a stage below $s$.
+
+*Equalised learning rate*: weights are stored with unit variance and scaled by $\sqrt{2 / \mathrm{fan\ in}}$ when used,
+so that one step size suits every layer.
+
+References:
+    Karras, Aila, Laine & Lehtinen, Progressive Growing of GANs for Improved Quality, Stability, and Variation (2018).
+        https://arxiv.org/abs/1710.10196
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from veridical.nn.conv import SLOPE, Grid
+
+Upsampling = Literal["nearest", "bilinear"]
+
+
+@dataclass(frozen=True)
+class Pyramid:
+    """The stages of a picture, from coarse to fine."""
+
+    sizes: tuple[tuple[int, int], ...]
+    """(H, W) of every stage; the last is the picture's own."""
+
+    channels: tuple[int, ...]
+    """Channels of the features at every stage."""
+
+    colours: int
+    """Channels of the picture."""
+
+    periodic: bool = False
+    """Whether the boundaries are periodic (lattices)."""
+
+    upsampling: Upsampling = "nearest"
+    """How a coarse picture, or its features, are enlarged."""
+
+    @property
+    def last(self) -> int:
+        """Number of the finest stage."""
+        return len(self.sizes) - 1
+
+    def up(self, h: Tensor, stage: int) -> Tensor:
+        """Enlarge (B, C, H, W) of stage - 1 to the size of `stage`; what exceeds an odd side is cropped."""
+        if self.upsampling == "bilinear":
+            h = F.interpolate(h, scale_factor=2, mode="bilinear", align_corners=False)
+        else:
+            h = F.interpolate(h, scale_factor=2, mode="nearest")
+        return h[..., : self.sizes[stage][0], : self.sizes[stage][1]]
+
+    def enlarge(self, x: Tensor, stage: int) -> Tensor:
+        """Enlarge a picture of `stage` to the full size."""
+        for finer in range(stage + 1, self.last + 1):
+            x = self.up(x, finer)
+        return x
+
+    def reduce(self, x: Tensor, stage: int) -> Tensor:
+        """Reduce a picture of full size to the size of `stage`."""
+        for _ in range(stage, self.last):
+            x = down(x)
+        return x
+
+    def fade(self, x: Tensor, stage: int, alpha: float) -> Tensor:
+        """Blur a picture of `stage` as a generator does whose newest block is faded in by `alpha`."""
+        return self.up(down(x), stage).lerp(x, alpha) if stage > 0 and alpha < 1 else x
+
+
+def down(x: Tensor) -> Tensor:
+    """Average 2x2 pixels; at an odd side the last row or column stands for itself.
+
+    Examples:
+        >>> down(torch.arange(6.0).reshape(1, 1, 2, 3))
+        tensor([[[[2.0000, 3.5000]]]])
+    """
+    return F.avg_pool2d(x, 2, ceil_mode=True)
+
+
+def build_pyramid(space: Grid, width: int, upsampling: Upsampling = "nearest") -> Pyramid:
+    """Plan the stages: `width` channels at the finest, doubled with every halving up to four times as many.
+
+    Raises:
+        ValueError: the space holds no pictures.
+
+    Examples:
+        >>> from veridical.data.space import Space
+        >>> build_pyramid(Space((1, 28, 28)), 16).sizes
+        ((7, 7), (14, 14), (28, 28))
+    """
+    if len(space.shape) != 3:
+        raise ValueError(
+            f"space has shape {space.shape}; progressive growing needs pictures (C, H, W): vectors have no coarser "
+            "version of themselves. Choose the family gan or infogan for vectors."
+        )
+    sizes = [(space.shape[1], space.shape[2])]
+    while min(sizes[-1]) >= 8:
+        sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
+    channels = [width * min(2**i, 4) for i in range(len(sizes))]
+    return Pyramid(tuple(sizes[::-1]), tuple(channels[::-1]), space.shape[0], space.kind == "lattice", upsampling)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How far the networks have grown."""
+
+    stage: int
+    """The newest stage."""
+
+    alpha: float
+    """Share of the newest block, in (0, 1]; 1: all of it."""
+
+
+def growth(step: int, last: int, stage_steps: int | None) -> Growth:
+    """Return the stage of a step: `stage_steps` each, of which the first half fades in; None: grown from the start.
+
+    Examples:
+        >>> [growth(step, 2, 4) for step in (3, 4, 5, 99)]
+        [Growth(stage=0, alpha=1.0), Growth(stage=1, alpha=0.5), Growth(stage=1, alpha=1.0), Growth(stage=2, alpha=1.0)]
+    """
+    if stage_steps is None:
+        return Growth(last, 1.0)
+    stage = min(step // stage_steps, last)
+    faded = (step - stage * stage_steps + 1) / max(stage_steps // 2, 1)
+    return Growth(stage, 1.0 if stage == 0 else min(1.0, faded))
+
+
+class EqualizedConv2d(nn.Module):
+    """A convolution that keeps the size, its weights of unit variance scaled by gain / sqrt(fan in) when used."""
+
+    def __init__(self, c_in: int, c_out: int, kernel: int = 3, *, gain: float = 2**0.5, periodic: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(c_out, c_in, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(c_out))
+        self.scale, self.margin, self.periodic = gain / (c_in * kernel**2) ** 0.5, kernel // 2, periodic
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map (B, c_in, H, W) to (B, c_out, H, W)."""
+        if self.periodic and self.margin:
+            h = F.pad(h, (self.margin,) * 4, mode="circular")
+        return F.conv2d(h, self.weight * self.scale, self.bias, padding=0 if self.periodic else self.margin)
+
+
+class EqualizedLinear(nn.Module):
+    """An affine map, its weights of unit variance scaled by gain / sqrt(fan in) when used."""
+
+    def __init__(self, n_in: int, n_out: int, *, gain: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(n_out, n_in))
+        self.bias = nn.Parameter(torch.zeros(n_out))
+        self.scale = gain / n_in**0.5
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map (B, n_in) to (B, n_out)."""
+        return F.linear(h, self.weight * self.scale, self.bias)
+
+
+def pixel_norm(h: Tensor) -> Tensor:
+    r"""Scale the features of every pixel to unit mean square, $h / \sqrt{\overline{h^2} + 10^{-8}}$ (Karras, §4.2).
+
+    Examples:
+        >>> pixel_norm(torch.tensor([3.0, 4.0]).reshape(1, 2, 1, 1)).square().mean().round(decimals=4)
+        tensor(1.)
+    """
+    return h * (h.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+
+
+class GeneratorBlock(nn.Module):
+    """Features of a stage from those of the stage before and the stage's own code."""
+
+    def __init__(self, pyramid: Pyramid, stage: int, codes: int) -> None:
+        super().__init__()
+        self.pyramid, self.stage = pyramid, stage
+        c_in, c_out = pyramid.channels[stage - 1], pyramid.channels[stage]
+        self.convs = nn.ModuleList(EqualizedConv2d(c, c_out, periodic=pyramid.periodic) for c in (c_in, c_out))
+        self.shifts = nn.ModuleList(EqualizedLinear(codes, c) for c in (c_in, c_out)) if codes else None
+
+    def forward(self, h: Tensor, code: Tensor) -> Tensor:
+        """Map (B, c_in, *coarser size) and (B, codes) to (B, c_out, *size)."""
+        h = self.pyramid.up(h, self.stage)
+        for i, conv in enumerate(self.convs):
+            if self.shifts is not None:
+                h = h + self.shifts[i](code)[:, :, None, None]
+            h = pixel_norm(F.leaky_relu(conv(h), SLOPE))
+        return h
+
+
+class CoarsestBlock(nn.Module):
+    """Features of the coarsest stage from the noise and the stage's own code."""
+
+    def __init__(self, pyramid: Pyramid, inputs: int) -> None:
+        super().__init__()
+        self.shape = (pyramid.channels[0], *pyramid.sizes[0])
+        self.dense = EqualizedLinear(inputs, pyramid.channels[0] * pyramid.sizes[0][0] * pyramid.sizes[0][1])
+        self.conv = EqualizedConv2d(self.shape[0], self.shape[0], periodic=pyramid.periodic)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map (B, inputs) to (B, channels, *coarsest size)."""
+        h = pixel_norm(F.leaky_relu(self.dense(z).unflatten(1, self.shape), SLOPE))
+        return pixel_norm(F.leaky_relu(self.conv(h), SLOPE))
+
+
+class ProgressiveGenerator(nn.Module):
+    """Latents (B, noise + stages * codes) to pictures of any stage.
+
+    Args:
+        pyramid: the stages.
+        noise: dimension of the noise, which enters at the coarsest stage.
+        codes: dimension of every stage's own code; 0: none.
+        to_data: the last layer of every stage, from any numbers to data space.
+        lowest: the coarsest stage whose picture is ever asked for.
+    """
+
+    def __init__(self, pyramid: Pyramid, noise: int, codes: int, to_data: nn.Module, lowest: int = 0) -> None:
+        super().__init__()
+        self.pyramid, self.noise, self.codes = pyramid, noise, codes
+        blocks = [GeneratorBlock(pyramid, stage, codes) for stage in range(1, pyramid.last + 1)]
+        self.blocks = nn.ModuleList([CoarsestBlock(pyramid, noise + codes), *blocks])
+        self.to_picture = nn.ModuleDict(
+            {
+                str(stage): EqualizedConv2d(pyramid.channels[stage], pyramid.colours, 1, gain=1.0)
+                for stage in range(lowest, pyramid.last + 1)
+            }
+        )
+        self.to_data = to_data
+
+    def features(self, z: Tensor, stage: int) -> list[Tensor]:
+        """Return the features (B, C, H, W) of the stages 0 ... stage."""
+        h, features = z[:, : self.noise + self.codes], []
+        for number, block in enumerate(self.blocks[: stage + 1]):
+            h = block(h, self.code(z, number)) if number else block(h)
+            features.append(h)
+        return features
+
+    def code(self, z: Tensor, stage: int) -> Tensor:
+        """Return the part (B, codes) of the latents that belongs to a stage."""
+        first = self.noise + stage * self.codes
+        return z[:, first : first + self.codes]
+
+    def picture(self, features: list[Tensor], stage: int) -> Tensor:
+        """Return the picture (B, colours, *size) of one stage, not faded, in data space."""
+        return self.to_data(self.to_picture[str(stage)](features[stage]))
+
+    def faded(self, features: list[Tensor], growth: Growth) -> Tensor:
+        """Return the picture of the newest stage, faded in over the one before."""
+        x = self.picture(features, growth.stage)
+        if growth.stage == 0 or growth.alpha == 1:
+            return x
+        return self.pyramid.up(self.picture(features, growth.stage - 1), growth.stage).lerp(x, growth.alpha)
+
+    def forward(self, z: Tensor, growth: Growth) -> Tensor:
+        """Map latents to pictures of the newest stage, in data space."""
+        return self.faded(self.features(z, growth.stage), growth)
+
+
+class DiscriminatorBlock(nn.Module):
+    """Features of a stage to those of the stage before."""
+
+    def __init__(self, pyramid: Pyramid, stage: int) -> None:
+        super().__init__()
+        c_in, c_out = pyramid.channels[stage], pyramid.channels[stage - 1]
+        self.convs = nn.ModuleList(EqualizedConv2d(c_in, c, periodic=pyramid.periodic) for c in (c_in, c_out))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map (B, c_in, *size) to (B, c_out, *coarser size)."""
+        for conv in self.convs:
+            h = F.leaky_relu(conv(h), SLOPE)
+        return down(h)
+
+
+class ProgressiveDiscriminator(nn.Module):
+    """Pictures of any stage to logits, and to what the codes of every stage are believed to be.
+
+    Args:
+        pyramid: the stages.
+        codes: dimension of every stage's own code; 0: none.
+        units: the first layer, from data space to standard units.
+        lowest: the coarsest stage whose picture is ever shown.
+        deviation: show the last block how much the batch varies (minibatch standard deviation); then examples depend
+            on each other and no gradient penalty is per example.
+    """
+
+    def __init__(
+        self, pyramid: Pyramid, codes: int, units: nn.Module, *, lowest: int = 0, deviation: bool = False
+    ) -> None:
+        super().__init__()
+        self.pyramid, self.units, self.deviation = pyramid, units, deviation
+        channels, (height, width) = pyramid.channels, pyramid.sizes[0]
+        self.from_picture = nn.ModuleDict(
+            {str(s): EqualizedConv2d(pyramid.colours, channels[s], 1) for s in range(lowest, pyramid.last + 1)}
+        )
+        self.conv = EqualizedConv2d(channels[0] + deviation, channels[0], periodic=pyramid.periodic)
+        self.blocks = nn.ModuleList(DiscriminatorBlock(pyramid, s) for s in range(1, pyramid.last + 1))
+        self.dense = EqualizedLinear(channels[0] * height * width, channels[0], gain=2**0.5)
+        self.head = EqualizedLinear(channels[0], 1)
+        seen = [max(s - 1, 0) for s in range(pyramid.last + 1)]  # a block ends at the size of the stage before
+        sides = [channels[s] * pyramid.sizes[s][0] * pyramid.sizes[s][1] for s in seen]
+        self.readers = nn.ModuleList(EqualizedLinear(side, 2 * codes) for side in sides) if codes else None
+
+    def features(self, x: Tensor, growth: Growth) -> list[Tensor]:
+        """Return what each block 0 ... stage makes of pictures (B, colours, *size of the stage)."""
+        x = self.units(x)
+        h, features = self._enter(x, growth.stage), []
+        for stage in range(growth.stage, 0, -1):
+            h = self.blocks[stage - 1](h)
+            features.append(h)
+            if stage == growth.stage and growth.alpha < 1:
+                h = self._enter(down(x), stage - 1).lerp(h, growth.alpha)
+        if self.deviation:
+            h = torch.cat([h, batch_deviation(h)], 1)
+        features.append(F.leaky_relu(self.conv(h), SLOPE))
+        return features[::-1]
+
+    def _enter(self, x: Tensor, stage: int) -> Tensor:
+        return F.leaky_relu(self.from_picture[str(stage)](x), SLOPE)
+
+    def forward(self, x: Tensor, growth: Growth) -> Tensor:
+        """Map pictures (B, colours, *size of the stage) in data space to (B, 1) logits."""
+        h = self.features(x, growth)[0].flatten(1)
+        return self.head(F.leaky_relu(self.dense(h), SLOPE))
+
+    def read(self, x: Tensor, growth: Growth) -> tuple[Tensor, Tensor]:
+        """Return mean and log variance (B, stages so far, codes) of the codes behind pictures."""
+        if self.readers is None:
+            raise ValueError("This discriminator reads no codes; build it with codes > 0.")
+        readers = self.readers[: growth.stage + 1]
+        features = self.features(x, growth)
+        believed = [reader(h.flatten(1)) for reader, h in zip(readers, features, strict=True)]  # type: ignore[call-overload]
+        mu, log_var = torch.stack(believed, 1).chunk(2, dim=-1)
+        return mu, log_var
+
+
+def batch_deviation(h: Tensor) -> Tensor:
+    """Return the standard deviation over the batch, averaged over features, as a map (B, 1, H, W) (Karras, §3).
+
+    Examples:
+        >>> batch_deviation(torch.tensor([1.0, -1.0]).reshape(2, 1, 1, 1).expand(2, 5, 1, 1)).flatten()
+        tensor([1., 1.])
+    """
+    deviation = (h.var(0, correction=0) + 1e-8).sqrt().mean()
+    return deviation.expand(len(h), 1, *h.shape[2:])
