@@ -18,6 +18,7 @@ from veridical.data.sources import load, names
 from veridical.data.split import held_out
 from veridical.targets import GaussianMixture
 from veridical.targets.ising import Ising
+from veridical.targets.shapes import Shapes
 
 
 def raw(name: str, split: Split) -> torch.Tensor:
@@ -92,6 +93,25 @@ class TestDrawn:
         assert load(DataConfig(source="ring")).digest == load(DataConfig(source="ring")).digest
 
 
+class TestShapes:
+    def test_size_law_and_space(self) -> None:
+        train, test = (load(DataConfig(source="shapes", size=16), split) for split in ("train", "test"))
+        assert (len(train), len(test), train.space.shape) == (50_000, 10_000, (1, 16, 16))
+        assert (train.space.levels, train.space.classes, train.space) == (256, 3, test.space)
+        assert train.digest != test.digest
+        for data in (train, test):
+            assert isinstance(data.target, Shapes) and data.labels is not None
+            index = torch.tensor([0, 7, 9_999])
+            factors = data.target.factors(index)
+            batch = data.batch(index)
+            torch.testing.assert_close(batch.x, data.target.render(factors, torch.float32), atol=1 / 255, rtol=0)
+            assert batch.c is not None and torch.equal(batch.c.double(), factors[:, 0])
+
+    def test_they_are_grey(self) -> None:
+        with pytest.raises(DataError, match="shapes are grey"):
+            load(DataConfig(source="shapes", channels="colour"))
+
+
 class TestLattices:
     @pytest.mark.parametrize(("source", "shape"), [("ising:8", (1, 8, 8)), ("ising:4x6", (1, 4, 6))])
     def test_size_law_and_space(self, source: str, shape: tuple[int, ...]) -> None:
@@ -137,6 +157,7 @@ class TestNames:
             "cifar10",
             "ring",
             "grid",
+            "shapes",
             "ising:L",
         }
         assert "in the package" in lines["digits"]

@@ -23,6 +23,7 @@ from veridical.data.space import Space
 from veridical.data.split import held_out
 from veridical.targets import GaussianMixture, grid, ring
 from veridical.targets.ising import Ising
+from veridical.targets.shapes import Shapes
 
 __all__ = ["get", "load", "names", "split_folder"]
 
@@ -32,10 +33,14 @@ MIXTURES: dict[str, tuple[str, Callable[[], GaussianMixture]]] = {
     "ring": ("100,000 points of 8 Gaussians of width 0.01 on the unit circle (VEEGAN, PacGAN); drawn", ring),
     "grid": ("100,000 points of 25 Gaussians of width 0.05 on {-4,-2,0,2,4}^2 (VEEGAN, PacGAN); drawn", grid),
 }
+SHAPES = "shapes"
+"""The named set of pictures with known factors."""
+
 LATTICE = "ising:L"
 """The named set of critical lattices of side L (or ising:HxW)."""
 
 _DRAWS = {"train": (100_000, 0), "test": (25_000, 1)}  # size and seed of each split of a drawn set
+_SHAPES = {"train": (50_000, 0), "test": (10_000, 1)}
 _LATTICES = {"train": (50_000, 0), "test": (10_000, 1)}
 _TEST_NAMES = ("test", "val", "valid", "validation")
 
@@ -56,6 +61,8 @@ def load(config: DataConfig, split: Split = "train", *, memory_limit: int | None
     """
     if config.source in MIXTURES:
         return _draw(config, split)
+    if config.source == SHAPES:
+        return _shapes(config, split)
     if config.source.startswith(LATTICE[:-1]):
         return _lattices(config, split)
     if config.source in NAMED:
@@ -72,12 +79,14 @@ def names() -> dict[str, str]:
     """Return every named set with one line on what it is and whether it is available now."""
     lines = {name: f"{NAMED[name].summary}; {_availability(name)}" for name in NAMED}
     lattices = "50,000 critical configurations of the Ising model on a torus of side L (or ising:HxW), 2 levels; drawn"
-    return lines | {name: summary for name, (summary, _) in MIXTURES.items()} | {LATTICE: lattices}
+    shapes = "50,000 grey 28x28 pictures of a shape whose kind, scale, orientation and place are known; drawn"
+    drawn = {name: summary for name, (summary, _) in MIXTURES.items()} | {SHAPES: shapes, LATTICE: lattices}
+    return lines | drawn
 
 
 def is_drawn(source: str) -> bool:
     """Tell whether a source is the name of a law that is drawn from."""
-    return source in MIXTURES or source.startswith(LATTICE[:-1])
+    return source in MIXTURES or source == SHAPES or source.startswith(LATTICE[:-1])
 
 
 def find_path(source: str) -> Path:
@@ -88,16 +97,16 @@ def find_path(source: str) -> Path:
     """
     if not source:
         raise DataError(
-            "no data are given.", f"Name a set ({', '.join([*NAMED, *MIXTURES, LATTICE])}), a folder or a file."
+            "no data are given.", f"Name a set ({', '.join([*NAMED, *MIXTURES, SHAPES, LATTICE])}), a folder or a file."
         )
     path = Path(source).expanduser()
     if path.exists():
         return path
     beside = [str(path.parent / entry.name) for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    hint = did_you_mean(source, [*NAMED, *MIXTURES, LATTICE, *(entry.removeprefix("./") for entry in beside)])
+    hint = did_you_mean(source, [*NAMED, *MIXTURES, SHAPES, LATTICE, *(entry.removeprefix("./") for entry in beside)])
     raise DataError(
         f"{source!r} is neither a named set nor a file or folder.",
-        hint or f"Named sets: {', '.join([*NAMED, *MIXTURES, LATTICE])}; see: veridical data list.",
+        hint or f"Named sets: {', '.join([*NAMED, *MIXTURES, SHAPES, LATTICE])}; see: veridical data list.",
     )
 
 
@@ -125,6 +134,19 @@ def _draw(config: DataConfig, split: Split) -> ArrayData:
     x = law.sample(n, torch.Generator().manual_seed(seed), torch.float32)
     space = None if split == "train" else _draw(config, "train").space
     return ArrayData(x, space=space, name=config.source, target=law)
+
+
+def _shapes(config: DataConfig, split: Split) -> ArrayData:
+    """Draw a split of the shapes, at the side asked for; its target knows the factors of every row."""
+    if config.channels == "colour":
+        raise DataError(f"{config.source} are grey.", "Leave out channels.")
+    n, seed = _SHAPES[split]
+    law = Shapes(config.size or 28, seed=seed)
+    factors = law.factors(torch.arange(n))
+    x = ((law.render(factors, torch.float32) + 1) * 127.5).round().to(torch.uint8)
+    space = None if split == "train" else _shapes(config, "train").space
+    labels = factors[:, 0].long() if config.labels else None
+    return ArrayData(x, labels, space=space, name=config.source, target=law)
 
 
 def _lattices(config: DataConfig, split: Split) -> ArrayData:

@@ -1,0 +1,184 @@
+r"""Pictures of one white shape on black whose factors are known: what a disentangled model should find again.
+
+A picture is rendered from five independent factors, each uniform over its range:
+
+| factor | range | what it is |
+|---|---|---|
+| shape | square, ellipse, triangle | of equal area at equal scale |
+| scale | 0.20 to 0.32 | square root of the area |
+| orientation | -pi/4 to pi/4 | angle from upright, clockwise as seen |
+| x, y | -0.16 to 0.16 | centroid, rightwards and downwards from the middle |
+
+Lengths are shares of the side of the picture, so the factors mean the same at any size. The ranges are such that no
+shape leaves the picture and no two factors give the same picture (a square turned by pi/2 is itself; the ellipse has
+axes 2:1; the triangle is isosceles, its height 5/4 of its base). Edges are anti-aliased by the signed distance $d$ of a
+pixel's centre to each edge, in pixels: a pixel is covered by $\mathrm{clip}(1/2 - d, 0, 1)$, at a corner by the
+product.
+
+The factors of the i-th example are a pure function of (seed, i): a hash (SplitMix64), not a stream. Hence no split
+has to store them.
+
+References:
+    Matthey, Higgins, Hassabis & Lerchner, dSprites (2017), for the idea. https://github.com/deepmind/dsprites-dataset
+    Steele, Lea & Flood, Fast Splittable Pseudorandom Number Generators (2014), Fig. 4, for the hash.
+"""
+
+import math
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+SHAPES = ("square", "ellipse", "triangle")
+"""Values 0, 1, 2 of the factor shape."""
+
+RANGES: dict[str, tuple[float, float]] = {
+    "shape": (0.0, float(len(SHAPES))),
+    "scale": (0.20, 0.32),
+    "orientation": (-math.pi / 4, math.pi / 4),
+    "x": (-0.16, 0.16),
+    "y": (-0.16, 0.16),
+}
+"""Range of every factor, in the order of the columns of `Shapes.factors`; shape is the whole number below."""
+
+FACTORS = tuple(RANGES)
+"""Names of the factors."""
+
+_CHUNK = 4096
+_RATIO = 2.0  # of the axes of the ellipse
+_SLENDERNESS = 1.25  # height over base of the triangle
+
+
+@final
+class Shapes:
+    """The law of the pictures, or of a sub-family of them in which only some factors vary.
+
+    Args:
+        size: side of the picture in pixels.
+        vary: the factors that vary; the others stay in the middle of their range, shape at the square.
+        seed: of the factors of the i-th example.
+
+    Raises:
+        ValueError: a side below 8 pixels, where shapes are not told apart, or factors that do not exist.
+
+    Examples:
+        >>> Shapes(vary=("x", "y"))
+        Shapes(28 x 28; x, y vary)
+        >>> x, factors = Shapes().sample(2, torch.Generator().manual_seed(0))
+        >>> x.shape, factors.shape
+        (torch.Size([2, 1, 28, 28]), torch.Size([2, 5]))
+    """
+
+    name = "shapes"
+    """What reports call the law."""
+
+    version = 1
+    """Of the definition; numbers of different versions are not comparable."""
+
+    def __init__(self, size: int = 28, vary: tuple[str, ...] = FACTORS, *, seed: int = 0) -> None:
+        if size < 8:
+            raise ValueError(f"size is {size}; expected at least 8 pixels, below which the shapes look alike.")
+        unknown = [name for name in vary if name not in FACTORS]
+        if unknown or len(set(vary)) != len(vary):
+            raise ValueError(f"vary is {vary}; expected different names among {', '.join(FACTORS)}.")
+        self.size, self.seed = size, seed
+        self.vary = tuple(name for name in FACTORS if name in vary)
+
+    def __repr__(self) -> str:
+        """Size and the factors that vary."""
+        return f"Shapes({self.size} x {self.size}; {', '.join(self.vary) or 'nothing'} vary)"
+
+    def factors(self, index: Int[Tensor, " n"]) -> Float[Tensor, "n 5"]:
+        """Factors of some examples, a pure function of the seed and each index; columns as in `FACTORS`.
+
+        Examples:
+            >>> law, index = Shapes(), torch.arange(10)
+            >>> torch.equal(law.factors(index)[7:], law.factors(index[7:]))
+            True
+        """
+        return self._scaled(torch.from_numpy(_hashed(index.cpu().numpy(), len(FACTORS), self.seed)))
+
+    def sample(
+        self, n: int, generator: torch.Generator | None = None, dtype: torch.dtype | None = None
+    ) -> tuple[Float[Tensor, "n 1 size size"], Float[Tensor, "n 5"]]:
+        """Draw n pictures in [-1, 1] with their factors (float64), pictures in torch's default type unless given."""
+        factors = self._scaled(torch.rand(n, len(FACTORS), generator=generator, dtype=torch.float64))
+        return self.render(factors, dtype), factors
+
+    def render(self, factors: Float[Tensor, "n 5"], dtype: torch.dtype | None = None) -> Float[Tensor, "n 1 size size"]:
+        """Draw the pictures of given factors: 1 within the shape, -1 outside, between them at its edge.
+
+        Raises:
+            ValueError: not five factors, or a shape that does not exist.
+        """
+        if factors.ndim != 2 or factors.shape[1] != len(FACTORS):
+            raise ValueError(f"factors has shape {tuple(factors.shape)}; expected (n, 5): {', '.join(FACTORS)}.")
+        if not torch.isin(factors[:, 0], torch.arange(len(SHAPES)).to(factors)).all():
+            raise ValueError(f"a shape is not in 0..{len(SHAPES) - 1} ({', '.join(SHAPES)}); pass whole numbers.")
+        x = factors.new_empty(len(factors), 1, self.size, self.size, dtype=dtype or torch.get_default_dtype())
+        for shape, coverage in enumerate((_square, _ellipse, _triangle)):
+            for rows in (factors[:, 0] == shape).nonzero()[:, 0].split(_CHUNK):
+                x[rows, 0] = 2 * coverage(*_own_frame(factors[rows, 1:].to(x.dtype), self.size), self.size) - 1
+        return x
+
+    def _scaled(self, unit: Float[Tensor, "n 5"]) -> Float[Tensor, "n 5"]:
+        """Stretch uniform numbers to the ranges; factors that do not vary are put in the middle."""
+        low, high = torch.tensor([*RANGES.values()], dtype=torch.float64).T
+        still = torch.tensor([name not in self.vary for name in FACTORS])
+        factors = low + (high - low) * torch.where(still, 0.5, unit)
+        factors[:, 0] = 0 if still[0] else factors[:, 0].floor()
+        return factors
+
+
+def _own_frame(factors: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Coordinates of the pixels' centres from the centroid along the axes of the shape, and its scale."""
+    scale, angle, x, y = factors[:, :, None, None].unbind(1)
+    centre = (torch.arange(size, dtype=factors.dtype, device=factors.device) + 0.5) / size - 0.5
+    u, v = centre - x, centre[:, None] - y
+    return angle.cos() * u + angle.sin() * v, angle.cos() * v - angle.sin() * u, scale
+
+
+def _covered(distance: Tensor, size: int) -> Tensor:
+    """Share of a pixel on the inner side of an edge at a signed distance from its centre, positive outside."""
+    return (0.5 - size * distance).clamp(0.0, 1.0)
+
+
+def _square(a: Tensor, b: Tensor, scale: Tensor, size: int) -> Tensor:
+    return _covered(a.abs() - scale / 2, size) * _covered(b.abs() - scale / 2, size)
+
+
+def _ellipse(a: Tensor, b: Tensor, scale: Tensor, size: int) -> Tensor:
+    """Distance to first order, (f - 1) / |grad f| with f the norm in units of the half axes; the long one is level."""
+    short = scale / math.sqrt(math.pi * _RATIO)
+    long = _RATIO * short
+    f = torch.sqrt((a / long) ** 2 + (b / short) ** 2)
+    slope = torch.sqrt((a / long**2) ** 2 + (b / short**2) ** 2)
+    tiny = torch.finfo(a.dtype).tiny  # at the very middle both vanish
+    return _covered((f - 1) * (f + tiny) / (slope + tiny), size)
+
+
+def _triangle(a: Tensor, b: Tensor, scale: Tensor, size: int) -> Tensor:
+    """An apex upwards (b < 0), two thirds of the height above the centroid."""
+    base = scale * math.sqrt(2 / _SLENDERNESS)
+    height = _SLENDERNESS * base
+    normal = math.hypot(1.0, 0.5 / _SLENDERNESS)
+    half_width = (b + 2 * height / 3) / (2 * _SLENDERNESS)
+    left, right = (_covered((side * a - half_width) / normal, size) for side in (-1, 1))
+    # What two edges that face each other cut away does not overlap.
+    return (left + right - 1).clamp(min=0.0) * _covered(b - height / 3, size)
+
+
+def _hashed(index: Int[np.ndarray, " n"], columns: int, seed: int) -> Float[np.ndarray, "n columns"]:
+    """Numbers uniform in [0, 1), each a function of (seed, row, column) alone."""
+    golden = np.uint64(0x9E3779B97F4A7C15)
+    start = _mixed(np.array([seed % 2**64], np.uint64) + golden)
+    position = index.astype(np.uint64)[:, None] * np.uint64(columns) + np.arange(1, columns + 1, dtype=np.uint64)
+    return (_mixed(start + position * golden) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def _mixed(z: np.ndarray) -> np.ndarray:
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
