@@ -46,7 +46,7 @@ def test_lattices_have_periodic_boundaries() -> None:
     encoder, decoder = (network(space, 3, width=4).double() for network in (ConvEncoder, ConvDecoder))
     for parameter in [*encoder.parameters(), *decoder.parameters()]:
         torch.nn.init.normal_(parameter, std=0.3)  # residual blocks too
-    features = encoder.layers[:-2]  # all before the final flatten and linear map
+    features = encoder.trunk.layers[:-1]  # all before the flatten
     x = torch.randn(2, 1, 16, 16, dtype=torch.float64)
     torch.testing.assert_close(features(x.roll((4, 8), (2, 3))), features(x).roll((1, 2), (2, 3)))
     paint, h = decoder.layers[2:], torch.randn(2, 8, 4, 4, dtype=torch.float64)

@@ -1,11 +1,12 @@
 """Every choice a person can make, as frozen dataclasses. Imports nothing heavy, so that `--help` is instant."""
 
 from veridical.config.data import DataConfig
-from veridical.config.families import GANConfig, ModelConfig, VAEConfig
+from veridical.config.families import AdversarialConfig, GANConfig, ModelConfig, VAEConfig
 from veridical.config.run import RunConfig
 from veridical.config.training import OptimizerConfig, TrainingConfig
 
 __all__ = [
+    "AdversarialConfig",
     "DataConfig",
     "GANConfig",
     "ModelConfig",

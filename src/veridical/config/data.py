@@ -32,8 +32,12 @@ class DataConfig:
     labels: bool = True
     """Read labels where the set has them (sub-folders of a folder are its classes)."""
 
-    order: Literal["epoch", "iid"] = "epoch"
-    """Every example once per epoch in shuffled order, or independent draws with replacement."""
+    order: Literal["epoch", "iid", "repeated"] = "epoch"
+    """Every example once per epoch in shuffled order; independent draws with replacement; or such draws of which each
+    is seen for `repeats` steps in a row."""
+
+    repeats: int = 1
+    """Steps in a row that see the same batch, 2 or more, for order repeated; 1 for the others."""
 
     holdout: float = 0.1
     """Share of the examples kept from training for evaluation, where the set has no test split of its own."""
@@ -44,7 +48,13 @@ class DataConfig:
         checks.one_of("fit", self.fit, ("error", "crop", "pad", "stretch"))
         checks.one_of("channels", self.channels, ("auto", "grey", "colour"))
         checks.one_of("on_bad", self.on_bad, ("fail", "skip"))
-        checks.one_of("order", self.order, ("epoch", "iid"))
+        checks.one_of("order", self.order, ("epoch", "iid", "repeated"))
+        checks.positive("repeats", self.repeats)
+        if (self.repeats > 1) != (self.order == "repeated"):
+            raise ValueError(
+                f"order is {self.order!r} with repeats = {self.repeats}; a batch is seen again only under order "
+                "'repeated'. Give both (--order repeated --repeats 5), or leave repeats at 1."
+            )
         if self.fit != "error" and self.size is None:
             raise ValueError(
                 f"fit is {self.fit!r} without size; fit says how pictures come to the side that size gives. "

@@ -79,8 +79,40 @@ class Upsample(nn.Module):
         return self.conv(F.pad(h, (1, 1, 1, 1), mode=self.mode))[..., : self.size[0], : self.size[1]]
 
 
+class ConvTrunk(nn.Module):
+    """The convolutions of the encoder: (B, C, H, W) → (B, feature_dim).
+
+    Args:
+        space: shape (C, H, W) with H, W ≥ 8, and kind of the pictures.
+        width: channels of the finest convolution.
+        blocks: residual blocks at every resolution.
+
+    Raises:
+        ValueError: the space holds no pictures, or too small ones.
+    """
+
+    def __init__(self, space: Grid, width: int = 64, blocks: int = 1) -> None:
+        super().__init__()
+        sizes, channels = plan(space, width)
+        padding_mode: Padding = "circular" if space.kind == "lattice" else "zeros"
+        layers: list[nn.Module] = []
+        for c_in, c_out in zip([space.shape[0], *channels], channels, strict=False):
+            # A 3x3 kernel of stride 2 and padding 1 leaves ceil(side / 2), odd sides included.
+            down = nn.Conv2d(c_in, c_out, 3, stride=2, padding=1, padding_mode=padding_mode)
+            start(down)
+            layers += [nn.LeakyReLU(SLOPE)] if layers else []
+            layers += [down, *(ResidualBlock(c_out, padding_mode) for _ in range(blocks))]
+        height, side = sizes[-1]
+        self.feature_dim = channels[-1] * height * side
+        self.layers = nn.Sequential(*layers, nn.LeakyReLU(SLOPE), nn.Flatten())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to (B, feature_dim)."""
+        return self.layers(x)
+
+
 class ConvEncoder(nn.Module):
-    """Downsampling network (B, C, H, W) → (B, out_dim).
+    """Downsampling network (B, C, H, W) → (B, out_dim): the trunk and an affine map.
 
     Args:
         space: shape (C, H, W) with H, W ≥ 8, and kind of the pictures.
@@ -100,23 +132,13 @@ class ConvEncoder(nn.Module):
 
     def __init__(self, space: Grid, out_dim: int, width: int = 64, blocks: int = 1) -> None:
         super().__init__()
-        sizes, channels = plan(space, width)
-        padding_mode: Padding = "circular" if space.kind == "lattice" else "zeros"
-        layers: list[nn.Module] = []
-        for c_in, c_out in zip([space.shape[0], *channels], channels, strict=False):
-            # A 3x3 kernel of stride 2 and padding 1 leaves ceil(side / 2), odd sides included.
-            down = nn.Conv2d(c_in, c_out, 3, stride=2, padding=1, padding_mode=padding_mode)
-            start(down)
-            layers += [nn.LeakyReLU(SLOPE)] if layers else []
-            layers += [down, *(ResidualBlock(c_out, padding_mode) for _ in range(blocks))]
-        height, side = sizes[-1]
-        head = nn.Linear(channels[-1] * height * side, out_dim)
-        start(head)
-        self.layers = nn.Sequential(*layers, nn.LeakyReLU(SLOPE), nn.Flatten(), head)
+        self.trunk = ConvTrunk(space, width, blocks)
+        self.head = nn.Linear(self.trunk.feature_dim, out_dim)
+        start(self.head)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, out_dim)."""
-        return self.layers(x)
+        return self.head(self.trunk(x))
 
 
 class ConvDecoder(nn.Module):

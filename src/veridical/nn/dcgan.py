@@ -94,7 +94,7 @@ def grid_of(space: Grid) -> tuple[int, int]:
 def start_small(network: nn.Module) -> None:
     """Draw all weights from N(0, 0.02²) and the gains of normalisation from N(1, 0.02²), as in the paper's §3."""
     for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
             nn.init.normal_(module.weight, 0.0, 0.02)
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.02)

@@ -7,6 +7,36 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 
+class Trunk(nn.Module):
+    """The hidden layers of a perceptron: `depth` affine maps, each followed by its non-linearity.
+
+    Weights start as He et al. (2015, Eq. 10) advise for rectified units, biases at zero.
+
+    Args:
+        in_dim: components of the input.
+        width: units of every layer.
+        depth: layers; 0 passes the input on.
+        activation: makes the non-linearity.
+    """
+
+    def __init__(self, in_dim: int, width: int, depth: int, activation: Callable[[], nn.Module] = nn.SiLU) -> None:
+        super().__init__()
+        self.feature_dim = width if depth else in_dim
+        layers: list[nn.Module] = []
+        for _ in range(depth):
+            layers += [nn.Linear(in_dim, width), activation()]
+            in_dim = width
+        self.layers = nn.Sequential(*layers)
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., in_dim) to (..., feature_dim)."""
+        return self.layers(x)
+
+
 class MLP(nn.Module):
     """Multilayer perceptron: `depth` hidden layers of `width` units, linear output.
 

@@ -1,0 +1,146 @@
+"""What every game of a generator against a discriminator chooses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from veridical.config import checks
+from veridical.config.training import OptimizerConfig
+
+ObjectiveName = Literal[
+    "nonsaturating",
+    "minimax",
+    "maximum-likelihood",
+    "least-squares",
+    "pearson-least-squares",
+    "hinge",
+    "wasserstein",
+    "f-kl",
+    "f-reverse-kl",
+    "f-js",
+    "f-pearson",
+    "f-neyman",
+    "f-hellinger",
+    "f-total-variation",
+]
+LOGISTIC = ("nonsaturating", "minimax", "maximum-likelihood")
+"""Objectives whose discriminator minimises the cross-entropy of real against fake."""
+
+NetworkName = Literal["auto", "mlp", "tanh-mlp", "conv", "dcgan", "dcgan-paper", "sngan", "biggan"]
+NormalizationName = Literal["own", "none", "layer", "reference", "virtual"]
+
+
+def default_optimizer() -> OptimizerConfig:
+    """Return the optimiser of both players in the default recipe."""
+    return OptimizerConfig(lr=1e-3, betas=(0.0, 0.99), schedule="linear")
+
+
+@dataclass(frozen=True)
+class AdversarialConfig:
+    """A generator against a discriminator: objective, damping, views, networks, order of play, optimisers."""
+
+    objective: ObjectiveName = "nonsaturating"
+    """What the two minimise."""
+
+    relativistic: bool = True
+    """Judge each fake against a paired real example: D(x_fake) - D(x)."""
+
+    smoothing: float = 0.0
+    """One-sided label smoothing: real examples count as real with probability 1 - smoothing."""
+
+    r1: float = 0.1
+    """Weight gamma of the penalty gamma/2 E|grad D(x)|^2 on real examples."""
+
+    r2: float = 0.1
+    """Weight gamma of the same penalty on fakes."""
+
+    gradient_penalty: float = 0.0
+    """Weight lambda of E(|grad D| - 1)^2 between real and fake."""
+
+    dragan: float = 0.0
+    """Weight lambda of E(|grad D| - 1)^2 around real examples."""
+
+    penalty_half_life: int | None = None
+    """Steps in which the weights of R1 and R2 halve, over and over; None: they stay."""
+
+    historical_averaging: float = 0.0
+    """Weight of |theta - mean of its past|^2, for both players."""
+
+    clip_weights: float | None = None
+    """Clip the discriminator's weights to [-c, c] after its every turn."""
+
+    instance_noise: float = 0.0
+    """Noise on all that the discriminator sees, in standard units, at the first step."""
+
+    instance_noise_steps: int = 2_000
+    """Steps in which the instance noise falls linearly to 0."""
+
+    pack: int = 1
+    """Examples that the discriminator judges together (PacGAN)."""
+
+    network: NetworkName = "auto"
+    """Networks; auto: conv for images and lattices of at least 8 x 8, mlp otherwise."""
+
+    normalization: NormalizationName = "own"
+    """What stands in place of the networks' batch normalisation; own: leave it as the network has it."""
+
+    spectral_norm: bool = False
+    """Divide every weight of the discriminator by its largest singular value."""
+
+    minibatch: Literal["none", "stddev", "discrimination"] = "none"
+    """Statistics of the batch that the discriminator sees beside its features."""
+
+    latent: Literal["normal", "uniform"] = "normal"
+    """Law of the components of z: standard normal, or uniform on [-1, 1]."""
+
+    latent_dim: int | None = None
+    """Dimension of z; None: 64, or the number of components of an example if that is less."""
+
+    width: int | None = None
+    """Channels of the finest convolution, or units of the MLP's layers; None: as the network's paper, or 32 channels
+    (conv), 64 units (mlp)."""
+
+    discriminator_width: int | None = None
+    """The same for the discriminator; None: as `width`."""
+
+    depth: int = 8
+    """Residual blocks of the MLP generator."""
+
+    discriminator_depth: int = 3
+    """Hidden layers of the MLP discriminator."""
+
+    fourier_octaves: int = 7
+    """Octaves of random Fourier features that the MLP discriminator sees beside its input; 0: none."""
+
+    discriminator_turns: int = 1
+    """Turns of the discriminator, each on a fresh batch, per turn of the generator."""
+
+    generator_optimizer: OptimizerConfig = field(default_factory=default_optimizer)
+    discriminator_optimizer: OptimizerConfig = field(default_factory=default_optimizer)
+
+    def __post_init__(self) -> None:
+        for name in ("r1", "r2", "gradient_penalty", "dragan", "historical_averaging", "instance_noise"):
+            checks.positive(name, getattr(self, name), zero=True)
+        for name in ("depth", "discriminator_depth", "fourier_octaves"):
+            checks.positive(name, getattr(self, name), zero=True)
+        for name in ("penalty_half_life", "clip_weights", "latent_dim", "width", "discriminator_width", "pack"):
+            checks.positive(name, getattr(self, name))
+        for name in ("instance_noise_steps", "discriminator_turns"):
+            checks.positive(name, getattr(self, name))
+        checks.share("smoothing", self.smoothing)
+        checks.one_of("objective", self.objective, get_args(ObjectiveName))
+        checks.one_of("network", self.network, get_args(NetworkName))
+        checks.one_of("normalization", self.normalization, get_args(NormalizationName))
+        checks.one_of("minibatch", self.minibatch, ("none", "stddev", "discrimination"))
+        checks.one_of("latent", self.latent, ("normal", "uniform"))
+        if self.smoothing and (self.relativistic or self.objective not in LOGISTIC):
+            raise ValueError(
+                f"smoothing is {self.smoothing} with objective {self.objective!r}, relativistic {self.relativistic}; "
+                f"labels exist only in the unpaired objectives {', '.join(LOGISTIC)}. Set relativistic to false."
+            )
+
+
+@dataclass(frozen=True)
+class GANConfig(AdversarialConfig):
+    """A generator against a discriminator (`families/gan.py`)."""

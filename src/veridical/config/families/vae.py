@@ -1,0 +1,50 @@
+"""The choices of a variational autoencoder; the mathematics stands in `families/vae.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from veridical.config import checks
+from veridical.config.training import OptimizerConfig
+
+
+@dataclass(frozen=True)
+class VAEConfig:
+    """An encoder and a decoder tied by a bound on the likelihood (`families/vae.py`)."""
+
+    likelihood: Literal["auto", "bernoulli", "gaussian"] = "auto"
+    """p(x | z); auto: Bernoulli for two-valued data, Gaussian with a learned scale otherwise."""
+
+    sampling: Literal["auto", "draw", "mean"] = "auto"
+    """What `sample` returns for a code: a draw from p(x | z), or its mean E[x | z], which for pictures leaves out the
+    grain of a Gaussian decoder but is no draw from the model; auto: mean for pictures of more than two levels."""
+
+    kl_weight: float = 1.0
+    """Weight of KL(q(z|x) || p(z)); 1 is the bound on the likelihood."""
+
+    importance_samples: int = 1
+    """1 trains the elbo, k > 1 the IWAE bound with k samples."""
+
+    network: Literal["auto", "mlp", "conv"] = "auto"
+    """Networks; auto: conv for images and lattices of at least 8 x 8, mlp otherwise."""
+
+    latent_dim: int | None = None
+    """Dimension of z, standard normal a priori; None: 32, or the number of components of an example if that is less."""
+
+    width: int | None = None
+    """Channels of the finest convolution, or units of the MLP's layers; None: 32 channels, 256 units."""
+
+    depth: int = 2
+    """Hidden layers of the MLPs; 0: affine maps, which with a Gaussian likelihood is probabilistic PCA."""
+
+    optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=1e-3, schedule="cosine"))
+
+    def __post_init__(self) -> None:
+        checks.one_of("likelihood", self.likelihood, ("auto", "bernoulli", "gaussian"))
+        checks.one_of("sampling", self.sampling, ("auto", "draw", "mean"))
+        checks.one_of("network", self.network, ("auto", "mlp", "conv"))
+        checks.positive("kl_weight", self.kl_weight, zero=True)
+        checks.positive("depth", self.depth, zero=True)
+        for name in ("importance_samples", "latent_dim", "width"):
+            checks.positive(name, getattr(self, name))

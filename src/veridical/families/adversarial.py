@@ -1,0 +1,138 @@
+"""What every game of a generator against a discriminator shares: who moves, what is decoded, what is checked."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from veridical.config import AdversarialConfig, OptimizerConfig
+from veridical.model import Batch, GenerativeModel, LatentVariable, Loss, Sampler, Space
+from veridical.nn.adversarial import latent_dim_of, standard_units
+
+
+class AdversarialModel(GenerativeModel, Sampler, LatentVariable):
+    """Base of the games; a family says what the two minimise.
+
+    Args:
+        config: the choices of the game.
+        space: what one example is.
+        generator: codes (B, latent_dim), and labels if there are any, to examples in data space.
+        discriminator: what it is shown, in data space, to (B,) or (B, 1) logits.
+
+    Raises:
+        ValueError: a penalty meets a discriminator whose examples depend on each other.
+    """
+
+    players: tuple[str, ...] = ("discriminator", "generator")
+    config: AdversarialConfig
+
+    def __init__(self, config: AdversarialConfig, space: Space, discriminator: nn.Module, generator: nn.Module) -> None:
+        super().__init__()
+        self.config, self.space = config, space
+        self.latent_shape = (latent_dim_of(config, space),)
+        self.unit = standard_units(space)[1]
+        self.discriminator, self.generator = discriminator, generator
+        refuse_penalised_dependence(config, discriminator)
+
+    def turns(self, step: int) -> tuple[str, ...]:
+        """Let the discriminator move at every step, the generator after `discriminator_turns` of them."""
+        return self.players if (step + 1) % self.config.discriminator_turns == 0 else ("discriminator",)
+
+    def optimizer(self, player: str) -> OptimizerConfig:
+        """Advise the optimiser that the configuration names for the player."""
+        return self.config.generator_optimizer if player == "generator" else self.config.discriminator_optimizer
+
+    def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
+        """Compute the loss of the player whose turn it is."""
+        turn = self.discriminator_loss if player == "discriminator" else self.generator_loss
+        loss, terms = turn(batch, step)
+        return Loss(loss, {"loss": loss.detach()} | terms)
+
+    @abstractmethod
+    def discriminator_loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return what the discriminator minimises, and terms to log."""
+
+    @abstractmethod
+    def generator_loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return what the generator minimises, and terms to log."""
+
+    @torch.no_grad()
+    def after_update(self, player: str) -> None:
+        """Clip the discriminator's weights, where the configuration says so (Arjovsky et al., 2017, Alg. 1, line 7)."""
+        if self.config.clip_weights is not None and player == "discriminator":
+            for parameter in self.discriminator.parameters():
+                parameter.clamp_(-self.config.clip_weights, self.config.clip_weights)
+
+    def logits(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return (B,) logits of what the discriminator is shown, in full precision.
+
+        Raises:
+            ValueError: the discriminator returns another shape.
+        """
+        logits = self.discriminator(x) if c is None else self.discriminator(x, c)
+        if logits.shape not in ((len(x),), (len(x), 1)):
+            raise ValueError(
+                f"The discriminator returned shape {tuple(logits.shape)} for {len(x)} examples; expected "
+                f"({len(x)},) or ({len(x)}, 1): one logit each, without a sigmoid."
+            )
+        # Losses and penalties are sums of exponentials and squares: never in half precision.
+        return logits.reshape(-1).to(torch.promote_types(logits.dtype, torch.float32))
+
+    def prior(self, n: int) -> Tensor:
+        """Draw (n, *latent_shape) codes, standard normal or uniform on [-1, 1]."""
+        shape, device = (n, *self.latent_shape), self.device
+        return torch.randn(shape, device=device) if self.config.latent == "normal" else uniform(shape, device)
+
+    def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return (B, *space.shape) in data space for codes (B, latent_dim).
+
+        Raises:
+            ValueError: labels are passed to a model that learned without, or the generator returns another shape.
+        """
+        if c is not None:
+            raise ValueError("c is given, but this GAN learned without labels; call without c.")
+        return self.checked(self.generator(z), z)
+
+    def checked(self, x: Tensor, z: Tensor) -> Tensor:
+        """Return what the generator made of z, in full precision.
+
+        Raises:
+            ValueError: it has another shape than the examples.
+        """
+        if x.shape != (len(z), *self.space.shape):
+            raise ValueError(
+                f"The generator returned shape {tuple(x.shape)} for {len(z)} codes of dimension {z.shape[-1]}; "
+                f"expected {(len(z), *self.space.shape)}, examples in data space."
+            )
+        return x.to(torch.promote_types(x.dtype, torch.float32))
+
+    @torch.no_grad()
+    def sample(self, n: int, c: Tensor | None = None) -> Tensor:
+        """Draw (n, *space.shape) examples in data space.
+
+        Raises:
+            ValueError: labels are passed to a model that learned without.
+        """
+        return self.decode(self.prior(n), c)
+
+
+def uniform(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Draw uniform numbers on [-1, 1]."""
+    return 2 * torch.rand(shape, device=device) - 1
+
+
+def refuse_penalised_dependence(config: AdversarialConfig, discriminator: nn.Module) -> None:
+    """Refuse gradient penalties on a discriminator whose examples depend on each other.
+
+    Raises:
+        ValueError: there is a penalty and a layer of batch normalisation.
+    """
+    penalised = [name for name in ("r1", "r2", "gradient_penalty", "dragan") if getattr(config, name) > 0]
+    normed = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules())
+    if penalised and normed:
+        raise ValueError(
+            f"{', '.join(penalised)} > 0 with batch normalisation in the discriminator; the gradient of one example "
+            'would depend on the others. Set the penalties to 0, or choose network = "conv", which has none.'
+        )

@@ -1,0 +1,80 @@
+"""A discriminator in three parts: standard units, a trunk that makes features, a head that judges them."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Discriminator(nn.Module):
+    """What a game's discriminator is made of, so that codes, classes and moments can be read from its features.
+
+    Args:
+        units: data space to standard units, (B, *event) → (B, *event).
+        trunk: (B, *event') → (B, feature_dim); with `classes`, event' has that many more channels (or components).
+        feature_dim: number of features.
+        head: (B, feature_dim) → (B, outputs).
+        classes: the label is shown beside the example, one-hot, as constant channels; None: there are no labels.
+    """
+
+    def __init__(
+        self, units: nn.Module, trunk: nn.Module, feature_dim: int, head: nn.Module, classes: int | None = None
+    ) -> None:
+        super().__init__()
+        self.units, self.trunk, self.head = units, trunk, head
+        self.feature_dim, self.classes = feature_dim, classes
+
+    def features(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return (B, feature_dim) of examples (B, *event) in data space; c: (B,) labels."""
+        h = self.units(x)
+        if self.classes is not None:
+            h = beside(h, one_hot(c, self.classes, h.dtype))
+        return self.trunk(h)
+
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return (B, outputs) logits of examples (B, *event) in data space; c: (B,) labels."""
+        return self.head(self.features(x, c))
+
+
+class LabelledGenerator(nn.Module):
+    """Shows a label beside the code, one-hot: (B, latent_dim), (B,) → what the network makes of them.
+
+    Args:
+        network: (B, latent_dim + classes) → (B, *event).
+        classes: number of labels.
+    """
+
+    def __init__(self, network: nn.Module, classes: int) -> None:
+        super().__init__()
+        self.network, self.classes = network, classes
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Map codes (B, latent_dim) and labels (B,) to examples."""
+        return self.network(beside(z, one_hot(c, self.classes, z.dtype)))
+
+
+class FullPrecision(nn.Sequential):
+    """Layers that automatic casting leaves alone: half precision would blur what the features are there to resolve."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the layers in the precision of their weights."""
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x)
+
+
+def one_hot(c: Tensor | None, classes: int, dtype: torch.dtype) -> Tensor:
+    """Return (B, classes) of labels (B,).
+
+    Raises:
+        ValueError: there are no labels.
+    """
+    if c is None:
+        raise ValueError(f"c is missing; this network was built for {classes} classes: pass (B,) integer labels.")
+    return F.one_hot(c.long(), classes).to(dtype)
+
+
+def beside(x: Tensor, code: Tensor) -> Tensor:
+    """Put a code (B, K) beside examples (B, C, ...), as K constant channels (or components)."""
+    planes = code.reshape(*code.shape, *[1] * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])
+    return torch.cat([x, planes], dim=1)
