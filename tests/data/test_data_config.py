@@ -13,6 +13,8 @@ from veridical.config import DataConfig
         ({"channels": "gray"}, "one of auto, grey, colour"),
         ({"on_bad": "repair"}, "one of fail, skip"),
         ({"order": "random"}, "one of epoch, iid"),
+        ({"order": "repeated"}, "'repeated' with repeats = 1"),
+        ({"repeats": 5}, "--order repeated --repeats 5"),
         ({"holdout": 1.0}, "holdout"),
         ({"size": 0}, "size"),
     ],

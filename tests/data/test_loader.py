@@ -38,28 +38,32 @@ def test_epochs_differ_from_each_other_and_between_seeds() -> None:
 @given(
     n=st.integers(1, 40),
     batch_size=st.integers(1, 40),
-    order=st.sampled_from(["epoch", "iid"]),
+    order=st.sampled_from(["epoch", "iid", "repeated"]),
     seed=st.integers(0, 2**64 - 1),
     steps=st.lists(st.integers(0, 10**6), min_size=1, max_size=6),
 )
 def test_a_batch_depends_on_nothing_but_seed_order_and_step(n, batch_size, order, seed, steps) -> None:
     data = points(n)
     batch_size = min(batch_size, n)
-    loader = Loader(data, batch_size, order=order, seed=seed)
+    repeats = 3 if order == "repeated" else 1
+    loader = Loader(data, batch_size, order=order, repeats=repeats, seed=seed)
     for step in steps:
-        fresh = Loader(data, batch_size, order=order, seed=seed).batch(step)
+        fresh = Loader(data, batch_size, order=order, repeats=repeats, seed=seed).batch(step)
         again = loader.batch(step)
         assert torch.equal(fresh.index, again.index)
         assert torch.equal(fresh.x, again.x)
         assert len(again.x) == batch_size
 
 
-@pytest.mark.parametrize("order", ["epoch", "iid"])
+@pytest.mark.parametrize(("order", "repeats"), [("epoch", 1), ("iid", 1), ("repeated", 4)])
 @pytest.mark.parametrize("world_size", [1, 2, 3, 6])
-def test_slices_of_the_ranks_tile_the_global_batch(order, world_size: int) -> None:
+def test_slices_of_the_ranks_tile_the_global_batch(order, repeats: int, world_size: int) -> None:
     data = points(20)
-    whole = Loader(data, 12, order=order, seed=4)
-    ranks = [Loader(data, 12, order=order, seed=4, rank=rank, world_size=world_size) for rank in range(world_size)]
+    whole = Loader(data, 12, order=order, repeats=repeats, seed=4)
+    ranks = [
+        Loader(data, 12, order=order, repeats=repeats, seed=4, rank=rank, world_size=world_size)
+        for rank in range(world_size)
+    ]
     for step in range(15):
         assert torch.equal(torch.cat([loader.batch(step).index for loader in ranks]), whole.batch(step).index)
 
@@ -79,6 +83,31 @@ def test_independent_draws_are_uniform_and_independent() -> None:
     firsts = rows.reshape(steps, batch_size)
     across = firsts[:-1:2].ravel() * n + firsts[1::2].ravel()  # the same place in neighbouring steps
     assert scipy.stats.chisquare(np.bincount(across, minlength=n * n)).pvalue > FALSE_ALARM
+
+
+def test_every_epoch_shows_every_row_as_often_and_draws_do_not() -> None:
+    n, epochs = 40, 100
+    rows = {order: stream(Loader(points(n), 10, order=order, seed=2), 4 * epochs) for order in ("epoch", "iid")}
+    assert (np.bincount(rows["epoch"], minlength=n) == epochs).all()
+    # Counts of independent draws spread as they must: neither more (a biased draw) nor less (a hidden epoch).
+    spread = scipy.stats.chi2.cdf(scipy.stats.chisquare(np.bincount(rows["iid"], minlength=n)).statistic, n - 1)
+    assert FALSE_ALARM / 2 < spread < 1 - FALSE_ALARM / 2
+
+
+@pytest.mark.parametrize("repeats", [2, 5])
+def test_repeated_draws_stay_for_their_steps_and_are_uniform_and_independent(repeats: int) -> None:
+    n, draws, batch_size = 30, 400, 50
+    rows = stream(Loader(points(n), batch_size, order="repeated", repeats=repeats, seed=2), draws * repeats)
+    blocks = rows.reshape(draws, repeats, batch_size)
+    assert (blocks == blocks[:, :1]).all()
+    once = blocks[:, 0]
+    assert scipy.stats.chisquare(np.bincount(once.ravel(), minlength=n)).pvalue > FALSE_ALARM
+    across = once[:-1:2].ravel() * n + once[1::2].ravel()  # the same place in neighbouring draws
+    assert scipy.stats.chisquare(np.bincount(across, minlength=n * n)).pvalue > FALSE_ALARM
+    # As many steps hold repeats times fewer independent rows: their counts spread repeats times as much.
+    statistic = scipy.stats.chisquare(np.bincount(rows, minlength=n)).statistic
+    low, high = scipy.stats.chi2.ppf([FALSE_ALARM / 2, 1 - FALSE_ALARM / 2], n - 1)
+    assert low < statistic / repeats < high
 
 
 def test_permutations_are_uniform_and_independent() -> None:
@@ -113,6 +142,8 @@ def test_seed_and_step_are_not_exchanged() -> None:
         ({"batch_size": 4, "rank": 2, "world_size": 2}, "rank is 2"),
         ({"batch_size": 4, "order": "random"}, "epoch"),
         ({"batch_size": 4, "seed": -1}, "seed"),
+        ({"batch_size": 4, "repeats": 3}, "'epoch' with repeats = 3"),
+        ({"batch_size": 4, "order": "repeated"}, "2 or more repeats"),
     ],
 )
 def test_refusals(arguments: dict, words: str) -> None:

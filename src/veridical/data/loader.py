@@ -2,8 +2,8 @@ r"""Which rows a step learns from: a pure function of (seed, order, step), so th
 
 *epoch*: the permutations $\pi_0, \pi_1, \dots$ of all rows are laid end to end and cut into batches; a batch may span
 two epochs, every row occurs exactly once per epoch, nothing is dropped. *iid*: every step draws its rows independently
-and uniformly, with replacement. The randomness is counter-based: epoch $e$ (or block $e$ of 64 steps) reads the Philox
-stream of key (seed, e), which needs no history.
+and uniformly, with replacement. *repeated*: such a draw is kept for a number of steps in a row. The randomness is
+counter-based: epoch $e$ (or block $e$ of 64 steps) reads the Philox stream of key (seed, e), which needs no history.
 
 Reference: J. Salmon, M. Moraes, R. Dror, D. Shaw, Parallel random numbers: as easy as 1, 2, 3 (SC 2011).
 """
@@ -30,7 +30,8 @@ class Loader:
     Args:
         data: what to learn from.
         batch_size: examples per step over all ranks.
-        order: "epoch" or "iid".
+        order: "epoch", "iid" or "repeated".
+        repeats: steps in a row that see the same batch (order "repeated").
         seed: of the order; any integer in [0, 2^64).
         rank: this process, in 0..world_size-1; it takes its contiguous slice of the global batch.
         world_size: number of processes.
@@ -45,16 +46,18 @@ class Loader:
         data: ArrayData,
         batch_size: int,
         *,
-        order: Literal["epoch", "iid"] = "epoch",
+        order: Literal["epoch", "iid", "repeated"] = "epoch",
+        repeats: int = 1,
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
         device: torch.device | str = "cpu",
     ) -> None:
         _check(len(data), batch_size, order, seed, rank, world_size)
+        _check_repeats(order, repeats)
         self.device = torch.device(device)
         self.data = data.to(self.device)
-        self.batch_size, self.order, self.seed = batch_size, order, seed
+        self.batch_size, self.order, self.repeats, self.seed = batch_size, order, repeats, seed
         self.rank, self.world_size = rank, world_size
         self._block_shape = (_BLOCK, batch_size)
         self._cache: dict[int, Tensor] = {}
@@ -67,8 +70,8 @@ class Loader:
         """Return this rank's rows of a step: (batch_size / world_size,) int64."""
         local = self.batch_size // self.world_size
         start = self.rank * local
-        if self.order == "iid":
-            block, row = divmod(step, _BLOCK)
+        if self.order != "epoch":
+            block, row = divmod(step // self.repeats, _BLOCK)
             return self._rows(block)[row, start : start + local]
         epoch, first = divmod(step * self.batch_size + start, len(self.data))
         if first + local <= len(self.data):
@@ -90,8 +93,8 @@ class Loader:
 
 
 def _check(n: int, batch_size: int, order: str, seed: int, rank: int, world_size: int) -> None:
-    if order not in ("epoch", "iid"):
-        raise DataError(f"order is {order!r}; expected 'epoch' or 'iid'.")
+    if order not in ("epoch", "iid", "repeated"):
+        raise DataError(f"order is {order!r}; expected 'epoch', 'iid' or 'repeated'.")
     if batch_size < 1:
         raise DataError(f"batch_size is {batch_size}; expected at least 1.")
     if not 0 <= rank < world_size:
@@ -107,4 +110,12 @@ def _check(n: int, batch_size: int, order: str, seed: int, rank: int, world_size
         raise DataError(
             f"batch_size is {batch_size} and the data have {n:,} examples; expected a batch of at most {n}. "
             "Lower --batch-size, add data, or draw with replacement (--order iid)."
+        )
+
+
+def _check_repeats(order: str, repeats: int) -> None:
+    if repeats < 1 or (repeats > 1) != (order == "repeated"):
+        raise DataError(
+            f"order is {order!r} with repeats = {repeats}; expected 2 or more repeats for order 'repeated', 1 for the "
+            "others."
         )

@@ -109,6 +109,7 @@ class Job:
             self.data,
             training.batch_size,
             order=self.config.data.order,
+            repeats=self.config.data.repeats,
             seed=training.seed,
             rank=self.engine.rank,
             world_size=self.engine.world_size,
@@ -224,7 +225,8 @@ def train(
     if model is None:
         torch.manual_seed(settings.seed)
         model = build_model(config, data.space)
-    first = Loader(data, settings.batch_size, order=config.data.order, seed=settings.seed, device=engine.device)
+    order, repeats = config.data.order, config.data.repeats
+    first = Loader(data, settings.batch_size, order=order, repeats=repeats, seed=settings.seed, device=engine.device)
     engine.arithmetic, why = engine.choose_arithmetic(model.to(engine.device), first.batch(0), settings.precision)
     describe(say, config, data, model, engine, why)
     if dry_run:
