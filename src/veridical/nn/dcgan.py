@@ -1,14 +1,26 @@
 """The networks of DCGAN (Radford, Metz & Chintala, Unsupervised Representation Learning with DCGANs, 2016).
 
-In the form that became common: 4x4 kernels of stride 2, no biases where batch normalisation follows, 64 channels at
-the finest resolution, z standard normal; the discriminator ends in logits and the generator before its tanh, which
-the family adds. At 64x64 with three channels, 64 finest channels and 100 latents the generator has 3,576,704
-parameters, the discriminator 2,765,568.
+Strided convolutions and transposed ones, batch normalisation everywhere but at the generator's output and the
+discriminator's input, rectifiers in the generator and leaky ones (slope 0.2) in the discriminator, no offsets where
+batch normalisation follows, all weights from N(0, 0.02²). The discriminator ends in logits and the generator before its
+tanh, which the family adds. Two forms, at 64x64 with three channels and 100 latents:
 
-Adaptations: 32x32 leaves out the coarsest doubling (4 → 8 → 16 → 32); 28x28 starts from 7x7 (7 → 14 → 28).
+| form | kernels | first layer of the generator | width | parameters of the generator and the discriminator |
+|---|---|---|---|---|
+| paper | 5x5 | projection, every unit of 4x4x1024 normalised for itself | 128 | 18,885,760 and 17,232,768 |
+| common | 4x4 | transposed convolution to 4x4x512, normalised by channel | 64 | 3,576,704 and 2,765,568 |
+
+"paper" is Figure 1 and the authors' code (github.com/Newmu/dcgan_code, faces/train_uncond_dcgan.py), where z is uniform
+on [-1, 1]^100 and the batch 128; the discriminator's width is that of the code, the paper gives none. "common" is the
+form that became usual with the PyTorch example, where z is standard normal.
+
+Adaptations: 32x32 leaves out the coarsest doubling (4 → 8 → 16 → 32, half as many channels at the coarsest grid); 28x28
+starts from 7x7 with a quarter of the channels (7 → 14 → 28), the grids of the authors' conditional networks for MNIST.
 """
 
 from __future__ import annotations
+
+from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
@@ -18,6 +30,19 @@ GRIDS = {64: (4, 4), 32: (4, 3), 28: (7, 2)}
 """Side of the picture → side of the coarsest grid, and how often it doubles."""
 
 
+class Kernel(NamedTuple):
+    """A convolution of stride 2 that halves an even side; transposed, it doubles the side."""
+
+    size: int
+    padding: int
+    output_padding: int
+
+
+KERNELS = {"paper": Kernel(5, 2, 1), "common": Kernel(4, 1, 0)}
+
+Form = Literal["paper", "common"]
+
+
 class DCGANGenerator(nn.Module):
     """Transposed convolutions with batch normalisation: (B, latent_dim) → (B, C, H, W), before the tanh.
 
@@ -25,22 +50,25 @@ class DCGANGenerator(nn.Module):
         space: (C, 64, 64), (C, 32, 32) or (C, 28, 28).
         latent_dim: dimension of z.
         width: channels of the finest hidden layer.
+        form: of the paper, or the common one.
 
     Raises:
         ValueError: the pictures have another size.
     """
 
-    def __init__(self, space: Grid, latent_dim: int = 100, width: int = 64) -> None:
+    def __init__(self, space: Grid, latent_dim: int = 100, width: int = 64, form: Form = "common") -> None:
         super().__init__()
         coarsest, doublings = grid_of(space)
         channels = [width * 2**i for i in reversed(range(doublings))]
-        layers: list[nn.Module] = [
-            nn.Unflatten(1, (latent_dim, 1, 1)),
-            nn.ConvTranspose2d(latent_dim, channels[0], coarsest, bias=False),
-        ]
-        for c_in, c_out in zip(channels, [*channels[1:], space.shape[0]], strict=True):
-            layers += [nn.BatchNorm2d(c_in), nn.ReLU(inplace=True)]
-            layers += [nn.ConvTranspose2d(c_in, c_out, 4, stride=2, padding=1, bias=False)]
+        layers = first_layers(latent_dim, channels[0], coarsest, form)
+        kernel = KERNELS[form]
+        for i, (c_in, c_out) in enumerate(zip(channels, [*channels[1:], space.shape[0]], strict=True)):
+            layers += [nn.BatchNorm2d(c_in), nn.ReLU(inplace=True)] if i else [nn.ReLU(inplace=True)]
+            layers += [
+                nn.ConvTranspose2d(
+                    c_in, c_out, kernel.size, 2, kernel.padding, output_padding=kernel.output_padding, bias=False
+                )
+            ]
         self.layers = nn.Sequential(*layers)
         start_small(self)
 
@@ -49,32 +77,81 @@ class DCGANGenerator(nn.Module):
         return self.layers(z)
 
 
-class DCGANDiscriminator(nn.Module):
-    """Strided convolutions with batch normalisation: (B, C, H, W) → (B,) logits.
+def first_layers(latent_dim: int, channels: int, side: int, form: Form) -> list[nn.Module]:
+    """Make the layers that project z to the coarsest grid and normalise it: (B, latent_dim) → (B, C, side, side)."""
+    if form == "common":
+        return [
+            nn.Unflatten(1, (latent_dim, 1, 1)),
+            nn.ConvTranspose2d(latent_dim, channels, side, bias=False),
+            nn.BatchNorm2d(channels),
+        ]
+    units = channels * side**2
+    return [
+        nn.Linear(latent_dim, units, bias=False),
+        nn.BatchNorm1d(units),
+        nn.Unflatten(1, (channels, side, side)),
+    ]
+
+
+class DCGANTrunk(nn.Module):
+    """Strided convolutions with batch normalisation: (B, C, H, W) → (B, feature_dim).
 
     Args:
         space: (C, 64, 64), (C, 32, 32) or (C, 28, 28).
         width: channels of the finest hidden layer.
+        form: of the paper, or the common one.
 
     Raises:
         ValueError: the pictures have another size.
     """
 
-    def __init__(self, space: Grid, width: int = 64) -> None:
+    def __init__(self, space: Grid, width: int = 64, form: Form = "common") -> None:
         super().__init__()
         coarsest, doublings = grid_of(space)
-        channels = [space.shape[0], *(width * 2**i for i in range(doublings))]
-        layers: list[nn.Module] = []
+        channels, kernel = [space.shape[0], *(width * 2**i for i in range(doublings))], KERNELS[form]
+        self.stages = nn.ModuleList()
         for i in range(doublings):
-            layers += [nn.Conv2d(channels[i], channels[i + 1], 4, stride=2, padding=1, bias=False)]
-            layers += [nn.BatchNorm2d(channels[i + 1])] if i else []
-            layers += [nn.LeakyReLU(0.2, inplace=True)]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(channels[-1], 1, coarsest, bias=False), nn.Flatten(0))
+            stage = nn.Sequential(nn.Conv2d(channels[i], channels[i + 1], kernel.size, 2, kernel.padding, bias=False))
+            if i:
+                stage.append(nn.BatchNorm2d(channels[i + 1]))
+            self.stages.append(stage.append(nn.LeakyReLU(0.2, inplace=True)))
+        self.feature_dim = channels[-1] * coarsest**2
         start_small(self)
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """Return the activations (B, C', H', W') after every convolution, from the finest to the coarsest."""
+        found = []
+        for stage in self.stages:
+            x = stage(x)
+            found.append(x)
+        return found
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to (B, feature_dim)."""
+        return self.maps(x)[-1].flatten(1)
+
+
+class DCGANDiscriminator(nn.Module):
+    """The trunk and one logit: (B, C, H, W) → (B,).
+
+    Args:
+        space: (C, 64, 64), (C, 32, 32) or (C, 28, 28).
+        width: channels of the finest hidden layer.
+        form: of the paper, or the common one.
+
+    Raises:
+        ValueError: the pictures have another size.
+    """
+
+    def __init__(self, space: Grid, width: int = 64, form: Form = "common") -> None:
+        super().__init__()
+        self.trunk = DCGANTrunk(space, width, form)
+        self.last = nn.Linear(self.trunk.feature_dim, 1, bias=False)
+        start_small(self.last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B,) logits."""
-        return self.layers(x)
+        return self.last(self.trunk(x)).flatten()
 
 
 def grid_of(space: Grid) -> tuple[int, int]:
@@ -92,9 +169,13 @@ def grid_of(space: Grid) -> tuple[int, int]:
 
 
 def start_small(network: nn.Module) -> None:
-    """Draw all weights from N(0, 0.02²) and the gains of normalisation from N(1, 0.02²), as in the paper's §3."""
+    """Draw weights from N(0, 0.02²), as in the paper's §3, and gains from N(1, 0.02²), as in its code; offsets 0."""
     for module in network.modules():
-        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(module.weight, 0.0, 0.02)
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1.0, 0.02)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
