@@ -26,6 +26,8 @@ PUBLIC = {
     "Loader",
     "Loss",
     "OptimizerConfig",
+    "ProgressiveGAN",
+    "ProgressiveGANConfig",
     "RunConfig",
     "Space",
     "State",

@@ -17,6 +17,8 @@ _HOME = {
     "Loader": "veridical.data.loader",
     "Loss": "veridical.model",
     "OptimizerConfig": "veridical.config",
+    "ProgressiveGAN": "veridical.families.progressive_gan",
+    "ProgressiveGANConfig": "veridical.config",
     "RunConfig": "veridical.config",
     "Space": "veridical.data.space",
     "State": "veridical.training.fit",
@@ -46,6 +48,8 @@ __all__ = [
     "Loader",
     "Loss",
     "OptimizerConfig",
+    "ProgressiveGAN",
+    "ProgressiveGANConfig",
     "RunConfig",
     "Space",
     "State",
@@ -79,7 +83,15 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from veridical.config import DataConfig, GANConfig, OptimizerConfig, RunConfig, TrainingConfig, VAEConfig
+    from veridical.config import (
+        DataConfig,
+        GANConfig,
+        OptimizerConfig,
+        ProgressiveGANConfig,
+        RunConfig,
+        TrainingConfig,
+        VAEConfig,
+    )
     from veridical.data.batch import Batch
     from veridical.data.dataset import ArrayData
     from veridical.data.loader import Loader
@@ -87,6 +99,7 @@ if TYPE_CHECKING:
     from veridical.data.space import Space
     from veridical.evaluation import evaluate, evaluate_samples
     from veridical.families.gan import GAN
+    from veridical.families.progressive_gan import ProgressiveGAN
     from veridical.families.vae import VAE
     from veridical.model import GenerativeModel, Loss
     from veridical.report import build as build_report

@@ -1,7 +1,7 @@
 """Every choice a person can make, as frozen dataclasses. Imports nothing heavy, so that `--help` is instant."""
 
 from veridical.config.data import DataConfig
-from veridical.config.families import AdversarialConfig, GANConfig, ModelConfig, VAEConfig
+from veridical.config.families import AdversarialConfig, GANConfig, ModelConfig, ProgressiveGANConfig, VAEConfig
 from veridical.config.run import RunConfig
 from veridical.config.training import OptimizerConfig, TrainingConfig
 
@@ -11,6 +11,7 @@ __all__ = [
     "GANConfig",
     "ModelConfig",
     "OptimizerConfig",
+    "ProgressiveGANConfig",
     "RunConfig",
     "TrainingConfig",
     "VAEConfig",

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from veridical.config.data import DataConfig
-from veridical.config.families import GANConfig, ModelConfig, VAEConfig
+from veridical.config.families import GANConfig, ModelConfig, ProgressiveGANConfig, VAEConfig
 from veridical.config.training import TrainingConfig
 
-FAMILY_CONFIGS: dict[str, type[ModelConfig]] = {"gan": GANConfig, "vae": VAEConfig}
+FAMILY_CONFIGS: dict[str, type[ModelConfig]] = {
+    "gan": GANConfig,
+    "progressive-gan": ProgressiveGANConfig,
+    "vae": VAEConfig,
+}
 """The configuration class of every family; the key is written in config.yaml."""
 
 

@@ -32,6 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from veridical.nn.conv import SLOPE, Grid
+from veridical.nn.minibatch import MinibatchStdDev
 
 Upsampling = Literal["nearest", "bilinear"]
 
@@ -109,7 +110,7 @@ def build_pyramid(space: Grid, width: int, upsampling: Upsampling = "nearest") -
     if len(space.shape) != 3:
         raise ValueError(
             f"space has shape {space.shape}; progressive growing needs pictures (C, H, W): vectors have no coarser "
-            "version of themselves. Choose the family gan or infogan for vectors."
+            "version of themselves. For vectors choose another family, such as gan."
         )
     sizes = [(space.shape[1], space.shape[2])]
     while min(sizes[-1]) >= 8:
@@ -302,7 +303,8 @@ class ProgressiveDiscriminator(nn.Module):
         self, pyramid: Pyramid, codes: int, units: nn.Module, *, lowest: int = 0, deviation: bool = False
     ) -> None:
         super().__init__()
-        self.pyramid, self.units, self.deviation = pyramid, units, deviation
+        self.pyramid, self.units = pyramid, units
+        self.deviation = MinibatchStdDev() if deviation else nn.Identity()
         channels, (height, width) = pyramid.channels, pyramid.sizes[0]
         self.from_picture = nn.ModuleDict(
             {str(s): EqualizedConv2d(pyramid.colours, channels[s], 1) for s in range(lowest, pyramid.last + 1)}
@@ -324,9 +326,7 @@ class ProgressiveDiscriminator(nn.Module):
             features.append(h)
             if stage == growth.stage and growth.alpha < 1:
                 h = self._enter(down(x), stage - 1).lerp(h, growth.alpha)
-        if self.deviation:
-            h = torch.cat([h, batch_deviation(h)], 1)
-        features.append(F.leaky_relu(self.conv(h), SLOPE))
+        features.append(F.leaky_relu(self.conv(self.deviation(h)), SLOPE))
         return features[::-1]
 
     def _enter(self, x: Tensor, stage: int) -> Tensor:
@@ -346,14 +346,3 @@ class ProgressiveDiscriminator(nn.Module):
         believed = [reader(h.flatten(1)) for reader, h in zip(readers, features, strict=True)]  # type: ignore[call-overload]
         mu, log_var = torch.stack(believed, 1).chunk(2, dim=-1)
         return mu, log_var
-
-
-def batch_deviation(h: Tensor) -> Tensor:
-    """Return the standard deviation over the batch, averaged over features, as a map (B, 1, H, W) (Karras, §3).
-
-    Examples:
-        >>> batch_deviation(torch.tensor([1.0, -1.0]).reshape(2, 1, 1, 1).expand(2, 5, 1, 1)).flatten()
-        tensor([1., 1.])
-    """
-    deviation = (h.var(0, correction=0) + 1e-8).sqrt().mean()
-    return deviation.expand(len(h), 1, *h.shape[2:])

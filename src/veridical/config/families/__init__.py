@@ -1,8 +1,9 @@
 """The choices of each family, one file each. The mathematics they refer to stands in `families/<name>.py`."""
 
 from veridical.config.families.adversarial import AdversarialConfig, GANConfig
+from veridical.config.families.progressive_gan import ProgressiveGANConfig
 from veridical.config.families.vae import VAEConfig
 
-__all__ = ["AdversarialConfig", "GANConfig", "ModelConfig", "VAEConfig"]
+__all__ = ["AdversarialConfig", "GANConfig", "ModelConfig", "ProgressiveGANConfig", "VAEConfig"]
 
 ModelConfig = AdversarialConfig | VAEConfig

@@ -1,0 +1,77 @@
+"""The choices of a progressively growing GAN; the mathematics stands in `families/progressive_gan.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from veridical.config import checks
+from veridical.config.families.adversarial import AdversarialConfig
+
+
+@dataclass(frozen=True)
+class ProgressiveGANConfig(AdversarialConfig):
+    """A game that grows from coarse pictures to fine ones, with or without codes at every scale."""
+
+    stage_steps: int | None = 1_000
+    """Steps of every stage; during the first half of them the stage's blocks fade in (the coarsest needs none), and the
+    last stage lasts until the end. None: the networks stand grown from the start, as a control."""
+
+    upsampling: Literal["nearest", "bilinear"] = "nearest"
+    """How a coarse picture, or its features, are enlarged."""
+
+    codes_per_scale: int = 0
+    """Codes of every stage, standard normal, to be read back from the picture (ProInfoGAN); 0: none."""
+
+    information_weight: float = 0.2
+    """Weight of the information about the codes, in nats per code, for both players."""
+
+    scale_weights: tuple[float, ...] | None = None
+    """Emphasis on restoring the codes of each stage, from coarse to fine; None: 1 for all."""
+
+    consistency: float = 0.0
+    """Weight of the mean squared difference, in standard units, between the picture of every stage, halved, and the
+    picture of the stage before: what a coarse code has come to mean is kept when finer stages follow."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.positive("stage_steps", self.stage_steps)
+        checks.one_of("upsampling", self.upsampling, ("nearest", "bilinear"))
+        for name in ("codes_per_scale", "information_weight", "consistency"):
+            checks.positive(name, getattr(self, name), zero=True)
+        for weight in self.scale_weights or ():
+            checks.positive("scale_weights", weight, zero=True)
+        self._refuse_other_networks()
+        self._refuse_idle_choices()
+
+    def _refuse_other_networks(self) -> None:
+        for field in ("network", "normalization", "depth", "discriminator_depth", "fourier_octaves", "pack"):
+            given, only = getattr(self, field), getattr(AdversarialConfig, field)
+            if given != only:
+                raise ValueError(
+                    f"{field} is {given!r}; growing networks are of one kind and have no such choice. "
+                    f"Leave it at {only!r}."
+                )
+        if self.spectral_norm or self.minibatch == "discrimination":
+            raise ValueError(
+                f"spectral_norm is {self.spectral_norm} and minibatch {self.minibatch!r}; growing networks have "
+                'equalised weights instead of normalised ones, and know minibatch "none" and "stddev".'
+            )
+        penalties = [name for name in ("r1", "r2", "gradient_penalty", "dragan") if getattr(self, name) > 0]
+        if self.minibatch == "stddev" and penalties:
+            raise ValueError(
+                f'minibatch is "stddev" with {", ".join(penalties)} > 0; the gradient of one example would depend on '
+                "the others of its batch. Set the penalties to 0."
+            )
+
+    def _refuse_idle_choices(self) -> None:
+        if self.codes_per_scale == 0 and self.scale_weights is not None:
+            raise ValueError(
+                f"scale_weights is {self.scale_weights} with codes_per_scale 0; there is nothing to restore. Set "
+                "codes_per_scale, or leave scale_weights out."
+            )
+        if self.codes_per_scale > 0 and self.latent != "normal":
+            raise ValueError(
+                f"latent is {self.latent!r} with codes_per_scale {self.codes_per_scale}; the information is that about "
+                'standard normal codes. Set latent to "normal".'
+            )

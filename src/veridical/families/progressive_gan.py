@@ -1,0 +1,204 @@
+r"""Progressively growing GANs, and codes at every scale (ProInfoGAN).
+
+**Growth.** The game is played on coarse pictures first, then on finer and finer ones. Stage and share $\alpha$ of its
+newest blocks are functions of the step (`nn/progressive.py`); real pictures $x$ are halved to the size of the stage and
+faded like the fakes,
+
+$$ x_s(\alpha) = (1 - \alpha)\,{\uparrow}{\downarrow}x_s + \alpha\,x_s, \qquad x_{s-1} = {\downarrow}x_s, $$
+
+so that the law to be learned grows as smoothly as the networks. Pairing, penalties and objective are those of every
+game (`objectives/game.py`), in the units of the stage's own pixels.
+
+**Codes.** The latent is $z = (\epsilon, c_0, \dots, c_S)$, all standard normal. $\epsilon$ and $c_0$ enter the coarsest
+block, $c_s$ the block of stage $s$. The discriminator's block of stage $s$ reads $Q_s(c_s \mid x) = \mathcal
+N(\mu_s(x), \sigma_s^2(x))$, and both players raise the bound (Barber & Agakov, 2003)
+
+$$ I(c_{sk}; x) \ge \mathrm E \log Q_{sk}(c_{sk} \mid x) + \tfrac12 \log 2\pi e $$
+
+in nats, averaged over the codes of a stage and weighted by the emphasis chosen for the stage. The information about a
+continuous code has no finite ceiling.
+
+**Consistency.** What a coarse code means was settled while only the coarse picture existed. A finer block may undo it;
+the weight `consistency` on $\sum_s \lVert {\downarrow}G_s - G_{s-1} \rVert^2$ per pixel forbids it: then the
+fine codes change what a coarse picture cannot show.
+
+**Assumptions.** Pictures or lattices of any size, halved (odd sides rounded up) while the shorter side is at least 8; a
+smaller picture has a single stage. Vectors are refused. No labels. Samples drawn before the last stage are enlarged to
+the size of the data. The run must be long enough to reach the last stage: `growth` is logged.
+
+References:
+    Karras, Aila, Laine & Lehtinen, Progressive Growing of GANs for Improved Quality, Stability, and Variation (2018).
+        https://arxiv.org/abs/1710.10196
+    Chen et al., InfoGAN (2016). https://arxiv.org/abs/1606.03657
+    Barber & Agakov, The IM Algorithm (2003), Eq. 3.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from veridical.config import ProgressiveGANConfig
+from veridical.families.adversarial import AdversarialModel
+from veridical.model import Batch, Space
+from veridical.nn.adversarial import ToDataSpace, ToStandardUnits, latent_dim_of
+from veridical.nn.progressive import (
+    Growth,
+    ProgressiveDiscriminator,
+    ProgressiveGenerator,
+    build_pyramid,
+    down,
+    growth,
+)
+from veridical.objectives.game import Turn, discriminator_turn, generator_turn
+from veridical.objectives.information import gaussian_log_q, information_bound, normal_entropy
+
+
+class ProgressiveGAN(AdversarialModel):
+    """A game that grows with its pictures.
+
+    Args:
+        config: steps per stage, codes, and the choices of every game.
+        space: what one example is: pictures or lattices (C, H, W).
+
+    Raises:
+        ValueError: the space holds no pictures, or there are not as many weights as scales.
+    """
+
+    papers = (
+        "Karras, Aila, Laine & Lehtinen, Progressive Growing of GANs for Improved Quality, Stability, and Variation "
+        "(2018), https://arxiv.org/abs/1710.10196",
+        "Chen et al., InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial "
+        "Nets (2016), https://arxiv.org/abs/1606.03657",
+        "Huang et al., The GAN is dead; long live the GAN! A Modern GAN Baseline (2024), "
+        "https://arxiv.org/abs/2501.05441",
+    )
+    config: ProgressiveGANConfig
+    generator: ProgressiveGenerator
+    discriminator: ProgressiveDiscriminator
+    step: Tensor
+
+    def __init__(self, config: ProgressiveGANConfig, space: Space) -> None:
+        noise, codes, width = latent_dim_of(config, space), config.codes_per_scale, config.width or 32
+        pyramid = build_pyramid(space, width, config.upsampling)
+        seen = build_pyramid(space, config.discriminator_width or width, config.upsampling)
+        lowest = pyramid.last if config.stage_steps is None else 0  # grown from the start: no coarse picture is seen
+        discriminator = ProgressiveDiscriminator(
+            seen, codes, ToStandardUnits(space), lowest=lowest, deviation=config.minibatch == "stddev"
+        )
+        generator = ProgressiveGenerator(pyramid, noise, codes, ToDataSpace(space), 0 if config.consistency else lowest)
+        super().__init__(config, space, discriminator, generator)
+        self.pyramid = pyramid
+        self.latent_shape = (noise + codes * len(pyramid.sizes),)
+        self.scale_weights = scale_weights_of(config, len(pyramid.sizes))
+        # Of the newest move: a checkpoint must know how far its networks have grown.
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def growth(self, step: int | None = None) -> Growth:
+        """Return stage and alpha of a step; None: of the newest move."""
+        return growth(int(self.step) if step is None else step, self.pyramid.last, self.config.stage_steps)
+
+    def discriminator_loss(self, batch: Batch, step: int) -> Turn:
+        """Judge the batch, as coarse as the stage, against as many fakes, which carry no graph."""
+        now = self._grow(step)
+        z = self.prior(len(batch.x))
+        with torch.no_grad():
+            x_fake = self._full(self.generator(z, now))
+        x = self.show(batch.x, now)
+        turn = discriminator_turn(self.config, lambda x: self._judge(x, now), x, x_fake, step=step, unit=self.unit)
+        return self._inform(turn, z, x_fake, now)
+
+    def generator_loss(self, batch: Batch, step: int) -> Turn:
+        """Let as many fakes pass for real; keep the codes legible and the coarse pictures what they were."""
+        now = self._grow(step)
+        z = self.prior(len(batch.x))
+        features = self.generator.features(z, now.stage)
+        x_fake = self._full(self.generator.faded(features, now))
+        x = self.show(batch.x, now)
+        turn = generator_turn(self.config, lambda x: self._judge(x, now), x, x_fake, step=step, unit=self.unit)
+        turn = Turn(turn.loss, turn.terms | {"growth": x.new_tensor(max(now.stage - 1 + now.alpha, 0.0))})
+        if self.config.consistency > 0 and now.stage > 0:
+            error = inconsistency([self.generator.picture(features, s) for s in range(now.stage + 1)]) / self.unit**2
+            turn = Turn(turn.loss + self.config.consistency * error, turn.terms | {"inconsistency": error.detach()})
+        return self._inform(turn, z, x_fake, now)
+
+    def show(self, x: Tensor, now: Growth) -> Tensor:
+        """Return real pictures (B, *space.shape) as the discriminator sees them at a stage."""
+        return self.pyramid.fade(self.pyramid.reduce(x, now.stage), now.stage, now.alpha)
+
+    def information(self, z: Tensor, x: Tensor, now: Growth) -> Tensor:
+        """Return (stages so far,) bounds on the information about a stage's codes in its pictures, in nats per code."""
+        mu, log_var = self.discriminator.read(x, now)
+        c = torch.stack([self.generator.code(z, stage) for stage in range(now.stage + 1)], 1)
+        log_q = gaussian_log_q(c, mu.to(c.dtype), log_var.to(c.dtype))
+        return information_bound(log_q, normal_entropy()).mean(-1)
+
+    def _inform(self, turn: Turn, z: Tensor, x_fake: Tensor, now: Growth) -> Turn:
+        if self.config.codes_per_scale == 0:
+            return turn
+        nats = self.information(z, x_fake, now)
+        emphasis = self.config.information_weight * nats.new_tensor(self.scale_weights[: now.stage + 1])
+        terms = {f"information_{stage}": value for stage, value in enumerate(nats.detach())}
+        return Turn(turn.loss - (emphasis * nats).sum(), turn.terms | terms)
+
+    def _grow(self, step: int) -> Growth:
+        self.step.fill_(step)
+        return self.growth(step)
+
+    def _judge(self, x: Tensor, now: Growth) -> Tensor:
+        return self._full(self.discriminator(x, now)).reshape(-1)
+
+    @staticmethod
+    def _full(x: Tensor) -> Tensor:
+        return x.to(torch.promote_types(x.dtype, torch.float32))
+
+    def logits(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return (B,) logits of pictures of full size, seen as coarse as the networks have grown.
+
+        Raises:
+            ValueError: labels are passed; the model learned without.
+        """
+        if c is not None:
+            raise ValueError("c is given, but this GAN learned without labels; call without c.")
+        now = self.growth()
+        return self._judge(self.show(x, now), now)
+
+    def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return (B, *space.shape) in data space for latents (B, noise + codes), enlarged from the stage reached.
+
+        Raises:
+            ValueError: labels are passed; the model learned without.
+        """
+        if c is not None:
+            raise ValueError("c is given, but this GAN learned without labels; call without c.")
+        now = self.growth()
+        return self.checked(self.pyramid.enlarge(self.generator(z, now), now.stage), z)
+
+
+def inconsistency(pictures: list[Tensor]) -> Tensor:
+    """Mean squared difference between every picture, halved, and the one before, summed over stages, in squared units.
+
+    Examples:
+        >>> inconsistency([torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 2, 2)])
+        tensor(1.)
+    """
+    return torch.stack([(down(fine) - coarse).square().mean() for coarse, fine in pairwise(pictures)]).sum()
+
+
+def scale_weights_of(config: ProgressiveGANConfig, stages: int) -> tuple[float, ...]:
+    """Return the emphasis on each stage's codes.
+
+    Raises:
+        ValueError: there are not as many weights as stages.
+    """
+    weights = config.scale_weights
+    if weights is None:
+        return (1.0,) * stages
+    if len(weights) != stages:
+        raise ValueError(
+            f"scale_weights has {len(weights)} entries, but these pictures have {stages} stages. Give one weight for "
+            "each, from coarse to fine."
+        )
+    return weights
