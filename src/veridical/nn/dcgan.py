@@ -145,13 +145,14 @@ class DCGANDiscriminator(nn.Module):
 
     def __init__(self, space: Grid, width: int = 64, form: Form = "common") -> None:
         super().__init__()
-        self.trunk = DCGANTrunk(space, width, form)
-        self.last = nn.Linear(self.trunk.feature_dim, 1, bias=False)
-        start_small(self.last)
+        trunk, (coarsest, _) = DCGANTrunk(space, width, form), grid_of(space)
+        last = nn.Conv2d(trunk.feature_dim // coarsest**2, 1, coarsest, bias=False)
+        start_small(last)
+        self.layers = nn.Sequential(*(m for stage in trunk.stages for m in stage.children()), last, nn.Flatten(0))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B,) logits."""
-        return self.last(self.trunk(x)).flatten()
+        return self.layers(x)
 
 
 def grid_of(space: Grid) -> tuple[int, int]:
