@@ -158,6 +158,7 @@ class TestNames:
             "ring",
             "grid",
             "shapes",
+            "stacked-mnist",
             "ising:L",
         }
         assert "in the package" in lines["digits"]

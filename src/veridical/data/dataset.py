@@ -135,23 +135,46 @@ class ArrayData:
         part.__dict__.pop("digest", None)
         part.name = self.name if name is None else name
         part._labels = None if self._labels is None else self._labels[rows.to(self._labels.device)]
-        if isinstance(self._raw, Tensor):
+        if isinstance(self._raw, Tensor) and self._rows is None:
             part._raw = self._raw[rows.to(self._raw.device)]
         else:
             part._rows = rows.clone() if self._rows is None else self._rows[rows]
         return part
 
+    def stack(self, rows: Tensor, labels: Tensor | None, *, name: str) -> ArrayData:
+        """Return data whose examples are k of these pictures on top of each other, gathered when they are asked for.
+
+        Args:
+            rows: (N, k) rows; k pictures (C, H, W) become one of k C channels.
+            labels: (N,) labels of the stacks.
+            name: of the data.
+
+        Raises:
+            DataError: these are no pictures, or stacks already.
+        """
+        if len(self.space.shape) != 3 or self._rows is not None or rows.ndim != 2:
+            raise DataError(f"{self.name} {self.space.shape} cannot be stacked by rows {tuple(rows.shape)}.")
+        stacks = copy.copy(self)
+        stacks.__dict__.pop("digest", None)
+        stacks.name, stacks._rows, stacks._labels = name, rows, _as_labels(labels, len(rows), name)
+        channels, *sides = self.space.shape
+        space = dataclasses.replace(self.space, shape=(channels * rows.shape[1], *sides), classes=None)
+        stacks.space = _with_classes(space, stacks._labels, name)
+        return stacks
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the raw array: its element type, its shape, its bytes in C order."""
         dtype = np.dtype(str(self._raw.dtype).removeprefix("torch."))
-        return _digest(dtype, (len(self), *self._raw.shape[1:]), self._chunks())
+        return _digest(dtype, (len(self), *self.space.shape), self._chunks())
 
     def _gather(self, index: Tensor) -> Tensor:
         rows = index if self._rows is None else self._rows[index.cpu()]
         if isinstance(self._raw, Tensor):
-            return self._raw.index_select(0, rows.to(self._raw.device))
-        return torch.from_numpy(self._raw[rows.cpu().numpy()])
+            raw = self._raw.index_select(0, rows.flatten().to(self._raw.device))
+        else:
+            raw = torch.from_numpy(self._raw[rows.flatten().cpu().numpy()])
+        return raw.reshape(len(rows), *self.space.shape) if rows.ndim > 1 else raw
 
     def _chunks(self) -> Iterator[np.ndarray]:
         """Yield the raw rows in order, a few megabytes at a time."""

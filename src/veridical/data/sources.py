@@ -21,6 +21,8 @@ from veridical.data.named import NAMED, find, how_to_get, read_named, recognise
 from veridical.data.shaping import shape_pictures
 from veridical.data.space import Space
 from veridical.data.split import held_out
+from veridical.data.stacked import STACKED, read_stacked
+from veridical.data.stacked import SUMMARY as STACKED_SUMMARY
 from veridical.targets import GaussianMixture, grid, ring
 from veridical.targets.ising import Ising
 from veridical.targets.shapes import Shapes
@@ -65,6 +67,8 @@ def load(config: DataConfig, split: Split = "train", *, memory_limit: int | None
         return _shapes(config, split)
     if config.source.startswith(LATTICE[:-1]):
         return _lattices(config, split)
+    if config.source == STACKED:
+        return _stacked(config, split)
     if config.source in NAMED:
         return _named(config, split)
     path = find_path(config.source)
@@ -81,7 +85,8 @@ def names() -> dict[str, str]:
     lattices = "50,000 critical configurations of the Ising model on a torus of side L (or ising:HxW), 2 levels; drawn"
     shapes = "50,000 grey 28x28 pictures of a shape whose kind, scale, orientation and place are known; drawn"
     drawn = {name: summary for name, (summary, _) in MIXTURES.items()} | {SHAPES: shapes, LATTICE: lattices}
-    return lines | drawn
+    stacked = {STACKED: f"{STACKED_SUMMARY}; {_availability('mnist')}"}
+    return lines | stacked | drawn
 
 
 def is_drawn(source: str) -> bool:
@@ -97,16 +102,19 @@ def find_path(source: str) -> Path:
     """
     if not source:
         raise DataError(
-            "no data are given.", f"Name a set ({', '.join([*NAMED, *MIXTURES, SHAPES, LATTICE])}), a folder or a file."
+            "no data are given.",
+            f"Name a set ({', '.join([*NAMED, STACKED, *MIXTURES, SHAPES, LATTICE])}), a folder or a file.",
         )
     path = Path(source).expanduser()
     if path.exists():
         return path
     beside = [str(path.parent / entry.name) for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    hint = did_you_mean(source, [*NAMED, *MIXTURES, SHAPES, LATTICE, *(entry.removeprefix("./") for entry in beside)])
+    hint = did_you_mean(
+        source, [*NAMED, STACKED, *MIXTURES, SHAPES, LATTICE, *(entry.removeprefix("./") for entry in beside)]
+    )
     raise DataError(
         f"{source!r} is neither a named set nor a file or folder.",
-        hint or f"Named sets: {', '.join([*NAMED, *MIXTURES, SHAPES, LATTICE])}; see: veridical data list.",
+        hint or f"Named sets: {', '.join([*NAMED, STACKED, *MIXTURES, SHAPES, LATTICE])}; see: veridical data list.",
     )
 
 
@@ -163,6 +171,13 @@ def _lattices(config: DataConfig, split: Split) -> ArrayData:
     space = Space(law.shape, kind="lattice", support=(-1.0, 1.0), levels=2, mean=0.0, std=1.0)
     name = law.name.replace(":", "-")  # names become folders
     return ArrayData(law.draw(n, seed), space=space, name=name, target=law)
+
+
+def _stacked(config: DataConfig, split: Split) -> ArrayData:
+    """Stack digits; the space of both splits is that of the training digits."""
+    if config.size is not None or config.channels != "auto":
+        raise DataError(f"{STACKED} has three channels of 28x28.", "Leave out size and channels.")
+    return read_stacked(split, labels=config.labels)
 
 
 def _named(config: DataConfig, split: Split) -> ArrayData:
