@@ -1,0 +1,223 @@
+r"""Flow of samples along the discriminator.
+
+With the best discriminator the logit is $\ell = \log p/q$: a landscape that is high where samples are missing and low
+where there are too many. Samples of $q$ that climb it move towards the data; the peaks (in the Morse picture, the
+sinks of the flow) collect the basins around them.
+
+**The gradient flow.** Let $\rho_t$ be the law of the samples, $\ell_t = \log p/\rho_t$, and
+$F(\rho) = \int p\, f(\rho/p)\,dx + \gamma \int \rho \log \rho\,dx$. The steepest descent of $F$ in the Wasserstein
+metric moves every sample by
+
+$$ dx = -\nabla f'(\rho_t/p)\,dt + \sqrt{2\gamma}\,dW = s(\ell_t)\,\nabla\ell_t\,dt + \sqrt{2\gamma}\,dW $$
+
+| divergence | $f(r)$ | $s(\ell)$ |
+|---|---|---|
+| `kl`: $\mathrm{KL}(\rho \Vert p)$ | $r\log r$ | 1 |
+| `js`: $2\,\mathrm{JS}$ | $r\log r-(r+1)\log\frac{r+1}2$ | $\sigma(\ell)$ |
+| `logd`: $-\int (p + \rho) \log D\,dx$, $D = \sigma(\ell)$ | $(r+1)\log(r+1)$ | $\sigma(-\ell)$ |
+
+For $\gamma = 0$ it rests at $p$ alone; for KL with $\gamma > 0$ at the flatter law $p^{1/(1+\gamma)}$. It needs the
+ratio anew at every instant: `gradient_flow` asks for it before every step.
+
+**What is usually done** (Ansari et al. 2021) keeps the discriminator of the *start*, $\ell = \log p/q$ (`refine`).
+That is the gradient flow at $t = 0$ and another flow afterwards: its samples do not end at $p$. It is Langevin
+dynamics in a fixed landscape, with the stationary law
+
+$$ \rho_\infty \propto e^{-f'(e^{-\ell})/\gamma}: \qquad
+   \text{kl } (p/q)^{1/\gamma}, \quad \text{js } (1 + p/q)^{1/\gamma}, \quad \text{logd } (1 + q/p)^{-1/\gamma} $$
+
+where that can be normalised (`log_stationary`; on all of space js never is), and for $\gamma = 0$ it ends at the peaks
+of $\ell$. Between Gaussians, $p$ of variance $s^2$ and $q$ of $v$, with $a = 1/s^2 - 1/v$, the static KL flow has the
+variance $v e^{-2at} + \gamma(1 - e^{-2at})/a$: too wide a $q$ passes $s^2$ and shrinks to $\gamma/a$, too narrow a
+one ($a < 0$) grows without end. So take *few steps*: refinement is an early part of the right flow.
+
+**In latent space** the same is done to codes, with the landscape $\ell(G(z))$ (`refine_codes`). The samples stay in
+the range of the generator. No term keeps codes where the prior has mass; `plug_and_play` with $\ell \circ G$ as the
+condition has it, and its law $p(z) e^{\ell(G(z))}$, pushed through $G$, is exactly $p$ when $\ell$ is exact and the
+generator misses nothing.
+
+References:
+    Ansari, Ang & Soh, Refining Deep Generative Samples with Discriminator Gradient Flow (2021).
+        https://arxiv.org/abs/2012.00780
+    Che et al., Your GAN is Secretly an Energy-based Model and You Should Use Discriminator Driven Latent Sampling
+        (2020). https://arxiv.org/abs/2003.06060
+    Jordan, Kinderlehrer & Otto, The Variational Formulation of the Fokker-Planck Equation (1998).
+        https://doi.org/10.1137/S0036141096303359
+"""
+
+import math
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from veridical.mcmc.langevin import evaluate, unadjusted_step
+
+Logits = Callable[[Tensor], Tensor]
+"""(B, *event) → (B,): log p/q, nats, up to a constant for KL."""
+
+Divergence = Literal["kl", "js", "logd"]
+DIVERGENCES: tuple[Divergence, ...] = get_args(Divergence)
+
+
+def weight(logits: Float[Tensor, "*batch"], divergence: Divergence) -> Float[Tensor, "*batch"]:
+    r"""Weight $s(\ell) = -\frac{d}{d\ell} f'(e^{-\ell})$ of the drift $s(\ell)\nabla\ell$.
+
+    Args:
+        logits: $\ell$, nats.
+        divergence: which one the flow descends.
+
+    Returns:
+        The weight, in (0, 1].
+
+    Examples:
+        >>> [weight(torch.zeros(()), name).item() for name in DIVERGENCES]
+        [1.0, 0.5, 0.5]
+    """
+    match divergence:
+        case "kl":
+            return torch.ones_like(logits)
+        case "js":
+            return logits.sigmoid()
+        case "logd":
+            return (-logits).sigmoid()
+    raise ValueError(f"divergence is {divergence!r}; expected one of {', '.join(DIVERGENCES)}.")
+
+
+def velocity(logits: Logits, x: Float[Tensor, "B *event"], divergence: Divergence = "kl") -> Float[Tensor, "B *event"]:
+    r"""Velocity $s(\ell(x))\,\nabla\ell(x)$ of every sample, in units of 1/x."""
+    _, log_ratio, slope = evaluate(logits, x)
+    return weight(log_ratio, divergence).reshape(-1, *[1] * (x.ndim - 1)) * slope
+
+
+def gradient_flow(
+    estimate: Callable[[Tensor], Logits],
+    x: Float[Tensor, "B *event"],
+    *,
+    divergence: Divergence = "kl",
+    step: float,
+    n_steps: int,
+    noise: float = 0.0,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "B *event"]:
+    r"""Move samples along the gradient flow of a divergence to the data, by Euler's method.
+
+    Args:
+        estimate: from the samples as they are now to $\ell = \log p/\rho$ of their law; called before every step.
+        x: samples to start from.
+        divergence: what descends.
+        step: $dt$, in squared units of x.
+        n_steps: number of steps.
+        noise: $\gamma$, weight of the negative entropy; 0 adds no noise.
+        generator: of the noise; None: torch's global one.
+
+    Returns:
+        The samples at time `n_steps * step`.
+    """
+    if n_steps < 0:
+        raise ValueError(f"n_steps is {n_steps}; expected at least 0.")
+    for _ in range(n_steps):
+        drift = velocity(estimate(x), x, divergence)
+        x = unadjusted_step(x, drift, step, temperature=noise, generator=generator)
+    return x.detach()
+
+
+def refine(
+    logits: Logits,
+    x: Float[Tensor, "B *event"],
+    *,
+    divergence: Divergence = "kl",
+    step: float,
+    n_steps: int = 25,
+    noise: float = 0.0,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "B *event"]:
+    """Move samples along one and the same discriminator; see `gradient_flow` and the module docstring.
+
+    Examples:
+        >>> refine(lambda x: 2 * x[:, 0], torch.zeros(1, 1), step=0.1, n_steps=5)
+        tensor([[1.]])
+    """
+    return gradient_flow(
+        lambda _: logits, x, divergence=divergence, step=step, n_steps=n_steps, noise=noise, generator=generator
+    )
+
+
+def refine_codes(
+    logits: Logits,
+    decode: Callable[[Tensor], Tensor],
+    z: Float[Tensor, "B *latent"],
+    *,
+    divergence: Divergence = "kl",
+    step: float = 0.1,
+    n_steps: int = 25,
+    noise: float = 0.01,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "B *latent"]:
+    """Move codes along the discriminator of what they decode to; the defaults are those of Ansari et al. (2021).
+
+    Args:
+        logits: of the discriminator, on examples.
+        decode: from codes to examples.
+        z: codes to start from.
+        divergence: what descends.
+        step: time per step, in squared units of z.
+        n_steps: number of steps.
+        noise: weight of the entropy, added to the codes.
+        generator: of the noise; None: torch's global one.
+
+    Returns:
+        The codes; decode them.
+    """
+    return refine(
+        lambda z: logits(decode(z)),
+        z,
+        divergence=divergence,
+        step=step,
+        n_steps=n_steps,
+        noise=noise,
+        generator=generator,
+    )
+
+
+def log_stationary(logits: Float[Tensor, "*batch"], divergence: Divergence, noise: float) -> Float[Tensor, "*batch"]:
+    r"""Log-density, up to a constant, of the law that the static flow leaves invariant: $-f'(e^{-\ell})/\gamma$.
+
+    Args:
+        logits: $\ell$ where it is asked for.
+        divergence: of the flow.
+        noise: $\gamma > 0$.
+
+    Returns:
+        Nats, up to a constant; whether it can be normalised depends on the landscape.
+    """
+    if noise <= 0:
+        raise ValueError(f"noise is {noise}; without noise the flow ends at the peaks: expected a number above 0.")
+    match divergence:
+        case "kl":
+            return logits / noise
+        case "js":
+            return F.softplus(logits) / noise
+        case "logd":
+            return F.logsigmoid(logits) / noise
+    raise ValueError(f"divergence is {divergence!r}; expected one of {', '.join(DIVERGENCES)}.")
+
+
+def normalised(logits: Logits, x_fake: Float[Tensor, "n *event"]) -> Logits:
+    r"""Fix the constant that a relativistic discriminator leaves open, from $\mathrm E_q\,e^\ell = \int p = 1$.
+
+    KL does not see the constant; js and logd do.
+
+    Args:
+        logits: $\log p/q$ up to a constant.
+        x_fake: samples of $q$.
+
+    Returns:
+        Logits whose exponential has mean 1 over the samples.
+    """
+    with torch.no_grad():
+        constant = torch.logsumexp(logits(x_fake).double(), dim=0) - math.log(len(x_fake))
+    return lambda x: logits(x) - constant.to(x.dtype)
