@@ -87,9 +87,8 @@ class GeneratorBlock(nn.Module):
         """Map (B, C, H, W) to (B, C', 2H, 2W)."""
         a = double(F.relu(normalized(self.first_norm, h, condition)))
         a = self.last(F.relu(normalized(self.last_norm, self.first(a), condition)))
-        return a + double(
-            self.shortcut(h)
-        )  # of each place alone: the same as doubling first, for a quarter of the work
+        # The shortcut sees every place alone: doubling first would be the same, for four times the work.
+        return a + double(self.shortcut(h))
 
 
 class DiscriminatorBlock(nn.Module):
@@ -137,6 +136,7 @@ class SNGANGenerator(nn.Module):
         ValueError: the pictures have no such side.
 
     Examples:
+        >>> import torch
         >>> from veridical.data.space import Space
         >>> SNGANGenerator(Space((1, 28, 28)), latent_dim=8, width=4)(torch.randn(5, 8)).shape
         torch.Size([5, 1, 28, 28])
@@ -182,6 +182,7 @@ class ResidualTrunk(nn.Module):
         ValueError: the pictures have no such side, or no grid has the side of `attention`.
 
     Examples:
+        >>> import torch
         >>> from veridical.data.space import Space
         >>> ResidualTrunk(Space((1, 28, 28)), width=4)(torch.randn(5, 1, 28, 28)).shape
         torch.Size([5, 4])
