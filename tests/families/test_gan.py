@@ -25,6 +25,16 @@ VARIANTS = {
     "wasserstein": (replace(PLAIN, objective="wasserstein", gradient_penalty=10.0), IMAGES),
     "dcgan": (replace(PLAIN, network="dcgan", width=4), Space((1, 28, 28))),
     "mlp": (replace(SMALL, network="mlp"), IMAGES),
+    "packed": (replace(SMALL, pack=4), PLANE),
+    "noisy": (replace(SMALL, instance_noise=1.0), IMAGES),
+    "smoothed": (replace(PLAIN, smoothing=0.1), IMAGES),
+    "spectral": (replace(PLAIN, objective="hinge", spectral_norm=True), IMAGES),
+    "clipped": (replace(PLAIN, objective="wasserstein", clip_weights=0.01), PLANE),
+    "virtual": (replace(PLAIN, network="dcgan", normalization="virtual", width=4), Space((1, 28, 28))),
+    "layer": (replace(SMALL, network="dcgan", normalization="layer", width=4), Space((1, 28, 28))),
+    "minibatch": (replace(PLAIN, minibatch="discrimination"), PLANE),
+    "stddev": (replace(PLAIN, minibatch="stddev", pack=2), IMAGES),
+    "toy": (replace(PLAIN, network="tanh-mlp", latent="uniform"), PLANE),
 }
 
 
@@ -290,7 +300,7 @@ def test_shapes_of_foreign_networks_are_explained() -> None:
 
 
 def test_penalties_refuse_batch_normalisation() -> None:
-    with pytest.raises(ValueError, match="r1, r2 > 0 with batch normalisation"):
+    with pytest.raises(ValueError, match=r"r1, r2 > 0 with .*BatchNorm2d"):
         GAN(replace(SMALL, network="dcgan"), Space((1, 28, 28)))
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from veridical.config import AdversarialConfig, OptimizerConfig
 from veridical.model import Batch, GenerativeModel, LatentVariable, Loss, Sampler, Space
 from veridical.nn.adversarial import latent_dim_of, standard_units
+from veridical.nn.minibatch import batch_dependent_layers
 
 
 class AdversarialModel(GenerativeModel, Sampler, LatentVariable):
@@ -127,12 +128,13 @@ def refuse_penalised_dependence(config: AdversarialConfig, discriminator: nn.Mod
     """Refuse gradient penalties on a discriminator whose examples depend on each other.
 
     Raises:
-        ValueError: there is a penalty and a layer of batch normalisation.
+        ValueError: there is a penalty and a layer, batch normalisation say, that compares the examples of a batch.
     """
     penalised = [name for name in ("r1", "r2", "gradient_penalty", "dragan") if getattr(config, name) > 0]
-    normed = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules())
-    if penalised and normed:
+    mixing = batch_dependent_layers(discriminator)
+    if penalised and mixing:
         raise ValueError(
-            f"{', '.join(penalised)} > 0 with batch normalisation in the discriminator; the gradient of one example "
-            'would depend on the others. Set the penalties to 0, or choose network = "conv", which has none.'
+            f"{', '.join(penalised)} > 0 with {mixing[0]} in the discriminator; the gradient of one example would "
+            'depend on the others. Set the penalties to 0, or choose network = "conv" (no batch normalisation), '
+            'normalization = "layer", minibatch = "none".'
         )

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from veridical.config import AdversarialConfig
 from veridical.nn.conv import ConvDecoder, ConvTrunk, start
 from veridical.nn.dcgan import DCGANDiscriminator, DCGANGenerator, start_small
 from veridical.nn.discriminator import Discriminator, FullPrecision, LabelledGenerator
 from veridical.nn.fourier import FourierFeatures
+from veridical.nn.minibatch import MinibatchDiscrimination, MinibatchStdDev
 from veridical.nn.mlp import MLP, ResidualMLP, Trunk
+from veridical.nn.normalization import ReferenceBatch, replace_batch_norm
+from veridical.nn.spectral import normalize_spectrum
 
 
 class Domain(Protocol):
@@ -116,18 +122,48 @@ def build_generator(config: AdversarialConfig, space: Domain, latent_dim: int, c
     Raises:
         ValueError: the network does not fit the space.
     """
-    network, inputs = network_of(config, space), latent_dim + (classes or 0)
+    inputs = latent_dim + (classes or 0)
+    body = renormalise(generator_body(config, space, inputs), config.normalization)
+    if config.normalization in ("reference", "virtual"):
+        body = ReferenceBatch(body, reference_codes(config, latent_dim, classes))
+    generator = nn.Sequential(body, ToDataSpace(space))
+    return generator if classes is None else LabelledGenerator(generator, classes)
+
+
+def generator_body(config: AdversarialConfig, space: Domain, inputs: int) -> nn.Module:
+    """Return the network (B, inputs) → (B, *space.shape) before the map to data space."""
+    network = network_of(config, space)
     if network == "dcgan":
-        body: list[nn.Module] = [DCGANGenerator(space, inputs, config.width or 64)]
-    elif network == "conv":
-        body = [ConvDecoder(space, inputs, config.width or 32)]
-    elif network == "tanh-mlp":
-        body = [FullPrecision(MLP(inputs, space.dim, config.width or 128, 2, nn.Tanh)), nn.Unflatten(1, space.shape)]
+        return DCGANGenerator(space, inputs, config.width or 64)
+    if network == "conv":
+        return ConvDecoder(space, inputs, config.width or 32)
+    if network == "tanh-mlp":
+        mlp: nn.Module = MLP(inputs, space.dim, config.width or 128, 2, nn.Tanh)
     else:
         mlp = ResidualMLP(inputs, space.dim, config.width or 64, config.depth, lambda: nn.LeakyReLU(0.2))
-        body = [FullPrecision(mlp), nn.Unflatten(1, space.shape)]
-    generator = nn.Sequential(*body, ToDataSpace(space))
-    return generator if classes is None else LabelledGenerator(generator, classes)
+    return nn.Sequential(FullPrecision(mlp), nn.Unflatten(1, space.shape))
+
+
+def reference_codes(config: AdversarialConfig, latent_dim: int, classes: int | None, n: int = 64) -> Tensor:
+    """Draw the codes, and the labels if there are any, that reference and virtual batch normalisation go by."""
+    z = torch.randn(n, latent_dim) if config.latent == "normal" else 2 * torch.rand(n, latent_dim) - 1
+    return z if classes is None else torch.cat([z, torch.eye(classes)[torch.randint(classes, (n,))]], dim=1)
+
+
+def renormalise(network: nn.Module, normalization: str) -> nn.Module:
+    """Replace a network's batch normalisation.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if normalization == "own":
+        return network
+    if not any(isinstance(module, _BatchNorm) for module in network.modules()):
+        raise ValueError(
+            f"normalization is {normalization!r}, but the network has no batch normalisation to replace. Choose "
+            'network = "dcgan", or normalization = "own".'
+        )
+    return replace_batch_norm(network, normalization)
 
 
 def build_discriminator(
@@ -147,34 +183,48 @@ def build_discriminator(
     Raises:
         ValueError: the network does not fit the space.
     """
-    trunk, features, head = build_trunk(config, space, outputs, classes)
-    return Discriminator(ToStandardUnits(space), trunk, features, head, classes)
+    seen = Widened((config.pack * space.shape[0] + (classes or 0), *space.shape[1:]), space.kind)
+    trunk, features = discriminator_trunk(config, space, seen)
+    trunk = renormalise(trunk, config.normalization)
+    if config.normalization in ("reference", "virtual"):
+        trunk = ReferenceBatch(trunk, shape=seen.shape)
+    if config.minibatch != "none":
+        layer = MinibatchStdDev() if config.minibatch == "stddev" else MinibatchDiscrimination(features)
+        features = int(layer(torch.zeros(2, features)).shape[1])
+        trunk = nn.Sequential(trunk, layer)
+    head = discriminator_head(config, space, features, outputs)
+    discriminator = Discriminator(ToStandardUnits(space), trunk, features, head, classes)
+    if config.spectral_norm:
+        normalize_spectrum(discriminator)
+    return discriminator
 
 
-def build_trunk(
-    config: AdversarialConfig, space: Domain, outputs: int, classes: int | None
-) -> tuple[nn.Module, int, nn.Module]:
-    """Return trunk, number of features, and head."""
+def discriminator_trunk(config: AdversarialConfig, space: Domain, seen: Any) -> tuple[nn.Module, int]:
+    """Return the trunk for what is seen of examples, and the number of its features."""
     network, width = network_of(config, space), config.discriminator_width or config.width
-    seen: Any = Widened((config.pack * space.shape[0] + (classes or 0), *space.shape[1:]), space.kind)
     if network == "dcgan":
-        layers = DCGANDiscriminator(seen, width or 64).layers
-        features = layers[-2].weight[0].numel()  # type: ignore[union-attr, operator]
-        head = nn.Linear(features, outputs, bias=False)
-        start_small(head)
-        return nn.Sequential(*list(layers)[:-2], nn.Flatten()), features, head
+        layers = list(DCGANDiscriminator(seen, width or 64).layers)
+        features = int(layers[-2].weight[0].numel())  # type: ignore[union-attr, operator]
+        return nn.Sequential(*layers[:-2], nn.Flatten()), features
     if network == "conv":
         trunk = ConvTrunk(seen, width or 32)
-        head = nn.Linear(trunk.feature_dim, outputs)
-        start(head)
-        return trunk, trunk.feature_dim, head
-    inputs = seen.shape[0]
-    for side in seen.shape[1:]:
-        inputs *= side
+        return trunk, trunk.feature_dim
     activation = nn.Tanh if network == "tanh-mlp" else lambda: nn.LeakyReLU(0.2)
-    fourier = FourierFeatures(inputs, 0 if network == "tanh-mlp" else config.fourier_octaves)
+    fourier = FourierFeatures(math.prod(seen.shape), 0 if network == "tanh-mlp" else config.fourier_octaves)
     hidden = Trunk(fourier.out_dim, width or 64, config.discriminator_depth, activation)
-    head = nn.Linear(hidden.feature_dim, outputs)
-    nn.init.kaiming_normal_(head.weight, nonlinearity="relu")
-    nn.init.zeros_(head.bias)
-    return nn.Sequential(nn.Flatten(), FullPrecision(fourier, hidden)), hidden.feature_dim, FullPrecision(head)
+    return nn.Sequential(nn.Flatten(), FullPrecision(fourier, hidden)), hidden.feature_dim
+
+
+def discriminator_head(config: AdversarialConfig, space: Domain, features: int, outputs: int) -> nn.Module:
+    """Return the last layer, with the initial weights of its network."""
+    network = network_of(config, space)
+    head = nn.Linear(features, outputs, bias=network != "dcgan")
+    if network == "dcgan":
+        start_small(head)
+    elif network == "conv":
+        start(head)
+    else:
+        nn.init.kaiming_normal_(head.weight, nonlinearity="relu")
+        nn.init.zeros_(head.bias)
+        return FullPrecision(head)
+    return head
