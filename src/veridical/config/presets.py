@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from veridical.config.families import GANConfig, VAEConfig
+from veridical.config.families import GANConfig, ProgressiveGANConfig, VAEConfig
 from veridical.config.run import RunConfig
 from veridical.config.training import OptimizerConfig, TrainingConfig
 
@@ -47,6 +47,17 @@ PRESETS: dict[str, Preset] = {
                 discriminator_optimizer=OptimizerConfig(lr=2e-4, betas=(0.5, 0.999)),
             ),
             training=TrainingConfig(batch_size=128),
+        ),
+    ),
+    "progressive": Preset(
+        "Progressive growing: from coarse pictures to fine ones (Karras et al. 2018).",
+        RunConfig(model=ProgressiveGANConfig(), training=TrainingConfig(ema=0.995)),
+    ),
+    "proinfogan": Preset(
+        "Progressive growing with codes at every scale, each read back from the picture.",
+        RunConfig(
+            model=ProgressiveGANConfig(latent_dim=16, codes_per_scale=4, consistency=10.0),
+            training=TrainingConfig(ema=0.995),
         ),
     ),
     "vae": Preset("Variational autoencoder, trained on the elbo.", RunConfig(model=VAEConfig())),

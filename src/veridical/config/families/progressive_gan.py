@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from veridical.config import checks
 from veridical.config.families.adversarial import AdversarialConfig
+from veridical.config.training import OptimizerConfig
+
+
+def growing_optimizer() -> OptimizerConfig:
+    """Return the optimiser of both players: equalised weights bear larger steps, and the last stage needs them too."""
+    return OptimizerConfig(lr=2e-3, betas=(0.0, 0.99))
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class ProgressiveGANConfig(AdversarialConfig):
     codes_per_scale: int = 0
     """Codes of every stage, standard normal, to be read back from the picture (ProInfoGAN); 0: none."""
 
-    information_weight: float = 0.2
+    information_weight: float = 1.0
     """Weight of the information about the codes, in nats per code, for both players."""
 
     scale_weights: tuple[float, ...] | None = None
@@ -32,6 +38,9 @@ class ProgressiveGANConfig(AdversarialConfig):
     consistency: float = 0.0
     """Weight of the mean squared difference, in standard units, between the picture of every stage, halved, and the
     picture of the stage before: what a coarse code has come to mean is kept when finer stages follow."""
+
+    generator_optimizer: OptimizerConfig = field(default_factory=growing_optimizer)
+    discriminator_optimizer: OptimizerConfig = field(default_factory=growing_optimizer)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -45,11 +54,11 @@ class ProgressiveGANConfig(AdversarialConfig):
         self._refuse_idle_choices()
 
     def _refuse_other_networks(self) -> None:
-        for field in ("network", "normalization", "depth", "discriminator_depth", "fourier_octaves", "pack"):
-            given, only = getattr(self, field), getattr(AdversarialConfig, field)
+        for name in ("network", "normalization", "depth", "discriminator_depth", "fourier_octaves", "pack"):
+            given, only = getattr(self, name), getattr(AdversarialConfig, name)
             if given != only:
                 raise ValueError(
-                    f"{field} is {given!r}; growing networks are of one kind and have no such choice. "
+                    f"{name} is {given!r}; growing networks are of one kind and have no such choice. "
                     f"Leave it at {only!r}."
                 )
         if self.spectral_norm or self.minibatch == "discrimination":
