@@ -1,0 +1,84 @@
+"""Watches the largest singular values of every layer while it trains.
+
+A collapse announces itself there: the singular values of the generator's layers, of the first ones most, grow without
+bound shortly before, and those of the discriminator jump (Brock, Donahue & Simonyan, Large Scale GAN Training, 2019,
+Sec. 4). `spectra.jsonl` of the run gets a line at the start and every so many steps,
+
+    {"step": 500, "layers": {"generator.blocks.0.first": [1.9, 1.7, 1.6], ...}}
+
+and the terms of the next line of metrics.jsonl get "<player>/sigma_max", the largest of all of a player's layers, where
+the monitors of health and the curves of the report find it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from veridical.nn.spectral import top_singular_values
+from veridical.run import Run, append_lines, keep_lines_until
+from veridical.training.fit import Callback, State
+
+SPECTRA = "spectra.jsonl"
+"""Name of the file in a run directory."""
+
+
+class SingularValues(Callback):
+    """Writes the top singular values of every layer, as it acts, of the live weights.
+
+    It draws no random numbers and changes no weight. It must stand before the `Checkpointer`, so that the terms are in
+    the checkpoint of the step at which they were measured, and in every process, since the terms are averaged over all.
+
+    Args:
+        run: where the file is; None: write no file (as every process but the first does).
+        every: steps between measurements.
+        k: singular values per layer.
+
+    Raises:
+        ValueError: `every` or `k` is not positive.
+    """
+
+    def __init__(self, run: Run | None, every: int = 500, k: int = 3) -> None:
+        if every < 1 or k < 1:
+            raise ValueError(f"every is {every} and k {k}; expected positive numbers of steps and of singular values.")
+        self.file = None if run is None else run.path / SPECTRA
+        self.every, self.k = every, k
+
+    def on_start(self, state: State) -> None:
+        """Drop the lines of steps that will be done again; measure the untrained model."""
+        if self.file is not None:
+            keep_lines_until(self.file, state.step)
+        if state.step == 0:
+            self.measure(state)
+
+    def on_step(self, state: State) -> None:
+        """Measure when due."""
+        if state.step % self.every == 0:
+            self.measure(state)
+
+    def measure(self, state: State) -> None:
+        """Write a line, and add the terms."""
+        top = top_singular_values(state.module, self.k)
+        if self.file is not None:
+            layers = {name: [float(f"{value:.6g}") for value in values.tolist()] for name, values in top.items()}
+            append_lines(self.file, [{"step": state.step, "layers": layers}])
+        for player, largest in largest_of_players(state, top).items():
+            state.terms._append(f"{player}/sigma_max", state.step, largest)
+
+
+def largest_of_players(state: State, top: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return () the largest singular value of each player's layers; a player without weighted layers is left out."""
+    owner = {id(p): name for name, player in state.players.items() for p in player.parameters}
+    found: dict[str, list[Tensor]] = {}
+    for name, values in top.items():
+        player = owner.get(id(own_weight(state.module, name)))
+        if player is not None:
+            found.setdefault(player, []).append(values[0])
+    return {player: torch.stack(values).max() for player, values in found.items()}
+
+
+def own_weight(module: nn.Module, layer: str) -> Tensor:
+    """Return the parameter behind a layer's weight, normalised or not."""
+    inside = module.get_submodule(layer) if layer != "weight" else module
+    parameters = dict(inside.named_parameters())
+    return parameters.get("parametrizations.weight.original", parameters.get("weight"))  # type: ignore[return-value]
