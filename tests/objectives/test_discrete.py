@@ -103,7 +103,7 @@ def test_the_bias_of_the_relaxed_gradient_vanishes_with_the_temperature(name: st
     ends = f(torch.tensor([0.0, 1.0], dtype=torch.float64))
     exact = slope_of_the_probability() * float(ends[1] - ends[0])
     bias = [abs(expected_gradient(f, temperature, hard=False) - exact) for temperature in (1.0, 0.04, 0.02)]
-    assert all(later < 0.6 * earlier for earlier, later in itertools.pairwise(bias)), bias
+    assert all(later < 0.7 * earlier for earlier, later in itertools.pairwise(bias)), bias
     assert bias[0] > 0.01 * abs(exact) and bias[-1] < 0.01 * abs(exact), bias
 
 
