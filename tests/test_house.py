@@ -25,6 +25,8 @@ PUBLIC = {
     "GenerativeModel",
     "Loader",
     "Loss",
+    "NoiseLevel",
+    "NoiseLevelConfig",
     "OptimizerConfig",
     "ProgressiveGAN",
     "ProgressiveGANConfig",

@@ -16,6 +16,8 @@ _HOME = {
     "GenerativeModel": "veridical.model",
     "Loader": "veridical.data.loader",
     "Loss": "veridical.model",
+    "NoiseLevel": "veridical.families.noise_level",
+    "NoiseLevelConfig": "veridical.config",
     "OptimizerConfig": "veridical.config",
     "ProgressiveGAN": "veridical.families.progressive_gan",
     "ProgressiveGANConfig": "veridical.config",
@@ -47,6 +49,8 @@ __all__ = [
     "GenerativeModel",
     "Loader",
     "Loss",
+    "NoiseLevel",
+    "NoiseLevelConfig",
     "OptimizerConfig",
     "ProgressiveGAN",
     "ProgressiveGANConfig",
@@ -86,6 +90,7 @@ if TYPE_CHECKING:
     from veridical.config import (
         DataConfig,
         GANConfig,
+        NoiseLevelConfig,
         OptimizerConfig,
         ProgressiveGANConfig,
         RunConfig,
@@ -99,6 +104,7 @@ if TYPE_CHECKING:
     from veridical.data.space import Space
     from veridical.evaluation import evaluate, evaluate_samples
     from veridical.families.gan import GAN
+    from veridical.families.noise_level import NoiseLevel
     from veridical.families.progressive_gan import ProgressiveGAN
     from veridical.families.vae import VAE
     from veridical.model import GenerativeModel, Loss

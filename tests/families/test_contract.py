@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from veridical.config import GANConfig, ModelConfig, ProgressiveGANConfig, VAEConfig
+from veridical.config import GANConfig, ModelConfig, NoiseLevelConfig, ProgressiveGANConfig, VAEConfig
 from veridical.config.run import FAMILY_CONFIGS
 from veridical.families import FAMILIES
 from veridical.model import (
@@ -26,6 +26,7 @@ from veridical.model import (
 
 SMALL: dict[str, ModelConfig] = {
     "gan": GANConfig(latent_dim=4, width=8),
+    "noise-level": NoiseLevelConfig(levels=4, width=8, sigma_min=0.1),
     # Grown from the start: parameters of a later stage would rightly learn nothing at step 0.
     "progressive-gan": ProgressiveGANConfig(
         latent_dim=4, width=8, stage_steps=None, codes_per_scale=2, consistency=1.0

@@ -1,7 +1,14 @@
 """Every choice a person can make, as frozen dataclasses. Imports nothing heavy, so that `--help` is instant."""
 
 from veridical.config.data import DataConfig
-from veridical.config.families import AdversarialConfig, GANConfig, ModelConfig, ProgressiveGANConfig, VAEConfig
+from veridical.config.families import (
+    AdversarialConfig,
+    GANConfig,
+    ModelConfig,
+    NoiseLevelConfig,
+    ProgressiveGANConfig,
+    VAEConfig,
+)
 from veridical.config.run import RunConfig
 from veridical.config.training import OptimizerConfig, TrainingConfig
 
@@ -10,6 +17,7 @@ __all__ = [
     "DataConfig",
     "GANConfig",
     "ModelConfig",
+    "NoiseLevelConfig",
     "OptimizerConfig",
     "ProgressiveGANConfig",
     "RunConfig",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from veridical.config.families import GANConfig, ProgressiveGANConfig, VAEConfig
+from veridical.config.families import GANConfig, NoiseLevelConfig, ProgressiveGANConfig, VAEConfig
 from veridical.config.run import RunConfig
 from veridical.config.training import OptimizerConfig, TrainingConfig
 
@@ -59,6 +59,10 @@ PRESETS: dict[str, Preset] = {
             model=ProgressiveGANConfig(latent_dim=16, codes_per_scale=4, consistency=10.0),
             training=TrainingConfig(ema=0.995),
         ),
+    ),
+    "noise-level": Preset(
+        "A discriminator of noise levels whose gradient denoises and generates (Yadin et al. 2024).",
+        RunConfig(model=NoiseLevelConfig(), training=TrainingConfig(batch_size=128)),
     ),
     "vae": Preset("Variational autoencoder, trained on the elbo.", RunConfig(model=VAEConfig())),
     "iwae": Preset("Importance-weighted autoencoder with 5 samples.", RunConfig(model=VAEConfig(importance_samples=5))),

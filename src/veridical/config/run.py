@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from veridical.config.data import DataConfig
-from veridical.config.families import GANConfig, ModelConfig, ProgressiveGANConfig, VAEConfig
+from veridical.config.families import GANConfig, ModelConfig, NoiseLevelConfig, ProgressiveGANConfig, VAEConfig
 from veridical.config.training import TrainingConfig
 
 FAMILY_CONFIGS: dict[str, type[ModelConfig]] = {
     "gan": GANConfig,
+    "noise-level": NoiseLevelConfig,
     "progressive-gan": ProgressiveGANConfig,
     "vae": VAEConfig,
 }

@@ -1,11 +1,17 @@
 """The table of families; each is a page of its own, and none knows another."""
 
 from veridical.families.gan import GAN
+from veridical.families.noise_level import NoiseLevel
 from veridical.families.progressive_gan import ProgressiveGAN
 from veridical.families.vae import VAE
 from veridical.model import GenerativeModel
 
-FAMILIES: dict[str, type[GenerativeModel]] = {"gan": GAN, "progressive-gan": ProgressiveGAN, "vae": VAE}
+FAMILIES: dict[str, type[GenerativeModel]] = {
+    "gan": GAN,
+    "noise-level": NoiseLevel,
+    "progressive-gan": ProgressiveGAN,
+    "vae": VAE,
+}
 """Name, as in config.yaml, to class."""
 
-__all__ = ["FAMILIES", "GAN", "ProgressiveGAN", "VAE"]
+__all__ = ["FAMILIES", "GAN", "NoiseLevel", "ProgressiveGAN", "VAE"]

@@ -1,0 +1,62 @@
+"""What a discriminator of noise levels chooses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from veridical.config import checks
+from veridical.config.training import OptimizerConfig
+
+
+@dataclass(frozen=True)
+class NoiseLevelConfig:
+    """A discriminator of noise levels, whose gradient denoises and generates (`families/noise_level.py`)."""
+
+    levels: int = 32
+    """Noise levels K between `sigma_min` and `sigma_max`, in equal ratios; one more class is pure noise."""
+
+    sigma_min: float = 0.01
+    """Least noise, in standard deviations of the data; details below it are lost."""
+
+    sigma_max: float = 4.0
+    """Most noise, in standard deviations of the data."""
+
+    denoising_weight: float = 1.0
+    """Weight of the squared error of the noise that the discriminator's gradient implies; 0: cross-entropy alone, with
+    the same optimum, but far from it with poorer gradients."""
+
+    langevin_steps: int = 1
+    """Steps of Langevin dynamics at every level, after the step down to it; 0: steps down alone."""
+
+    langevin_step: float = 0.1
+    """Size of these steps, in squares of the level's noise."""
+
+    network: Literal["auto", "mlp", "conv"] = "auto"
+    """Network; auto: conv for images and lattices of at least 8 x 8, mlp otherwise."""
+
+    width: int | None = None
+    """Channels of the finest convolution, or units of the MLP's layers; None: 32 channels, 128 units."""
+
+    depth: int = 3
+    """Hidden layers of the MLP."""
+
+    fourier_octaves: int = 7
+    """Octaves of random Fourier features that the MLP sees beside its input; 0: none."""
+
+    optimizer: OptimizerConfig = field(
+        default_factory=lambda: OptimizerConfig(lr=1e-3, betas=(0.9, 0.99), schedule="cosine", warmup=100)
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("sigma_min", "sigma_max", "langevin_step", "width"):
+            checks.positive(name, getattr(self, name))
+        for name in ("denoising_weight", "langevin_steps", "depth", "fourier_octaves"):
+            checks.positive(name, getattr(self, name), zero=True)
+        checks.one_of("network", self.network, ("auto", "mlp", "conv"))
+        if self.levels < 2:
+            raise ValueError(f"levels is {self.levels}; expected at least 2.")
+        if self.sigma_min >= self.sigma_max:
+            raise ValueError(
+                f"sigma_min is {self.sigma_min} and sigma_max {self.sigma_max}; expected the first smaller."
+            )

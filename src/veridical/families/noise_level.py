@@ -1,0 +1,269 @@
+r"""A discriminator of noise levels, whose gradient denoises and thereby generates.
+
+**Model.** Let $x_t = x + \sigma\varepsilon$ with $\sigma$ drawn from levels $\sigma_1 < \dots < \sigma_K$, and let one
+more class be pure noise from a known law, $r = \mathcal N(m, (\sigma_K^2 + s^2) I)$ with the mean and standard
+deviation of the data. A discriminator $D$ is shown one example and says of which class it is. By Bayes' rule its best
+answer is $P(k \mid x) = \pi_k\, p_k(x) / \bar p(x)$, with $p_k$ the law of the data with noise $\sigma_k$, so that
+
+$$ \nabla \log P(k \mid x) = \nabla \log p_k(x) - \nabla \log \bar p(x). $$
+
+The gradient of a discriminator is a *difference of scores*. Against the class of pure noise, whose score is known, the
+unknown marginal $\bar p$ drops out:
+
+$$ \nabla \log p_k(x) = \nabla \log \frac{P(k \mid x)}{P(r \mid x)} + \frac{m - x}{\sigma_K^2 + s^2}, \qquad
+   \mathrm E[x_0 \mid x_t] = x_t + \sigma_k^2\, \nabla \log p_k(x_t). $$
+
+These hold at the optimum, exactly, at every level: the discriminator is a `Denoiser`.
+
+**Objective.** Cross-entropy of the level, in nats, plus `denoising_weight` times the squared error per component of the
+noise that the gradient implies, $\hat\varepsilon = -\sigma_k \nabla \log p_k(x_t)$. The second has the same optimum, so
+the sum is as exact as the first; it is needed because levels that are easily told apart (many components) leave the
+cross-entropy content with gradients that are far off.
+
+**Sampling** follows $D$'s gradient while the noise is lowered: from $x \sim r$, at every level one step that takes the
+noise from $\sigma_{k+1}$ to $\sigma_k$ and `langevin_steps` of Langevin dynamics in $p_k$; at last half a step of
+denoising, which is the flow of the probability from $\sigma_1$ to 0.
+
+**The heuristic.** One may also regress the level and descend the estimate. For data on a set of few dimensions in a
+space of many, $d$, noise of scale $\sigma$ moves a point by $\sigma\sqrt d$ straight away from the set, hence
+$\hat\sigma(x) \approx \operatorname{dist}(x, \text{data}) / \sqrt d$ (`noise_level`), and
+$x - \tfrac d2 \nabla \hat\sigma^2(x)$ is the nearest point of the set. In few dimensions the estimate depends on the
+law of the levels and its gradient is no score; the sampler does not use it.
+
+**Assumptions.** No labels. Samples are continuous, also where the data have levels, and cut to the support.
+
+References:
+    Yadin, Elata & Michaeli, Classification Diffusion Models: Revitalizing Density Ratio Estimation (2024).
+        https://arxiv.org/abs/2402.10095
+    Song & Ermon, Generative Modeling by Estimating Gradients of the Data Distribution (2019).
+        https://arxiv.org/abs/1907.05600
+    Efron, Tweedie's Formula and Selection Bias (2011). https://doi.org/10.1198/jasa.2011.tm11181
+    Sønderby et al., Amortised MAP Inference for Image Super-resolution (2017), on instance noise.
+        https://arxiv.org/abs/1610.04490
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from veridical.config import NoiseLevelConfig, OptimizerConfig
+from veridical.mcmc.langevin import unadjusted_step
+from veridical.model import Batch, Denoiser, GenerativeModel, Loss, Sampler, Space
+from veridical.nn.conv import ConvEncoder
+from veridical.nn.fourier import FourierFeatures
+from veridical.nn.mlp import MLP
+
+
+class NoiseLevel(GenerativeModel, Sampler, Denoiser):
+    """A discriminator of noise levels.
+
+    Args:
+        config: levels, objective, sampler, network, optimiser.
+        space: what one example is.
+        discriminator: your own, twice differentiable, (B, *space.shape) in data space → (B, K + 1) logits of the levels
+            from the least noise to the most, then of pure noise; None: as `config.network` says.
+
+    Raises:
+        ValueError: the network does not fit the space.
+    """
+
+    papers = (
+        "Yadin, Elata & Michaeli, Classification Diffusion Models: Revitalizing Density Ratio Estimation (2024), "
+        "https://arxiv.org/abs/2402.10095",
+        "Song & Ermon, Generative Modeling by Estimating Gradients of the Data Distribution (2019), "
+        "https://arxiv.org/abs/1907.05600",
+    )
+    sigmas: Tensor
+
+    def __init__(self, config: NoiseLevelConfig, space: Space, *, discriminator: nn.Module | None = None) -> None:
+        super().__init__()
+        self.config, self.space = config, space
+        least, most = (space.std * sigma for sigma in (config.sigma_min, config.sigma_max))
+        sigmas = torch.linspace(math.log(least), math.log(most), config.levels, dtype=torch.float64).exp()
+        self.register_buffer("sigmas", sigmas.float(), persistent=False)
+        self.variance = most**2 + space.std**2
+        """Of pure noise."""
+        self.discriminator = LevelDiscriminator(config, space, sigmas) if discriminator is None else discriminator
+
+    def optimizer(self, player: str) -> OptimizerConfig:
+        """Return the optimiser of the configuration."""
+        return self.config.optimizer
+
+    def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
+        """Tell levels apart, and denoise by the gradient.
+
+        Terms: `cross_entropy` in nats (log(K + 1): nothing learned); `denoising`, squared error per component of the
+        noise (1: nothing learned); `accuracy`, share of levels named exactly; `level_error`, root mean square error of
+        log sigma.
+        """
+        with torch.autocast(batch.x.device.type, enabled=False):  # differences of log-densities, and their gradients
+            return self._loss(batch.x.float())
+
+    def _loss(self, x: Tensor) -> Loss:
+        K, n = self.config.levels, len(x)
+        level = torch.randint(K + 1, (n,), device=x.device)
+        eps = torch.randn_like(x)
+        noisy = level < K
+        sigma = self._column(self.sigmas[level.clamp(max=K - 1)])
+        x_t = torch.where(self._column(noisy), x + sigma * eps, self.space.mean + self.variance**0.5 * eps)
+        x_t.requires_grad_()
+        logits = self.logits(x_t)
+        cross_entropy = F.cross_entropy(logits, level)
+        ratio = torch.where(noisy, logits.gather(1, level[:, None])[:, 0] - logits[:, K], 0.0)
+        (slope,) = torch.autograd.grad(ratio.sum(), x_t, create_graph=True)
+        error = (eps + sigma * (slope + self._score_of_noise(x_t))).square().flatten(1).mean(dim=1)
+        denoising = (error * noisy).sum() / noisy.sum().clamp(min=1)
+        loss = cross_entropy + self.config.denoising_weight * denoising
+        with torch.no_grad():
+            told = logits[:, :K].softmax(dim=1) @ self.sigmas.log()
+            off = (told - sigma.flatten().log()).square()
+        terms = {
+            "loss": loss,
+            "cross_entropy": cross_entropy,
+            "denoising": denoising,
+            "accuracy": (logits.argmax(dim=1) == level).float().mean(),
+            "level_error": ((off * noisy).sum() / noisy.sum().clamp(min=1)).sqrt(),
+        }
+        return Loss(loss, {name: term.detach() for name, term in terms.items()})
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return (B, K + 1) logits of the levels and of pure noise.
+
+        Raises:
+            ValueError: the discriminator returns another shape.
+        """
+        logits = self.discriminator(x)
+        expected = (len(x), self.config.levels + 1)
+        if logits.shape != expected:
+            raise ValueError(
+                f"The discriminator returned shape {tuple(logits.shape)} for {len(x)} examples; expected {expected}: "
+                "one logit for each level, and one for pure noise."
+            )
+        return logits
+
+    @torch.no_grad()
+    def noise_level(self, x: Tensor) -> Tensor:
+        """Return (B,) estimates of the noise in examples, in data space: the mean of log sigma over P(k | x)."""
+        return (self.logits(x)[:, :-1].softmax(dim=1) @ self.sigmas.to(x).log()).exp()
+
+    def score(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """Return (B, *event) gradients of log p_sigma; between levels log p_sigma is interpolated in log sigma.
+
+        Args:
+            x: examples with noise.
+            sigma: (B,) or () scale of the noise, between the least and the most of the levels.
+
+        Raises:
+            ValueError: sigma is beyond the levels.
+        """
+        sigmas = self.sigmas.to(x)
+        sigma = sigma.to(x).expand(len(x))
+        low, high = float(sigmas[0]), float(sigmas[-1])
+        if float(sigma.min()) < low * (1 - 1e-4) or float(sigma.max()) > high * (1 + 1e-4):
+            raise ValueError(
+                f"sigma reaches from {float(sigma.min()):.4g} to {float(sigma.max()):.4g}; this model knows noise from "
+                f"{low:.4g} to {high:.4g}. Choose sigma_min and sigma_max before training."
+            )
+        place = (sigma / sigmas[0]).log() / math.log(high / low) * (len(sigmas) - 1)
+        below = place.floor().long().clamp(0, len(sigmas) - 2)
+        share = (place - below).clamp(0, 1)
+        with torch.enable_grad(), torch.autocast(x.device.type, enabled=False):
+            x = x.detach().requires_grad_()
+            logits = self.logits(x)
+            pair = logits.gather(1, torch.stack([below, below + 1], dim=1))
+            log_p = (1 - share) * pair[:, 0] + share * pair[:, 1] - logits[:, -1]
+            (slope,) = torch.autograd.grad(log_p.sum(), x)
+        return (slope + self._score_of_noise(x)).detach()
+
+    def denoise(self, x_t: Tensor, sigma: Tensor) -> Tensor:
+        """Return E[x | x_t] (B, *event) by Tweedie's formula; sigma (B,) or () between the levels' least and most."""
+        return x_t + self._column(sigma.to(x_t).expand(len(x_t))) ** 2 * self.score(x_t, sigma)
+
+    @torch.no_grad()
+    def sample(self, n: int, c: Tensor | None = None) -> Tensor:
+        """Draw (n, *event) examples by following the discriminator's gradient from pure noise.
+
+        Raises:
+            ValueError: labels are passed; the model learned without.
+        """
+        if c is not None:
+            raise ValueError("c is given, but this model learned without labels; call without c.")
+        sigmas = self.sigmas
+        x = self.space.mean + self.variance**0.5 * torch.randn(n, *self.space.shape, device=self.device)
+        for k in range(len(sigmas) - 1, -1, -1):
+            for _ in range(self.config.langevin_steps):
+                h = self.config.langevin_step * float(sigmas[k]) ** 2
+                x = unadjusted_step(x, self.score(x, sigmas[k]), h)
+            x = self._step_down(x, float(sigmas[k]), float(sigmas[k - 1]) if k else 0.0)
+        return x if self.space.support is None else x.clamp(*self.space.support)
+
+    def _step_down(self, x: Tensor, sigma: float, lower: float) -> Tensor:
+        """Lower the noise by the exact law of x_lower given x_sigma and its mean; without new noise at the last."""
+        score = self.score(x, torch.tensor(sigma))
+        if lower == 0:
+            return x + sigma**2 / 2 * score  # Euler's step, in sigma^2, of dx = -score/2 d(sigma^2)
+        removed = sigma**2 - lower**2
+        return x + removed * score + math.sqrt(removed) * lower / sigma * torch.randn_like(x)
+
+    def _score_of_noise(self, x: Tensor) -> Tensor:
+        return (self.space.mean - x) / self.variance
+
+    def _column(self, value: Tensor) -> Tensor:
+        return value.reshape(-1, *[1] * len(self.space.shape))
+
+
+class LevelDiscriminator(nn.Module):
+    r"""Logits $\log \mathcal N(x; m, (\sigma_k^2 + s^2) I) + f_k(x)$, with $f_{K+1} = 0$ for pure noise.
+
+    With $f = 0$ it is the best discriminator for data that are Gaussian; what the network learns is how they are not.
+    """
+
+    variances: Tensor
+
+    def __init__(self, config: NoiseLevelConfig, space: Space, sigmas: Tensor) -> None:
+        super().__init__()
+        self.mean, self.std = space.mean, space.std
+        variances = torch.cat([sigmas, sigmas[-1:]]) ** 2 + space.std**2
+        self.register_buffer("variances", variances.float(), persistent=False)
+        self.network = build_network(config, space)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, *shape) in data space to (B, K + 1)."""
+        variances = self.variances.to(x)
+        centred = x - self.mean
+        square = centred.square().flatten(1).sum(dim=1, keepdim=True)
+        d = centred[0].numel()
+        gaussian = -0.5 * square / variances - 0.5 * d * (variances / self.std**2).log()
+        return gaussian + F.pad(self.network(centred / self.std), (0, 1))
+
+
+class PointNetwork(nn.Module):
+    """Perceptron on a vector, its Fourier features, and its components on a logarithmic scale."""
+
+    def __init__(self, config: NoiseLevelConfig, dim: int) -> None:
+        super().__init__()
+        self.features = FourierFeatures(dim, config.fourier_octaves)
+        self.layers = MLP(self.features.out_dim + dim, config.levels, config.width or 128, config.depth)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, *shape) in standard deviations to (B, K)."""
+        x = x.flatten(1)
+        return self.layers(torch.cat([self.features(x), x.asinh()], dim=1))
+
+
+def build_network(config: NoiseLevelConfig, space: Space) -> nn.Module:
+    """Build the network (B, *space.shape) → (B, K) that the configuration names.
+
+    Raises:
+        ValueError: the network does not fit the space.
+    """
+    network = config.network
+    if network == "auto":
+        network = "conv" if len(space.shape) == 3 and min(space.shape[1:]) >= 8 else "mlp"
+    if network == "conv":
+        return ConvEncoder(space, config.levels, config.width or 32)
+    return PointNetwork(config, space.dim)
