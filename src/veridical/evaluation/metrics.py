@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from veridical.data.dataset import ArrayData
+from veridical.data.stacked import STACKED
 from veridical.evaluation.coverage import measure_modes
 from veridical.evaluation.extractors import Extractor, extractor_for
 from veridical.evaluation.features import BATCH, FeatureSets, Progress, extract, extract_data
 from veridical.evaluation.likelihood import log_prob_of, measure_divergence, measure_likelihood
 from veridical.evaluation.measurement import Measurement
+from veridical.evaluation.stacked import measure_stacks
 from veridical.evaluation.two_sample import measure_frechet, measure_kernel, measure_manifold, measure_memorisation
 from veridical.model import GenerativeModel
 from veridical.targets import GaussianMixture
@@ -72,6 +74,12 @@ def _needs_mixture(subject: Subject) -> str | None:
     return None if isinstance(subject.train.target, GaussianMixture) else "the modes of the data are not known"
 
 
+def _needs_stacks(subject: Subject) -> str | None:
+    if subject.samples is None:
+        return "the model cannot sample"
+    return None if subject.train.name == STACKED else f"the data are not {STACKED}"
+
+
 def _needs_law_and_likelihood(subject: Subject) -> str | None:
     if not isinstance(subject.train.target, GaussianMixture):
         return "the law of the data is not known"
@@ -95,13 +103,18 @@ def _needs_features(subject: Subject) -> str | None:
 
 
 def _known_law(subject: Subject) -> str | None:
-    return "the law of the data is known: modes are counted" if _needs_mixture(subject) is None else None
+    counted = _needs_mixture(subject) is None or _needs_stacks(subject) is None
+    return "the modes of the data are known: they are counted" if counted else None
 
 
 METRICS: Mapping[str, Metric] = {
     "coverage": Metric(
         _needs_mixture,
         lambda s: measure_modes(s.samples, s.train.target, s.seed),  # type: ignore[arg-type]
+    ),
+    "stacks": Metric(
+        _needs_stacks,
+        lambda s: measure_stacks(s.samples, s.train, s.seed),  # type: ignore[arg-type]
     ),
     "divergence": Metric(
         _needs_law_and_likelihood,

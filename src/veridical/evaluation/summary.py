@@ -47,11 +47,11 @@ def _modes(m: Measured) -> list[str]:
 
 
 def _mode_shape(m: Measured) -> list[str]:
-    if not {"mode_kl", "high_quality"} <= m.keys():
-        return []
-    kl, quality, width, said = m["mode_kl"], m["high_quality"], m.get("mode_width"), []
-    if kl.verdict == SHORT:
+    kl, quality, width, said = m.get("mode_kl"), m.get("high_quality"), m.get("mode_width"), []
+    if kl is not None and kl.verdict == SHORT:
         said.append(f"It visits the modes in wrong proportions: KL {_value(kl)}, a perfect model {_perfect(kl)}.")
+    if quality is None:
+        return said
     if quality.verdict == SHORT:
         said.append(f"Samples miss the modes: high quality {_value(quality)}, a perfect model {_perfect(quality)}.")
     if width is not None and width.verdict == SHORT:
