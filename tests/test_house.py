@@ -19,6 +19,8 @@ SOURCES = sorted((ROOT / "src").rglob("*.py"))
 PUBLIC = {
     "ArrayData",
     "Batch",
+    "ConditionalGAN",
+    "ConditionalGANConfig",
     "DataConfig",
     "GAN",
     "GANConfig",

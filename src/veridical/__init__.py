@@ -10,6 +10,8 @@ __version__ = "0.1.0"
 _HOME = {
     "ArrayData": "veridical.data.dataset",
     "Batch": "veridical.data.batch",
+    "ConditionalGAN": "veridical.families.conditional_gan",
+    "ConditionalGANConfig": "veridical.config",
     "DataConfig": "veridical.config",
     "GAN": "veridical.families.gan",
     "GANConfig": "veridical.config",
@@ -40,11 +42,13 @@ _HOME = {
 _NAMES = {"build_report": "build", "load_data": "load"}
 
 __all__ = [
-    "__version__",
+    "GAN",
+    "VAE",
     "ArrayData",
     "Batch",
+    "ConditionalGAN",
+    "ConditionalGANConfig",
     "DataConfig",
-    "GAN",
     "GANConfig",
     "GenerativeModel",
     "Loader",
@@ -58,8 +62,8 @@ __all__ = [
     "Space",
     "State",
     "TrainingConfig",
-    "VAE",
     "VAEConfig",
+    "__version__",
     "build_report",
     "draw",
     "evaluate",
@@ -88,6 +92,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from veridical.config import (
+        ConditionalGANConfig,
         DataConfig,
         GANConfig,
         NoiseLevelConfig,
@@ -103,6 +108,7 @@ if TYPE_CHECKING:
     from veridical.data.sources import load as load_data
     from veridical.data.space import Space
     from veridical.evaluation import evaluate, evaluate_samples
+    from veridical.families.conditional_gan import ConditionalGAN
     from veridical.families.gan import GAN
     from veridical.families.noise_level import NoiseLevel
     from veridical.families.progressive_gan import ProgressiveGAN

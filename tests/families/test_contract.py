@@ -9,7 +9,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from veridical.config import GANConfig, ModelConfig, NoiseLevelConfig, ProgressiveGANConfig, VAEConfig
+from veridical.config import (
+    ConditionalGANConfig,
+    GANConfig,
+    ModelConfig,
+    NoiseLevelConfig,
+    ProgressiveGANConfig,
+    VAEConfig,
+)
 from veridical.config.run import FAMILY_CONFIGS
 from veridical.families import FAMILIES
 from veridical.model import (
@@ -25,6 +32,7 @@ from veridical.model import (
 )
 
 SMALL: dict[str, ModelConfig] = {
+    "conditional-gan": ConditionalGANConfig(latent_dim=4, width=8),
     "gan": GANConfig(latent_dim=4, width=8),
     "noise-level": NoiseLevelConfig(levels=4, width=8, sigma_min=0.1),
     # Grown from the start: parameters of a later stage would rightly learn nothing at step 0.
@@ -36,12 +44,15 @@ SMALL: dict[str, ModelConfig] = {
 SPACES = {
     "grey": Space((1, 9, 12), mean=-0.4, std=0.7, classes=10),
     "colour": Space((3, 8, 8), levels=None, mean=0.1, std=0.5),
-    "thumbnail": Space((1, 5, 5), levels=17),
+    "thumbnail": Space((1, 5, 5), levels=17, classes=4),
     "vector": Space((3,), kind="vector", support=None, levels=None, mean=30.0, std=5.0),
-    "box": Space((2,), kind="vector", support=(0.0, 10.0), levels=11, mean=4.0, std=3.0),
+    "box": Space((2,), kind="vector", support=(0.0, 10.0), levels=11, mean=4.0, std=3.0, classes=3),
     "spins": Space((1, 8, 8), kind="lattice", levels=2),
 }
-REFUSED: dict[str, tuple[str, ...]] = {"progressive-gan": ("vector", "box")}
+REFUSED: dict[str, tuple[str, ...]] = {
+    "conditional-gan": ("colour", "vector", "spins"),
+    "progressive-gan": ("vector", "box"),
+}
 """Spaces in which a family has no meaning, and says so."""
 
 

@@ -3,6 +3,7 @@
 from veridical.config.data import DataConfig
 from veridical.config.families import (
     AdversarialConfig,
+    ConditionalGANConfig,
     GANConfig,
     ModelConfig,
     NoiseLevelConfig,
@@ -14,6 +15,7 @@ from veridical.config.training import OptimizerConfig, TrainingConfig
 
 __all__ = [
     "AdversarialConfig",
+    "ConditionalGANConfig",
     "DataConfig",
     "GANConfig",
     "ModelConfig",

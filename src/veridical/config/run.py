@@ -5,10 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from veridical.config.data import DataConfig
-from veridical.config.families import GANConfig, ModelConfig, NoiseLevelConfig, ProgressiveGANConfig, VAEConfig
+from veridical.config.families import (
+    ConditionalGANConfig,
+    GANConfig,
+    ModelConfig,
+    NoiseLevelConfig,
+    ProgressiveGANConfig,
+    VAEConfig,
+)
 from veridical.config.training import TrainingConfig
 
 FAMILY_CONFIGS: dict[str, type[ModelConfig]] = {
+    "conditional-gan": ConditionalGANConfig,
     "gan": GANConfig,
     "noise-level": NoiseLevelConfig,
     "progressive-gan": ProgressiveGANConfig,

@@ -1,5 +1,6 @@
 """The table of families; each is a page of its own, and none knows another."""
 
+from veridical.families.conditional_gan import ConditionalGAN
 from veridical.families.gan import GAN
 from veridical.families.noise_level import NoiseLevel
 from veridical.families.progressive_gan import ProgressiveGAN
@@ -7,6 +8,7 @@ from veridical.families.vae import VAE
 from veridical.model import GenerativeModel
 
 FAMILIES: dict[str, type[GenerativeModel]] = {
+    "conditional-gan": ConditionalGAN,
     "gan": GAN,
     "noise-level": NoiseLevel,
     "progressive-gan": ProgressiveGAN,
@@ -14,4 +16,4 @@ FAMILIES: dict[str, type[GenerativeModel]] = {
 }
 """Name, as in config.yaml, to class."""
 
-__all__ = ["FAMILIES", "GAN", "NoiseLevel", "ProgressiveGAN", "VAE"]
+__all__ = ["FAMILIES", "GAN", "VAE", "ConditionalGAN", "NoiseLevel", "ProgressiveGAN"]

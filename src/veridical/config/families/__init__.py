@@ -1,10 +1,19 @@
 """The choices of each family, one file each. The mathematics they refer to stands in `families/<name>.py`."""
 
 from veridical.config.families.adversarial import AdversarialConfig, GANConfig
+from veridical.config.families.conditional_gan import ConditionalGANConfig
 from veridical.config.families.noise_level import NoiseLevelConfig
 from veridical.config.families.progressive_gan import ProgressiveGANConfig
 from veridical.config.families.vae import VAEConfig
 
-__all__ = ["AdversarialConfig", "GANConfig", "ModelConfig", "NoiseLevelConfig", "ProgressiveGANConfig", "VAEConfig"]
+__all__ = [
+    "AdversarialConfig",
+    "ConditionalGANConfig",
+    "GANConfig",
+    "ModelConfig",
+    "NoiseLevelConfig",
+    "ProgressiveGANConfig",
+    "VAEConfig",
+]
 
 ModelConfig = AdversarialConfig | NoiseLevelConfig | VAEConfig

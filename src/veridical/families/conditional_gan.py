@@ -1,0 +1,226 @@
+r"""Conditional generative adversarial networks: examples of the class that is asked for.
+
+**Model.** $x = G(z, c)$ with $z$ from the prior and a label $c$; its law $q(x \mid c)$ is to be $p(x \mid c)$. Small
+networks see the label one-hot beside $z$, the residual ones in the gains of their batch normalisation.
+
+**Three uses of the label.** Fakes get the labels of the real examples of the batch, $c \sim p(c)$, so that the game is
+about $p(x, c)$ and $q(x, c) = q(x \mid c)\,p(c)$ and a paired real example (`relativistic`) is of the same class.
+
+- *concatenate*: $D(x, c)$ sees the label one-hot beside the example. The best logit is $\log p(x \mid c)/q(x \mid c)$,
+  and with it the non-saturating loss is $2\log 2 - 2\,\mathrm E_c\,\mathrm{JS}(p(\cdot \mid c), q(\cdot \mid c))$.
+- *projection*: $\ell(x, c) = \psi(\phi(x)) + \langle e_c, \phi(x) \rangle$, which is that log ratio for any
+  $p(c \mid x)$ and $q(c \mid x)$ that are log-linear in features $\phi$: for Gaussians of one covariance, for instance,
+  $\phi(x) = (x, 1)$ does.
+- *auxiliary*: $D(x)$ sees no label but tells the class too, $C(x)$. With a class weight $\lambda$
+
+$$ L_D = -\mathrm E \log D(x) - \mathrm E \log(1 - D(\tilde x)) - \lambda\,\mathrm E \log C(c \mid x)
+        - \lambda\,\mathrm E \log C(c \mid \tilde x), \qquad
+   L_G = -\mathrm E \log D(\tilde x) - \lambda\,\mathrm E \log C(c \mid \tilde x). $$
+
+  The last term prefers examples far from the borders between classes: where classes overlap, it draws too little there.
+
+**Assumptions.** Labels are integers; `sample` without labels draws them uniformly, `decode` takes 0, 1, 2, ... in turn.
+
+References:
+    Mirza & Osindero, Conditional Generative Adversarial Nets (2014). https://arxiv.org/abs/1411.1784
+    Odena, Olah & Shlens, Conditional Image Synthesis with Auxiliary Classifier GANs (2017), §3.
+        https://arxiv.org/abs/1610.09585
+    Miyato & Koyama, cGANs with Projection Discriminator (2018), Eq. 3-5. https://arxiv.org/abs/1802.05637
+    Brock, Donahue & Simonyan, Large Scale GAN Training (2019), §3 and Eq. 3. https://arxiv.org/abs/1809.11096
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from veridical.config import ConditionalGANConfig
+from veridical.families.adversarial import AdversarialModel
+from veridical.model import Batch, Space
+from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
+from veridical.nn.discriminator import Discriminator
+from veridical.nn.orthogonal import orthogonal_penalties
+from veridical.nn.spectral import normalize_spectrum
+from veridical.objectives.game import Logits, Turn, discriminator_turn, generator_turn
+
+
+class ConditionalGAN(AdversarialModel):
+    """A generator told what to draw, against a discriminator that knows what it should be.
+
+    Args:
+        config: use of the label, and the choices of every game.
+        space: what one example is; with classes.
+        generator: your own, ((B, latent_dim), (B,) labels) → (B, *space.shape) in data space; None: as the config says.
+        discriminator: your own; (B, *space.shape) beside (B,) labels → (B,) or (B, 1) logits, or, if auxiliary,
+            (B, *space.shape) → (B, 1 + classes), the logit first; None: as the config says.
+
+    Raises:
+        ValueError: the data have no labels, the networks do not fit them, or a penalty meets batch normalisation.
+    """
+
+    papers = (
+        "Mirza & Osindero, Conditional Generative Adversarial Nets (2014), https://arxiv.org/abs/1411.1784",
+        "Odena, Olah & Shlens, Conditional Image Synthesis with Auxiliary Classifier GANs (2017), "
+        "https://arxiv.org/abs/1610.09585",
+        "Miyato & Koyama, cGANs with Projection Discriminator (2018), https://arxiv.org/abs/1802.05637",
+        "Brock, Donahue & Simonyan, Large Scale GAN Training for High Fidelity Natural Image Synthesis (2019), "
+        "https://arxiv.org/abs/1809.11096",
+    )
+    config: ConditionalGANConfig
+
+    def __init__(
+        self,
+        config: ConditionalGANConfig,
+        space: Space,
+        *,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+    ) -> None:
+        self.classes = classes_of(space)
+        if discriminator is None:
+            discriminator = conditional_discriminator(config, space, self.classes)
+        if generator is None:
+            generator = build_generator(config, space, latent_dim_of(config, space), self.classes)
+        super().__init__(config, space, discriminator, generator)
+
+    def discriminator_loss(self, batch: Batch, step: int) -> Turn:
+        """Judge the batch against fakes of the same classes, which carry no graph."""
+        c = labels_of(batch)
+        with torch.no_grad():
+            x_fake = self.decode(self.prior(len(batch.x)), c)
+        if self.config.conditioning != "auxiliary":
+            return discriminator_turn(self.config, self.given(c), batch.x, x_fake, step=step, unit=self.unit)
+        told = Telling(self)
+        loss, terms = discriminator_turn(self.config, told, batch.x, x_fake, step=step, unit=self.unit)
+        real, fake = (F.cross_entropy(logits, c) for logits in told.classes[:2])  # the order in which it judges
+        right = (told.classes[0].argmax(1) == c).float().mean()
+        terms |= {"class_real": real.detach(), "class_fake": fake.detach(), "class_accuracy": right}
+        return Turn(loss + self.config.class_weight * (real + fake), terms)
+
+    def generator_loss(self, batch: Batch, step: int) -> Turn:
+        """Let fakes of the batch's classes pass for real, and for their classes."""
+        c = labels_of(batch)
+        x_fake = self.decode(self.prior(len(batch.x)), c)
+        told = Telling(self) if self.config.conditioning == "auxiliary" else None
+        logits = self.given(c) if told is None else told
+        loss, terms = generator_turn(self.config, logits, batch.x, x_fake, step=step, unit=self.unit)
+        if told is not None:
+            fake = F.cross_entropy(told.classes[0], c)
+            loss, terms = loss + self.config.class_weight * fake, terms | {"class_fake": fake.detach()}
+        if self.config.orthogonal_weight > 0:
+            penalty = self.config.orthogonal_weight * orthogonal_penalties(self.generator)
+            loss, terms = loss + penalty, terms | {"penalty_orthogonal": penalty.detach()}
+        return Turn(loss, terms)
+
+    def given(self, c: Tensor) -> Logits:
+        """Return what the discriminator says of examples of these classes."""
+        return lambda x: self.logits(x, c)
+
+    def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return (B, *space.shape) in data space for codes (B, latent_dim) and labels (B,); None: 0, 1, 2, ... in turn.
+
+        Raises:
+            ValueError: the labels do not fit the codes or the classes, or the generator returns another shape.
+        """
+        c = torch.arange(len(z), device=z.device) % self.classes if c is None else c
+        if c.shape != (len(z),) or c.is_floating_point():
+            raise ValueError(f"c has shape {tuple(c.shape)} and type {c.dtype}; expected ({len(z)},) integer labels.")
+        return self.checked(self.generator(z, c), z)
+
+    @torch.no_grad()
+    def sample(self, n: int, c: Tensor | None = None) -> Tensor:
+        """Draw (n, *space.shape) examples in data space of the labels (n,); None: of labels drawn uniformly.
+
+        Raises:
+            ValueError: there are not n labels, or one is none of the classes.
+        """
+        if c is None:
+            c = torch.randint(self.classes, (n,), device=self.device)
+        elif bool(((c < 0) | (c >= self.classes)).any()):
+            raise ValueError(f"c holds labels from {int(c.min())} to {int(c.max())}; expected 0 to {self.classes - 1}.")
+        return self.decode(self.prior(n), c)
+
+
+class Telling:
+    """The logits of a discriminator that tells the class too; keeps what it said of classes, call by call."""
+
+    def __init__(self, model: ConditionalGAN) -> None:
+        self.model = model
+        self.classes: list[Tensor] = []
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return (B,) logits.
+
+        Raises:
+            ValueError: the discriminator returns another shape.
+        """
+        out, expected = self.model.discriminator(x), (len(x), 1 + self.model.classes)
+        if out.shape != expected:
+            raise ValueError(
+                f"The discriminator returned shape {tuple(out.shape)} for {len(x)} examples; expected {expected}: one "
+                "logit of being real, then one of every class."
+            )
+        out = out.to(torch.promote_types(out.dtype, torch.float32))
+        self.classes.append(out[:, 1:])
+        return out[:, 0]
+
+
+class ProjectionDiscriminator(nn.Module):
+    r"""The logit $\psi(\phi(x)) + \langle e_c, \phi(x) \rangle$.
+
+    Args:
+        discriminator: features $\phi$, and $\psi$ as its head of one output.
+        classes: number of labels.
+    """
+
+    def __init__(self, discriminator: Discriminator, classes: int) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+        self.embedding = nn.Embedding(classes, discriminator.feature_dim)
+        nn.init.normal_(self.embedding.weight, std=discriminator.feature_dim**-0.5)
+
+    def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        """Return (B,) logits of examples (B, *event) in data space of labels (B,)."""
+        features = self.discriminator.features(x)
+        return self.discriminator.head(features)[:, 0] + (self.embedding(c) * features).sum(1)
+
+
+def conditional_discriminator(config: ConditionalGANConfig, space: Space, classes: int) -> nn.Module:
+    """Build the discriminator that the configuration names.
+
+    Raises:
+        ValueError: the network does not fit the space.
+    """
+    if config.conditioning == "concatenate":
+        return build_discriminator(config, space, classes=classes)
+    if config.conditioning == "auxiliary":
+        return build_discriminator(config, space, outputs=1 + classes)
+    projection = ProjectionDiscriminator(build_discriminator(config, space), classes)
+    return normalize_spectrum(projection) if config.spectral_norm else projection
+
+
+def classes_of(space: Space) -> int:
+    """Return the number of classes.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if space.classes is None:
+        raise ValueError(
+            f"space has shape {space.shape} and no classes; a conditional GAN learns from labelled data. Give a folder "
+            'whose sub-folders are the classes, an npz with c, a labelled set, or train the family "gan".'
+        )
+    return space.classes
+
+
+def labels_of(batch: Batch) -> Tensor:
+    """Return the labels (B,) of a batch.
+
+    Raises:
+        ValueError: it has none, or something else than labels.
+    """
+    if batch.c is None or batch.c.dim() != 1 or batch.c.is_floating_point():
+        got = "nothing" if batch.c is None else f"{batch.c.dtype} of shape {tuple(batch.c.shape)}"
+        raise ValueError(f"c is {got}; a conditional GAN learns from (B,) integer labels.")
+    return batch.c
