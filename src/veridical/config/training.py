@@ -12,20 +12,20 @@ from veridical.config import checks
 class OptimizerConfig:
     """One player's optimiser and the schedule of its step size."""
 
-    name: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    name: Literal["adam", "adamw", "rmsprop", "sgd", "lion"] = "adam"
     """Update rule."""
 
     lr: float = 1e-3
     """Step size at the end of the warm-up."""
 
     betas: tuple[float, float] = (0.9, 0.999)
-    """Decay of the first and second moment (adam, adamw)."""
+    """Decay of the first and second moment (adam, adamw); of the look-ahead and of the momentum (lion)."""
 
     momentum: float = 0.0
     """Momentum (sgd, rmsprop)."""
 
     weight_decay: float = 0.0
-    """Decoupled for adamw, L2 otherwise."""
+    """Decoupled for adamw and lion, L2 otherwise."""
 
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """How the step size falls to 0 at the last step."""
@@ -79,6 +79,9 @@ class TrainingConfig:
     sample_every: int = 500
     """Steps between grids of samples from fixed codes."""
 
+    spectrum_every: int = 500
+    """Steps between measurements of the largest singular values of every layer; 0: never."""
+
     checkpoint_every: int = 500
     """Steps between checkpoints."""
 
@@ -88,7 +91,8 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "processes", "log_every", "sample_every", "checkpoint_every", "keep"):
             checks.positive(name, getattr(self, name))
-        checks.positive("seed", self.seed, zero=True)
+        for name in ("seed", "spectrum_every"):
+            checks.positive(name, getattr(self, name), zero=True)
         checks.positive("lr_scale", self.lr_scale)
         checks.share("ema", self.ema)
         checks.positive("clip_norm", self.clip_norm)

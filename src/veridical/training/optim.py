@@ -20,6 +20,8 @@ def build_optimizer(
     if config.name in ("adam", "adamw"):
         kind = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
         return kind(parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True)
+    if config.name == "lion":
+        return Lion(parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay)
     if config.name == "rmsprop":
         return torch.optim.RMSprop(
             parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, foreach=True
@@ -27,6 +29,48 @@ def build_optimizer(
     return torch.optim.SGD(
         parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
     )
+
+
+class Lion(torch.optim.Optimizer):
+    r"""Moves every weight by the same amount, in the direction of the sign of its momentum.
+
+    $$ \theta \leftarrow (1 - \eta\lambda)\theta - \eta\,\mathrm{sign}(\beta_1 m + (1 - \beta_1) g), \qquad
+    m \leftarrow \beta_2 m + (1 - \beta_2) g $$
+
+    Args:
+        parameters: as for any optimiser.
+        lr: step size $\eta$.
+        betas: $\beta_1$ of the look-ahead and $\beta_2$ of the momentum $m$.
+        weight_decay: $\lambda$.
+
+    References:
+        Chen et al., Symbolic Discovery of Optimization Algorithms (2023), Alg. 2. https://arxiv.org/abs/2302.06675
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter] | list[dict[str, Any]],
+        lr: float = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move all parameters that have a gradient."""
+        for group in self.param_groups:
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if not parameters:
+                continue
+            gradients = [p.grad for p in parameters]
+            momenta = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in parameters]
+            lr, (beta_1, beta_2) = group["lr"], group["betas"]
+            directions = torch._foreach_lerp(gradients, momenta, beta_1)
+            torch._foreach_sign_(directions)
+            torch._foreach_mul_(parameters, 1 - lr * group["weight_decay"])
+            torch._foreach_add_(parameters, directions, alpha=-lr)
+            torch._foreach_lerp_(momenta, gradients, 1 - beta_2)
 
 
 def lr_factor(config: OptimizerConfig, step: int, steps: int) -> float:

@@ -23,6 +23,7 @@ from veridical.training import checkpoint
 from veridical.training.callbacks import Checkpointer, Interruption, MetricsFile, SampleGrids
 from veridical.training.engine import Arithmetic, Engine
 from veridical.training.fit import Callback, State, fit
+from veridical.training.spectrum import SingularValues
 from veridical.training.terms import NonFiniteError, Row
 from veridical.workflows import environment, pictures
 from veridical.workflows.load import build_model
@@ -58,7 +59,12 @@ class Job:
             checkpoint.load(resume_from, state, {"health": health}, self.engine.rank)
             saver.saved = state.step
         interruption = Interruption(self.engine, self.say)
-        callbacks: list[Callback] = [*self._outputs(health), saver, interruption, *self.extra]
+        watchers = (
+            [SingularValues(self.run if self.engine.rank == 0 else None, every)]
+            if (every := training.spectrum_every)
+            else []
+        )
+        callbacks: list[Callback] = [*self._outputs(health), *watchers, saver, interruption, *self.extra]
         try:
             with interruption.listen():
                 fit(
@@ -97,6 +103,11 @@ class Job:
 
         n = 64 if len(space.shape) == 3 else 2000
         return [MetricsFile(self.run), health, SampleGrids(self.config.training.sample_every, n, draw), self.progress]
+
+    def _watchers(self) -> list[Callback]:
+        """Every process measures, since terms are averaged over all; the first writes."""
+        every = self.config.training.spectrum_every
+        return [SingularValues(self.run if self.engine.rank == 0 else None, every)] if every else []
 
     def _reals(self) -> Tensor:
         n = min(64 if len(self.data.space.shape) == 3 else 2000, len(self.data))
