@@ -1,0 +1,50 @@
+"""The choices of an unrolled GAN; the mathematics stands in `families/unrolled_gan.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from veridical.config import checks
+from veridical.config.families.adversarial import AdversarialConfig, ObjectiveName
+from veridical.config.training import OptimizerConfig
+
+REFUSED = ("r1", "r2", "gradient_penalty", "dragan", "historical_averaging", "clip_weights", "spectral_norm")
+
+
+@dataclass(frozen=True)
+class UnrolledGANConfig(AdversarialConfig):
+    """A generator that foresees how the discriminator will answer (`families/unrolled_gan.py`)."""
+
+    unrolled_steps: int = 5
+    """Steps K of the discriminator that the generator foresees; 0: none, a plain GAN."""
+
+    unrolled_optimizer: Literal["adam", "sgd"] = "adam"
+    """Rule of these steps. Adam has the betas of the discriminator's optimiser and starts from the moments of the
+    gradients that the discriminator has seen; sgd is plain gradient descent."""
+
+    unrolled_lr: float | None = None
+    """Size of these steps; None: that of the discriminator's optimiser."""
+
+    objective: ObjectiveName = "minimax"
+    relativistic: bool = False
+    r1: float = 0.0
+    r2: float = 0.0
+
+    generator_optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=1e-3, betas=(0.5, 0.999)))
+    discriminator_optimizer: OptimizerConfig = field(
+        default_factory=lambda: OptimizerConfig(lr=1e-4, betas=(0.5, 0.999))
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.positive("unrolled_steps", self.unrolled_steps, zero=True)
+        checks.positive("unrolled_lr", self.unrolled_lr)
+        checks.one_of("unrolled_optimizer", self.unrolled_optimizer, ("adam", "sgd"))
+        for name in REFUSED:
+            if getattr(self, name):
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; the unrolled steps descend the discriminator's objective alone, "
+                    "and its second derivatives are exact without penalties, clipping and spectral normalisation only. "
+                    "Leave it out, or choose the family gan."
+                )

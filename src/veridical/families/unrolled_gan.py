@@ -1,0 +1,173 @@
+r"""Unrolled generative adversarial networks.
+
+**Idea.** A generator that descends against the discriminator of the moment may run to wherever that one errs, all codes
+to the same place; the discriminator answers a step later, and the two chase each other from mode to mode. Here the
+generator foresees the answer. With $f = -L_D$ the value of the game, $\theta_D^0 = \theta_D$ and
+
+$$ \theta_D^{k+1} = \theta_D^k - \eta\,\mathrm{step}\bigl(\nabla_{\theta_D} L_D(\theta_G, \theta_D^k)\bigr), \qquad
+   \min_{\theta_G} f\bigl(\theta_G, \theta_D^K(\theta_G)\bigr), $$
+
+it is charged what the discriminator will see after $K$ steps. Its gradient has two terms,
+
+$$ \frac{\mathrm d f}{\mathrm d\theta_G} = \frac{\partial f}{\partial\theta_G} +
+   \frac{\partial f}{\partial\theta_D^K}\,\frac{\mathrm d\theta_D^K}{\mathrm d\theta_G}, $$
+
+and both are computed: the second, which holds second derivatives of $L_D$ along all $K$ steps, is what makes it pay to
+spread. (Without it the generator would merely meet a discriminator that is $K$ steps ahead.) $K = 0$ is the plain game;
+for $K \to \infty$, $f$ would be the divergence itself. The discriminator's own turn is that of the plain game.
+
+**Objectives.** Where the game is of zero sum (minimax, wasserstein, f-...), the generator minimises $f$, real examples
+included: they act on $\theta_D^K$. With other objectives, or pairing, it minimises its own loss against $\theta_D^K$.
+
+**The foreseen optimiser** is not the one that trains, which belongs to the loop, but a double of it: the same moments,
+kept here from the same gradients, bias correction included. (Without its past, Adam's first step is the sign of the
+gradient and has no derivative to speak of.) Schedules, and decay of weights, are not doubled. All $K$ steps look at the
+batch and the fakes of the turn, as in the authors' notebook; with several processes each foresees on its own share of
+the batch, and gradients are averaged afterwards.
+
+**Cost.** $K$ gradients of the discriminator with their graphs, differentiated again: see the page for seconds.
+
+References:
+    Metz, Poole, Pfau & Sohl-Dickstein, Unrolled Generative Adversarial Networks (2017).
+        https://arxiv.org/abs/1611.02163
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from veridical.config import UnrolledGANConfig
+from veridical.families.adversarial import AdversarialModel
+from veridical.model import Batch, Space
+from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
+from veridical.objectives.adversarial import OBJECTIVES, pair
+from veridical.objectives.game import Turn, discriminator_turn, view
+from veridical.objectives.unrolling import Moments, Rule, accumulate, adam_step, sgd_step, unroll
+
+
+class UnrolledGAN(AdversarialModel):
+    """A generator that foresees the discriminator's answer.
+
+    Args:
+        config: how many steps it foresees, and the choices of every game.
+        space: what one example is.
+        generator: your own, (B, latent_dim) → (B, *space.shape) in data space; None: as `config.network` says.
+        discriminator: your own, (B, *space.shape) in data space (`pack` times the channels) → (B,) or (B, 1) logits;
+            None: likewise.
+
+    Raises:
+        ValueError: the networks do not fit the space.
+    """
+
+    papers = (
+        "Metz, Poole, Pfau & Sohl-Dickstein, Unrolled Generative Adversarial Networks (2017), "
+        "https://arxiv.org/abs/1611.02163",
+        "Goodfellow et al., Generative Adversarial Nets (2014), https://arxiv.org/abs/1406.2661",
+    )
+    config: UnrolledGANConfig
+    first: Tensor
+    second: Tensor
+    updates: Tensor
+
+    def __init__(
+        self,
+        config: UnrolledGANConfig,
+        space: Space,
+        *,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+    ) -> None:
+        if discriminator is None:
+            discriminator = build_discriminator(config, space)
+        if generator is None:
+            generator = build_generator(config, space, latent_dim_of(config, space))
+        super().__init__(config, space, discriminator, generator)
+        theta = self.answering()
+        self.register_buffer("first", torch.zeros_like(theta))
+        self.register_buffer("second", torch.zeros_like(theta))
+        self.register_buffer("updates", torch.tensor(0))
+
+    def discriminator_loss(self, batch: Batch, step: int) -> Turn:
+        """Judge the batch against as many fakes, which carry no graph."""
+        with torch.no_grad():
+            x_fake = self.decode(self.prior(len(batch.x)))
+        return discriminator_turn(self.config, self.logits, batch.x, x_fake, step=step, unit=self.unit)
+
+    def generator_loss(self, batch: Batch, step: int) -> Turn:
+        """Let as many fakes pass for real before the discriminator that will have answered them.
+
+        Logged beside: `unrolled_gain`, by how much the answer lowers the discriminator's loss on this batch.
+        """
+        x_fake = self.decode(self.prior(len(batch.x)))
+        seen, seen_fake = (view(x, self.config, step, self.unit) for x in (batch.x, x_fake))
+        buffers = {name: buffer.clone() for name, buffer in self.discriminator.named_buffers()}
+
+        def logits(theta: Tensor) -> tuple[Tensor, Tensor]:
+            tensors = self.named(theta) | buffers
+            return self._logits(tensors, seen), self._logits(tensors, seen_fake)
+
+        def loss(theta: Tensor) -> Tensor:
+            return self._discriminator_loss(*logits(theta))
+
+        theta = self.answering().requires_grad_()
+        moments = Moments(self.first, self.second, int(self.updates))
+        answered = unroll(loss, theta, moments, self.rule(), self.config.unrolled_steps)
+        logit_real, logit_fake = logits(answered)
+        terms = {"logit_fake": logit_fake.detach().mean()}
+        with torch.no_grad():
+            terms["unrolled_gain"] = loss(theta) - self._discriminator_loss(logit_real, logit_fake)
+        return Turn(self._generator_loss(logit_real, logit_fake), terms)
+
+    def _logits(self, tensors: dict[str, Tensor], seen: Tensor) -> Tensor:
+        logits = functional_call(self.discriminator, tensors, (seen,)).reshape(-1)
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    def _discriminator_loss(self, logit_real: Tensor, logit_fake: Tensor) -> Tensor:
+        """Return what `discriminator_turn` has without penalties."""
+        objective = OBJECTIVES[self.config.objective].discriminator
+        if self.config.relativistic:
+            return objective(*pair(logit_real, logit_fake)) / 2
+        return objective(logit_real, logit_fake) + self.config.smoothing * logit_real.mean()
+
+    def _generator_loss(self, logit_real: Tensor, logit_fake: Tensor) -> Tensor:
+        if self.config.relativistic:
+            return OBJECTIVES[self.config.objective].generator(pair(logit_real, logit_fake)[1])
+        if self.config.objective in ("minimax", "wasserstein") or self.config.objective.startswith("f-"):
+            return -self._discriminator_loss(logit_real, logit_fake)
+        return OBJECTIVES[self.config.objective].generator(logit_fake)
+
+    def rule(self) -> Rule:
+        """Return the step that the generator expects of the discriminator."""
+        lr = self.config.unrolled_lr or self.config.discriminator_optimizer.lr
+        if self.config.unrolled_optimizer == "sgd":
+            return partial(sgd_step, lr=lr)
+        return partial(adam_step, lr=lr, betas=self.config.discriminator_optimizer.betas)
+
+    def answering(self) -> Tensor:
+        """Return the discriminator's parameters as one new vector (P,), without graph."""
+        return torch.cat([p.detach().reshape(-1) for p in self.discriminator.parameters()])
+
+    def named(self, theta: Tensor) -> dict[str, Tensor]:
+        """Return the parameters of a vector (P,) by name and in shape."""
+        parameters = dict(self.discriminator.named_parameters())
+        pieces = theta.split([p.numel() for p in parameters.values()])
+        return {name: piece.view(p.shape) for (name, p), piece in zip(parameters.items(), pieces, strict=True)}
+
+    @torch.no_grad()
+    def after_update(self, player: str) -> None:
+        """Let the double of the discriminator's optimiser see the gradient that has just moved it."""
+        super().after_update(player)
+        if player != "discriminator":
+            return
+        gradient = torch.cat(
+            [(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in self.discriminator.parameters()]
+        )
+        moments = Moments(self.first, self.second, int(self.updates))
+        moments = accumulate(moments, gradient, self.config.discriminator_optimizer.betas)
+        self.first.copy_(moments.first)
+        self.second.copy_(moments.second)
+        self.updates.fill_(moments.updates)
