@@ -24,6 +24,7 @@ from veridical.data.split import held_out
 from veridical.data.stacked import STACKED, read_stacked
 from veridical.data.stacked import SUMMARY as STACKED_SUMMARY
 from veridical.targets import GaussianMixture, grid, ring
+from veridical.targets.categorical import Categorical, zipf, zipf_bits
 from veridical.targets.ising import Ising
 from veridical.targets.shapes import Shapes
 
@@ -35,6 +36,13 @@ MIXTURES: dict[str, tuple[str, Callable[[], GaussianMixture]]] = {
     "ring": ("100,000 points of 8 Gaussians of width 0.01 on the unit circle (VEEGAN, PacGAN); drawn", ring),
     "grid": ("100,000 points of 25 Gaussians of width 0.05 on {-4,-2,0,2,4}^2 (VEEGAN, PacGAN); drawn", grid),
 }
+CATEGORICALS: dict[str, tuple[str, Callable[[], Categorical]]] = {
+    "categorical": ("100,000 draws of one of 32 levels of known probabilities, 1/rank; drawn", zipf),
+    "categorical-bits": ("the same law of 32 outcomes as words of 5 bits, dependent on each other; drawn", zipf_bits),
+}
+LAWS = MIXTURES | CATEGORICALS
+"""Laws of vectors that are drawn from."""
+
 SHAPES = "shapes"
 """The named set of pictures with known factors."""
 
@@ -61,7 +69,7 @@ def load(config: DataConfig, split: Split = "train", *, memory_limit: int | None
     Raises:
         DataError: no such source, or data that cannot be used.
     """
-    if config.source in MIXTURES:
+    if config.source in LAWS:
         return _draw(config, split)
     if config.source == SHAPES:
         return _shapes(config, split)
@@ -84,14 +92,14 @@ def names() -> dict[str, str]:
     lines = {name: f"{NAMED[name].summary}; {_availability(name)}" for name in NAMED}
     lattices = "50,000 critical configurations of the Ising model on a torus of side L (or ising:HxW), 2 levels; drawn"
     shapes = "50,000 grey 28x28 pictures of a shape whose kind, scale, orientation and place are known; drawn"
-    drawn = {name: summary for name, (summary, _) in MIXTURES.items()} | {SHAPES: shapes, LATTICE: lattices}
+    drawn = {name: summary for name, (summary, _) in LAWS.items()} | {SHAPES: shapes, LATTICE: lattices}
     stacked = {STACKED: f"{STACKED_SUMMARY}; {_availability('mnist')}"}
     return lines | stacked | drawn
 
 
 def is_drawn(source: str) -> bool:
     """Tell whether a source is the name of a law that is drawn from."""
-    return source in MIXTURES or source == SHAPES or source.startswith(LATTICE[:-1])
+    return source in LAWS or source == SHAPES or source.startswith(LATTICE[:-1])
 
 
 def find_path(source: str) -> Path:
@@ -103,18 +111,18 @@ def find_path(source: str) -> Path:
     if not source:
         raise DataError(
             "no data are given.",
-            f"Name a set ({', '.join([*NAMED, STACKED, *MIXTURES, SHAPES, LATTICE])}), a folder or a file.",
+            f"Name a set ({', '.join([*NAMED, STACKED, *LAWS, SHAPES, LATTICE])}), a folder or a file.",
         )
     path = Path(source).expanduser()
     if path.exists():
         return path
     beside = [str(path.parent / entry.name) for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     hint = did_you_mean(
-        source, [*NAMED, STACKED, *MIXTURES, SHAPES, LATTICE, *(entry.removeprefix("./") for entry in beside)]
+        source, [*NAMED, STACKED, *LAWS, SHAPES, LATTICE, *(entry.removeprefix("./") for entry in beside)]
     )
     raise DataError(
         f"{source!r} is neither a named set nor a file or folder.",
-        hint or f"Named sets: {', '.join([*NAMED, STACKED, *MIXTURES, SHAPES, LATTICE])}; see: veridical data list.",
+        hint or f"Named sets: {', '.join([*NAMED, STACKED, *LAWS, SHAPES, LATTICE])}; see: veridical data list.",
     )
 
 
@@ -137,9 +145,12 @@ def _draw(config: DataConfig, split: Split) -> ArrayData:
     """Draw a split of a law; the test split is a fresh draw with another seed, in the space of the training split."""
     if config.size is not None or config.channels != "auto":
         raise DataError(f"{config.source} are points, not pictures.", "Leave out size and channels.")
-    law = MIXTURES[config.source][1]()
+    law = LAWS[config.source][1]()
     n, seed = _DRAWS[split]
     x = law.sample(n, torch.Generator().manual_seed(seed), torch.float32)
+    if isinstance(law, Categorical):
+        space = Space((law.dim,), "vector", (0.0, law.levels - 1.0), law.levels, mean=law.mean(), std=law.std())
+        return ArrayData(x.to(torch.uint8), space=space, name=config.source, target=law)
     space = None if split == "train" else _draw(config, "train").space
     return ArrayData(x, space=space, name=config.source, target=law)
 

@@ -15,10 +15,12 @@ from veridical.evaluation.extractors import Extractor, extractor_for
 from veridical.evaluation.features import BATCH, FeatureSets, Progress, extract, extract_data
 from veridical.evaluation.likelihood import log_prob_of, measure_divergence, measure_likelihood
 from veridical.evaluation.measurement import Measurement
+from veridical.evaluation.outcomes import measure_outcomes
 from veridical.evaluation.stacked import measure_stacks
 from veridical.evaluation.two_sample import measure_frechet, measure_kernel, measure_manifold, measure_memorisation
 from veridical.model import GenerativeModel
 from veridical.targets import GaussianMixture
+from veridical.targets.categorical import Categorical
 
 FEWEST = 20
 """Samples, training examples and held-out examples below which features are not compared."""
@@ -80,6 +82,12 @@ def _needs_stacks(subject: Subject) -> str | None:
     return None if subject.train.name == STACKED else f"the data are not {STACKED}"
 
 
+def _needs_outcomes(subject: Subject) -> str | None:
+    if subject.samples is None:
+        return "the model cannot sample"
+    return None if isinstance(subject.train.target, Categorical) else "the data are no few outcomes of known law"
+
+
 def _needs_law_and_likelihood(subject: Subject) -> str | None:
     if not isinstance(subject.train.target, GaussianMixture):
         return "the law of the data is not known"
@@ -103,7 +111,7 @@ def _needs_features(subject: Subject) -> str | None:
 
 
 def _known_law(subject: Subject) -> str | None:
-    counted = _needs_mixture(subject) is None or _needs_stacks(subject) is None
+    counted = None in (_needs_mixture(subject), _needs_stacks(subject), _needs_outcomes(subject))
     return "the modes of the data are known: they are counted" if counted else None
 
 
@@ -115,6 +123,10 @@ METRICS: Mapping[str, Metric] = {
     "stacks": Metric(
         _needs_stacks,
         lambda s: measure_stacks(s.samples, s.train, s.seed),  # type: ignore[arg-type]
+    ),
+    "outcomes": Metric(
+        _needs_outcomes,
+        lambda s: measure_outcomes(s.samples, s.train.target, s.seed),  # type: ignore[arg-type]
     ),
     "divergence": Metric(
         _needs_law_and_likelihood,

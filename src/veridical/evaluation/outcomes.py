@@ -1,0 +1,104 @@
+r"""The shares of all outcomes of a categorical law, against their probabilities.
+
+Every sample is one of K outcomes, so that the law of a model is a table of K numbers and all is counted. Samples that
+lie between levels are rounded to the nearest. Two numbers:
+
+- modes: outcomes with at least one sample;
+- mode_kl: $\mathrm{KL}(\hat q\,\|\,p) = \sum_k \hat q_k\log(\hat q_k/p_k)$ of the shares of the outcomes, in nats.
+
+What a perfect model scores at n samples is drawn from the law itself; for the second it is close to $(K-1)/2n$
+(Miller, 1955), not 0.
+
+References:
+    Miller, Note on the bias of information estimates (1955), in Information Theory in Psychology.
+"""
+
+import time
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from scipy import special
+
+from veridical.evaluation.measurement import Measurement
+from veridical.targets.categorical import Categorical
+
+_RESAMPLES = 2000
+
+
+def count_outcomes(samples: Float[torch.Tensor, "n d"], target: Categorical) -> Int[np.ndarray, " K"]:
+    """Count the samples of every outcome, each component rounded to the nearest level."""
+    nearest = samples.to(torch.float64).round().clamp(0, target.levels - 1)
+    return torch.bincount(target.index(nearest), minlength=len(target.probabilities)).numpy()
+
+
+def kl_to_law(counts: Int[np.ndarray, "*rows K"], law: Float[np.ndarray, " K"]) -> Float[np.ndarray, "*rows"]:
+    """KL of the shares of counts to a law, in nats.
+
+    Examples:
+        >>> kl_to_law(np.array([[3, 1], [2, 2]]), np.array([0.5, 0.5])).round(4)
+        array([0.1308, 0.    ])
+    """
+    share = counts / counts.sum(axis=-1, keepdims=True)
+    return (special.xlogy(share, share) - special.xlogy(share, law)).sum(axis=-1)
+
+
+def measure_outcomes(samples: Float[torch.Tensor, "n d"], target: Categorical, seed: int = 0) -> list[Measurement]:
+    """Measure modes and mode_kl (module docstring), each with what a perfect model scores.
+
+    Args:
+        samples: of a model, in data space.
+        target: the law.
+        seed: of resampling.
+
+    Returns:
+        Both measurements.
+
+    Raises:
+        ValueError: samples of another shape than the law's.
+    """
+    began, rng, n = time.perf_counter(), np.random.default_rng(seed), len(samples)
+    if samples.ndim != 2 or samples.shape[1] != target.dim:
+        raise ValueError(f"samples has shape {tuple(samples.shape)}; {target!r} expects (n, {target.dim}).")
+    counts, law = count_outcomes(samples, target), target.probabilities.numpy()
+    value = float(kl_to_law(counts, law))
+    resampled = kl_to_law(rng.multinomial(n, counts / n, _RESAMPLES), law)
+    low, high = np.quantile(resampled + value - resampled.mean(), [0.025, 0.975])  # resampling adds the bias again
+    perfect = rng.multinomial(n, law, _RESAMPLES)
+    floor, reached = kl_to_law(perfect, law), (perfect > 0).sum(axis=1)
+    off = float((target.index(samples.to(torch.float64)) < 0).double().mean())
+    detail = {"law": repr(target), "of": len(law), "off_the_levels": off, "counts": counts.tolist()}
+    seconds = (time.perf_counter() - began) / 2
+    return [
+        Measurement(
+            "modes",
+            float((counts > 0).sum()),
+            "modes",
+            n,
+            higher_is_better=True,
+            reference=float((1 - (1 - law) ** n).sum()),
+            reference_kind="ceiling",
+            reference_interval=_middle(reached),
+            seconds=seconds,
+            detail=detail,
+        ),
+        Measurement(
+            "mode_kl",
+            value,
+            "nats",
+            n,
+            higher_is_better=False,
+            interval=(max(0.0, float(low)), max(0.0, float(high))),
+            method="bootstrap, recentred",
+            reference=float(floor.mean()),
+            reference_kind="floor",
+            reference_interval=_middle(floor),
+            seconds=seconds,
+            detail=detail,
+        ),
+    ]
+
+
+def _middle(scores: np.ndarray) -> tuple[float, float]:
+    low, high = np.quantile(scores, [0.025, 0.975])
+    return float(low), float(high)
