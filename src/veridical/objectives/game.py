@@ -23,9 +23,13 @@ from torch import Tensor
 
 from veridical.config import AdversarialConfig
 from veridical.objectives.adversarial import OBJECTIVES, jensen_shannon_bound, pair
+from veridical.objectives.diagnostics import batch_statistics
 from veridical.objectives.penalties import gradient_penalty, zero_centered_penalty
 
 Logits = Callable[[Tensor], Tensor]
+
+STATISTICS_EVERY = 8
+"""Steps between statistics of the distances in a batch, so that they cost less than one step in a hundred."""
 
 
 class Turn(NamedTuple):
@@ -76,7 +80,7 @@ def discriminator_turn(
         f"penalty_{name}": value
         for name, value in penalise(config, logits, seen, seen_fake, logit_real, logit_fake, step, unit).items()
     }
-    terms = diagnose(x, x_fake, logit_real, logit_fake, relativistic=config.relativistic)
+    terms = diagnose(x, x_fake, logit_real, logit_fake, relativistic=config.relativistic, step=step)
     loss = loss + sum(penalties.values())
     return Turn(loss, terms | {name: value.detach() for name, value in penalties.items()})
 
@@ -194,6 +198,7 @@ def diagnose(
     logit_fake: Float[Tensor, " m"],
     *,
     relativistic: bool,
+    step: int,
 ) -> dict[str, Tensor]:
     """Watch the game.
 
@@ -201,13 +206,16 @@ def diagnose(
     js: nats of Jensen-Shannon divergence that D witnesses, at most log 2 (there it saturates). Pairing fixes the
         logits up to a constant only; the one that puts the threshold midway is used.
     diversity: mean distance between two fakes over that between two real examples (near 0: collapse).
+    crowding, coverage, energy: do fakes meet too often, and leave data out? (`objectives.diagnostics`; at every 8th
+        step, which is often enough for means over a line of the log.)
     """
     middle = (logit_real.mean() + logit_fake.mean()) / 2 if relativistic else 0.0
     distance, distance_fake = ((v - v.roll(1, 0)).flatten(1).norm(dim=1).mean() for v in (x, x_fake))
-    return {
+    terms = {
         "logit_real": logit_real.mean(),
         "logit_fake": logit_fake.mean(),
         "accuracy": (logit_real > logit_fake).to(logit_real.dtype).mean(),
         "js": jensen_shannon_bound(logit_real - middle, logit_fake - middle),
         "diversity": distance_fake / distance,
     }
+    return terms if step % STATISTICS_EVERY else terms | batch_statistics(x, x_fake)
