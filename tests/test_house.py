@@ -22,6 +22,8 @@ PUBLIC = {
     "ConditionalGAN",
     "ConditionalGANConfig",
     "DataConfig",
+    "DiscreteGAN",
+    "DiscreteGANConfig",
     "GAN",
     "GANConfig",
     "GenerativeModel",

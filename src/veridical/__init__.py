@@ -13,6 +13,8 @@ _HOME = {
     "ConditionalGAN": "veridical.families.conditional_gan",
     "ConditionalGANConfig": "veridical.config",
     "DataConfig": "veridical.config",
+    "DiscreteGAN": "veridical.families.discrete_gan",
+    "DiscreteGANConfig": "veridical.config",
     "GAN": "veridical.families.gan",
     "GANConfig": "veridical.config",
     "GenerativeModel": "veridical.model",
@@ -42,6 +44,8 @@ _HOME = {
 _NAMES = {"build_report": "build", "load_data": "load"}
 
 __all__ = [
+    "DiscreteGAN",
+    "DiscreteGANConfig",
     "GAN",
     "VAE",
     "ArrayData",
@@ -94,6 +98,7 @@ if TYPE_CHECKING:
     from veridical.config import (
         ConditionalGANConfig,
         DataConfig,
+        DiscreteGANConfig,
         GANConfig,
         NoiseLevelConfig,
         OptimizerConfig,
@@ -109,6 +114,7 @@ if TYPE_CHECKING:
     from veridical.data.space import Space
     from veridical.evaluation import evaluate, evaluate_samples
     from veridical.families.conditional_gan import ConditionalGAN
+    from veridical.families.discrete_gan import DiscreteGAN
     from veridical.families.gan import GAN
     from veridical.families.noise_level import NoiseLevel
     from veridical.families.progressive_gan import ProgressiveGAN

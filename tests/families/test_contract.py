@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from veridical.config import (
     ConditionalGANConfig,
+    DiscreteGANConfig,
     GANConfig,
     ModelConfig,
     NoiseLevelConfig,
@@ -33,6 +34,7 @@ from veridical.model import (
 
 SMALL: dict[str, ModelConfig] = {
     "conditional-gan": ConditionalGANConfig(latent_dim=4, width=8),
+    "discrete-gan": DiscreteGANConfig(latent_dim=4, width=8),
     "gan": GANConfig(latent_dim=4, width=8),
     "noise-level": NoiseLevelConfig(levels=4, width=8, sigma_min=0.1),
     # Grown from the start: parameters of a later stage would rightly learn nothing at step 0.
@@ -51,6 +53,7 @@ SPACES = {
 }
 REFUSED: dict[str, tuple[str, ...]] = {
     "conditional-gan": ("colour", "vector", "spins"),
+    "discrete-gan": ("grey", "colour", "vector"),
     "progressive-gan": ("vector", "box"),
 }
 """Spaces in which a family has no meaning, and says so."""

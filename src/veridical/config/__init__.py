@@ -4,6 +4,7 @@ from veridical.config.data import DataConfig
 from veridical.config.families import (
     AdversarialConfig,
     ConditionalGANConfig,
+    DiscreteGANConfig,
     GANConfig,
     ModelConfig,
     NoiseLevelConfig,
@@ -17,6 +18,7 @@ __all__ = [
     "AdversarialConfig",
     "ConditionalGANConfig",
     "DataConfig",
+    "DiscreteGANConfig",
     "GANConfig",
     "ModelConfig",
     "NoiseLevelConfig",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from veridical.config.data import DataConfig
 from veridical.config.families import (
     ConditionalGANConfig,
+    DiscreteGANConfig,
     GANConfig,
     ModelConfig,
     NoiseLevelConfig,
@@ -17,6 +18,7 @@ from veridical.config.training import TrainingConfig
 
 FAMILY_CONFIGS: dict[str, type[ModelConfig]] = {
     "conditional-gan": ConditionalGANConfig,
+    "discrete-gan": DiscreteGANConfig,
     "gan": GANConfig,
     "noise-level": NoiseLevelConfig,
     "progressive-gan": ProgressiveGANConfig,

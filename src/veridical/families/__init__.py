@@ -1,6 +1,7 @@
 """The table of families; each is a page of its own, and none knows another."""
 
 from veridical.families.conditional_gan import ConditionalGAN
+from veridical.families.discrete_gan import DiscreteGAN
 from veridical.families.gan import GAN
 from veridical.families.noise_level import NoiseLevel
 from veridical.families.progressive_gan import ProgressiveGAN
@@ -9,6 +10,7 @@ from veridical.model import GenerativeModel
 
 FAMILIES: dict[str, type[GenerativeModel]] = {
     "conditional-gan": ConditionalGAN,
+    "discrete-gan": DiscreteGAN,
     "gan": GAN,
     "noise-level": NoiseLevel,
     "progressive-gan": ProgressiveGAN,
@@ -16,4 +18,4 @@ FAMILIES: dict[str, type[GenerativeModel]] = {
 }
 """Name, as in config.yaml, to class."""
 
-__all__ = ["FAMILIES", "GAN", "VAE", "ConditionalGAN", "NoiseLevel", "ProgressiveGAN"]
+__all__ = ["FAMILIES", "GAN", "VAE", "ConditionalGAN", "DiscreteGAN", "NoiseLevel", "ProgressiveGAN"]

@@ -2,6 +2,7 @@
 
 from veridical.config.families.adversarial import AdversarialConfig, GANConfig
 from veridical.config.families.conditional_gan import ConditionalGANConfig
+from veridical.config.families.discrete_gan import DiscreteGANConfig
 from veridical.config.families.noise_level import NoiseLevelConfig
 from veridical.config.families.progressive_gan import ProgressiveGANConfig
 from veridical.config.families.vae import VAEConfig
@@ -9,6 +10,7 @@ from veridical.config.families.vae import VAEConfig
 __all__ = [
     "AdversarialConfig",
     "ConditionalGANConfig",
+    "DiscreteGANConfig",
     "GANConfig",
     "ModelConfig",
     "NoiseLevelConfig",

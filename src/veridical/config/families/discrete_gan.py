@@ -1,0 +1,61 @@
+"""The choices of a GAN of discrete examples; the mathematics stands in `families/discrete_gan.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from veridical.config import checks
+from veridical.config.families.adversarial import AdversarialConfig
+
+
+@dataclass(frozen=True)
+class DiscreteGANConfig(AdversarialConfig):
+    """A game whose generator draws every component from a few levels."""
+
+    estimator: Literal["gumbel", "reinforce"] = "gumbel"
+    """How a gradient passes the draw: relaxed (Gumbel-softmax), or by the cost alone (REINFORCE, leave-one-out)."""
+
+    straight_through: bool = True
+    """Gumbel-softmax: show the discriminator drawn levels, and only take the gradient of the relaxation; otherwise it
+    is shown the relaxation itself."""
+
+    temperature: float = 1.0
+    """Temperature of the relaxation at the first step."""
+
+    temperature_half_life: int | None = None
+    """Steps in which the temperature halves, over and over; None: it stays."""
+
+    final_temperature: float = 0.1
+    """Temperature at which halving ends."""
+
+    fourier_octaves: int = 0
+    """Octaves of random Fourier features that the MLP discriminator sees beside its input; 0: none."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.one_of("estimator", self.estimator, ("gumbel", "reinforce"))
+        checks.positive("temperature", self.temperature)
+        checks.positive("final_temperature", self.final_temperature)
+        checks.positive("temperature_half_life", self.temperature_half_life)
+        if self.temperature_half_life and self.final_temperature > self.temperature:
+            raise ValueError(
+                f"final_temperature is {self.final_temperature} and temperature {self.temperature}; halving ends below "
+                "where it began. Lower final_temperature."
+            )
+        if self.estimator == "reinforce":
+            self._refuse_idle_choices()
+
+    def _refuse_idle_choices(self) -> None:
+        for field in ("straight_through", "temperature", "temperature_half_life", "final_temperature"):
+            given, default = getattr(self, field), getattr(DiscreteGANConfig, field)
+            if given != default:
+                raise ValueError(
+                    f'{field} is {given} with estimator "reinforce", which relaxes nothing. Leave it at {default}, or '
+                    'choose estimator "gumbel".'
+                )
+        if self.pack > 1:
+            raise ValueError(
+                f'pack is {self.pack} with estimator "reinforce", which needs a cost of every single example. Set '
+                'pack to 1, or choose estimator "gumbel".'
+            )

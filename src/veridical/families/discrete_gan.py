@@ -1,0 +1,216 @@
+r"""Generative adversarial networks of discrete examples.
+
+**Model.** Every component of an example takes one of L levels. A generator maps a code to logits, and a draw follows:
+
+$$ z \sim \mathcal N(0, I), \qquad q(x \mid z) = \prod_i \mathrm{softmax}(G(z)_i)_{x_i}. $$
+
+Given the code, components are independent; all dependence between them comes from the code. Samples lie exactly on the
+levels.
+
+**Objective.** That of any game (`objectives/game.py`), on one-hot vectors: the discriminator is shown L numbers for
+every component, so that no level is nearer to one than to another. The discriminator's fakes are draws. The generator
+cannot differentiate through a draw, and has two ways round (`objectives/discrete.py`):
+
+- gumbel: $x$ = one-hot of $\arg\max_k(\theta_k + g_k)$, $g$ Gumbel noise, which is an exact draw; backward, the
+  gradient of $\mathrm{softmax}((\theta+g)/\tau)$ stands in for it (straight-through). Biased, of low variance. Without
+  straight-through the discriminator is shown the softmax itself, in both turns.
+- reinforce: with $f_i$ the generator's own objective at its example $i$ under the frozen discriminator,
+
+  $$ \frac1n\sum_i \Big(f_i - \frac1{n-1}\sum_{j \ne i} f_j\Big)\,\nabla\log q(x_i \mid z_i), $$
+
+  unbiased, needing values of the discriminator only. Its variance grows with the number of components, since one cost
+  is all that is known of all of them.
+
+**Assumptions.** No labels: `sample` refuses them. At most 32 levels. `decode` returns the most probable example of a
+code, `sample` draws.
+
+References:
+    Jang, Gu & Poole, Categorical Reparameterization with Gumbel-Softmax (2017). https://arxiv.org/abs/1611.01144
+    Maddison, Mnih & Teh, The Concrete Distribution (2017). https://arxiv.org/abs/1611.00712
+    Kool, van Hoof & Welling, Buy 4 REINFORCE Samples, Get a Baseline for Free! (2019).
+        https://openreview.net/forum?id=r1lgTGL5DE
+    Kusner & Hernández-Lobato, GANs for Sequences of Discrete Elements with the Gumbel-softmax Distribution (2016).
+        https://arxiv.org/abs/1611.04051
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from veridical.config import DiscreteGANConfig
+from veridical.data.preprocess import to_data_space
+from veridical.families.adversarial import AdversarialModel
+from veridical.model import Batch, Space
+from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
+from veridical.objectives import discrete
+from veridical.objectives.adversarial import OBJECTIVES, pair
+from veridical.objectives.game import Turn, discriminator_turn, generator_turn, view
+
+MOST_LEVELS = 32
+
+
+class DiscreteGAN(AdversarialModel):
+    """A generator that draws levels against a discriminator that sees them one-hot.
+
+    Args:
+        config: estimator, objective, penalties, networks, optimisers.
+        space: what one example is; at most 32 levels.
+        generator: your own, (B, latent_dim) → (B, L C, H, W) or (B, L d) logits, the L levels of a component together;
+            None: as `config.network` says.
+        discriminator: your own, one-hot examples of the same shape → (B,) or (B, 1) logits; None: likewise.
+
+    Raises:
+        ValueError: the space has no levels or too many, the networks do not fit it, or a penalty meets a discriminator
+            whose examples depend on each other.
+    """
+
+    config: DiscreteGANConfig
+    papers = (
+        "Jang, Gu & Poole, Categorical Reparameterization with Gumbel-Softmax (2017), https://arxiv.org/abs/1611.01144",
+        "Maddison, Mnih & Teh, The Concrete Distribution (2017), https://arxiv.org/abs/1611.00712",
+        "Kool, van Hoof & Welling, Buy 4 REINFORCE Samples, Get a Baseline for Free! (2019), "
+        "https://openreview.net/forum?id=r1lgTGL5DE",
+        "Kusner & Hernández-Lobato, GANs for Sequences of Discrete Elements with the Gumbel-softmax Distribution "
+        "(2016), https://arxiv.org/abs/1611.04051",
+    )
+
+    def __init__(
+        self,
+        config: DiscreteGANConfig,
+        space: Space,
+        *,
+        generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
+    ) -> None:
+        self.levels = levels_of(space)
+        shape = (self.levels * space.shape[0], *space.shape[1:])
+        if discriminator is None:
+            discriminator = build_discriminator(config, Space(shape, space.kind, (0.0, 1.0), None))
+        if generator is None:
+            generator = build_generator(config, Space(shape, space.kind, None, None), latent_dim_of(config, space))
+        super().__init__(config, space, discriminator, generator)
+        self.unit = 0.5  # of one-hot vectors: half the width of [0, 1]
+
+    def discriminator_loss(self, batch: Batch, step: int) -> Turn:
+        """Judge the batch against as many draws, which carry no graph."""
+        with torch.no_grad():
+            x_fake = self.fakes(len(batch.x), step)
+        return discriminator_turn(self.config, self.judge, self.one_hot(batch.x), x_fake, step=step, unit=self.unit)
+
+    def generator_loss(self, batch: Batch, step: int) -> Turn:
+        """Let as many draws pass for real, by the estimator of the configuration."""
+        x = self.one_hot(batch.x)
+        if self.config.estimator == "reinforce":
+            return self.reinforce(x, step)
+        turn = generator_turn(self.config, self.judge, x, self.fakes(len(x), step), step=step, unit=self.unit)
+        temperature = torch.tensor(temperature_at(self.config, step), device=x.device)
+        return Turn(turn.loss, turn.terms | {"temperature": temperature})
+
+    def reinforce(self, x: Tensor, step: int) -> Turn:
+        """Weigh the log-probability of every draw with how much less than the others it cost."""
+        theta = self.theta(self.prior(len(x)))
+        with torch.no_grad():
+            y = discrete.gumbel_max(theta, noise_like(theta))
+            logit_fake = self.judge(view(y, self.config, step, self.unit))
+            seen = logit_fake
+            if self.config.relativistic:
+                seen = pair(self.judge(view(x, self.config, step, self.unit)), logit_fake)[1]
+            cost = torch.func.vmap(lambda logit: OBJECTIVES[self.config.objective].generator(logit[None]))(seen)
+        log_q = discrete.log_probability(theta, y)
+        loss = discrete.reinforce_loss(log_q, cost, discrete.leave_one_out(cost))
+        return Turn(loss, {"logit_fake": logit_fake.mean(), "log_q": log_q.detach().mean()})
+
+    def fakes(self, n: int, step: int) -> Tensor:
+        """Return n one-hot draws (or relaxed ones), through which gradients pass to the generator."""
+        theta = self.theta(self.prior(n))
+        noise = noise_like(theta)
+        if self.config.estimator == "reinforce":
+            return discrete.gumbel_max(theta, noise)
+        y = discrete.gumbel_softmax(theta, noise, temperature_at(self.config, step))
+        return discrete.straight_through(y) if self.config.straight_through else y
+
+    def theta(self, z: Tensor) -> Tensor:
+        """Return (B, *space.shape, L) logits of the levels; in full precision, since they are exponentiated.
+
+        Raises:
+            ValueError: the generator returns another shape.
+        """
+        with torch.autocast(z.device.type, enabled=False):
+            logits = self.generator(z)
+        channels, *sides = self.space.shape
+        if logits.shape != (len(z), self.levels * channels, *sides):
+            raise ValueError(
+                f"The generator returned shape {tuple(logits.shape)} for {len(z)} codes; expected "
+                f"{(len(z), self.levels * channels, *sides)}, {self.levels} logits for every component."
+            )
+        return logits.unflatten(1, (channels, self.levels)).movedim(2, -1)
+
+    def judge(self, y: Tensor) -> Tensor:
+        """Return the discriminator's logits of examples (B, *space.shape, L), or of some of them packed together."""
+        return self.logits(y.movedim(-1, 2).flatten(1, 2))
+
+    def one_hot(self, x: Tensor) -> Tensor:
+        """Return (B, *space.shape, L), the nearest level of every component of examples in data space."""
+        low, high = self.space.support  # type: ignore[misc]
+        index = ((x - low) / (high - low) * (self.levels - 1)).round().long()
+        return F.one_hot(index.clamp(0, self.levels - 1), self.levels).to(x.dtype)
+
+    def in_data_space(self, y: Tensor) -> Tensor:
+        """Return (B, *space.shape) for one-hot vectors, exactly on the levels."""
+        return y @ to_data_space(torch.arange(self.levels, device=y.device), self.space)
+
+    def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return the most probable example of each code; backward it counts as the mean of its law.
+
+        Raises:
+            ValueError: labels are passed; the model learned without.
+        """
+        if c is not None:
+            raise ValueError("c is given, but this GAN learned without labels; call without c.")
+        return self.in_data_space(discrete.straight_through(self.theta(z).softmax(-1)))
+
+    @torch.no_grad()
+    def sample(self, n: int, c: Tensor | None = None) -> Tensor:
+        """Draw (n, *space.shape) examples, exactly on the levels.
+
+        Raises:
+            ValueError: labels are passed; the model learned without.
+        """
+        if c is not None:
+            raise ValueError("c is given, but this GAN learned without labels; call without c.")
+        theta = self.theta(self.prior(n))
+        return self.in_data_space(discrete.gumbel_max(theta, noise_like(theta)))
+
+
+def levels_of(space: Space) -> int:
+    """Return the number of levels of a component.
+
+    Raises:
+        ValueError: there are none, or more than a one-hot vector should have.
+    """
+    if space.levels is None or space.levels > MOST_LEVELS:
+        raise ValueError(
+            f"space has shape {space.shape} and levels {space.levels}; a discrete GAN draws from at most "
+            f"{MOST_LEVELS} levels. Reduce the levels of the data, or train gan."
+        )
+    return space.levels
+
+
+def noise_like(theta: Tensor) -> Tensor:
+    """Draw Gumbel noise from torch's global generator."""
+    return discrete.gumbel(torch.rand_like(theta))
+
+
+def temperature_at(config: DiscreteGANConfig, step: int) -> float:
+    """Return the temperature of the relaxation at a step.
+
+    Examples:
+        >>> config = DiscreteGANConfig(temperature_half_life=100, final_temperature=0.3)
+        >>> [temperature_at(config, step) for step in (0, 100, 1000)]
+        [1.0, 0.5, 0.3]
+    """
+    if config.temperature_half_life is None:
+        return config.temperature
+    return max(config.final_temperature, config.temperature * 0.5 ** (step / config.temperature_half_life))
