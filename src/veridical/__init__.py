@@ -18,6 +18,8 @@ _HOME = {
     "GAN": "veridical.families.gan",
     "GANConfig": "veridical.config",
     "GenerativeModel": "veridical.model",
+    "InfoGAN": "veridical.families.infogan",
+    "InfoGANConfig": "veridical.config",
     "Loader": "veridical.data.loader",
     "Loss": "veridical.model",
     "NoiseLevel": "veridical.families.noise_level",
@@ -29,6 +31,8 @@ _HOME = {
     "Space": "veridical.data.space",
     "State": "veridical.training.fit",
     "TrainingConfig": "veridical.config",
+    "UnrolledGAN": "veridical.families.unrolled_gan",
+    "UnrolledGANConfig": "veridical.config",
     "VAE": "veridical.families.vae",
     "VAEConfig": "veridical.config",
     "build_report": "veridical.report",
@@ -44,17 +48,19 @@ _HOME = {
 _NAMES = {"build_report": "build", "load_data": "load"}
 
 __all__ = [
-    "DiscreteGAN",
-    "DiscreteGANConfig",
-    "GAN",
-    "VAE",
+    "__version__",
     "ArrayData",
     "Batch",
     "ConditionalGAN",
     "ConditionalGANConfig",
     "DataConfig",
+    "DiscreteGAN",
+    "DiscreteGANConfig",
+    "GAN",
     "GANConfig",
     "GenerativeModel",
+    "InfoGAN",
+    "InfoGANConfig",
     "Loader",
     "Loss",
     "NoiseLevel",
@@ -66,8 +72,10 @@ __all__ = [
     "Space",
     "State",
     "TrainingConfig",
+    "UnrolledGAN",
+    "UnrolledGANConfig",
+    "VAE",
     "VAEConfig",
-    "__version__",
     "build_report",
     "draw",
     "evaluate",
@@ -100,11 +108,13 @@ if TYPE_CHECKING:
         DataConfig,
         DiscreteGANConfig,
         GANConfig,
+        InfoGANConfig,
         NoiseLevelConfig,
         OptimizerConfig,
         ProgressiveGANConfig,
         RunConfig,
         TrainingConfig,
+        UnrolledGANConfig,
         VAEConfig,
     )
     from veridical.data.batch import Batch
@@ -116,8 +126,10 @@ if TYPE_CHECKING:
     from veridical.families.conditional_gan import ConditionalGAN
     from veridical.families.discrete_gan import DiscreteGAN
     from veridical.families.gan import GAN
+    from veridical.families.infogan import InfoGAN
     from veridical.families.noise_level import NoiseLevel
     from veridical.families.progressive_gan import ProgressiveGAN
+    from veridical.families.unrolled_gan import UnrolledGAN
     from veridical.families.vae import VAE
     from veridical.model import GenerativeModel, Loss
     from veridical.report import build as build_report

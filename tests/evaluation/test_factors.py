@@ -1,12 +1,13 @@
 """Recovered factors against codes of which the truth is known; scikit-learn counts the same information."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_mutual_info_score, mutual_info_score
 
-from veridical.evaluation.factors import discretise, mutual_information, recover
+from veridical.evaluation.factors import discretise, matched_accuracy, mutual_information, recover
 
 RNG = np.random.default_rng(0)
 
@@ -103,6 +104,18 @@ def test_bins_are_equally_filled() -> None:
     assert (np.bincount(discretise(RNG.normal(size=2000), 20)) == 100).all()
     mostly_zero = np.where(np.arange(1000) < 900, 0.0, np.arange(1000.0))
     assert discretise(mostly_zero, 20).min() == 0 and len(np.unique(discretise(mostly_zero, 20))) == 3
+
+
+def test_matching_is_the_best_of_all_permutations() -> None:
+    codes, labels = RNG.integers(0, 4, 60), RNG.integers(0, 4, 60)
+    best = max(np.mean(np.array(order)[codes] == labels) for order in itertools.permutations(range(4)))
+    assert matched_accuracy(codes, labels) == pytest.approx(best)
+    assert matched_accuracy((labels + 1) % 4, labels) == 1.0
+    assert matched_accuracy(labels // 2, labels) == pytest.approx(
+        sum(sorted(np.bincount(labels[labels // 2 == k]).max() for k in (0, 1))) / 60
+    )
+    with pytest.raises(ValueError, match="expected"):
+        matched_accuracy(codes[:3], labels)
 
 
 def test_what_cannot_be_measured_is_refused() -> None:

@@ -13,9 +13,11 @@ from veridical.config import (
     ConditionalGANConfig,
     DiscreteGANConfig,
     GANConfig,
+    InfoGANConfig,
     ModelConfig,
     NoiseLevelConfig,
     ProgressiveGANConfig,
+    UnrolledGANConfig,
     VAEConfig,
 )
 from veridical.config.run import FAMILY_CONFIGS
@@ -36,11 +38,13 @@ SMALL: dict[str, ModelConfig] = {
     "conditional-gan": ConditionalGANConfig(latent_dim=4, width=8),
     "discrete-gan": DiscreteGANConfig(latent_dim=4, width=8),
     "gan": GANConfig(latent_dim=4, width=8),
+    "infogan": InfoGANConfig(latent_dim=4, width=8, categorical=(3, 2), restore_noise=0.5, reader_width=8),
     "noise-level": NoiseLevelConfig(levels=4, width=8, sigma_min=0.1),
     # Grown from the start: parameters of a later stage would rightly learn nothing at step 0.
     "progressive-gan": ProgressiveGANConfig(
         latent_dim=4, width=8, stage_steps=None, codes_per_scale=2, consistency=1.0
     ),
+    "unrolled-gan": UnrolledGANConfig(latent_dim=4, width=8, unrolled_steps=2),
     "vae": VAEConfig(latent_dim=4, width=8),
 }
 SPACES = {

@@ -6,9 +6,11 @@ from veridical.config.families import (
     ConditionalGANConfig,
     DiscreteGANConfig,
     GANConfig,
+    InfoGANConfig,
     ModelConfig,
     NoiseLevelConfig,
     ProgressiveGANConfig,
+    UnrolledGANConfig,
     VAEConfig,
 )
 from veridical.config.run import RunConfig
@@ -20,11 +22,13 @@ __all__ = [
     "DataConfig",
     "DiscreteGANConfig",
     "GANConfig",
+    "InfoGANConfig",
     "ModelConfig",
     "NoiseLevelConfig",
     "OptimizerConfig",
     "ProgressiveGANConfig",
     "RunConfig",
     "TrainingConfig",
+    "UnrolledGANConfig",
     "VAEConfig",
 ]

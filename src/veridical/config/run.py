@@ -9,9 +9,11 @@ from veridical.config.families import (
     ConditionalGANConfig,
     DiscreteGANConfig,
     GANConfig,
+    InfoGANConfig,
     ModelConfig,
     NoiseLevelConfig,
     ProgressiveGANConfig,
+    UnrolledGANConfig,
     VAEConfig,
 )
 from veridical.config.training import TrainingConfig
@@ -20,8 +22,10 @@ FAMILY_CONFIGS: dict[str, type[ModelConfig]] = {
     "conditional-gan": ConditionalGANConfig,
     "discrete-gan": DiscreteGANConfig,
     "gan": GANConfig,
+    "infogan": InfoGANConfig,
     "noise-level": NoiseLevelConfig,
     "progressive-gan": ProgressiveGANConfig,
+    "unrolled-gan": UnrolledGANConfig,
     "vae": VAEConfig,
 }
 """The configuration class of every family; the key is written in config.yaml."""

@@ -186,6 +186,25 @@ def mutual_information(table: Float[np.ndarray, "a b"]) -> float:
     return float((p[seen] * np.log(p[seen] / independent[seen])).sum())
 
 
+def matched_accuracy(codes: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> float:
+    """Share of examples whose label is the one assigned to their code, under the best one-to-one assignment.
+
+    Codes are not told what the labels are called, so the assignment is free; unrelated codes therefore score more than
+    1 / K. Permute the codes to see how much.
+
+    Examples:
+        >>> matched_accuracy(np.array([2, 2, 0, 1]), np.array([0, 0, 1, 1]))
+        0.75
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    if codes.shape != labels.shape or codes.ndim != 1 or not len(codes):
+        raise ValueError(f"codes has shape {codes.shape} and labels {labels.shape}; expected (n,) of both.")
+    table = np.zeros((codes.max() + 1, labels.max() + 1))
+    np.add.at(table, (codes, labels), 1)
+    return float(table[linear_sum_assignment(table, maximize=True)].sum() / len(codes))
+
+
 def _recovery(
     c: Int[np.ndarray, "n codes"],
     f: Int[np.ndarray, "n factors"],

@@ -1,0 +1,59 @@
+"""The choices of an InfoGAN; the mathematics stands in `families/infogan.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from veridical.config import checks
+from veridical.config.families.adversarial import AdversarialConfig
+
+
+@dataclass(frozen=True)
+class InfoGANConfig(AdversarialConfig):
+    """A game in which part of the latent must be readable from the examples."""
+
+    categorical: tuple[int, ...] = (10,)
+    """Number of values of each categorical code, equally likely; (): none."""
+
+    continuous: int = 2
+    """Number of continuous codes, uniform on [-1, 1]."""
+
+    latent_dim: int | None = None
+    """Dimension of the noise, to which the codes are added; None: 64, or the number of components of an example if that
+    is less."""
+
+    information_weight: float = 1.0
+    """Weight of the information about the codes, in nats, for both players."""
+
+    continuous_weight: float | None = None
+    """Emphasis on the continuous codes in its place; None: the same."""
+
+    restore_noise: float = 0.0
+    """Emphasis on the noise, in nats summed over its components; 0: it is not read."""
+
+    code_resolution: float = 0.1
+    """Smallest standard deviation that may be claimed in reading a continuous code: errors below it are worth half a nat
+    at most."""
+
+    reader_width: int = 128
+    """Hidden units between the discriminator's features and the codes read from them."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("continuous", "information_weight", "restore_noise"):
+            checks.positive(name, getattr(self, name), zero=True)
+        if self.continuous_weight is not None:
+            checks.positive("continuous_weight", self.continuous_weight, zero=True)
+        for name in ("code_resolution", "reader_width"):
+            checks.positive(name, getattr(self, name))
+        if any(k < 2 for k in self.categorical):
+            raise ValueError(f"categorical is {self.categorical}; a code needs at least 2 values.")
+        if not self.categorical and not self.continuous:
+            raise ValueError("there are no codes; give categorical or continuous, or train the family gan.")
+        if self.pack > 1:
+            raise ValueError(f"pack is {self.pack}; codes are read from single examples. Set pack to 1.")
+        if self.continuous_weight is not None and not self.continuous:
+            raise ValueError(
+                f"continuous_weight is {self.continuous_weight} with continuous 0; there is nothing to weigh. "
+                "Leave it out, or set continuous."
+            )

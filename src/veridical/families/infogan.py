@@ -1,0 +1,248 @@
+r"""InfoGAN: part of the latent must be readable from the examples.
+
+**Model.** The latent is $z = (\epsilon, c)$: noise as in every game, categorical codes (one-hot, equally likely) and
+continuous codes, $U(-1, 1)$. Nothing in the game of a GAN makes the generator use a code in a readable way.
+
+**Objective.** A reader $Q(c \mid x)$ on the discriminator's features makes both players raise a bound on the mutual
+information of code and example (`objectives/information.py`), in nats,
+
+$$ \min_{G, Q} \max_D V(D, G) - \lambda L_I(G, Q), \qquad L_I = H(c) + \mathrm E \log Q(c \mid G(z)) \le I(c; G(z)), $$
+
+with the true $H(c)$ and with Gaussians of *learned* variance for continuous codes; so the logged nats are a bound and
+not an offset of one. A categorical code of K values can carry $\log K$; its bound is never above in expectation. A
+continuous code could carry infinitely many nats, which the generator would hide in details too small to see: the
+standard deviation of Q is at least the resolution $\sigma_0$, so the bound is at most $\log 2 - \tfrac12 \log 2\pi
+\sigma_0^2$ (2.08 nats with $\sigma_0 = 0.1$), and errors below $\sigma_0$ are worth half a nat.
+
+**All of z.** With `restore_noise` the reader restores the noise as well, of which the information is counted in the
+same way: every part of the latent has an emphasis of its own.
+
+**Order of play.** Q belongs to the discriminator: in its turn head and trunk learn to read the fakes of this turn; in
+the generator's turn they are frozen and the generator learns to be read. In the turn of the discriminator the
+generator is fixed, and raising $L_I$ there tightens the bound.
+
+**Assumptions.** Labels of the data are not used. `read` is $Q(c \mid x)$ of any example; there is no `posterior` over
+the whole latent, because nothing reads the noise unless it is asked to, and an encoder that leaves out a part of the
+latent is none.
+
+References:
+    Chen, Duan, Houthooft, Schulman, Sutskever & Abbeel, InfoGAN (2016). https://arxiv.org/abs/1606.03657
+    Barber & Agakov, The IM Algorithm (2003), Eq. 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from veridical.config import InfoGANConfig
+from veridical.families.adversarial import AdversarialModel, uniform
+from veridical.model import Batch, Space
+from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
+from veridical.nn.discriminator import Discriminator, FullPrecision
+from veridical.objectives.game import Turn, discriminator_turn, generator_turn
+from veridical.objectives.information import (
+    categorical_entropy,
+    categorical_log_q,
+    gaussian_log_q,
+    information_bound,
+    normal_entropy,
+    uniform_entropy,
+)
+
+
+class Codes(NamedTuple):
+    """The parts of a latent."""
+
+    noise: Tensor
+    """(B, noise_dim)."""
+
+    categorical: tuple[Tensor, ...]
+    """(B,) int64 each."""
+
+    continuous: Tensor
+    """(B, continuous) in [-1, 1]."""
+
+
+class Reading(NamedTuple):
+    """Q(z | x): what is read from examples about each part of the latent."""
+
+    logits: tuple[Tensor, ...]
+    """(B, K) of each categorical code."""
+
+    mu: Tensor
+    """(B, continuous [+ noise_dim]) means of the continuous codes, then of the noise if it is read."""
+
+    log_var: Tensor
+    """Their log variances, of the same shape."""
+
+
+class Reader(nn.Module):
+    """From the discriminator's features to a law of the codes.
+
+    Args:
+        features: number of features.
+        categorical: number of values of each categorical code.
+        gaussian: number of codes that are read with a mean and a variance.
+        hidden: units of the layer between.
+        resolution: smallest standard deviation of the Gaussians.
+    """
+
+    def __init__(
+        self, features: int, categorical: tuple[int, ...], gaussian: int, hidden: int, resolution: float
+    ) -> None:
+        super().__init__()
+        self.sizes = (*categorical, gaussian, gaussian)
+        self.smallest_var = resolution**2
+        self.layers = FullPrecision(nn.Linear(features, hidden), nn.LeakyReLU(0.1), nn.Linear(hidden, sum(self.sizes)))
+
+    def forward(self, features: Tensor) -> Reading:
+        """Read features (B, F)."""
+        *logits, mu, raw = self.layers(features.to(torch.promote_types(features.dtype, torch.float32))).split(
+            self.sizes, dim=1
+        )
+        # A sum and not a clamp: whoever claims too small a variance must be able to learn better.
+        return Reading(tuple(logits), mu, (self.smallest_var + raw.exp()).log())
+
+
+class InfoGAN(AdversarialModel):
+    """A generator whose codes can be read from its examples.
+
+    Args:
+        config: the game, the codes, their emphasis.
+        space: what one example is.
+        generator: your own, (B, noise and codes) → (B, *space.shape) in data space; None: as `config.network` says.
+        discriminator: your own, whose features Q reads; None: likewise.
+
+    Raises:
+        ValueError: the networks do not fit the space, or a penalty meets batch normalisation.
+    """
+
+    papers = (
+        "Chen, Duan, Houthooft, Schulman, Sutskever & Abbeel, InfoGAN: Interpretable Representation Learning by "
+        "Information Maximizing Generative Adversarial Nets (2016), https://arxiv.org/abs/1606.03657",
+        "Barber & Agakov, The IM Algorithm: A Variational Approach to Information Maximization (2003), "
+        "https://dl.acm.org/doi/10.5555/2981345.2981371",
+    )
+    config: InfoGANConfig
+    discriminator: Discriminator
+
+    def __init__(
+        self,
+        config: InfoGANConfig,
+        space: Space,
+        *,
+        generator: nn.Module | None = None,
+        discriminator: Discriminator | None = None,
+    ) -> None:
+        noise_dim = latent_dim_of(config, space)
+        latent_dim = noise_dim + sum(config.categorical) + config.continuous
+        discriminator = build_discriminator(config, space) if discriminator is None else discriminator
+        if not isinstance(discriminator, Discriminator):
+            raise ValueError(
+                f"discriminator is a {type(discriminator).__name__}; codes are read from features. Pass a "
+                "veridical.nn.discriminator.Discriminator, which names its trunk and its head."
+            )
+        if generator is None:
+            generator = build_generator(config, space, latent_dim)
+        super().__init__(config, space, discriminator, generator)
+        self.noise_dim, self.latent_shape = noise_dim, (latent_dim,)
+        gaussian = config.continuous + (noise_dim if config.restore_noise else 0)
+        self.reader = Reader(
+            discriminator.feature_dim, config.categorical, gaussian, config.reader_width, config.code_resolution
+        )
+
+    def player_parameters(self, player: str) -> Iterator[nn.Parameter]:
+        """Return the parameters of a player; the reader is the discriminator's."""
+        if player == "generator":
+            return self.generator.parameters()
+        return chain(self.discriminator.parameters(), self.reader.parameters())
+
+    def prior(self, n: int) -> Tensor:
+        """Draw (n, *latent_shape): noise, one-hot categorical codes, continuous codes in [-1, 1]."""
+        noise = torch.randn if self.config.latent == "normal" else uniform
+        categorical = tuple(torch.randint(k, (n,), device=self.device) for k in self.config.categorical)
+        continuous = uniform((n, self.config.continuous), self.device)
+        return self.join(Codes(noise((n, self.noise_dim), device=self.device), categorical, continuous))
+
+    def join(self, codes: Codes) -> Tensor:
+        """Return (B, *latent_shape) of the parts, so that a code can be set by hand."""
+        one_hot = [F.one_hot(c, k) for c, k in zip(codes.categorical, self.config.categorical, strict=True)]
+        return torch.cat([codes.noise, *(h.to(codes.noise.dtype) for h in one_hot), codes.continuous], 1)
+
+    def split(self, z: Tensor) -> Codes:
+        """Return the parts of (B, *latent_shape); the inverse of `join`."""
+        config = self.config
+        noise, *one_hot, continuous = z.split((self.noise_dim, *config.categorical, config.continuous), dim=1)
+        return Codes(noise, tuple(h.argmax(1) for h in one_hot), continuous)
+
+    def read(self, x: Tensor) -> Reading:
+        """Return Q(c | x) of examples (B, *space.shape), real or not."""
+        return self.reader(self.discriminator.features(x))
+
+    def discriminator_loss(self, batch: Batch, step: int) -> Turn:
+        """Judge the batch against as many fakes, and read their codes."""
+        with torch.no_grad():
+            z = self.prior(len(batch.x))
+            x_fake = self.decode(z)
+        turn = discriminator_turn(self.config, self.logits, batch.x, x_fake, step=step, unit=self.unit)
+        return self._informed(turn, x_fake, z)
+
+    def generator_loss(self, batch: Batch, step: int) -> Turn:
+        """Let as many fakes pass for real, and let their codes be read."""
+        z = self.prior(len(batch.x))
+        x_fake = self.decode(z)
+        turn = generator_turn(self.config, self.logits, batch.x, x_fake, step=step, unit=self.unit)
+        return self._informed(turn, x_fake, z)
+
+    def _informed(self, turn: Turn, x_fake: Tensor, z: Tensor) -> Turn:
+        """Take the weighted information off the loss, and log it."""
+        config, nats = self.config, self.information(x_fake, z)
+        emphasis = {
+            "categorical": config.information_weight,
+            "continuous": config.information_weight if config.continuous_weight is None else config.continuous_weight,
+            "noise": config.restore_noise,
+        }
+        loss = turn.loss - torch.stack([emphasis[part] * values.sum() for part, values in nats.items()]).sum()
+        seen = {part: values.detach() for part, values in nats.items()}
+        terms = {
+            f"information_{part}_{i}": value
+            for part in ("categorical", "continuous")
+            for i, value in enumerate(seen.get(part, ()))
+        }
+        terms["information"] = torch.stack(list(terms.values())).sum()
+        if "noise" in seen:
+            terms["information_noise"] = seen["noise"].sum()
+        return Turn(loss, turn.terms | terms)
+
+    def information(self, x: Tensor, z: Tensor) -> dict[str, Tensor]:
+        """Bound the information that examples carry about their latents, in nats.
+
+        Args:
+            x: (B, *space.shape), decoded from z.
+            z: (B, *latent_shape), drawn from the prior.
+
+        Returns:
+            categorical: (codes,) at most log K each in expectation; continuous: (codes,); noise: (noise_dim,) if read.
+        """
+        codes, q, d = self.split(z), self.read(x), self.config.continuous
+        nats: dict[str, Tensor] = {}
+        if codes.categorical:
+            nats["categorical"] = torch.stack(
+                [
+                    information_bound(categorical_log_q(logits, c), categorical_entropy(logits.shape[1]))
+                    for logits, c in zip(q.logits, codes.categorical, strict=True)
+                ]
+            )
+        if d:
+            log_q = gaussian_log_q(codes.continuous, q.mu[:, :d], q.log_var[:, :d])
+            nats["continuous"] = information_bound(log_q, uniform_entropy())
+        if self.config.restore_noise:
+            entropy = normal_entropy() if self.config.latent == "normal" else uniform_entropy()
+            nats["noise"] = information_bound(gaussian_log_q(codes.noise, q.mu[:, d:], q.log_var[:, d:]), entropy)
+        return nats
