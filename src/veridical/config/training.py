@@ -27,8 +27,12 @@ class OptimizerConfig:
     weight_decay: float = 0.0
     """Decoupled for adamw and lion, L2 otherwise."""
 
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """How the step size falls to 0 at the last step."""
+    trust: float | None = None
+    """Largest step relative to the size of a layer's weights; then lr is that relative size, whatever the rule. None:
+    lr multiplies the rule's own step."""
+
+    schedule: Literal["constant", "linear", "cosine", "trapezoid"] = "constant"
+    """How the step size falls to 0 at the last step; trapezoid: linearly, over the second half."""
 
     warmup: int = 0
     """Steps over which the step size rises linearly from 0."""
@@ -38,6 +42,7 @@ class OptimizerConfig:
         for beta in self.betas:
             checks.share("betas", beta)
         checks.share("momentum", self.momentum)
+        checks.positive("trust", self.trust)
         checks.positive("weight_decay", self.weight_decay, zero=True)
         checks.positive("warmup", self.warmup, zero=True)
 

@@ -15,8 +15,13 @@ from veridical.config import OptimizerConfig
 def build_optimizer(
     config: OptimizerConfig, parameters: Iterable[nn.Parameter] | list[dict[str, Any]]
 ) -> torch.optim.Optimizer:
-    """Build one player's optimiser; the fused kernels do the same arithmetic in one pass over memory."""
-    parameters = list(parameters)  # type: ignore[arg-type]
+    """Build one player's optimiser, its steps relative to the size of the weights if the configuration says so."""
+    rule = update_rule(config, list(parameters))  # type: ignore[arg-type]
+    return rule if config.trust is None else RelativeSteps(rule, config.trust / memory(config))
+
+
+def update_rule(config: OptimizerConfig, parameters: list[Any]) -> torch.optim.Optimizer:
+    """Build the rule of the configuration; the fused kernels do the same arithmetic in one pass over memory."""
     if config.name in ("adam", "adamw"):
         kind = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
         return kind(parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True)
@@ -29,6 +34,91 @@ def build_optimizer(
     return torch.optim.SGD(
         parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
     )
+
+
+def memory(config: OptimizerConfig) -> float:
+    """Return over how many steps a rule keeps going in a direction that it was once given, 1 for a rule that forgets.
+
+    Examples:
+        >>> memory(OptimizerConfig(name="sgd", momentum=0.75)), memory(OptimizerConfig(betas=(0.0, 0.99)))
+        (4.0, 1.0)
+    """
+    first, second = config.betas
+    kept = {"adam": first, "adamw": first, "lion": second if first else 0.0}.get(config.name, config.momentum)
+    return 1 / (1 - kept)
+
+
+class RelativeSteps(torch.optim.Optimizer):
+    r"""Takes the direction from an update rule and the length from the weights.
+
+    For the weights $W$ of every layer and the direction $u$ that the rule proposes,
+
+    $$ W \leftarrow \frac{W + \eta \lVert W\rVert\, u / \lVert u\rVert}{\sqrt{1 + \eta^2}}, \qquad
+    \eta = \min(\text{lr}, \text{trust}). $$
+
+    A relative change of $\eta$ in every layer bounds the relative change of the function that the network computes, so
+    that the same $\eta$ serves every rule, width and scale of the loss; the denominator keeps the weights from growing
+    by steps at random (Bernstein et al., 2020). `trust` is the size beyond which the landscape that the gradient
+    described is left: asking for a longer step, by however much, gives that one. A rule with momentum goes on in one
+    direction for $1/(1-\beta)$ steps, so that its trust is that much smaller.
+
+    Offsets, gains and layers that start at zero have no size to go by: the size of a matrix or kernel counts as at
+    least that of random initial weights, $\sqrt{2/\text{fan-in}}$ per weight (He et al., 2015), that of a vector as
+    0.1 per component; vectors are not divided by the denominator.
+
+    Args:
+        rule: proposes the direction.
+        trust: largest relative step.
+
+    References:
+        You, Gitman & Ginsburg, Large Batch Training of Convolutional Networks (LARS, 2017), Eq. 6.
+            https://arxiv.org/abs/1708.03888
+        Bernstein, Vahdat, Yue & Liu, On the distance between two neural networks and the stability of learning (2020),
+            Thm. 1 and Alg. 1 (Fromage). https://arxiv.org/abs/2002.03432
+    """
+
+    def __init__(self, rule: torch.optim.Optimizer, trust: float) -> None:
+        self.rule, self.trust = rule, trust
+        self.parameters: list[Tensor] = [p for group in rule.param_groups for p in group["params"]]
+        self.least = [
+            math.sqrt(p.numel()) * (math.sqrt(2 / p[0].numel()) if p.ndim > 1 else 0.1) for p in self.parameters
+        ]
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        """The rule's groups; their lr is the relative step asked for."""
+        return self.rule.param_groups
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move all parameters."""
+        before = [p.clone() for p in self.parameters]
+        asked = [group["lr"] for group in self.param_groups]
+        for group in self.param_groups:
+            group["lr"] = 1.0
+        self.rule.step()
+        for group, lr in zip(self.param_groups, asked, strict=True):
+            group["lr"] = lr
+        etas = [
+            min(lr, self.trust) for group, lr in zip(self.param_groups, asked, strict=True) for _ in group["params"]
+        ]
+        change = torch._foreach_sub(self.parameters, before)
+        sizes, lengths = torch._foreach_norm(before), torch._foreach_norm(change)
+        for parameter, old, new, size, length, least, eta in zip(
+            self.parameters, before, change, sizes, lengths, self.least, etas, strict=True
+        ):
+            scale = eta * size.clamp(min=least) / length.clamp(min=torch.finfo(length.dtype).tiny)
+            torch.addcmul(old, new, scale, out=parameter)
+            if parameter.ndim > 1:
+                parameter.div_(math.sqrt(1 + eta**2))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rule's state; the lengths need none."""
+        return self.rule.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the rule's state."""
+        self.rule.load_state_dict(state_dict)
 
 
 class Lion(torch.optim.Optimizer):
@@ -76,7 +166,8 @@ class Lion(torch.optim.Optimizer):
 def lr_factor(config: OptimizerConfig, step: int, steps: int) -> float:
     r"""Return the share of the step size used at `step` of `steps`.
 
-    Warm-up $\min(1, (t+1)/w)$ times 1, $1 - t/T$ or $\tfrac12(1 + \cos(\pi t/T))$.
+    Warm-up $\min(1, (t+1)/w)$ times 1, $1 - t/T$, $\tfrac12(1 + \cos(\pi t/T))$ or
+    $\min(1, 2(1 - t/T))$ (trapezoid).
 
     Examples:
         >>> lr_factor(OptimizerConfig(schedule="linear"), 75, 100)
@@ -86,6 +177,8 @@ def lr_factor(config: OptimizerConfig, step: int, steps: int) -> float:
     progress = min(1.0, step / max(steps, 1))
     if config.schedule == "linear":
         return warm * (1.0 - progress)
+    if config.schedule == "trapezoid":
+        return warm * min(1.0, 2.0 * (1.0 - progress))
     if config.schedule == "cosine":
         return warm * 0.5 * (1.0 + math.cos(math.pi * progress))
     return warm
