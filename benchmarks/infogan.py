@@ -102,7 +102,7 @@ def report_digits(model: InfoGAN, data: ArrayData, test: ArrayData, seed: int, n
     z, x = draw(model, n, seed)
     whole, held = (part.batch(torch.arange(len(part))) for part in (data, test))
     assert whole.c is not None and held.c is not None
-    classifier = SVC(gamma="scale").fit(whole.x.flatten(1), whole.c)
+    classifier = SVC().fit(whole.x.flatten(1), whole.c)
     print(f"  classifier on held-out digits: {classifier.score(held.x.flatten(1), held.c):.3f}")
     with torch.no_grad():
         read = model.read(held.x).logits[0].argmax(1).numpy()

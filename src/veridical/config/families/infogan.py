@@ -32,8 +32,8 @@ class InfoGANConfig(AdversarialConfig):
     """Emphasis on the noise, in nats summed over its components; 0: it is not read."""
 
     code_resolution: float = 0.1
-    """Smallest standard deviation that may be claimed in reading a continuous code: errors below it are worth half a nat
-    at most."""
+    """Smallest standard deviation that may be claimed in reading a continuous code: errors below it are worth half a
+    nat at most."""
 
     reader_width: int = 128
     """Hidden units between the discriminator's features and the codes read from them."""
