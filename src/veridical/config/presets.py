@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from veridical.config.families import GANConfig, NoiseLevelConfig, ProgressiveGANConfig, VAEConfig
+from veridical.config.families import GANConfig, InfoGANConfig, NoiseLevelConfig, ProgressiveGANConfig, VAEConfig
 from veridical.config.run import RunConfig
 from veridical.config.training import OptimizerConfig, TrainingConfig
 
@@ -48,6 +48,10 @@ PRESETS: dict[str, Preset] = {
             ),
             training=TrainingConfig(batch_size=128),
         ),
+    ),
+    "infogan": Preset(
+        "Codes that can be read from the samples, their information in nats (Chen et al. 2016, on the default recipe).",
+        RunConfig(model=InfoGANConfig(latent_dim=62), training=TrainingConfig(ema=0.995)),
     ),
     "progressive": Preset(
         "Progressive growing: from coarse pictures to fine ones (Karras et al. 2018).",
