@@ -4,7 +4,13 @@ Nothing here imports torch: a monitor reads rows of numbers, so the same verdict
 the metrics.jsonl of a run that ended long ago.
 """
 
-from veridical.health.adversarial import GradientVanishing, LossRunaway, SampleCollapse, Saturation
+from veridical.health.adversarial import (
+    GradientVanishing,
+    LossRunaway,
+    ModeCollapse,
+    SampleCollapse,
+    Saturation,
+)
 from veridical.health.callback import HealthMonitor, check
 from veridical.health.descent import GradientExplosion, LossDivergence, NonFinite, nonfinite_finding
 from veridical.health.finding import Finding, Severity
@@ -20,6 +26,7 @@ __all__ = [
     "HealthMonitor",
     "LossDivergence",
     "LossRunaway",
+    "ModeCollapse",
     "Monitor",
     "NonFinite",
     "PosteriorCollapse",

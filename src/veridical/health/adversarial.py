@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from veridical.health.finding import Finding
 from veridical.health.monitor import Episode, History, Monitor, Row, finite
-from veridical.health.remedies import SMALLER_STEPS, SMOOTHER_DISCRIMINATOR
+from veridical.health.remedies import JUDGE_TOGETHER, SMALLER_STEPS, SMOOTHER_DISCRIMINATOR
 
 LOG_2 = math.log(2.0)
 
@@ -111,6 +112,54 @@ class SampleCollapse(Monitor):
             "a discriminator that sees one sample at a time does not notice that they are alike.",
             f"{SMOOTHER_DISCRIMINATOR}. {SMALLER_STEPS}.",
         )
+
+
+class ModeCollapse(Monitor):
+    """The generator keeps to a part of the data: its samples meet too often, and leave examples alone.
+
+    Crowding alone is also seen in samples that are only smoother than the data, low coverage also in samples that are
+    only imprecise; together they are seen where a part of the data is missing. Both are levels, medians of five rows
+    (`objectives.diagnostics` says what they measure, docs/health.md how the bounds were chosen and how often they are
+    right).
+    """
+
+    def __init__(self, crowding: float = 1.15, coverage: float = 0.5) -> None:
+        super().__init__(Episode(rows=10, steps=200))
+        self.crowding, self.coverage = crowding, coverage
+        self.covered = History()
+
+    def observe(self, row: Row) -> Finding | None:
+        """Compare the level of the crowding with 1, that of the coverage with 0.97."""
+        crowding, coverage = finite(row, "discriminator/crowding"), finite(row, "discriminator/coverage")
+        if crowding is None or coverage is None:
+            return None
+        self.history.push(crowding)
+        self.covered.push(coverage)
+        crowding, coverage = self.history.level(5), self.covered.level(5)
+        bad = crowding > self.crowding and coverage < self.coverage
+        clear = crowding < 0.9 * self.crowding or coverage > 1.1 * self.coverage
+        if not self.episode.update(int(row["step"]), bad=bad, clear=clear):
+            return None
+        return Finding(
+            int(row["step"]),
+            "mode-collapse",
+            "warning",
+            f"The samples keep to a part of the data since step {self.episode.since}: two of them are close to each "
+            f"other {crowding:.2g} times as often as two examples are, as if {1 / crowding:.0%} of the data were "
+            f"reached, and {coverage:.0%} of the examples have a sample near them (a perfect model: 1 and 97%).",
+            "The generator won more by moving to where the discriminator was weak than by keeping what it had reached; "
+            "a discriminator that sees one sample at a time does not miss what is not there.",
+            f"{SMOOTHER_DISCRIMINATOR}. {JUDGE_TOGETHER}. {SMALLER_STEPS}.",
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return what must survive a resume."""
+        return {**super().state(), "covered": list(self.covered.recent)}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Restore what `state` returned."""
+        super().load(state)
+        self.covered.recent = list(state["covered"])
 
 
 class LossRunaway(Monitor):

@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from veridical.health.adversarial import GradientVanishing, LossRunaway, SampleCollapse, Saturation
+from veridical.health.adversarial import (
+    GradientVanishing,
+    LossRunaway,
+    ModeCollapse,
+    SampleCollapse,
+    Saturation,
+)
 from veridical.health.descent import GradientExplosion, LossDivergence, NonFinite
 from veridical.health.latent import PosteriorCollapse
 from veridical.health.monitor import Monitor
@@ -29,6 +35,8 @@ def monitors_for(terms: Iterable[str]) -> dict[str, Monitor]:
         monitors["saturation"] = Saturation()
     if "discriminator/diversity" in terms:
         monitors["diversity"] = SampleCollapse()
+    if {"discriminator/crowding", "discriminator/coverage"} <= terms:
+        monitors["modes"] = ModeCollapse()
     if terms & {"model/kl", "model/active_units"}:
         monitors["collapse"] = PosteriorCollapse()
     for player in sorted(players):
