@@ -29,6 +29,20 @@ def test_parameter_counts_of_the_known_implementation() -> None:
     assert count(BigGANTrunk(space, width=128)) == count(trunk)
 
 
+# github.com/ajbrock/BigGAN-PyTorch, BigGAN.py with G_shared, shared_dim 128, hier, no attention, 10 classes, ch 16 and 8.
+@pytest.mark.parametrize(
+    ("side", "latents", "width", "trunk_width", "in_generator", "in_discriminator"),
+    [(32, 80, 64, 64, 372_355, 265_409), (64, 100, 16, 8, 687_907, 307_609)],
+)
+def test_parameter_counts_of_the_authors_biggan(
+    side: int, latents: int, width: int, trunk_width: int, in_generator: int, in_discriminator: int
+) -> None:
+    space = Space((3, side, side))
+    assert count(BigGANGenerator(space, latents, width, classes=10)) == in_generator
+    trunk = BigGANTrunk(space, trunk_width)
+    assert count(trunk) + 11 * trunk.feature_dim + 1 == in_discriminator
+
+
 def test_classes_add_their_gains_and_biases_alone() -> None:
     space = Space((3, 32, 32))
     more = count(SNGANGenerator(space, width=64, classes=10)) - count(SNGANGenerator(space, width=64))

@@ -13,7 +13,7 @@ At 32x32 these are the networks of Table 4, 256 channels in every block of the g
 discriminator's: 4,276,739 and 1,053,825 parameters with 128 latents and a linear head.
 
 Adaptations: 28x28 starts from 7x7 and doubles twice (7 → 14 → 28); any side 2^k · {4, 5, 6, 7} likewise. From 64 on the
-channels halve with every doubling (16 w, 8 w, ..., w) and the discriminator mirrors that, as the table for 48x48 does.
+channels halve with every doubling (16 w, 8 w, ..., w; none exceeds 16 w) and the discriminator mirrors that.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def coarsest(space: Grid) -> tuple[int, int]:
     return side, doublings
 
 
-def generator_channels(space: Grid, width: int) -> list[int]:
-    """Channels from the coarsest grid to the finest.
+def generator_channels(space: Grid, width: int, limit: int = 16) -> list[int]:
+    """Channels from the coarsest grid to the finest, at most `limit` times those of the finest.
 
     Examples:
         >>> from veridical.data.space import Space
@@ -64,7 +64,7 @@ def generator_channels(space: Grid, width: int) -> list[int]:
     """
     doublings = coarsest(space)[1]
     growth = 2 if space.shape[1] >= GROWING else 1
-    return [width * growth**i for i in reversed(range(doublings + 1))]
+    return [width * min(growth**i, limit) for i in reversed(range(doublings + 1))]
 
 
 class GeneratorBlock(nn.Module):
@@ -192,7 +192,7 @@ class ResidualTrunk(nn.Module):
         super().__init__()
         doublings = coarsest(space)[1]
         if space.shape[1] >= GROWING:
-            channels = [space.shape[0], *(width * 2**i for i in range(doublings + 1))]
+            channels = [space.shape[0], *(width * min(2**i, 16) for i in range(doublings + 1))]
             downs = [True] * doublings + [False]
         else:
             channels = [space.shape[0], *[width] * 4]
