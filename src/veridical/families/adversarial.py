@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from veridical.config import AdversarialConfig, OptimizerConfig
-from veridical.model import Batch, GenerativeModel, LatentVariable, Loss, Sampler, Space
+from veridical.model import Batch, Discriminating, GenerativeModel, LatentVariable, Loss, Sampler, Space
 from veridical.nn.adversarial import latent_dim_of, standard_units
 from veridical.nn.minibatch import batch_dependent_layers
 
 
-class AdversarialModel(GenerativeModel, Sampler, LatentVariable):
+class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating):
     """Base of the games; a family says what the two minimise.
 
     Args:
