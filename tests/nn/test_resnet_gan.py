@@ -29,7 +29,7 @@ def test_parameter_counts_of_the_known_implementation() -> None:
     assert count(BigGANTrunk(space, width=128)) == count(trunk)
 
 
-# github.com/ajbrock/BigGAN-PyTorch, BigGAN.py with G_shared, shared_dim 128, hier, no attention, 10 classes, ch 16 and 8.
+# github.com/ajbrock/BigGAN-PyTorch, BigGAN.py with G_shared, shared_dim 128, hier, no attention, 10 classes.
 @pytest.mark.parametrize(
     ("side", "latents", "width", "trunk_width", "in_generator", "in_discriminator"),
     [(32, 80, 64, 64, 372_355, 265_409), (64, 100, 16, 8, 687_907, 307_609)],

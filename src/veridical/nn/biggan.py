@@ -9,8 +9,8 @@ Optionally a block of self-attention (Zhang et al., Self-Attention GANs, 2019) s
 at 32x32 the paper's followers leave it out, and so does the default here.
 
 Adaptations to 32x32 and 28x28 as for SNGAN (`nn/resnet_gan.py`): four grids (three) of equal channels, which at 32x32
-are the networks of the authors' PyTorch code: with 96 of its channels (`width` 384), 80 latents and 10 classes 9,231,875
-parameters against 9,456,769. The paper's runs have batches of 2,048; nothing of that size is meant for a CPU.
+are the networks of the authors' PyTorch code: with 96 of its channels (`width` 384), 80 latents and 10 classes
+9,231,875 parameters against 9,456,769. The paper's runs have batches of 2,048; nothing of that size is for a CPU.
 """
 
 from __future__ import annotations
