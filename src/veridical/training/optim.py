@@ -37,15 +37,19 @@ def update_rule(config: OptimizerConfig, parameters: list[Any]) -> torch.optim.O
 
 
 def memory(config: OptimizerConfig) -> float:
-    """Return over how many steps a rule keeps going in a direction that it was once given, 1 for a rule that forgets.
+    r"""Return by how much momentum shortens the steps that can be trusted.
+
+    A momentum of $\beta$ goes on in one direction for $1/(1-\beta)$ steps after it was right, and, its noise being
+    averaged, goes $\sqrt{(1+\beta)/(1-\beta)}$ times straighter than a rule that forgets: around the equilibrium of a
+    game, where the direction keeps turning, the overshoot is the product of both.
 
     Examples:
-        >>> memory(OptimizerConfig(name="sgd", momentum=0.75)), memory(OptimizerConfig(betas=(0.0, 0.99)))
-        (4.0, 1.0)
+        >>> memory(OptimizerConfig(name="sgd", momentum=0.6)), memory(OptimizerConfig(betas=(0.0, 0.99)))
+        (5.0, 1.0)
     """
     first, second = config.betas
     kept = {"adam": first, "adamw": first, "lion": second if first else 0.0}.get(config.name, config.momentum)
-    return 1 / (1 - kept)
+    return math.sqrt((1 + kept) / (1 - kept)) / (1 - kept)
 
 
 class RelativeSteps(torch.optim.Optimizer):
@@ -59,8 +63,7 @@ class RelativeSteps(torch.optim.Optimizer):
     A relative change of $\eta$ in every layer bounds the relative change of the function that the network computes, so
     that the same $\eta$ serves every rule, width and scale of the loss; the denominator keeps the weights from growing
     by steps at random (Bernstein et al., 2020). `trust` is the size beyond which the landscape that the gradient
-    described is left: asking for a longer step, by however much, gives that one. A rule with momentum goes on in one
-    direction for $1/(1-\beta)$ steps, so that its trust is that much smaller.
+    described is left: asking for a longer step, by however much, gives that one. Momentum shortens it (`memory`).
 
     Offsets, gains and layers that start at zero have no size to go by: the size of a matrix or kernel counts as at
     least that of random initial weights, $\sqrt{2/\text{fan-in}}$ per weight (He et al., 2015), that of a vector as
