@@ -18,6 +18,7 @@ from veridical.experiments.information_ladder import verdict
 FIGURES = {
     "information-ladder": {"ladder.png", "gaps.png"},
     "critical-lattice": {"configurations.png", "energy.png", "correlation.png"},
+    "sampling-order": {"variety.png"},
 }
 
 

@@ -13,7 +13,7 @@ from veridical.experiments.experiment import Experiment, Outcome, perform
 
 __all__ = ["NAMES", "Experiment", "Outcome", "find", "perform"]
 
-NAMES = ("information-ladder", "critical-lattice")
+NAMES = ("information-ladder", "critical-lattice", "sampling-order")
 """Every experiment; its file is the name with underscores."""
 
 
