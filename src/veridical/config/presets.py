@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from veridical.config.families import GANConfig, InfoGANConfig, NoiseLevelConfig, ProgressiveGANConfig, VAEConfig
+from veridical.config.families import (
+    ConditionalGANConfig,
+    GANConfig,
+    InfoGANConfig,
+    NoiseLevelConfig,
+    ProgressiveGANConfig,
+    VAEConfig,
+)
 from veridical.config.run import RunConfig
 from veridical.config.training import OptimizerConfig, TrainingConfig
 
@@ -52,6 +59,81 @@ PRESETS: dict[str, Preset] = {
     "infogan": Preset(
         "Codes that can be read from the samples, their information in nats (Chen et al. 2016, on the default recipe).",
         RunConfig(model=InfoGANConfig(latent_dim=62), training=TrainingConfig(ema=0.995)),
+    ),
+    "sngan": Preset(
+        "Hinge loss and spectral normalisation on residual networks (Miyato et al. 2018), narrower than theirs.",
+        RunConfig(
+            model=GANConfig(
+                objective="hinge",
+                relativistic=False,
+                r1=0.0,
+                r2=0.0,
+                network="sngan",
+                spectral_norm=True,
+                latent_dim=128,
+                width=32,
+                generator_optimizer=OptimizerConfig(lr=2e-4, betas=(0.0, 0.9), schedule="linear"),
+                discriminator_optimizer=OptimizerConfig(lr=2e-4, betas=(0.0, 0.9), schedule="linear"),
+            ),
+        ),
+    ),
+    "cgan": Preset(
+        "Draws the class asked for: the label beside code and example (Mirza & Osindero 2014, on the default recipe).",
+        RunConfig(model=ConditionalGANConfig(conditioning="concatenate"), training=TrainingConfig(ema=0.995)),
+    ),
+    "acgan": Preset(
+        "A discriminator that also tells the class (AC-GAN, Odena et al. 2017), on DCGAN networks.",
+        RunConfig(
+            model=ConditionalGANConfig(
+                conditioning="auxiliary",
+                relativistic=False,
+                r1=0.0,
+                r2=0.0,
+                network="dcgan",
+                latent_dim=100,
+                generator_optimizer=OptimizerConfig(lr=2e-4, betas=(0.5, 0.999)),
+                discriminator_optimizer=OptimizerConfig(lr=2e-4, betas=(0.5, 0.999)),
+            ),
+        ),
+    ),
+    "projection": Preset(
+        "The class as an inner product with the features (Miyato & Koyama 2018), on narrow SNGAN networks.",
+        RunConfig(
+            model=ConditionalGANConfig(
+                conditioning="projection",
+                objective="hinge",
+                relativistic=False,
+                r1=0.0,
+                r2=0.0,
+                network="sngan",
+                spectral_norm=True,
+                latent_dim=128,
+                width=32,
+                generator_optimizer=OptimizerConfig(lr=2e-4, betas=(0.0, 0.9), schedule="linear"),
+                discriminator_optimizer=OptimizerConfig(lr=2e-4, betas=(0.0, 0.9), schedule="linear"),
+            ),
+        ),
+    ),
+    "biggan-32": Preset(
+        "BigGAN for 32x32 with the paper's values (Brock et al. 2019): far beyond a CPU; on one, --width 16 and less.",
+        RunConfig(
+            model=ConditionalGANConfig(
+                conditioning="projection",
+                objective="hinge",
+                relativistic=False,
+                r1=0.0,
+                r2=0.0,
+                network="biggan",
+                spectral_norm=True,
+                latent_dim=80,
+                width=384,
+                orthogonal_weight=1e-4,
+                discriminator_turns=2,
+                generator_optimizer=OptimizerConfig(lr=5e-5, betas=(0.0, 0.999)),
+                discriminator_optimizer=OptimizerConfig(lr=2e-4, betas=(0.0, 0.999)),
+            ),
+            training=TrainingConfig(steps=100_000, batch_size=2048, ema=0.9999),
+        ),
     ),
     "progressive": Preset(
         "Progressive growing: from coarse pictures to fine ones (Karras et al. 2018).",
