@@ -7,10 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
-from veridical.config import VAEConfig
+from veridical.config import GANConfig, VAEConfig
 from veridical.data.space import Space
+from veridical.families.gan import GAN
 from veridical.families.vae import VAE
+from veridical.model import Discriminating
 from veridical.workflows import sample
+from veridical.workflows.guide import Guidance, log_garment
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +68,70 @@ def test_what_cannot_be_asked_is_refused(model: VAE, tmp_path: Path) -> None:
         sample.draw(model, 3, truncation=-1.0)
     with pytest.raises(ValueError, match=r"expected a \.png"):
         sample.require_free(tmp_path / "x.gif")
+
+
+PLANE = Space((2,), kind="vector", support=None, levels=None)
+LEADS = {
+    "kl": Guidance(refine="kl", refine_steps=5),
+    "js": Guidance(refine="js", refine_steps=5),
+    "logd": Guidance(refine="logd", refine_steps=5),
+    "data": Guidance(condition="data", condition_steps=10),
+}
+
+
+@pytest.fixture(scope="module")
+def game() -> GAN:
+    torch.manual_seed(0)
+    return GAN(GANConfig(width=8, depth=2), PLANE).eval()
+
+
+@pytest.mark.parametrize("lead", LEADS)
+def test_led_codes_are_the_same_however_many_are_drawn(game: GAN, lead: str) -> None:
+    many = sample.draw(game, 130, seed=3, guidance=LEADS[lead])
+    torch.manual_seed(77)
+    assert torch.equal(sample.draw(game, 10, seed=3, guidance=LEADS[lead]), many[:10])
+    assert not torch.equal(sample.draw(game, 10, seed=3), many[:10])
+    assert all(parameter.grad is None for parameter in game.parameters())
+
+
+@pytest.mark.parametrize("lead", ["kl", "js", "logd", "data"])
+def test_leading_codes_raises_what_leads_them(game: GAN, lead: str) -> None:
+    assert isinstance(game, Discriminating)
+    plain, led = (sample.draw(game, 256, seed=5, guidance=g) for g in (Guidance(), LEADS[lead]))
+    with torch.no_grad():
+        assert float(game.logits(led).mean()) > float(game.logits(plain).mean())
+
+
+def test_codes_drawn_for_a_garment_look_like_it() -> None:
+    torch.manual_seed(0)
+    model = VAE(VAEConfig(network="mlp", width=8, latent_dim=3), Space((1, 28, 28))).eval()
+    for parameter in model.parameters():
+        parameter.data.mul_(4)  # pictures that differ
+    judge = log_garment(model, 8)
+    plain = sample.draw(model, 64, seed=1)
+    led = sample.draw(model, 64, seed=1, guidance=Guidance(condition="8", condition_steps=20))
+    assert float(judge(led).mean()) > float(judge(plain).mean())
+
+
+def test_what_cannot_lead_is_refused(model: VAE, game: GAN) -> None:
+    with pytest.raises(ValueError, match="choose one"):
+        Guidance(refine="kl", condition="3")
+    with pytest.raises(ValueError, match="expected one of kl, js, logd"):
+        Guidance(refine="hellinger")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="number of a class"):
+        Guidance(condition="boots")
+    with pytest.raises(ValueError, match="refine_steps is 0"):
+        Guidance(refine="kl", refine_steps=0)
+    with pytest.raises(ValueError, match="beside refine or condition"):
+        sample.draw(game, 3, truncation=1.0, guidance=LEADS["kl"])
+    with pytest.raises(ValueError, match="VAE has no discriminator"):
+        sample.draw(model, 3, guidance=LEADS["kl"])
+    with pytest.raises(ValueError, match=r"sees pictures \(1, 28, 28\)"):
+        sample.draw(game, 3, guidance=Guidance(condition="3"))
+    critic = GAN(GANConfig(objective="wasserstein", width=8, depth=2), PLANE).eval()
+    with pytest.raises(ValueError, match="estimates the ratio of the densities"):
+        sample.draw(critic, 3, guidance=LEADS["kl"])
+    boxed = GAN(GANConfig(latent="uniform", width=8, depth=2), PLANE).eval()
+    with pytest.raises(ValueError, match="this model's are uniform"):
+        sample.draw(boxed, 3, guidance=LEADS["kl"])
+    assert sample.draw(boxed, 3, guidance=LEADS["data"]).isfinite().all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -33,6 +33,19 @@ class Sample:
     truncation: float | None = None
     """Draw latent components beyond this many standard deviations again: safer, less varied pictures."""
 
+    refine: Literal["kl", "js", "logd"] | None = None
+    """Let the codes flow along the model's own discriminator, down this divergence, for models that have one."""
+
+    refine_steps: int = 25
+    """Steps of the flow."""
+
+    condition: str | None = None
+    """Draw codes under a condition: the number of a class of Fashion-MNIST, for models of grey 28x28 pictures, or
+    "data": of looking like the data to the model's own discriminator."""
+
+    condition_steps: int = 200
+    """Length of the chains that draw the codes."""
+
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
 
@@ -49,12 +62,21 @@ def run(arguments: list[str]) -> None:
     Run.open(options.run)
     from veridical.training.engine import choose_device
     from veridical.workflows import sample
+    from veridical.workflows.guide import Guidance
     from veridical.workflows.load import load
 
+    guidance = Guidance(options.refine, options.refine_steps, options.condition, options.condition_steps)
     out = options.out or sample.default_output(options.run, options.n, options.seed)
     sample.require_free(out)
     device, why = choose_device(options.device)
     model = load(options.run, say=say).to(device)
     say(f"device {device} ({why}), seed {options.seed}")
-    blocks = sample.draw_blocks(model, options.n, seed=options.seed, label=options.label, truncation=options.truncation)
+    blocks = sample.draw_blocks(
+        model,
+        options.n,
+        seed=options.seed,
+        label=options.label,
+        truncation=options.truncation,
+        guidance=guidance,
+    )
     say(f"wrote {sample.save(blocks, options.n, model, out, say)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 from veridical.model import GenerativeModel, LatentVariable, Sampler
 from veridical.training.callbacks import seeded
 from veridical.workflows import pictures
+from veridical.workflows.guide import UNLED, Guidance, led_codes
 from veridical.workflows.progress import Say
 
 BLOCK = 64
@@ -24,14 +25,20 @@ class OutputExistsError(FileExistsError):
 
 
 def draw_blocks(
-    model: GenerativeModel, n: int, *, seed: int = 0, label: int | None = None, truncation: float | None = None
+    model: GenerativeModel,
+    n: int,
+    *,
+    seed: int = 0,
+    label: int | None = None,
+    truncation: float | None = None,
+    guidance: Guidance = UNLED,
 ) -> Iterator[Tensor]:
     """Yield (<= 64, *event) examples in data space until n are drawn.
 
     Example i depends on (seed, i) alone: a block is always computed whole, so that not even rounding differs.
 
     Raises:
-        ValueError: the model cannot be sampled, has no labels, or has no latent code to truncate.
+        ValueError: the model cannot be sampled, has no labels, or has no latent code to truncate or to guide.
     """
     if not isinstance(model, Sampler):
         raise ValueError(f"{type(model).__name__} cannot be sampled.")
@@ -39,17 +46,33 @@ def draw_blocks(
     if label is not None and (classes is None or not 0 <= label < classes):
         have = f"labels 0 to {classes - 1}" if classes else "no labels"
         raise ValueError(f"label is {label}; the data of this model have {have}.")
-    if truncation is not None and not isinstance(model, LatentVariable):
-        raise ValueError(f"{type(model).__name__} has no latent code; leave out the truncation.")
     c = None if label is None else torch.full((BLOCK,), label, device=model.device)
+    draw_block = way(model, c, truncation, guidance, seed)
     for block in range(math.ceil(n / BLOCK)):
         with torch.no_grad(), seeded((seed * 1_000_003 + block) % 2**63, model.device):
-            if truncation is None:
-                x = model.sample(BLOCK, c)
-            else:
-                assert isinstance(model, LatentVariable)
-                x = model.decode(truncated(model, BLOCK, truncation), c)
+            x = draw_block(BLOCK)
         yield x[: n - block * BLOCK].float().cpu()
+
+
+def way(
+    model: Sampler, c: Tensor | None, truncation: float | None, guidance: Guidance, seed: int
+) -> Callable[[int], Tensor]:
+    """Return what draws n examples from torch's global generator: the model's own way, or codes led another.
+
+    Raises:
+        ValueError: the model has no latent code, or codes are to be both truncated and led.
+    """
+    if truncation is None and not guidance:
+        return lambda n: model.sample(n, c)
+    if not isinstance(model, LatentVariable):
+        raise ValueError(f"{type(model).__name__} has no latent code to truncate, refine or condition.")
+    latent = model
+    if truncation is None:
+        codes = led_codes(latent, guidance, c, seed)
+        return lambda n: latent.decode(codes(n), c)
+    if guidance:
+        raise ValueError("truncation is given beside refine or condition; choose one.")
+    return lambda n: latent.decode(truncated(latent, n, truncation), c)
 
 
 def truncated(model: LatentVariable, n: int, limit: float) -> Tensor:
@@ -67,10 +90,16 @@ def truncated(model: LatentVariable, n: int, limit: float) -> Tensor:
 
 
 def draw(
-    model: GenerativeModel, n: int, *, seed: int = 0, label: int | None = None, truncation: float | None = None
+    model: GenerativeModel,
+    n: int,
+    *,
+    seed: int = 0,
+    label: int | None = None,
+    truncation: float | None = None,
+    guidance: Guidance = UNLED,
 ) -> Tensor:
     """Return (n, *event) examples in data space; see `draw_blocks`."""
-    return torch.cat(list(draw_blocks(model, n, seed=seed, label=label, truncation=truncation)))
+    return torch.cat(list(draw_blocks(model, n, seed=seed, label=label, truncation=truncation, guidance=guidance)))
 
 
 def default_output(run: Path, n: int, seed: int) -> Path:
