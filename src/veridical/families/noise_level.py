@@ -26,9 +26,9 @@ denoising, which is the flow of the probability from $\sigma_1$ to 0.
 
 **The heuristic.** One may also regress the level and descend the estimate. For data on a set of few dimensions in a
 space of many, $d$, noise of scale $\sigma$ moves a point by $\sigma\sqrt d$ straight away from the set, hence
-$\hat\sigma(x) \approx \operatorname{dist}(x, \text{data}) / \sqrt d$ (`noise_level`), and
-$x - \tfrac d2 \nabla \hat\sigma^2(x)$ is the nearest point of the set. In few dimensions the estimate depends on the
-law of the levels and its gradient is no score; the sampler does not use it.
+$\hat\sigma(x) \approx \operatorname{dist}(x, \text{data}) / \sqrt d$ (`noise_level`; where levels are close
+enough to be confused), and $x - \tfrac d2 \nabla \hat\sigma^2(x)$ is the nearest point of the set. In few dimensions
+the estimate depends on the law of the levels and its gradient is no score; the sampler does not use it.
 
 **Assumptions.** No labels. Samples are continuous, also where the data have levels, and cut to the support.
 
@@ -56,6 +56,9 @@ from veridical.model import Batch, Denoiser, GenerativeModel, Loss, Sampler, Spa
 from veridical.nn.conv import ConvEncoder
 from veridical.nn.fourier import FourierFeatures
 from veridical.nn.mlp import MLP
+
+GROUPS = 4
+"""Networks that share the levels of a vector among them."""
 
 
 class NoiseLevel(GenerativeModel, Sampler, Denoiser):
@@ -145,7 +148,6 @@ class NoiseLevel(GenerativeModel, Sampler, Denoiser):
             )
         return logits
 
-    @torch.no_grad()
     def noise_level(self, x: Tensor) -> Tensor:
         """Return (B,) estimates of the noise in examples, in data space: the mean of log sigma over P(k | x)."""
         return (self.logits(x)[:, :-1].softmax(dim=1) @ self.sigmas.to(x).log()).exp()
@@ -217,18 +219,21 @@ class NoiseLevel(GenerativeModel, Sampler, Denoiser):
 
 
 class LevelDiscriminator(nn.Module):
-    r"""Logits $\log \mathcal N(x; m, (\sigma_k^2 + s^2) I) + f_k(x)$, with $f_{K+1} = 0$ for pure noise.
+    r"""Logits $\log \mathcal N(x; m, (\sigma_k^2 + s^2) I) + \frac{s^2}{s^2 + \sigma_k^2} f_k(x)$; for pure noise no f.
 
-    With $f = 0$ it is the best discriminator for data that are Gaussian; what the network learns is how they are not.
+    With $f = 0$, about where the network starts, it is the best discriminator for data that are Gaussian; what is
+    learned is how they are not, which noise makes ever less of.
     """
 
     variances: Tensor
+    shares: Tensor
 
     def __init__(self, config: NoiseLevelConfig, space: Space, sigmas: Tensor) -> None:
         super().__init__()
         self.mean, self.std = space.mean, space.std
         variances = torch.cat([sigmas, sigmas[-1:]]) ** 2 + space.std**2
         self.register_buffer("variances", variances.float(), persistent=False)
+        self.register_buffer("shares", (space.std**2 / variances[:-1]).float(), persistent=False)
         self.network = build_network(config, space)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -238,21 +243,42 @@ class LevelDiscriminator(nn.Module):
         square = centred.square().flatten(1).sum(dim=1, keepdim=True)
         d = centred[0].numel()
         gaussian = -0.5 * square / variances - 0.5 * d * (variances / self.std**2).log()
-        return gaussian + F.pad(self.network(centred / self.std), (0, 1))
+        return gaussian + F.pad(self.shares.to(x) * self.network(centred / self.std), (0, 1))
 
 
 class PointNetwork(nn.Module):
-    """Perceptron on a vector, its Fourier features, and its components on a logarithmic scale."""
+    """Perceptrons on a vector, one for every group of neighbouring levels.
+
+    Each sees its input, the components on a logarithmic scale, and octaves of Fourier features no finer than its least
+    noise leaves anything to see.
+    """
 
     def __init__(self, config: NoiseLevelConfig, dim: int) -> None:
         super().__init__()
-        self.features = FourierFeatures(dim, config.fourier_octaves)
-        self.layers = MLP(self.features.out_dim + dim, config.levels, config.width or 128, config.depth)
+        self.features, self.layers = nn.ModuleList(), nn.ModuleList()
+        ratio = config.sigma_max / config.sigma_min
+        for group in torch.arange(config.levels).tensor_split(min(GROUPS, config.levels)):
+            least = config.sigma_min * ratio ** (int(group[0]) / (config.levels - 1))
+            octaves = min(config.fourier_octaves, max(0, math.ceil(-math.log2(least)) + 1))
+            features = FourierFeatures(dim, octaves)
+            layers = MLP(features.out_dim + dim, len(group), config.width or 64, config.depth)
+            self.features.append(features)
+            self.layers.append(start_small(layers))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, *shape) in standard deviations to (B, K)."""
         x = x.flatten(1)
-        return self.layers(torch.cat([self.features(x), x.asinh()], dim=1))
+        tail = x.asinh()
+        groups = zip(self.features, self.layers, strict=True)
+        return torch.cat([layers(torch.cat([features(x), tail], dim=1)) for features, layers in groups], dim=1)
+
+
+def start_small(network: nn.Module) -> nn.Module:
+    """Make the last affine layer a hundred times smaller."""
+    last = [layer for layer in network.modules() if isinstance(layer, nn.Linear)][-1]
+    with torch.no_grad():
+        last.weight.mul_(0.01)
+    return network
 
 
 def build_network(config: NoiseLevelConfig, space: Space) -> nn.Module:
@@ -265,5 +291,5 @@ def build_network(config: NoiseLevelConfig, space: Space) -> nn.Module:
     if network == "auto":
         network = "conv" if len(space.shape) == 3 and min(space.shape[1:]) >= 8 else "mlp"
     if network == "conv":
-        return ConvEncoder(space, config.levels, config.width or 32)
+        return start_small(ConvEncoder(space, config.levels, config.width or 32))
     return PointNetwork(config, space.dim)
