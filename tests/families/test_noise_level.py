@@ -1,0 +1,210 @@
+"""A discriminator of noise levels against laws whose scores at every level are known."""
+
+import math
+
+import pytest
+import torch
+from scipy import stats
+from torch import Tensor, nn
+
+from veridical.config import NoiseLevelConfig
+from veridical.data.space import Space
+from veridical.families.noise_level import NoiseLevel
+from veridical.model import Batch, Denoiser, Sampler
+from veridical.statistics import chi_square_test, kolmogorov_smirnov_test
+from veridical.targets import GaussianMixture
+
+MIXTURE = GaussianMixture(
+    torch.tensor([[-2.0, 0.0], [1.5, 1.5], [1.0, -2.0]]), 0.15, torch.tensor([0.2, 0.5, 0.3]), name="three"
+)
+CONFIG = NoiseLevelConfig(levels=24, sigma_min=0.03, sigma_max=4.0, langevin_steps=2)
+
+
+class Posterior(nn.Module):
+    """The best discriminator for a mixture: Bayes' rule, with an arbitrary function of x added to all logits."""
+
+    def __init__(self, law: GaussianMixture, sigmas: Tensor, mean: float, variance: float) -> None:
+        super().__init__()
+        self.law, self.sigmas, self.mean, self.variance = law, sigmas.tolist(), mean, variance
+        self.unused = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        levels = [self.law.log_prob(x, sigma) for sigma in self.sigmas]
+        noise = -0.5 * (x - self.mean).square().sum(dim=1) / self.variance
+        noise = noise - 0.5 * self.law.dim * math.log(2 * math.pi * self.variance)
+        return torch.stack([*levels, noise], dim=1) + (3 * x.sin().sum(dim=1) + self.unused)[:, None]
+
+
+def space_of(law: GaussianMixture) -> Space:
+    x = law.sample(100_000, torch.Generator().manual_seed(0))
+    return Space((law.dim,), kind="vector", support=None, levels=None, mean=float(x.mean()), std=float(x.std()))
+
+
+def exact(law: GaussianMixture = MIXTURE, config: NoiseLevelConfig = CONFIG, space: Space | None = None) -> NoiseLevel:
+    space = space or space_of(law)
+    levels = NoiseLevel(config, space, discriminator=nn.Identity())
+    posterior = Posterior(law, levels.sigmas, space.mean, levels.variance)
+    return NoiseLevel(config, space, discriminator=posterior)
+
+
+def noisy(model: NoiseLevel, k: int, n: int = 500) -> Tensor:
+    generator = torch.Generator().manual_seed(k)
+    sigma = float(model.sigmas[k])
+    return MIXTURE.sample(n, generator, torch.float64) + sigma * torch.randn(n, 2, generator=generator).double()
+
+
+@pytest.mark.parametrize("k", [0, 11, 23])
+def test_the_gradient_of_the_best_discriminator_is_the_score(k: int) -> None:
+    model = exact()
+    x, sigma = noisy(model, k), model.sigmas[k]
+    torch.testing.assert_close(model.score(x, sigma), MIXTURE.score(x, float(sigma)), rtol=1e-5, atol=1e-6)
+
+
+def test_it_denoises_to_the_mean_of_clean_data() -> None:
+    model = exact()
+    assert isinstance(model, Denoiser) and isinstance(model, Sampler)
+    x = torch.cat([noisy(model, k, 50) for k in (3, 20)])
+    sigma = model.sigmas[[3, 20]].repeat_interleave(50).double()
+    # E[x0 | x_t] by hand: responsibilities of the modes, and the mean within each.
+    v = (MIXTURE.sigma**2 + sigma**2)[:, None]
+    square = torch.cdist(x, MIXTURE.means).square()
+    share = (MIXTURE.weights.log() - square / (2 * v)).softmax(dim=1)
+    within = (x[:, None] * MIXTURE.sigma**2 + MIXTURE.means * sigma[:, None, None] ** 2) / v[:, None]
+    torch.testing.assert_close(model.denoise(x, sigma), (share[..., None] * within).sum(dim=1), rtol=1e-4, atol=1e-5)
+
+
+def test_between_levels_it_interpolates_and_beyond_them_it_refuses() -> None:
+    model = exact()
+    sigma = (model.sigmas[10] * model.sigmas[11]).sqrt()
+    x = noisy(model, 10)
+    error = sigma * (model.score(x, sigma) - MIXTURE.score(x, float(sigma)))
+    assert float(error.square().mean()) < 1e-3  # of a quantity of order 1
+    with pytest.raises(ValueError, match="this model knows noise from"):
+        model.denoise(x, model.sigmas[-1] * 2)
+
+
+def test_following_the_best_discriminator_generates_the_mixture() -> None:
+    torch.manual_seed(1)
+    x = exact().sample(3_000).double()
+    mode, distance = MIXTURE.nearest_mode(x)
+    # Shares: false alarm 1e-4. Law within the modes: steps of finite size leave less than 3 % of the width.
+    assert chi_square_test(torch.bincount(mode, minlength=3).numpy(), MIXTURE.weights.numpy()).p_value > 1e-4
+    width = (distance.square().mean() / 2).sqrt()
+    assert float(width) == pytest.approx(1, abs=0.03 + 4 / (4 * 3_000) ** 0.5)
+
+
+def test_a_langevin_step_mends_a_coarse_ladder() -> None:
+    few = {"levels": 6, "sigma_min": 0.1, "sigma_max": 4.0}
+    errors = []
+    for steps in (0, 10):
+        torch.manual_seed(2)
+        x = exact(config=NoiseLevelConfig(**few, langevin_steps=steps)).sample(2_000).double()
+        shares = torch.bincount(MIXTURE.nearest_mode(x)[0], minlength=3) / 2_000
+        errors.append(float((shares - MIXTURE.weights).abs().sum()))
+    assert errors[1] < errors[0]
+
+
+def test_the_loss_is_least_at_the_best_discriminator_and_counts_what_it_says() -> None:
+    model, n = exact(), 4_000
+    batch = Batch(MIXTURE.sample(n, torch.Generator().manual_seed(3)), torch.arange(n))
+
+    def terms(bend: float) -> dict[str, Tensor]:
+        def bent(x: Tensor) -> Tensor:
+            logits = posterior(x)
+            return logits + bend * x[:, :1].cos() * torch.linspace(-1, 1, logits.shape[1])
+
+        model.discriminator = Bent(bent)
+        torch.manual_seed(4)
+        return model.loss(batch, player="model", step=0).terms
+
+    posterior = model.discriminator
+    best, worse, other = terms(0.0), terms(0.3), terms(-0.3)
+    for name in ("cross_entropy", "denoising"):
+        assert best[name] < min(worse[name], other[name])
+    assert best["cross_entropy"] < math.log(25) and 0 < best["denoising"] < 1
+    assert best["accuracy"] > 1 / 25 and best["level_error"] < 1.5
+    torch.testing.assert_close(best["loss"], best["cross_entropy"] + best["denoising"])
+
+
+class Bent(nn.Module):
+    def __init__(self, function) -> None:  # type: ignore[no-untyped-def]
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
+def test_what_starts_is_the_best_discriminator_of_gaussian_data() -> None:
+    torch.manual_seed(0)
+    space = Space((1,), kind="vector", support=None, levels=None, mean=3.0, std=2.0)
+    model = NoiseLevel(NoiseLevelConfig(width=8, langevin_steps=2), space)
+    for parameter in model.parameters():
+        parameter.data.zero_()
+    x = model.sample(2_000)[:, 0].double().numpy()
+    assert kolmogorov_smirnov_test(x, stats.norm(3, 2).cdf).p_value > 1e-4  # false alarm 1e-4
+    one = torch.full((1, 1), 5.0)
+    found = model.logits(one).softmax(dim=1)[0]
+    density = torch.tensor([stats.norm(3, (4 + s**2) ** 0.5).pdf(5.0) for s in [*model.sigmas.tolist(), 8.0]])
+    torch.testing.assert_close(found, (density / density.sum()).float(), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("d, near", [(1, False), (400, True)])
+def test_the_estimated_level_is_the_distance_to_the_data_in_many_dimensions_only(d: int, near: bool) -> None:
+    # Data at one point: P(k | x) is known, the estimate is |x| / sqrt(d), and x - d/2 grad of its square is the point.
+    # Levels must be close enough to be confused, or the estimate is a staircase.
+    space = Space((d,), kind="vector", support=None, levels=None)
+    model = exact(
+        GaussianMixture(torch.zeros(1, d), 1e-6), NoiseLevelConfig(levels=60, sigma_min=0.3, sigma_max=1.5), space
+    )
+    x = (0.7 * torch.randn(20, d, generator=torch.Generator().manual_seed(5))).double().requires_grad_()
+    estimate = model.noise_level(x)
+    (slope,) = torch.autograd.grad(estimate.square().sum(), x)
+    left = (x - d / 2 * slope).norm(dim=1) / x.norm(dim=1)
+    distance = x.norm(dim=1) / d**0.5
+    assert bool((left < 0.15).all()) == near, left
+    assert bool(((estimate / distance - 1).abs() < 0.05).all()) == near
+
+
+def test_it_learns_two_points_from_their_noise() -> None:
+    torch.manual_seed(0)
+    law = GaussianMixture(torch.tensor([[-1.0], [1.0]]), 0.1)
+    model = NoiseLevel(NoiseLevelConfig(levels=12, sigma_min=0.05, width=32, fourier_octaves=5), space_of(law))
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    x = law.sample(4_096)
+    before = score_error(model, law)
+    for step in range(150):
+        batch = Batch(x[torch.randint(len(x), (128,))], torch.arange(128))
+        optimizer.zero_grad()
+        model.loss(batch, player="model", step=step).loss.backward()
+        optimizer.param_groups[0]["lr"] = 3e-3 * (1 - step / 150)
+        optimizer.step()
+    assert score_error(model, law) < min(0.15, before / 3)
+    x = model.sample(1_000)
+    assert 0.4 < float((x > 0).float().mean()) < 0.6
+    assert float((x.abs() - 1).abs().mean()) < 0.15
+
+
+def score_error(model: NoiseLevel, law: GaussianMixture) -> float:
+    """Mean squared error of the noise that the scores imply, over all levels."""
+    errors = []
+    for sigma in model.sigmas:
+        x = law.sample(400, torch.Generator().manual_seed(6))
+        x = x + sigma * torch.randn(400, 1, generator=torch.Generator().manual_seed(7))
+        error = sigma * (model.score(x, sigma) - law.score(x.double(), float(sigma)).float())
+        errors.append(float(error.square().mean()))
+    return sum(errors) / len(errors)
+
+
+def test_what_it_cannot_do_is_refused() -> None:
+    model = exact()
+    with pytest.raises(ValueError, match="without labels"):
+        model.sample(2, torch.zeros(2))
+    with pytest.raises(ValueError, match=r"shape \(4, 2\) for 4 examples; expected \(4, 25\)"):
+        NoiseLevel(CONFIG, space_of(MIXTURE), discriminator=nn.Linear(2, 2)).logits(torch.zeros(4, 2))
+    with pytest.raises(ValueError, match="levels is 1"):
+        NoiseLevelConfig(levels=1)
+    with pytest.raises(ValueError, match="expected the first smaller"):
+        NoiseLevelConfig(sigma_min=5.0)
+    with pytest.raises(ValueError, match="at least 8"):
+        NoiseLevel(NoiseLevelConfig(network="conv"), Space((1, 5, 5)))
