@@ -37,6 +37,8 @@ PUBLIC = {
     "ProgressiveGAN",
     "ProgressiveGANConfig",
     "RunConfig",
+    "SemiSupervisedGAN",
+    "SemiSupervisedGANConfig",
     "Space",
     "State",
     "TrainingConfig",

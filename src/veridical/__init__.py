@@ -28,6 +28,8 @@ _HOME = {
     "ProgressiveGAN": "veridical.families.progressive_gan",
     "ProgressiveGANConfig": "veridical.config",
     "RunConfig": "veridical.config",
+    "SemiSupervisedGAN": "veridical.families.semisupervised_gan",
+    "SemiSupervisedGANConfig": "veridical.config",
     "Space": "veridical.data.space",
     "State": "veridical.training.fit",
     "TrainingConfig": "veridical.config",
@@ -69,6 +71,8 @@ __all__ = [
     "ProgressiveGAN",
     "ProgressiveGANConfig",
     "RunConfig",
+    "SemiSupervisedGAN",
+    "SemiSupervisedGANConfig",
     "Space",
     "State",
     "TrainingConfig",
@@ -113,6 +117,7 @@ if TYPE_CHECKING:
         OptimizerConfig,
         ProgressiveGANConfig,
         RunConfig,
+        SemiSupervisedGANConfig,
         TrainingConfig,
         UnrolledGANConfig,
         VAEConfig,
@@ -129,6 +134,7 @@ if TYPE_CHECKING:
     from veridical.families.infogan import InfoGAN
     from veridical.families.noise_level import NoiseLevel
     from veridical.families.progressive_gan import ProgressiveGAN
+    from veridical.families.semisupervised_gan import SemiSupervisedGAN
     from veridical.families.unrolled_gan import UnrolledGAN
     from veridical.families.vae import VAE
     from veridical.model import GenerativeModel, Loss

@@ -17,6 +17,7 @@ from veridical.config import (
     ModelConfig,
     NoiseLevelConfig,
     ProgressiveGANConfig,
+    SemiSupervisedGANConfig,
     UnrolledGANConfig,
     VAEConfig,
 )
@@ -44,6 +45,7 @@ SMALL: dict[str, ModelConfig] = {
     "progressive-gan": ProgressiveGANConfig(
         latent_dim=4, width=8, stage_steps=None, codes_per_scale=2, consistency=1.0
     ),
+    "semisupervised-gan": SemiSupervisedGANConfig(latent_dim=4, width=8, labels=20),
     "unrolled-gan": UnrolledGANConfig(latent_dim=4, width=8, unrolled_steps=2),
     "vae": VAEConfig(latent_dim=4, width=8),
 }
@@ -59,6 +61,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "conditional-gan": ("colour", "vector", "spins"),
     "discrete-gan": ("grey", "colour", "vector"),
     "progressive-gan": ("vector", "box"),
+    "semisupervised-gan": ("colour", "vector", "spins"),
 }
 """Spaces in which a family has no meaning, and says so."""
 

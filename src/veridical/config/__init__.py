@@ -10,6 +10,7 @@ from veridical.config.families import (
     ModelConfig,
     NoiseLevelConfig,
     ProgressiveGANConfig,
+    SemiSupervisedGANConfig,
     UnrolledGANConfig,
     VAEConfig,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "OptimizerConfig",
     "ProgressiveGANConfig",
     "RunConfig",
+    "SemiSupervisedGANConfig",
     "TrainingConfig",
     "UnrolledGANConfig",
     "VAEConfig",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from veridical.config.families import (
     ConditionalGANConfig,
+    DiscreteGANConfig,
     GANConfig,
     InfoGANConfig,
     NoiseLevelConfig,
     ProgressiveGANConfig,
+    SemiSupervisedGANConfig,
+    UnrolledGANConfig,
     VAEConfig,
 )
 from veridical.config.run import RunConfig
@@ -22,6 +26,20 @@ class Preset:
 
     summary: str
     config: RunConfig
+
+
+def discrete(estimator: Literal["gumbel", "reinforce"]) -> RunConfig:
+    """Return the recipe of discrete examples; the two estimators share it."""
+    optimizer = OptimizerConfig(lr=3e-3, betas=(0.0, 0.99), schedule="linear")
+    return RunConfig(
+        model=DiscreteGANConfig(
+            estimator=estimator,
+            depth=2,
+            generator_optimizer=optimizer,
+            discriminator_optimizer=optimizer,
+        ),
+        training=TrainingConfig(steps=2_000, batch_size=256, ema=0.99),
+    )
 
 
 PRESETS: dict[str, Preset] = {
@@ -146,9 +164,32 @@ PRESETS: dict[str, Preset] = {
             training=TrainingConfig(ema=0.995),
         ),
     ),
+    "semisupervised": Preset(
+        "A classifier from 100 labels, with fakes as one more class and feature matching (Salimans et al. 2016).",
+        RunConfig(model=SemiSupervisedGANConfig(), training=TrainingConfig(steps=3_000, batch_size=64)),
+    ),
     "noise-level": Preset(
         "A discriminator of noise levels whose gradient denoises and generates (Yadin et al. 2024).",
         RunConfig(model=NoiseLevelConfig(), training=TrainingConfig(batch_size=128)),
+    ),
+    "unrolled": Preset(
+        "For vectors: a generator that foresees five answers of the discriminator (Metz et al. 2017).",
+        RunConfig(
+            model=UnrolledGANConfig(network="tanh-mlp", width=128, discriminator_depth=2, latent_dim=256),
+            training=TrainingConfig(batch_size=128, ema=0.0),
+        ),
+    ),
+    "discrete-gan": Preset(
+        "Draws from few levels, for data of at most 32 of them: another name of discrete-gumbel.",
+        discrete("gumbel"),
+    ),
+    "discrete-gumbel": Preset(
+        "Learns through draws from few levels by Gumbel-softmax, straight-through (Jang et al. 2017).",
+        discrete("gumbel"),
+    ),
+    "discrete-reinforce": Preset(
+        "Learns from the cost alone of draws from few levels: REINFORCE, leave-one-out (Kool et al. 2019).",
+        discrete("reinforce"),
     ),
     "vae": Preset("Variational autoencoder, trained on the elbo.", RunConfig(model=VAEConfig())),
     "iwae": Preset("Importance-weighted autoencoder with 5 samples.", RunConfig(model=VAEConfig(importance_samples=5))),

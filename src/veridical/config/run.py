@@ -13,6 +13,7 @@ from veridical.config.families import (
     ModelConfig,
     NoiseLevelConfig,
     ProgressiveGANConfig,
+    SemiSupervisedGANConfig,
     UnrolledGANConfig,
     VAEConfig,
 )
@@ -25,6 +26,7 @@ FAMILY_CONFIGS: dict[str, type[ModelConfig]] = {
     "infogan": InfoGANConfig,
     "noise-level": NoiseLevelConfig,
     "progressive-gan": ProgressiveGANConfig,
+    "semisupervised-gan": SemiSupervisedGANConfig,
     "unrolled-gan": UnrolledGANConfig,
     "vae": VAEConfig,
 }

@@ -6,6 +6,7 @@ from veridical.families.gan import GAN
 from veridical.families.infogan import InfoGAN
 from veridical.families.noise_level import NoiseLevel
 from veridical.families.progressive_gan import ProgressiveGAN
+from veridical.families.semisupervised_gan import SemiSupervisedGAN
 from veridical.families.unrolled_gan import UnrolledGAN
 from veridical.families.vae import VAE
 from veridical.model import GenerativeModel
@@ -17,6 +18,7 @@ FAMILIES: dict[str, type[GenerativeModel]] = {
     "infogan": InfoGAN,
     "noise-level": NoiseLevel,
     "progressive-gan": ProgressiveGAN,
+    "semisupervised-gan": SemiSupervisedGAN,
     "unrolled-gan": UnrolledGAN,
     "vae": VAE,
 }
@@ -30,6 +32,7 @@ __all__ = [
     "InfoGAN",
     "NoiseLevel",
     "ProgressiveGAN",
+    "SemiSupervisedGAN",
     "UnrolledGAN",
     "VAE",
 ]

@@ -6,6 +6,7 @@ from veridical.config.families.discrete_gan import DiscreteGANConfig
 from veridical.config.families.infogan import InfoGANConfig
 from veridical.config.families.noise_level import NoiseLevelConfig
 from veridical.config.families.progressive_gan import ProgressiveGANConfig
+from veridical.config.families.semisupervised_gan import SemiSupervisedGANConfig
 from veridical.config.families.unrolled_gan import UnrolledGANConfig
 from veridical.config.families.vae import VAEConfig
 
@@ -18,6 +19,7 @@ __all__ = [
     "ModelConfig",
     "NoiseLevelConfig",
     "ProgressiveGANConfig",
+    "SemiSupervisedGANConfig",
     "UnrolledGANConfig",
     "VAEConfig",
 ]

@@ -1,0 +1,47 @@
+"""The choices of a semi-supervised GAN; the mathematics stands in `families/semisupervised_gan.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from veridical.config import checks
+from veridical.config.families.adversarial import AdversarialConfig
+from veridical.config.training import OptimizerConfig
+
+
+def _optimizer() -> OptimizerConfig:
+    return OptimizerConfig(lr=1e-3, betas=(0.5, 0.999), schedule="linear")
+
+
+@dataclass(frozen=True)
+class SemiSupervisedGANConfig(AdversarialConfig):
+    """A discriminator that classifies, learned from few labelled and many unlabelled examples."""
+
+    labels: int = 100
+    """Labelled examples, the same number of every class; all other labels are never looked at."""
+
+    class_weight: float = 1.0
+    """Weight of the cross-entropy of the labelled examples, in nats."""
+
+    relativistic: bool = False
+    """Not to be changed: D = Z/(Z + 1) judges every example by itself."""
+
+    r1: float = 0.0
+    r2: float = 0.0
+    generator_optimizer: OptimizerConfig = field(default_factory=_optimizer)
+    discriminator_optimizer: OptimizerConfig = field(default_factory=_optimizer)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.positive("labels", self.labels)
+        checks.positive("class_weight", self.class_weight)
+        if self.relativistic or self.objective != "nonsaturating":
+            raise ValueError(
+                f"objective is {self.objective!r}, relativistic {self.relativistic}; the probabilities of K classes "
+                'and of a fake fix the cross-entropy. Leave objective = "nonsaturating" and relativistic = false.'
+            )
+        if self.pack > 1 or self.minibatch != "none":
+            raise ValueError(
+                f"pack is {self.pack}, minibatch {self.minibatch!r}; the class of an example must not depend on the "
+                'others of its batch. Leave pack = 1 and minibatch = "none".'
+            )

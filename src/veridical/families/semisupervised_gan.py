@@ -1,0 +1,185 @@
+r"""Semi-supervised GANs: a classifier that also tells fakes, learned from few labels and many examples without.
+
+**Model.** Of K classes and one more, "fake", the discriminator gives logits $l_1, \dots, l_K$ and $l_{K+1} = 0$. With
+$Z(x) = \sum_{k \le K} e^{l_k(x)}$ the probability that an example is real, and of which class a real one is, are
+
+$$ D(x) = \frac{Z(x)}{Z(x) + 1} = \sigma(\log Z(x)), \qquad p(k \mid x, \text{real}) = \frac{e^{l_k(x)}}{Z(x)} . $$
+
+So $\log Z$ is an ordinary logit of being real, and everything that a game can choose (smoothing, penalties, noise)
+applies to it.
+
+**Objective.** The discriminator minimises, with labelled $(x, c)$, unlabelled $x_u$ and fakes $G(z)$,
+
+$$ -\lambda\,\mathrm E \log p(c \mid x, \text{real}) + \tfrac12\bigl[-\mathrm E \log D(x_u)
+   - \mathrm E \log(1 - D(G(z)))\bigr]. $$
+
+The labels fix the differences of the $l_k$, the unlabelled examples their level: real examples must fall clearly into
+*some* class and fakes into none, which drives the borders between classes out of the data. The generator matches the
+mean of the features $f$ before the last layer (mean over components, as in the authors' code):
+
+$$ L_G = \lVert \mathrm E f(x_u) - \mathrm E f(G(z)) \rVert_1 / d . $$
+
+Its examples are poorer than those of a game for likeness, and that is why they help: fakes that were perfect would
+say nothing about where the borders may lie (Dai et al., 2017).
+
+**Which examples are labelled.** Batches come with all labels; of each class the first `labels / classes` examples in
+the order of training are kept in buffers, and no other label is ever used. The order is a function of the seed, hence
+so is the choice; the buffers are saved with the weights, and of several processes the first one chooses for all. As
+many labelled examples as the batch holds are drawn from them at every step, with replacement.
+
+References:
+    Salimans et al., Improved Techniques for Training GANs (2016), §3.1 and §5. https://arxiv.org/abs/1606.03498
+    Dai et al., Good Semi-supervised Learning That Requires a Bad GAN (2017). https://arxiv.org/abs/1705.09783
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed
+import torch.nn.functional as F
+from torch import Tensor
+
+from veridical.config import SemiSupervisedGANConfig
+from veridical.families.adversarial import AdversarialModel
+from veridical.model import Batch, Space
+from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
+from veridical.nn.discriminator import Discriminator
+from veridical.objectives.game import Turn, discriminator_turn, view
+
+
+class SemiSupervisedGAN(AdversarialModel):
+    """A generator against a classifier with one class more for fakes.
+
+    Args:
+        config: number of labels, and the choices of every game.
+        space: what one example is; with classes.
+
+    Raises:
+        ValueError: the data have no labels or more classes than `labels`, or the networks do not fit them.
+    """
+
+    papers = (
+        "Salimans et al., Improved Techniques for Training GANs (2016), https://arxiv.org/abs/1606.03498",
+        "Dai et al., Good Semi-supervised Learning That Requires a Bad GAN (2017), https://arxiv.org/abs/1705.09783",
+    )
+    config: SemiSupervisedGANConfig
+    discriminator: Discriminator
+    quota: Tensor
+    labelled_x: Tensor
+    labelled_c: Tensor
+    labelled_index: Tensor
+
+    def __init__(self, config: SemiSupervisedGANConfig, space: Space) -> None:
+        quota = quotas(config, space)
+        discriminator = build_discriminator(config, space, outputs=len(quota))
+        super().__init__(config, space, discriminator, build_generator(config, space, latent_dim_of(config, space)))
+        self.register_buffer("quota", quota)
+        self.register_buffer("labelled_x", torch.zeros(config.labels, *space.shape))
+        self.register_buffer("labelled_c", torch.zeros(config.labels, dtype=torch.int64))
+        self.register_buffer("labelled_index", torch.full((config.labels,), -1))
+
+    def discriminator_loss(self, batch: Batch, step: int) -> Turn:
+        """Classify labelled examples, and tell the batch, without its labels, from fakes."""
+        self.keep_labelled(batch)
+        with torch.no_grad():
+            x_fake = self.decode(self.prior(len(batch.x)))
+        real, terms = discriminator_turn(self.config, self.real_logits, batch.x, x_fake, step=step, unit=self.unit)
+        x, c = self.draw_labelled(len(batch.x))
+        logits = self.class_logits(view(x, self.config, step, self.unit))
+        loss = F.cross_entropy(logits, c)
+        terms |= {"class_loss": loss.detach(), "class_accuracy": (logits.argmax(1) == c).float().mean()}
+        return Turn(self.config.class_weight * loss + real / 2, terms)
+
+    def generator_loss(self, batch: Batch, step: int) -> Turn:
+        """Match the mean features of the batch."""
+        x_fake = self.decode(self.prior(len(batch.x)))
+        with torch.no_grad():
+            wanted = self.features(view(batch.x, self.config, step, self.unit)).mean(0)
+        got = self.features(view(x_fake, self.config, step, self.unit)).mean(0)
+        return Turn((got - wanted).abs().mean(), {"feature_norm": wanted.norm()})
+
+    def class_logits(self, x: Tensor) -> Tensor:
+        """Return (B, K) logits of the classes, in full precision."""
+        logits = self.discriminator(x)
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    def real_logits(self, x: Tensor) -> Tensor:
+        """Return (B,) logits log Z(x) of being real."""
+        return self.class_logits(x).logsumexp(1)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return (B, d) features before the last layer, in full precision."""
+        features = self.discriminator.features(x)
+        return features.to(torch.promote_types(features.dtype, torch.float32))
+
+    @torch.no_grad()
+    def classify(self, x: Tensor) -> Tensor:
+        """Return (B, K) logits of the classes of examples (B, *space.shape) in data space, were they real.
+
+        Raises:
+            ValueError: the examples have another shape.
+        """
+        if x.shape[1:] != self.space.shape:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}; this classifier was built for {self.space.shape}. "
+                f"Pass a batch (B, {', '.join(map(str, self.space.shape))})."
+            )
+        return self.class_logits(x)
+
+    @torch.no_grad()
+    def keep_labelled(self, batch: Batch) -> None:
+        """Keep examples of the batch with their labels, until every class has its share.
+
+        Raises:
+            ValueError: the batch has no labels.
+        """
+        if batch.c is None:
+            raise ValueError("the batch has no labels; a semi-supervised GAN needs them. Train the family gan instead.")
+        empty = (self.labelled_index < 0).nonzero()[:, 0]
+        if not len(empty):
+            return
+        have = torch.bincount(self.labelled_c[self.labelled_index >= 0], minlength=len(self.quota))
+        chosen = first_of_each_class(batch.c, self.quota - have)
+        chosen = chosen[~torch.isin(batch.index[chosen], self.labelled_index)][: len(empty)]
+        slots = empty[: len(chosen)]
+        self.labelled_x[slots] = batch.x[chosen].to(self.labelled_x.dtype)
+        self.labelled_c[slots], self.labelled_index[slots] = batch.c[chosen], batch.index[chosen]
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            for buffer in (self.labelled_x, self.labelled_c, self.labelled_index):
+                sent = buffer.contiguous()
+                torch.distributed.broadcast(sent, 0)
+                buffer.copy_(sent)
+
+    def draw_labelled(self, n: int) -> tuple[Tensor, Tensor]:
+        """Draw n of the labelled examples kept so far, with replacement; return them and their classes."""
+        kept = (self.labelled_index >= 0).nonzero()[:, 0]
+        rows = kept[torch.randint(len(kept), (n,), device=kept.device)]
+        return self.labelled_x[rows], self.labelled_c[rows]
+
+
+def quotas(config: SemiSupervisedGANConfig, space: Space) -> Tensor:
+    """Return (K,) how many labelled examples each class has; the first classes have one more where K divides not.
+
+    Raises:
+        ValueError: there are no classes, or more than labels.
+    """
+    if space.classes is None or space.classes > config.labels:
+        raise ValueError(
+            f"space has shape {space.shape} and {space.classes or 'no'} classes, with labels = {config.labels}; a "
+            "semi-supervised GAN needs labelled data and a label for every class at least. Take data with labels, "
+            'or train the family "gan".'
+        )
+    classes = torch.arange(space.classes)
+    return config.labels // space.classes + (classes < config.labels % space.classes).long()
+
+
+def first_of_each_class(c: Tensor, most: Tensor) -> Tensor:
+    """Return the rows of labels (B,) that are among the first `most[k]` of their class k, in order.
+
+    Examples:
+        >>> first_of_each_class(torch.tensor([1, 0, 1, 1, 0]), torch.tensor([1, 2])).tolist()
+        [0, 1, 2]
+    """
+    one_hot = F.one_hot(c, len(most))
+    rank = (one_hot.cumsum(0) * one_hot).sum(1)  # 1 for the first of its class
+    return (rank <= most[c]).nonzero()[:, 0]
