@@ -10,9 +10,9 @@ D_s:\quad h_{s-1} = (1 - \alpha)\,F_{s-1}({\downarrow}x) + \alpha\,{\downarrow}B
 with $\alpha$ rising from 0 to 1: nothing jumps at $\alpha = 0$, and at $\alpha = 1$ the old path is gone.
 ${\downarrow}$ is the mean of 2x2 pixels, so that a coarse picture is the picture itself seen from afar.
 
-*Codes at every scale* (ProInfoGAN): the block of stage $s$ may receive a code $c_s$ of its own, added to its features
-before each convolution; the discriminator's block of the same stage reads it back. A code of stage $s$ cannot touch
-the picture of a stage below $s$.
+*Codes at every scale* (ProInfoGAN): the block of stage $s$ may receive a code $c_s$ of its own, spread by a linear map
+over the features and pixels that enter it; the discriminator's block of the same stage reads it back. A code of stage
+$s$ cannot touch the picture of a stage below $s$.
 
 *Equalised learning rate*: weights are stored with unit variance and scaled by $\sqrt{2 / \mathrm{fan\ in}}$ when used,
 so that one step size suits every layer.
@@ -192,14 +192,15 @@ class GeneratorBlock(nn.Module):
         self.pyramid, self.stage = pyramid, stage
         c_in, c_out = pyramid.channels[stage - 1], pyramid.channels[stage]
         self.convs = nn.ModuleList(EqualizedConv2d(c, c_out, periodic=pyramid.periodic) for c in (c_in, c_out))
-        self.shifts = nn.ModuleList(EqualizedLinear(codes, c) for c in (c_in, c_out)) if codes else None
+        self.shape = (c_in, *pyramid.sizes[stage])
+        self.spread = EqualizedLinear(codes, c_in * self.shape[1] * self.shape[2]) if codes else None
 
     def forward(self, h: Tensor, code: Tensor) -> Tensor:
         """Map (B, c_in, *coarser size) and (B, codes) to (B, c_out, *size)."""
         h = self.pyramid.up(h, self.stage)
-        for i, conv in enumerate(self.convs):
-            if self.shifts is not None:
-                h = h + self.shifts[i](code)[:, :, None, None]
+        if self.spread is not None:
+            h = h + self.spread(code).unflatten(1, self.shape)
+        for conv in self.convs:
             h = pixel_norm(F.leaky_relu(conv(h), SLOPE))
         return h
 
