@@ -30,7 +30,7 @@ class Preset:
 
 def discrete(estimator: Literal["gumbel", "reinforce"]) -> RunConfig:
     """Return the recipe of discrete examples; the two estimators share it."""
-    optimizer = OptimizerConfig(lr=3e-3, betas=(0.0, 0.99), schedule="linear")
+    optimizer = OptimizerConfig(lr=2e-3, betas=(0.0, 0.99), schedule="linear")
     return RunConfig(
         model=DiscreteGANConfig(
             estimator=estimator,
@@ -38,7 +38,7 @@ def discrete(estimator: Literal["gumbel", "reinforce"]) -> RunConfig:
             generator_optimizer=optimizer,
             discriminator_optimizer=optimizer,
         ),
-        training=TrainingConfig(steps=2_000, batch_size=256, ema=0.99),
+        training=TrainingConfig(steps=500, batch_size=256, ema=0.99),
     )
 
 
