@@ -34,6 +34,14 @@ VARIANTS = {
     "layer": (replace(SMALL, network="dcgan", normalization="layer", width=4), Space((1, 28, 28))),
     "minibatch": (replace(PLAIN, minibatch="discrimination"), PLANE),
     "stddev": (replace(PLAIN, minibatch="stddev", pack=2), IMAGES),
+    "historical": (replace(SMALL, historical_averaging=0.1), PLANE),
+    "dragan": (replace(PLAIN, dragan=10.0), IMAGES),
+    "roth": (replace(PLAIN, noise_penalty=0.1), IMAGES),
+    "one-sided": (replace(PLAIN, objective="wasserstein", gradient_penalty=10.0, one_sided=True, pack=2), PLANE),
+    "paper": (replace(PLAIN, network="dcgan-paper", latent="uniform", width=4), Space((1, 28, 28))),
+    "sngan": (replace(PLAIN, network="sngan", width=4, spectral_norm=True), Space((3, 32, 32))),
+    "biggan": (replace(PLAIN, network="biggan", width=4, latent_dim=8), Space((1, 28, 28))),
+    "f": (replace(PLAIN, objective="f-hellinger", r1=0.1), IMAGES),
     "toy": (replace(PLAIN, network="tanh-mlp", latent="uniform"), PLANE),
 }
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector
 
 from veridical.config import AdversarialConfig, OptimizerConfig
 from veridical.model import Batch, Discriminating, GenerativeModel, LatentVariable, Loss, Sampler, Space
 from veridical.nn.adversarial import latent_dim_of, standard_units
 from veridical.nn.minibatch import batch_dependent_layers
+from veridical.objectives.penalties import clip_weights, historical_averaging, running_average
 
 
 class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating):
@@ -35,6 +38,9 @@ class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating)
         self.latent_shape = (latent_dim_of(config, space),)
         self.unit = standard_units(space)[1]
         self.discriminator, self.generator = discriminator, generator
+        self.history = nn.ModuleDict()
+        if config.historical_averaging > 0:
+            self.history.update({player: History(self.own_parameters(player)) for player in self.players})
         refuse_penalised_dependence(config, discriminator)
 
     def turns(self, step: int) -> tuple[str, ...]:
@@ -49,7 +55,14 @@ class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating)
         """Compute the loss of the player whose turn it is."""
         turn = self.discriminator_loss if player == "discriminator" else self.generator_loss
         loss, terms = turn(batch, step)
+        if self.config.historical_averaging > 0:
+            past = self.config.historical_averaging * self.history[player].penalty(self.own_parameters(player))
+            loss, terms = loss + past, terms | {"penalty_history": past.detach()}
         return Loss(loss, {"loss": loss.detach()} | terms)
+
+    def own_parameters(self, player: str) -> Iterable[nn.Parameter]:
+        """Return the parameters of a player's network."""
+        return self.get_submodule(player).parameters()
 
     @abstractmethod
     def discriminator_loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -61,10 +74,11 @@ class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating)
 
     @torch.no_grad()
     def after_update(self, player: str) -> None:
-        """Clip the discriminator's weights, where the configuration says so (Arjovsky et al., 2017, Alg. 1, line 7)."""
+        """Clip the discriminator's weights and keep the past, where the configuration says so."""
         if self.config.clip_weights is not None and player == "discriminator":
-            for parameter in self.discriminator.parameters():
-                parameter.clamp_(-self.config.clip_weights, self.config.clip_weights)
+            clip_weights(self.discriminator.parameters(), self.config.clip_weights)
+        if self.config.historical_averaging > 0:
+            self.history[player].update(self.own_parameters(player))
 
     def logits(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (B,) logits of what the discriminator is shown, in full precision.
@@ -117,6 +131,32 @@ class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating)
             ValueError: labels are passed to a model that learned without.
         """
         return self.decode(self.prior(n), c)
+
+
+class History(nn.Module):
+    """Running average of parameters over all updates so far; buffers, so that a run resumes with it.
+
+    Args:
+        parameters: of the player, always to be passed in the same order.
+    """
+
+    average: Tensor
+    count: Tensor
+
+    def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
+        super().__init__()
+        self.register_buffer("average", parameters_to_vector(list(parameters)).detach().clone())
+        self.register_buffer("count", torch.tensor(1))
+
+    def penalty(self, parameters: Iterable[nn.Parameter]) -> Tensor:
+        """Return () the squared distance of the parameters from their average."""
+        return historical_averaging([parameters_to_vector(list(parameters))], [self.average])
+
+    @torch.no_grad()
+    def update(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Let the newest parameters count."""
+        self.count += 1
+        self.average.copy_(running_average(self.average, parameters_to_vector(list(parameters)), int(self.count)))
 
 
 def uniform(shape: tuple[int, ...], device: torch.device) -> Tensor:

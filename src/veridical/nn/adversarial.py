@@ -11,13 +11,16 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from veridical.config import AdversarialConfig
+from veridical.nn.biggan import BigGANGenerator, BigGANTrunk
 from veridical.nn.conv import ConvDecoder, ConvTrunk, start
-from veridical.nn.dcgan import DCGANDiscriminator, DCGANGenerator, start_small
+from veridical.nn.dcgan import DCGANGenerator, DCGANTrunk, Form, start_small
 from veridical.nn.discriminator import Discriminator, FullPrecision, LabelledGenerator
 from veridical.nn.fourier import FourierFeatures
 from veridical.nn.minibatch import MinibatchDiscrimination, MinibatchStdDev
 from veridical.nn.mlp import MLP, ResidualMLP, Trunk
 from veridical.nn.normalization import ReferenceBatch, replace_batch_norm
+from veridical.nn.orthogonal import start_orthogonal
+from veridical.nn.resnet_gan import ResidualTrunk, SNGANGenerator, start_xavier
 from veridical.nn.spectral import normalize_spectrum
 
 
@@ -55,6 +58,10 @@ class Domain(Protocol):
         ...
 
 
+DCGAN_WIDTHS: dict[str, int] = {"common": 64, "paper": 128}
+"""Channels of the finest hidden layer of DCGAN's two forms."""
+
+
 @dataclass(frozen=True)
 class Widened:
     """The space of a few examples seen at once, or of an example with further channels."""
@@ -73,6 +80,23 @@ class ToDataSpace(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """Map any numbers to data space."""
         return self.centre + self.unit * (h.tanh() if self.bounded else h)
+
+
+class Generator(nn.Module):
+    """A network, and the map of what it makes to data space.
+
+    Args:
+        body: (B, latent_dim), and labels (B,) if it knows classes, → (B, *event).
+        space: what one example is.
+    """
+
+    def __init__(self, body: nn.Module, space: Domain) -> None:
+        super().__init__()
+        self.body, self.to_data_space = body, ToDataSpace(space)
+
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Map codes (B, latent_dim), and labels (B,), to (B, *event) in data space."""
+        return self.to_data_space(self.body(z) if c is None else self.body(z, c))
 
 
 class ToStandardUnits(nn.Module):
@@ -122,25 +146,31 @@ def build_generator(config: AdversarialConfig, space: Domain, latent_dim: int, c
     Raises:
         ValueError: the network does not fit the space.
     """
-    inputs = latent_dim + (classes or 0)
-    body = renormalise(generator_body(config, space, inputs), config.normalization)
+    own_classes = classes if network_of(config, space) in ("sngan", "biggan") else None
+    inputs = latent_dim if own_classes is not None else latent_dim + (classes or 0)
+    body = renormalise(generator_body(config, space, inputs, own_classes), config.normalization)
     if config.normalization in ("reference", "virtual"):
         body = ReferenceBatch(body, reference_codes(config, latent_dim, classes))
-    generator = nn.Sequential(body, ToDataSpace(space))
-    return generator if classes is None else LabelledGenerator(generator, classes)
+    generator = Generator(body, space)
+    return generator if own_classes == classes else LabelledGenerator(generator, classes or 0)
 
 
-def generator_body(config: AdversarialConfig, space: Domain, inputs: int) -> nn.Module:
-    """Return the network (B, inputs) → (B, *space.shape) before the map to data space."""
-    network = network_of(config, space)
-    if network == "dcgan":
-        return DCGANGenerator(space, inputs, config.width or 64)
+def generator_body(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
+    """Return the network (B, inputs), and labels if it knows classes, → (B, *space.shape) before data space."""
+    network, width = network_of(config, space), config.width
+    if network in ("dcgan", "dcgan-paper"):
+        form: Form = "common" if network == "dcgan" else "paper"
+        return DCGANGenerator(space, inputs, width or DCGAN_WIDTHS[form], form)
+    if network == "sngan":
+        return SNGANGenerator(space, inputs, width or 256, classes)
+    if network == "biggan":
+        return BigGANGenerator(space, inputs, width or 256, classes)
     if network == "conv":
-        return ConvDecoder(space, inputs, config.width or 32)
+        return ConvDecoder(space, inputs, width or 32)
     if network == "tanh-mlp":
-        mlp: nn.Module = MLP(inputs, space.dim, config.width or 128, 2, nn.Tanh)
+        mlp: nn.Module = MLP(inputs, space.dim, width or 128, 2, nn.Tanh)
     else:
-        mlp = ResidualMLP(inputs, space.dim, config.width or 64, config.depth, lambda: nn.LeakyReLU(0.2))
+        mlp = ResidualMLP(inputs, space.dim, width or 64, config.depth, lambda: nn.LeakyReLU(0.2))
     return nn.Sequential(FullPrecision(mlp), nn.Unflatten(1, space.shape))
 
 
@@ -202,10 +232,13 @@ def build_discriminator(
 def discriminator_trunk(config: AdversarialConfig, space: Domain, seen: Any) -> tuple[nn.Module, int]:
     """Return the trunk for what is seen of examples, and the number of its features."""
     network, width = network_of(config, space), config.discriminator_width or config.width
-    if network == "dcgan":
-        layers = list(DCGANDiscriminator(seen, width or 64).layers)
-        features = int(layers[-2].weight[0].numel())  # type: ignore[union-attr, operator]
-        return nn.Sequential(*layers[:-2], nn.Flatten()), features
+    if network in ("dcgan", "dcgan-paper"):
+        form: Form = "common" if network == "dcgan" else "paper"
+        trunk: Any = DCGANTrunk(seen, width or DCGAN_WIDTHS[form], form)
+        return trunk, trunk.feature_dim
+    if network in ("sngan", "biggan"):
+        trunk = ResidualTrunk(seen, width or 128) if network == "sngan" else BigGANTrunk(seen, width or 256)
+        return trunk, trunk.feature_dim
     if network == "conv":
         trunk = ConvTrunk(seen, width or 32)
         return trunk, trunk.feature_dim
@@ -218,9 +251,13 @@ def discriminator_trunk(config: AdversarialConfig, space: Domain, seen: Any) -> 
 def discriminator_head(config: AdversarialConfig, space: Domain, features: int, outputs: int) -> nn.Module:
     """Return the last layer, with the initial weights of its network."""
     network = network_of(config, space)
-    head = nn.Linear(features, outputs, bias=network != "dcgan")
-    if network == "dcgan":
+    head = nn.Linear(features, outputs, bias=network not in ("dcgan", "dcgan-paper"))
+    if network in ("dcgan", "dcgan-paper"):
         start_small(head)
+    elif network == "sngan":
+        start_xavier(head)
+    elif network == "biggan":
+        start_orthogonal(head)
     elif network == "conv":
         start(head)
     else:

@@ -5,16 +5,14 @@ played with it: conditional (a closure over the labels), packed, unrolled (a clo
 is a *view* of the examples: instance noise is added, then `pack` of them are put side by side. Penalties act on what
 it sees.
 
-$$ L_D = L_\text{objective}(\ell_r, \ell_f) + \alpha\,\mathrm E\,\ell_r
+$$ L_D = L_\text{objective}(\ell_r, \ell_f)
     + \tfrac{\gamma_1}{2}\,\mathrm E\lVert\nabla D(x)\rVert^2
     + \tfrac{\gamma_2}{2}\,\mathrm E\lVert\nabla D(\tilde x)\rVert^2
     + \lambda\,\mathrm E(\lVert\nabla D(\hat x)\rVert - 1)^2 $$
-
-The second term is one-sided label smoothing: cross-entropy against the target $1 - \alpha$ for real examples is that
-against 1 plus $\alpha\,\mathrm E\,\ell_r$, because $\mathrm{sp}(\ell) - \mathrm{sp}(-\ell) = \ell$.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -22,9 +20,21 @@ from jaxtyping import Float
 from torch import Tensor
 
 from veridical.config import AdversarialConfig
-from veridical.objectives.adversarial import OBJECTIVES, jensen_shannon_bound, pair
+from veridical.objectives.adversarial import (
+    OBJECTIVES,
+    jensen_shannon_bound,
+    pair,
+    smoothed_logistic_discriminator_loss,
+)
 from veridical.objectives.diagnostics import batch_statistics
-from veridical.objectives.penalties import gradient_penalty, zero_centered_penalty
+from veridical.objectives.penalties import (
+    analytic_noise_penalty,
+    dragan_noise,
+    dragan_penalty,
+    gradient_penalty,
+    one_sided_gradient_penalty,
+    zero_centered_penalty,
+)
 
 Logits = Callable[[Tensor], Tensor]
 
@@ -65,17 +75,17 @@ def discriminator_turn(
         ValueError: `pack` does not divide n.
     """
     seen, seen_fake = (view(v.detach(), config, step, unit) for v in (x, x_fake))
-    seen.requires_grad_(config.r1 > 0)
-    seen_fake.requires_grad_(config.r2 > 0)
+    seen.requires_grad_(config.r1 > 0 or config.noise_penalty > 0)
+    seen_fake.requires_grad_(config.r2 > 0 or config.noise_penalty > 0)
     logit_real, logit_fake = logits(seen), logits(seen_fake)
     objective = OBJECTIVES[config.objective].discriminator
+    if config.smoothing:
+        objective = partial(smoothed_logistic_discriminator_loss, smoothing=config.smoothing)
     if config.relativistic:
         # Both terms of the objective see the same pairs: half of it, as in R3GAN.
         loss = objective(*pair(logit_real, logit_fake)) / 2
     else:
         loss = objective(logit_real, logit_fake)
-    if config.smoothing:
-        loss = loss + config.smoothing * logit_real.mean()
     penalties = {
         f"penalty_{name}": value
         for name, value in penalise(config, logits, seen, seen_fake, logit_real, logit_fake, step, unit).items()
@@ -95,7 +105,7 @@ def penalise(
     step: int,
     unit: float,
 ) -> dict[str, Tensor]:
-    """Return the weighted penalties by name; R1 and R2 in standard units, so that gamma means the same everywhere."""
+    """Return the weighted penalties by name; slopes squared are in standard units, so that weights mean the same."""
     standard = unit**2 * (0.5 ** (step / config.penalty_half_life) if config.penalty_half_life else 1.0)
     penalties: dict[str, Tensor] = {}
     if config.r1 > 0:
@@ -104,7 +114,13 @@ def penalise(
         penalties["r2"] = config.r2 * standard * zero_centered_penalty(logit_fake, x_fake)
     if config.gradient_penalty > 0:
         eps = torch.rand(len(x), device=x.device, dtype=x.dtype)
-        penalties["gradient"] = config.gradient_penalty * gradient_penalty(logits, x, x_fake, eps)
+        penalty = one_sided_gradient_penalty if config.one_sided else gradient_penalty
+        penalties["gradient"] = config.gradient_penalty * penalty(logits, x, x_fake, eps)
+    if config.noise_penalty > 0:
+        noise = analytic_noise_penalty(logit_real, x, logit_fake, x_fake)
+        penalties["noise"] = config.noise_penalty * standard * noise
+    if config.dragan > 0:
+        penalties["dragan"] = config.dragan * dragan_penalty(logits, x.detach(), dragan_noise(x, torch.rand_like(x)))
     return penalties
 
 

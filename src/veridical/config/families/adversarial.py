@@ -58,6 +58,12 @@ class AdversarialConfig:
     gradient_penalty: float = 0.0
     """Weight lambda of E(|grad D| - 1)^2 between real and fake."""
 
+    one_sided: bool = False
+    """Let the gradient penalty punish slopes above one only."""
+
+    noise_penalty: float = 0.0
+    """Variance of the small noise on all examples whose effect on the logistic loss is added as a penalty."""
+
     dragan: float = 0.0
     """Weight lambda of E(|grad D| - 1)^2 around real examples."""
 
@@ -120,7 +126,15 @@ class AdversarialConfig:
     discriminator_optimizer: OptimizerConfig = field(default_factory=default_optimizer)
 
     def __post_init__(self) -> None:
-        for name in ("r1", "r2", "gradient_penalty", "dragan", "historical_averaging", "instance_noise"):
+        for name in (
+            "r1",
+            "r2",
+            "gradient_penalty",
+            "noise_penalty",
+            "dragan",
+            "historical_averaging",
+            "instance_noise",
+        ):
             checks.positive(name, getattr(self, name), zero=True)
         for name in ("depth", "discriminator_depth", "fourier_octaves"):
             checks.positive(name, getattr(self, name), zero=True)
@@ -134,6 +148,13 @@ class AdversarialConfig:
         checks.one_of("normalization", self.normalization, get_args(NormalizationName))
         checks.one_of("minibatch", self.minibatch, ("none", "stddev", "discrimination"))
         checks.one_of("latent", self.latent, ("normal", "uniform"))
+        if self.noise_penalty and (self.relativistic or self.objective not in LOGISTIC):
+            raise ValueError(
+                f"noise_penalty is {self.noise_penalty} with objective {self.objective!r}, relativistic "
+                f"{self.relativistic}; it belongs to the unpaired objectives {', '.join(LOGISTIC)}."
+            )
+        if self.one_sided and not self.gradient_penalty:
+            raise ValueError("one_sided is true, but gradient_penalty is 0; give it a weight (10 in the paper).")
         if self.smoothing and (self.relativistic or self.objective not in LOGISTIC):
             raise ValueError(
                 f"smoothing is {self.smoothing} with objective {self.objective!r}, relativistic {self.relativistic}; "
