@@ -50,10 +50,7 @@ PRESETS: dict[str, Preset] = {
     "gan-2d": Preset(
         "The same recipe for vectors: 25 of 25 modes of the grid in a minute and a half on one core.",
         RunConfig(
-            model=GANConfig(
-                generator_optimizer=OptimizerConfig(lr=2e-3, betas=(0.0, 0.99), schedule="linear"),
-                discriminator_optimizer=OptimizerConfig(lr=2e-3, betas=(0.0, 0.99), schedule="linear"),
-            ),
+            model=GANConfig(),
             training=TrainingConfig(
                 steps=12_000, batch_size=256, log_every=100, sample_every=2_000, checkpoint_every=2_000
             ),

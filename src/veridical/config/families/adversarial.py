@@ -32,8 +32,8 @@ NormalizationName = Literal["own", "none", "layer", "reference", "virtual"]
 
 
 def default_optimizer() -> OptimizerConfig:
-    """Return the optimiser of both players in the default recipe."""
-    return OptimizerConfig(lr=1e-3, betas=(0.0, 0.99), schedule="linear")
+    """Return the optimiser of both players in the default recipe: no momentum, steps relative to the weights."""
+    return OptimizerConfig(lr=0.02, trust=0.02, betas=(0.0, 0.99), schedule="trapezoid")
 
 
 @dataclass(frozen=True)
