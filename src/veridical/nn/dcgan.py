@@ -15,7 +15,8 @@ on [-1, 1]^100 and the batch 128; the discriminator's width is that of the code,
 form that became usual with the PyTorch example, where z is standard normal.
 
 Adaptations: 32x32 leaves out the coarsest doubling (4 → 8 → 16 → 32, half as many channels at the coarsest grid); 28x28
-starts from 7x7 with a quarter of the channels (7 → 14 → 28), the grids of the authors' conditional networks for MNIST.
+starts from 7x7 with a quarter of the channels (7 → 14 → 28), the grids of the authors' conditional networks for MNIST;
+other sides 2^k · {4, 5, 6, 7} likewise, 8x8 with one doubling.
 """
 
 from __future__ import annotations
@@ -25,9 +26,6 @@ from typing import Literal, NamedTuple
 from torch import Tensor, nn
 
 from veridical.nn.conv import Grid
-
-GRIDS = {64: (4, 4), 32: (4, 3), 28: (7, 2)}
-"""Side of the picture → side of the coarsest grid, and how often it doubles."""
 
 
 class Kernel(NamedTuple):
@@ -47,7 +45,7 @@ class DCGANGenerator(nn.Module):
     """Transposed convolutions with batch normalisation: (B, latent_dim) → (B, C, H, W), before the tanh.
 
     Args:
-        space: (C, 64, 64), (C, 32, 32) or (C, 28, 28).
+        space: square pictures; see `grid_of`.
         latent_dim: dimension of z.
         width: channels of the finest hidden layer.
         form: of the paper, or the common one.
@@ -97,7 +95,7 @@ class DCGANTrunk(nn.Module):
     """Strided convolutions with batch normalisation: (B, C, H, W) → (B, feature_dim).
 
     Args:
-        space: (C, 64, 64), (C, 32, 32) or (C, 28, 28).
+        space: square pictures; see `grid_of`.
         width: channels of the finest hidden layer.
         form: of the paper, or the common one.
 
@@ -135,7 +133,7 @@ class DCGANDiscriminator(nn.Module):
     """The trunk and one logit: (B, C, H, W) → (B,).
 
     Args:
-        space: (C, 64, 64), (C, 32, 32) or (C, 28, 28).
+        space: square pictures; see `grid_of`.
         width: channels of the finest hidden layer.
         form: of the paper, or the common one.
 
@@ -156,17 +154,26 @@ class DCGANDiscriminator(nn.Module):
 
 
 def grid_of(space: Grid) -> tuple[int, int]:
-    """Return the side of the coarsest grid and the number of doublings.
+    """Return the side of the coarsest grid, 4 to 7, and the number of doublings.
+
+    Examples:
+        >>> from veridical.data.space import Space
+        >>> [grid_of(Space((3, side, side))) for side in (64, 32, 28, 8)]
+        [(4, 4), (4, 3), (7, 2), (4, 1)]
 
     Raises:
         ValueError: the pictures are not square, or of a size the paper's networks are not adapted to.
     """
-    if len(space.shape) != 3 or space.shape[1] != space.shape[2] or space.shape[1] not in GRIDS:
+    shape = space.shape
+    side, doublings = (shape[1] if len(shape) == 3 and shape[1] == shape[2] else 0), 0
+    while side > 7 and side % 2 == 0:
+        side, doublings = side // 2, doublings + 1
+    if not 4 <= side <= 7 or doublings == 0:
         raise ValueError(
-            f"space has shape {space.shape}; DCGAN expects (C, S, S) with S one of {sorted(GRIDS)}. "
-            'Resize the data (size = 64) or choose network = "conv", which takes any size from 8.'
+            f"space has shape {shape}; DCGAN draws square pictures of side 8, 10, 12, 14, 16, 20, 24, 28, 32, ... "
+            'Resize the data (size = 64) or choose network = "conv", which takes any size from 8, or "mlp" for vectors.'
         )
-    return GRIDS[space.shape[1]]
+    return side, doublings
 
 
 def start_small(network: nn.Module) -> None:
