@@ -188,6 +188,13 @@ def test_reinforce_refuses_what_it_cannot_honour(choice: dict[str, float]) -> No
         DiscreteGANConfig(estimator="reinforce", **choice)  # type: ignore[arg-type]
 
 
+def test_reinforce_refuses_costs_that_examples_share() -> None:
+    choice = {"r1": 0.0, "r2": 0.0, "minibatch": "stddev", "latent_dim": 3, "width": 8}
+    DiscreteGAN(DiscreteGANConfig(**choice), BOX)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="MinibatchStdDev"):
+        DiscreteGAN(DiscreteGANConfig(estimator="reinforce", **choice), BOX)  # type: ignore[arg-type]
+
+
 def test_temperatures_that_rise_are_refused() -> None:
     with pytest.raises(ValueError, match="Lower final_temperature"):
         DiscreteGANConfig(temperature=0.5, temperature_half_life=10, final_temperature=0.6)

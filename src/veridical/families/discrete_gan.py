@@ -44,6 +44,7 @@ from veridical.data.preprocess import to_data_space
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
+from veridical.nn.minibatch import batch_dependent_layers
 from veridical.objectives import discrete
 from veridical.objectives.adversarial import OBJECTIVES, pair
 from veridical.objectives.game import Turn, discriminator_turn, generator_turn, view
@@ -62,8 +63,8 @@ class DiscreteGAN(AdversarialModel):
         discriminator: your own, one-hot examples of the same shape → (B,) or (B, 1) logits; None: likewise.
 
     Raises:
-        ValueError: the space has no levels or too many, the networks do not fit it, or a penalty meets a discriminator
-            whose examples depend on each other.
+        ValueError: the space has no levels or too many, the networks do not fit it, or a penalty or REINFORCE meets a
+            discriminator whose examples depend on each other.
     """
 
     config: DiscreteGANConfig
@@ -92,6 +93,8 @@ class DiscreteGAN(AdversarialModel):
             generator = build_generator(config, Space(shape, space.kind, None, None), latent_dim_of(config, space))
         super().__init__(config, space, discriminator, generator)
         self.unit = 0.5  # of one-hot vectors: half the width of [0, 1]
+        if config.estimator == "reinforce":
+            refuse_shared_costs(self.discriminator)
 
     def discriminator_loss(self, batch: Batch, step: int) -> Turn:
         """Judge the batch against as many draws, which carry no graph."""
@@ -196,6 +199,21 @@ def levels_of(space: Space) -> int:
             f"{MOST_LEVELS} levels. Reduce the levels of the data, or train gan."
         )
     return space.levels
+
+
+def refuse_shared_costs(discriminator: nn.Module) -> None:
+    """Refuse REINFORCE where the cost of an example depends on the others: their draws would go without their share.
+
+    Raises:
+        ValueError: examples depend on each other in the discriminator.
+    """
+    layers = batch_dependent_layers(discriminator)
+    if layers:
+        raise ValueError(
+            f'estimator is "reinforce", which needs a cost of every single example, and the discriminator looks at the '
+            f'batch in {", ".join(layers)}. Choose a network without such layers ("conv", "mlp") and minibatch "none", '
+            'or estimator "gumbel".'
+        )
 
 
 def noise_like(theta: Tensor) -> Tensor:
