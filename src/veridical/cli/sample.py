@@ -34,7 +34,10 @@ class Sample:
     """Draw latent components beyond this many standard deviations again: safer, less varied pictures."""
 
     refine: Literal["kl", "js", "logd"] | None = None
-    """Let the codes flow along the model's own discriminator, down this divergence, for models that have one."""
+    """Let samples flow along the model's own discriminator, down this divergence, for models that have one."""
+
+    refine_in: Literal["auto", "data", "latent"] = "auto"
+    """Where they flow; auto: vectors in data space, pictures in latent space."""
 
     refine_steps: int = 25
     """Steps of the flow."""
@@ -65,7 +68,9 @@ def run(arguments: list[str]) -> None:
     from veridical.workflows.guide import Guidance
     from veridical.workflows.load import load
 
-    guidance = Guidance(options.refine, options.refine_steps, options.condition, options.condition_steps)
+    guidance = Guidance(
+        options.refine, options.refine_in, options.refine_steps, options.condition, options.condition_steps
+    )
     out = options.out or sample.default_output(options.run, options.n, options.seed)
     sample.require_free(out)
     device, why = choose_device(options.device)

@@ -1,18 +1,18 @@
-"""Draw codes otherwise than from the prior: refined along the model's own discriminator, or under a condition."""
+"""Draw samples otherwise than a model does: refined along its own discriminator, or of codes under a condition."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal
 
-import torch
 from torch import Tensor
 
 from veridical.config.families.adversarial import LOGISTIC
 from veridical.families.adversarial import AdversarialModel
-from veridical.latent.flow import DIVERGENCES, Divergence, normalised, refine_codes
+from veridical.latent.flow import DIVERGENCES, Divergence, normalised, refine, refine_codes
 from veridical.latent.plug_and_play import Prior, log_label, plug_and_play
-from veridical.model import Discriminating, GenerativeModel, LatentVariable
+from veridical.model import Discriminating, GenerativeModel, LatentVariable, Sampler
 from veridical.training.callbacks import seeded
 
 DATA = "data"
@@ -21,13 +21,19 @@ DATA = "data"
 CALIBRATION = 1024
 """Samples that fix the constant of a relativistic discriminator."""
 
+DATA_STEP = 0.01
+"""Time per step of a flow in data space, in variances of the data."""
+
 
 @dataclass(frozen=True)
 class Guidance:
-    """What leads the codes, and for how long; at most one of the two."""
+    """What leads samples, and for how long; at most one of the two."""
 
     refine: Divergence | None = None
-    """Let codes flow along the discriminator, down this divergence (`latent/flow.py`)."""
+    """Let samples flow along the discriminator, down this divergence (`latent/flow.py`)."""
+
+    refine_in: Literal["auto", "data", "latent"] = "auto"
+    """Where they flow; auto: vectors in data space, pictures in latent space, where they stay pictures."""
 
     refine_steps: int = 25
     """Steps of the flow."""
@@ -52,54 +58,80 @@ class Guidance:
             )
 
     def __bool__(self) -> bool:
-        """Whether anything leads the codes."""
+        """Whether anything leads."""
         return self.refine is not None or self.condition is not None
 
 
 UNLED = Guidance()
-"""Codes as the model draws them."""
+"""Samples as the model draws them."""
 
 
-def led_codes(model: LatentVariable, guidance: Guidance, c: Tensor | None, seed: int) -> Callable[[int], Tensor]:
-    """Return what draws n codes from torch's global generator, led by the guidance.
+def led(model: GenerativeModel, guidance: Guidance, c: Tensor | None, seed: int) -> Callable[[int], Tensor]:
+    """Return what draws n examples from torch's global generator, led by the guidance.
 
     Args:
         model: in evaluation mode.
-        guidance: what leads the codes.
+        guidance: what leads.
         c: (n,) labels that the model decodes under.
         seed: of the samples that fix the constant of a relativistic discriminator.
 
     Raises:
-        ValueError: the model's prior is no simple one, or it has no discriminator to follow.
+        ValueError: the model has no code, or no simple prior, or no discriminator to follow.
     """
-    prior = prior_of(model)
-
-    def decode(z: Tensor) -> Tensor:
-        return model.decode(z, c)
-
     if guidance.refine is not None:
-        if prior == "uniform":
-            raise ValueError("refine lets codes flow freely, and this model's are uniform; use condition 'data'.")
-        divergence, steps, logits = guidance.refine, guidance.refine_steps, log_ratio(model, c)
-        if divergence != "kl":  # which alone does not see the constant
-            logits = normalised(logits, own_samples(model, c, seed))
-        return lambda n: refine_codes(logits, decode, model.prior(n), divergence=divergence, n_steps=steps)
+        return refined(model, guidance, c, seed)
     if guidance.condition is None:
         raise ValueError("guidance leads nowhere; choose refine or condition.")
+    latent = codes_of(model)
+    prior = prior_of(latent)
     condition = log_ratio(model, c) if guidance.condition == DATA else log_garment(model, int(guidance.condition))
-    length = guidance.condition_steps
-    return lambda n: plug_and_play(decode, condition, model.prior(n), prior=prior, n_steps=length).z
+
+    def draw(n: int) -> Tensor:
+        drawn = plug_and_play(
+            lambda z: latent.decode(z, c), condition, latent.prior(n), prior=prior, n_steps=guidance.condition_steps
+        )
+        return latent.decode(drawn.z, c)
+
+    return draw
 
 
-@torch.no_grad()
-def own_samples(model: LatentVariable, c: Tensor | None, seed: int) -> Tensor:
-    """Draw samples, as many as there are labels."""
-    assert isinstance(model, GenerativeModel)
-    with seeded(seed, model.device):
-        return model.decode(model.prior(CALIBRATION if c is None else len(c)), c)
+def refined(model: GenerativeModel, guidance: Guidance, c: Tensor | None, seed: int) -> Callable[[int], Tensor]:
+    """Return what draws n examples and lets them, or their codes, flow along the discriminator."""
+    assert guidance.refine is not None and isinstance(model, Sampler)
+    sampler, space, logits = model, model.space, log_ratio(model, c)
+    if guidance.refine != "kl":  # which alone does not see the constant
+        with seeded(seed, model.device):
+            logits = normalised(logits, sampler.sample(CALIBRATION if c is None else len(c), c))
+    how: dict[str, Any] = {"divergence": guidance.refine, "n_steps": guidance.refine_steps}
+    if guidance.refine_in == "data" or (guidance.refine_in == "auto" and space.kind == "vector"):
+
+        def draw(n: int) -> Tensor:
+            x = refine(logits, sampler.sample(n, c), step=DATA_STEP * space.std**2, **how)
+            return x if space.support is None else x.clamp(*space.support)
+
+        return draw
+    latent = codes_of(model)
+    if prior_of(latent) == "uniform":
+        raise ValueError("codes flow freely, and this model's are uniform; let samples flow (refine_in 'data').")
+
+    def draw_codes(n: int) -> Tensor:
+        return latent.decode(refine_codes(logits, lambda z: latent.decode(z, c), latent.prior(n), **how), c)
+
+    return draw_codes
 
 
-def log_ratio(model: LatentVariable, c: Tensor | None) -> Callable[[Tensor], Tensor]:
+def codes_of(model: GenerativeModel) -> LatentVariable:
+    """Return the model as one that has codes.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if not isinstance(model, LatentVariable):
+        raise ValueError(f"{type(model).__name__} has no latent code to refine or condition.")
+    return model
+
+
+def log_ratio(model: GenerativeModel, c: Tensor | None) -> Callable[[Tensor], Tensor]:
     """Return the model's own estimate of log p/q, nats, up to a constant where it is relativistic.
 
     Raises:
@@ -115,7 +147,7 @@ def log_ratio(model: LatentVariable, c: Tensor | None) -> Callable[[Tensor], Ten
     return lambda x: model.logits(x, c)
 
 
-def log_garment(model: LatentVariable, label: int) -> Callable[[Tensor], Tensor]:
+def log_garment(model: GenerativeModel, label: int) -> Callable[[Tensor], Tensor]:
     """Return log p(label | picture) of the classifier of Fashion-MNIST that is shipped.
 
     Raises:
@@ -123,7 +155,6 @@ def log_garment(model: LatentVariable, label: int) -> Callable[[Tensor], Tensor]
     """
     from veridical.evaluation.extractors.fashion import CLASSES, Fashion28
 
-    assert isinstance(model, GenerativeModel)
     space = model.space
     if space.kind != "image" or space.shape != (1, 28, 28):
         raise ValueError(f"the shipped classifier sees pictures (1, 28, 28); this model makes {space.shape}.")

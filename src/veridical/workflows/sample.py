@@ -13,7 +13,7 @@ from torch import Tensor
 from veridical.model import GenerativeModel, LatentVariable, Sampler
 from veridical.training.callbacks import seeded
 from veridical.workflows import pictures
-from veridical.workflows.guide import UNLED, Guidance, led_codes
+from veridical.workflows.guide import UNLED, Guidance, led
 from veridical.workflows.progress import Say
 
 BLOCK = 64
@@ -38,10 +38,8 @@ def draw_blocks(
     Example i depends on (seed, i) alone: a block is always computed whole, so that not even rounding differs.
 
     Raises:
-        ValueError: the model cannot be sampled, has no labels, or has no latent code to truncate or to guide.
+        ValueError: the model cannot be sampled, has no labels, or nothing that could lead its samples.
     """
-    if not isinstance(model, Sampler):
-        raise ValueError(f"{type(model).__name__} cannot be sampled.")
     classes = model.space.classes
     if label is not None and (classes is None or not 0 <= label < classes):
         have = f"labels 0 to {classes - 1}" if classes else "no labels"
@@ -55,23 +53,25 @@ def draw_blocks(
 
 
 def way(
-    model: Sampler, c: Tensor | None, truncation: float | None, guidance: Guidance, seed: int
+    model: GenerativeModel, c: Tensor | None, truncation: float | None, guidance: Guidance, seed: int
 ) -> Callable[[int], Tensor]:
-    """Return what draws n examples from torch's global generator: the model's own way, or codes led another.
+    """Return what draws n examples from torch's global generator: the model's own way, or another.
 
     Raises:
-        ValueError: the model has no latent code, or codes are to be both truncated and led.
+        ValueError: the model cannot be sampled so, or is to be sampled in two ways at once.
     """
-    if truncation is None and not guidance:
-        return lambda n: model.sample(n, c)
-    if not isinstance(model, LatentVariable):
-        raise ValueError(f"{type(model).__name__} has no latent code to truncate, refine or condition.")
-    latent = model
-    if truncation is None:
-        codes = led_codes(latent, guidance, c, seed)
-        return lambda n: latent.decode(codes(n), c)
+    if not isinstance(model, Sampler):
+        raise ValueError(f"{type(model).__name__} cannot be sampled.")
+    sampler = model
     if guidance:
-        raise ValueError("truncation is given beside refine or condition; choose one.")
+        if truncation is not None:
+            raise ValueError("truncation is given beside refine or condition; choose one.")
+        return led(model, guidance, c, seed)
+    if truncation is None:
+        return lambda n: sampler.sample(n, c)
+    if not isinstance(model, LatentVariable):
+        raise ValueError(f"{type(model).__name__} has no latent code; leave out the truncation.")
+    latent = model
     return lambda n: latent.decode(truncated(latent, n, truncation), c)
 
 
