@@ -74,7 +74,7 @@ class TestGame:
         """Against the same turn at weight 0: the difference is the gradient of the information."""
         gradients = []
         for weight in (0.0, 2.0):
-            model = build(replace(SMALL, information_weight=weight))
+            model = build(replace(SMALL, information_weight=weight, continuous_weight=weight))
             torch.manual_seed(3)
             model.loss(examples(), player=player, step=0).loss.backward()
             gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
@@ -142,6 +142,7 @@ class TestKnownInformation:
         width=32,
         reader_width=32,
         fourier_octaves=0,
+        continuous_weight=1.0,
         restore_noise=1.0,
         r1=0.0,
         r2=0.0,
@@ -221,7 +222,7 @@ def test_your_own_networks() -> None:
         ({"pack": 2}, "read from single examples"),
         ({"code_resolution": 0.0}, "code_resolution is 0.0"),
         ({"restore_noise": -1.0}, "restore_noise is -1.0"),
-        ({"continuous": 0, "continuous_weight": 1.0}, "nothing to weigh"),
+        ({"continuous_weight": -1.0}, "continuous_weight is -1.0"),
     ],
 )
 def test_what_cannot_be_is_refused(changes: dict, words: str) -> None:

@@ -45,7 +45,7 @@ from veridical.families.adversarial import AdversarialModel, uniform
 from veridical.model import Batch, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
 from veridical.nn.discriminator import Discriminator, FullPrecision
-from veridical.objectives.game import Turn, discriminator_turn, generator_turn
+from veridical.objectives.game import Turn, discriminator_turn, generator_turn, view
 from veridical.objectives.information import (
     categorical_entropy,
     categorical_log_q,
@@ -191,21 +191,21 @@ class InfoGAN(AdversarialModel):
             z = self.prior(len(batch.x))
             x_fake = self.decode(z)
         turn = discriminator_turn(self.config, self.logits, batch.x, x_fake, step=step, unit=self.unit)
-        return self._informed(turn, x_fake, z)
+        return self._informed(turn, x_fake, z, step)
 
     def generator_loss(self, batch: Batch, step: int) -> Turn:
         """Let as many fakes pass for real, and let their codes be read."""
         z = self.prior(len(batch.x))
         x_fake = self.decode(z)
         turn = generator_turn(self.config, self.logits, batch.x, x_fake, step=step, unit=self.unit)
-        return self._informed(turn, x_fake, z)
+        return self._informed(turn, x_fake, z, step)
 
-    def _informed(self, turn: Turn, x_fake: Tensor, z: Tensor) -> Turn:
-        """Take the weighted information off the loss, and log it."""
-        config, nats = self.config, self.information(x_fake, z)
+    def _informed(self, turn: Turn, x_fake: Tensor, z: Tensor, step: int) -> Turn:
+        """Take the weighted information off the loss, and log it; it is that of what the discriminator sees."""
+        config, nats = self.config, self.information(view(x_fake, self.config, step, self.unit), z)
         emphasis = {
             "categorical": config.information_weight,
-            "continuous": config.information_weight if config.continuous_weight is None else config.continuous_weight,
+            "continuous": config.continuous_weight,
             "noise": config.restore_noise,
         }
         loss = turn.loss - torch.stack([emphasis[part] * values.sum() for part, values in nats.items()]).sum()
@@ -224,7 +224,7 @@ class InfoGAN(AdversarialModel):
         """Bound the information that examples carry about their latents, in nats.
 
         Args:
-            x: (B, *space.shape), decoded from z.
+            x: (B, *space.shape), decoded from z; noise on them can only lower the bound.
             z: (B, *latent_shape), drawn from the prior.
 
         Returns:

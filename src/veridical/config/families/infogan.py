@@ -23,13 +23,13 @@ class InfoGANConfig(AdversarialConfig):
     is less."""
 
     information_weight: float = 1.0
-    """Weight of the information about the codes, in nats, for both players."""
+    """Weight of the information about the categorical codes, in nats, for both players."""
 
-    continuous_weight: float | None = None
-    """Emphasis on the continuous codes in its place; None: the same."""
+    continuous_weight: float = 0.1
+    """Weight of the information about the continuous codes; near 1 it outweighs the resemblance to the data."""
 
     restore_noise: float = 0.0
-    """Emphasis on the noise, in nats summed over its components; 0: it is not read."""
+    """Weight of the information about the noise, summed over its components; 0: it is not read."""
 
     code_resolution: float = 0.1
     """Smallest standard deviation that may be claimed in reading a continuous code: errors below it are worth half a
@@ -40,10 +40,8 @@ class InfoGANConfig(AdversarialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("continuous", "information_weight", "restore_noise"):
+        for name in ("continuous", "information_weight", "continuous_weight", "restore_noise"):
             checks.positive(name, getattr(self, name), zero=True)
-        if self.continuous_weight is not None:
-            checks.positive("continuous_weight", self.continuous_weight, zero=True)
         for name in ("code_resolution", "reader_width"):
             checks.positive(name, getattr(self, name))
         if any(k < 2 for k in self.categorical):
@@ -52,8 +50,3 @@ class InfoGANConfig(AdversarialConfig):
             raise ValueError("there are no codes; give categorical or continuous, or train the family gan.")
         if self.pack > 1:
             raise ValueError(f"pack is {self.pack}; codes are read from single examples. Set pack to 1.")
-        if self.continuous_weight is not None and not self.continuous:
-            raise ValueError(
-                f"continuous_weight is {self.continuous_weight} with continuous 0; there is nothing to weigh. "
-                "Leave it out, or set continuous."
-            )
