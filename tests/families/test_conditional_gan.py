@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from veridical.config import ConditionalGANConfig
 from veridical.families.conditional_gan import ConditionalGAN, ProjectionDiscriminator
 from veridical.model import Batch, Space
+from veridical.nn.biggan import BigGANGenerator
 from veridical.nn.discriminator import Discriminator
 from veridical.nn.orthogonal import orthogonal_penalties
+from veridical.nn.resnet_gan import SNGANGenerator
 from veridical.nn.spectral import top_singular_values
 from veridical.workflows.sample import draw
 
@@ -177,6 +179,8 @@ def test_every_network_learns_every_way(conditioning: str, network: str) -> None
     options = {"relativistic": False, "r1": 0.0, "r2": 0.0, "objective": "hinge", "spectral_norm": True}
     config = ConditionalGANConfig(conditioning=conditioning, network=network, width=4, latent_dim=6, **options)
     model = ConditionalGAN(config, space)
+    residual = {"sngan": SNGANGenerator, "biggan": BigGANGenerator}.get(network)
+    assert residual is None or any(isinstance(module, residual) for module in model.generator.modules())
     for player in model.players:
         model.loss(batch(space, 4), player=player, step=0).loss.backward()
         assert all(p.grad is not None for p in model.get_submodule(player).parameters())
