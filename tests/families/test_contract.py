@@ -45,7 +45,7 @@ SMALL: dict[str, ModelConfig] = {
     "progressive-gan": ProgressiveGANConfig(
         latent_dim=4, width=8, stage_steps=None, codes_per_scale=2, consistency=1.0
     ),
-    "semisupervised-gan": SemiSupervisedGANConfig(latent_dim=4, width=8, labels=20),
+    "semisupervised-gan": SemiSupervisedGANConfig(latent_dim=4, width=8, labelled=20),
     "unrolled-gan": UnrolledGANConfig(latent_dim=4, width=8, unrolled_steps=2),
     "vae": VAEConfig(latent_dim=4, width=8),
 }

@@ -14,7 +14,7 @@ from veridical.model import Batch, Space
 from veridical.training.fit import State, fit
 
 SPACE = Space((2,), "vector", None, None, classes=3)
-CONFIG = SemiSupervisedGANConfig(labels=7, latent_dim=3, width=8, depth=1, fourier_octaves=0)
+CONFIG = SemiSupervisedGANConfig(labelled=7, latent_dim=3, width=8, depth=1, fourier_octaves=0)
 
 
 def batch(n: int = 24, start: int = 0) -> Batch:
@@ -151,7 +151,7 @@ class TestLabels:
         assert kept[0] == kept[1] == kept[2] == [0, 1, 2, 7, 8, 14, 15]
 
     def test_an_example_is_kept_once(self) -> None:
-        model = build(replace(CONFIG, labels=9))
+        model = build(replace(CONFIG, labelled=9))
         few = Batch(torch.zeros(3, 2), torch.arange(3), torch.arange(3))
         for _ in range(4):
             model.keep_labelled(few)
@@ -189,7 +189,7 @@ def test_it_learns_to_classify_from_a_label_per_class() -> None:
     """Three Gaussians 4 widths apart; chance is 33 %, the best classifier errs on 3 %."""
     b = batch(600)
     data = ArrayData(b.x, b.c)
-    model = build(replace(CONFIG, labels=3, width=32, discriminator_depth=2), data.space)
+    model = build(replace(CONFIG, labelled=3, width=32, discriminator_depth=2), data.space)
     fit(State(model, steps=300), Loader(data, 60))
     assert b.c is not None
     assert float((model.eval().classify(b.x).argmax(1) == b.c).float().mean()) > 0.85
@@ -203,7 +203,7 @@ def test_classify_refuses_other_shapes() -> None:
 @pytest.mark.parametrize(("classes", "labels"), [(None, 7), (8, 7)])
 def test_it_needs_a_label_for_every_class(classes: int | None, labels: int) -> None:
     with pytest.raises(ValueError, match="needs labelled data"):
-        build(replace(CONFIG, labels=labels), replace(SPACE, classes=classes))
+        build(replace(CONFIG, labelled=labels), replace(SPACE, classes=classes))
 
 
 def test_batches_without_labels_are_refused() -> None:
@@ -212,7 +212,7 @@ def test_batches_without_labels_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "choice", [{"relativistic": True}, {"objective": "hinge"}, {"pack": 2}, {"minibatch": "stddev"}, {"labels": 0}]
+    "choice", [{"relativistic": True}, {"objective": "hinge"}, {"pack": 2}, {"minibatch": "stddev"}, {"labelled": 0}]
 )
 def test_choices_without_meaning_are_refused(choice: dict) -> None:
     with pytest.raises(ValueError):

@@ -22,7 +22,7 @@ $$ L_G = \lVert \mathrm E f(x_u) - \mathrm E f(G(z)) \rVert_1 / d . $$
 Its examples are poorer than those of a game for likeness, and that is why they help: fakes that were perfect would
 say nothing about where the borders may lie (Dai et al., 2017).
 
-**Which examples are labelled.** Batches come with all labels; of each class the first `labels / classes` examples in
+**Which examples are labelled.** Batches come with all labels; of each class the first `labelled / classes` examples in
 the order of training are kept in buffers, and no other label is ever used. The order is a function of the seed, hence
 so is the choice; the buffers are saved with the weights, and of several processes the first one chooses for all. As
 many labelled examples as the batch holds are drawn from them at every step, with replacement.
@@ -55,7 +55,7 @@ class SemiSupervisedGAN(AdversarialModel):
         space: what one example is; with classes.
 
     Raises:
-        ValueError: the data have no labels or more classes than `labels`, or the networks do not fit them.
+        ValueError: the data have no labels or more classes than `labelled`, or the networks do not fit them.
     """
 
     papers = (
@@ -74,9 +74,9 @@ class SemiSupervisedGAN(AdversarialModel):
         discriminator = build_discriminator(config, space, outputs=len(quota))
         super().__init__(config, space, discriminator, build_generator(config, space, latent_dim_of(config, space)))
         self.register_buffer("quota", quota)
-        self.register_buffer("labelled_x", torch.zeros(config.labels, *space.shape))
-        self.register_buffer("labelled_c", torch.zeros(config.labels, dtype=torch.int64))
-        self.register_buffer("labelled_index", torch.full((config.labels,), -1))
+        self.register_buffer("labelled_x", torch.zeros(config.labelled, *space.shape))
+        self.register_buffer("labelled_c", torch.zeros(config.labelled, dtype=torch.int64))
+        self.register_buffer("labelled_index", torch.full((config.labelled,), -1))
 
     def discriminator_loss(self, batch: Batch, step: int) -> Turn:
         """Classify labelled examples, and tell the batch, without its labels, from fakes."""
@@ -163,14 +163,14 @@ def quotas(config: SemiSupervisedGANConfig, space: Space) -> Tensor:
     Raises:
         ValueError: there are no classes, or more than labels.
     """
-    if space.classes is None or space.classes > config.labels:
+    if space.classes is None or space.classes > config.labelled:
         raise ValueError(
-            f"space has shape {space.shape} and {space.classes or 'no'} classes, with labels = {config.labels}; a "
+            f"space has shape {space.shape} and {space.classes or 'no'} classes, with labelled = {config.labelled}; a "
             "semi-supervised GAN needs labelled data and a label for every class at least. Take data with labels, "
             'or train the family "gan".'
         )
     classes = torch.arange(space.classes)
-    return config.labels // space.classes + (classes < config.labels % space.classes).long()
+    return config.labelled // space.classes + (classes < config.labelled % space.classes).long()
 
 
 def first_of_each_class(c: Tensor, most: Tensor) -> Tensor:

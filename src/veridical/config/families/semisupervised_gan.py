@@ -17,7 +17,7 @@ def _optimizer() -> OptimizerConfig:
 class SemiSupervisedGANConfig(AdversarialConfig):
     """A discriminator that classifies, learned from few labelled and many unlabelled examples."""
 
-    labels: int = 100
+    labelled: int = 100
     """Labelled examples, the same number of every class; all other labels are never looked at."""
 
     class_weight: float = 1.0
@@ -33,7 +33,7 @@ class SemiSupervisedGANConfig(AdversarialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.positive("labels", self.labels)
+        checks.positive("labelled", self.labelled)
         checks.positive("class_weight", self.class_weight)
         if self.relativistic or self.objective != "nonsaturating":
             raise ValueError(
