@@ -1,0 +1,121 @@
+"""What every adversarial preset reaches in the same time, on the same data.
+
+    python benchmarks/gan_presets.py --log docs/logs/gan_presets.jsonl
+
+Each preset trains for about 90 seconds of one thread in fp32 (its first steps are timed, and the run is made as long as
+fits, so that schedules end where the run does), on `fashion-mnist-10k` for pictures and on `grid` where it plays with
+vectors. Measured at the last step on one seed: the Fréchet distance of 2,000 samples to the 2,000 test pictures in the
+shipped fashion-28 features, precision and recall; on the grid, PacGAN's count of modes from 2,500 samples. One short
+run says what a preset does in the first minute and a half, not what it is worth in the end. Every finished run is a
+line of the log, and is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from veridical.config import DataConfig, RunConfig
+from veridical.config.presets import PRESETS
+from veridical.data.dataset import ArrayData
+from veridical.data.loader import Loader
+from veridical.data.sources import load
+from veridical.evaluation import evaluate
+from veridical.families import FAMILIES
+from veridical.model import GenerativeModel, Sampler
+from veridical.training.engine import Engine
+from veridical.training.fit import State, fit
+from veridical.training.terms import NonFiniteError
+
+PICTURES = [
+    "gan", "dcgan", "dcgan-paper", "gan-2014", "lsgan", "wgan", "wgan-gp", "dragan", "sngan", "pacgan", "improved-gan",
+    "infogan", "cgan", "acgan", "projection", "biggan-32", "progressive", "proinfogan", "semisupervised", "noise-level",
+]  # fmt: skip
+POINTS = ["gan-2d", "gan", "gan-2014", "wgan-gp", "dragan", "pacgan", "unrolled", "noise-level"]
+NARROWED = {"biggan-32": {"width": 16}}
+"""What is changed of a preset, since its own size is out of reach."""
+BATCH = {"biggan-32": 64}
+CHOSEN = {"fashion-mnist-10k": ["fid", "prdc"], "grid": ["coverage"]}
+
+
+def configure(preset: str, steps: int) -> RunConfig:
+    """Return the preset with so many steps."""
+    config = PRESETS[preset].config
+    training = replace(config.training, steps=steps, batch_size=BATCH.get(preset, config.training.batch_size))
+    return replace(config, model=replace(config.model, **NARROWED.get(preset, {})), training=training)
+
+
+def train(config: RunConfig, data: ArrayData, seed: int) -> tuple[GenerativeModel, float]:
+    """Train with the averaged weights in place; return the model and the seconds it took."""
+    torch.manual_seed(seed)
+    model = FAMILIES[config.family](config.model, data.space)  # type: ignore[call-arg, arg-type]
+    engine = Engine("cpu")
+    engine.place(model)
+    state = State(model, steps=config.training.steps, ema=config.training.ema)
+    started = time.perf_counter()
+    fit(state, Loader(data, config.training.batch_size, seed=seed), engine, clip_norm=config.training.clip_norm)
+    seconds = time.perf_counter() - started
+    if state.ema is not None:
+        state.ema.swap()
+    return model.eval(), seconds
+
+
+def run(preset: str, source: str, budget: float, seed: int) -> dict[str, Any]:
+    """Train for about the budget, measure."""
+    data, test = (load(DataConfig(source=source), split) for split in ("train", "test"))
+    turns = getattr(PRESETS[preset].config.model, "discriminator_turns", 1)
+    _, first = train(configure(preset, 2 * turns), data, seed)
+    _, longer = train(configure(preset, 12 * turns), data, seed)
+    steps = max(20, int(budget / ((longer - first) / (10 * turns))))
+    row: dict[str, Any] = {"preset": preset, "data": source, "seed": seed, "steps": steps}
+    try:
+        model, seconds = train(configure(preset, steps), data, seed)
+    except NonFiniteError as error:
+        return row | {"ended": str(error)}
+    assert isinstance(model, Sampler)
+    n = 2_500 if source == "grid" else 2_000
+    found = evaluate(model, data, test, n=n, seed=0, metrics=CHOSEN[source])
+    values = {m.name: [m.value, *(m.interval or ()), m.reference] for m in found.measurements}
+    return row | {"seconds": round(seconds, 1), "batch": configure(preset, 1).training.batch_size, **values}
+
+
+def main() -> None:
+    """Run what the log lacks, then print it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--log", type=Path, required=True)
+    parser.add_argument("--budget", type=float, default=90.0, help="seconds of training")
+    parser.add_argument("--only", nargs="+", default=None, help="presets")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    done = [json.loads(line) for line in given.log.read_text().splitlines()] if given.log.exists() else []
+    plan = [(name, "fashion-mnist-10k") for name in PICTURES] + [(name, "grid") for name in POINTS]
+    for preset, source in plan:
+        known = any(row["preset"] == preset and row["data"] == source for row in done)
+        if known or (given.only and preset not in given.only):
+            continue
+        row = run(preset, source, given.budget, seed=0)
+        done.append(row)
+        with given.log.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(row, flush=True)
+    for source, names in (("fashion-mnist-10k", ["fid", "precision", "recall"]), ("grid", ["modes", "high_quality"])):
+        print(
+            f"\n| preset on {source} | steps | seconds | "
+            + " | ".join(names)
+            + " |\n|---"
+            + "|---" * (2 + len(names))
+            + "|"
+        )
+        for row in (row for row in done if row["data"] == source):
+            values = [f"{row[name][0]:.3g}" if name in row else "did not end finite" for name in names]
+            print(f"| {row['preset']} | {row['steps']:,} | {row.get('seconds', '')} | " + " | ".join(values) + " |")
+
+
+if __name__ == "__main__":
+    main()
