@@ -157,6 +157,69 @@ def test_the_foreseen_steps_are_those_the_loop_would_take() -> None:
             torch.testing.assert_close(twin.answering(), foreseen[i - 3], rtol=1e-10, atol=1e-12)
 
 
+class Point(nn.Module):
+    """The generator of the Dirac-GAN: every code becomes theta."""
+
+    def __init__(self, theta: float) -> None:
+        super().__init__()
+        self.theta = nn.Parameter(torch.tensor(theta))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.theta.expand(len(z), 1)
+
+
+def dirac(steps: int, lr: float, theta: float, psi: float) -> UnrolledGAN:
+    """Data at 0, generator at theta, critic psi x (Mescheder et al., 2018, §2)."""
+    game = OptimizerConfig("sgd", lr=0.05)
+    config = UnrolledGANConfig(
+        unrolled_steps=steps,
+        unrolled_optimizer="sgd",
+        unrolled_lr=lr,
+        objective="wasserstein",
+        latent_dim=1,
+        generator_optimizer=game,
+        discriminator_optimizer=game,
+    )
+    critic = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(critic.weight, psi)
+    space = Space((1,), kind="vector", support=None, levels=None)
+    return UnrolledGAN(config, space, generator=Point(theta), discriminator=critic)
+
+
+@pytest.mark.parametrize(("steps", "lr"), [(0, 0.1), (1, 0.1), (5, 0.1), (10, 0.2)])
+def test_in_the_dirac_gan_it_is_a_damping_of_two_k_eta(steps: int, lr: float) -> None:
+    """psi_K = psi - K eta theta, so f = -psi theta + K eta theta²: the field of R1 with gamma = 2 K eta, on theta."""
+    rows = []
+    for theta, psi in ((1.0, 0.0), (0.0, 1.0)):
+        model = dirac(steps, lr, theta, psi)
+        batch = Batch(torch.zeros(4, 1), torch.arange(4))
+        for player in model.players:
+            model.zero_grad()
+            model.loss(batch, player=player, step=0).loss.backward()
+            (parameter,) = model.get_submodule(player).parameters()
+            assert parameter.grad is not None
+            rows.append(-parameter.grad.item())
+    field = torch.tensor(rows).view(2, 2).T  # d(psi', theta') / d(theta, psi)
+    torch.testing.assert_close(field, torch.tensor([[-1.0, 0.0], [-2 * steps * lr, 1.0]]))
+    eigenvalues = torch.linalg.eigvals(field.flip(0))  # of (theta, psi)
+    half = steps * lr
+    expected = torch.sqrt(torch.tensor(half**2 - 1, dtype=torch.complex64))
+    torch.testing.assert_close(eigenvalues.real.sort().values, torch.stack([-half - expected, -half + expected]).real)
+    torch.testing.assert_close(eigenvalues.imag.abs(), expected.imag.abs().expand(2))
+
+
+@pytest.mark.parametrize("steps", [0, 5])
+def test_it_ends_the_orbit_of_the_dirac_gan(steps: int) -> None:
+    model = dirac(steps, 0.1, 1.0, 0.5)
+    state = State(model, steps=250)
+    for _ in range(250):
+        for player in model.players:
+            move(state, state.players[player], Batch(torch.zeros(4, 1), torch.arange(4)), PLAIN, None)
+    distance = sum(p.square().sum().item() for p in model.parameters()) ** 0.5
+    # Alternating steps of size 0.05 stay on an ellipse; with a damping of 1 they shrink by e^(-0.025) a step.
+    assert distance < 0.01 if steps else 0.9 < distance < 1.4
+
+
 def test_looking_ahead_leaves_the_discriminator_as_it_is() -> None:
     model = UnrolledGAN(UnrolledGANConfig(unrolled_steps=2, network="dcgan", width=2), Space((1, 28, 28)))
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
