@@ -1,11 +1,13 @@
 """Do the codes of an InfoGAN carry the information that they can, and is it that of the true factors?
 
     python benchmarks/infogan.py shapes [--picture codes.png]
+    python benchmarks/infogan.py position
     python benchmarks/infogan.py digits
 
 `shapes`: pictures whose factors are known (shape, scale, orientation, x, y), one categorical code of 3 values and 4
 continuous ones. The nats of every code beside its entropy, from fresh samples; then how much of every factor, measured
 on these samples, its best code tells, with a 95 % interval, beside what the best of unrelated codes scores.
+`position`: the sub-family of standing squares that differ in x and y only, and two continuous codes.
 `digits`: one categorical code of 10 values and 2 continuous ones. How well the category read from held-out real digits
 matches their labels under the best assignment, and how well the category of generated digits matches what a classifier
 sees in them (a support vector machine trained on the real ones), beside permuted codes.
@@ -34,8 +36,14 @@ from veridical.evaluation.factors import matched_accuracy, recover
 from veridical.evaluation.shapes import measure_shapes
 from veridical.families.infogan import Codes, InfoGAN
 from veridical.statistics import wilson_interval
-from veridical.targets.shapes import FACTORS
+from veridical.targets.shapes import FACTORS, Shapes
 from veridical.training.fit import State, fit
+
+CODES: dict[str, tuple[tuple[int, ...], int]] = {"shapes": ((3,), 4), "position": ((), 2), "digits": ((10,), 2)}
+"""Categorical and continuous codes."""
+
+VARY = {"shapes": FACTORS, "position": ("x", "y")}
+"""Factors that vary."""
 
 
 def train(config: InfoGANConfig, data: ArrayData, seed: int, steps: int, batch_size: int) -> tuple[InfoGAN, float]:
@@ -78,14 +86,15 @@ def columns(model: InfoGAN, z: Tensor) -> tuple[np.ndarray, list[str]]:
     return values.numpy(), names + [f"continuous {i}" for i in range(codes.continuous.shape[1])]
 
 
-def report_shapes(model: InfoGAN, seed: int, n: int = 4_000) -> None:
+def report_shapes(model: InfoGAN, seed: int, vary: tuple[str, ...], n: int = 4_000) -> None:
     """Print the recovered factors of generated shapes."""
     z, x = draw(model, n, seed)
     measured = measure_shapes(x)
     seen = measured.factors.isfinite().all(1)
     share = float((measured.residual[seen] < 0.5).sum()) / n
     codes, names = columns(model, z[seen])
-    found = recover(codes, measured.factors[seen].numpy(), code_names=names, factor_names=FACTORS, seed=seed)
+    factors = measured.factors[seen][:, [FACTORS.index(name) for name in vary]]
+    found = recover(codes, factors.numpy(), code_names=names, factor_names=vary, seed=seed)
     print(f"  {share:.3f} of the samples are a shape (residual below 0.5)")
     for m, gap in zip(found.measurements(), found.gap(), strict=True):
         low, high = m.interval or (math.nan, math.nan)
@@ -105,11 +114,11 @@ def report_digits(model: InfoGAN, data: ArrayData, test: ArrayData, seed: int, n
     classifier = SVC().fit(whole.x.flatten(1), whole.c)
     print(f"  classifier on held-out digits: {classifier.score(held.x.flatten(1), held.c):.3f}")
     with torch.no_grad():
-        read = model.read(held.x).logits[0].argmax(1).numpy()
+        seen = model.read(held.x).logits[0].argmax(1).numpy()
     drawn = model.split(z).categorical[0].numpy()
     rng = np.random.default_rng(seed)
     for what, codes, labels in (
-        ("read from held-out digits", read, held.c.numpy()),
+        ("read from held-out digits", seen, held.c.numpy()),
         ("of generated digits", drawn, classifier.predict(x.flatten(1))),
     ):
         accuracy = matched_accuracy(codes, labels)
@@ -159,36 +168,62 @@ def still(values: Tensor, n: int) -> Tensor:
     return values.expand(n, -1)
 
 
+def configured(given: argparse.Namespace) -> InfoGANConfig:
+    """Return the preset's configuration with the codes for the data and what was given."""
+    preset = PRESETS["infogan"].config.model
+    assert isinstance(preset, InfoGANConfig)
+    categorical, continuous = CODES[given.data]
+    return replace(
+        preset,
+        categorical=categorical,
+        continuous=continuous,
+        network=given.network,
+        fourier_octaves=0,  # every pixel is a smooth number; octaves resolve narrow modes of vectors
+        depth=3,
+        width=given.width,
+        latent_dim=given.noise,
+        continuous_weight=preset.continuous_weight if given.weight is None else given.weight,
+        code_resolution=preset.code_resolution if given.resolution is None else given.resolution,
+    )
+
+
+def read(name: str, size: int) -> tuple[ArrayData, ArrayData | None]:
+    """Return the data, and the held-out ones where labels of these are wanted."""
+    if name == "digits":
+        return load(DataConfig(source=name)), load(DataConfig(source=name), "test")
+    law = Shapes(size, VARY[name])
+    x = ((law.render(law.factors(torch.arange(20_000)), torch.float32) + 1) * 127.5).round().to(torch.uint8)
+    return ArrayData(x, name=name, target=law), None
+
+
 def main() -> None:
     """Train, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", choices=["shapes", "digits"])
+    parser.add_argument("data", choices=list(CODES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=1_500)
+    parser.add_argument("--steps", type=int, default=1_000)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--size", type=int, default=16, help="side of the shapes")
-    parser.add_argument("--width", type=int, default=16)
-    parser.add_argument("--noise", type=int, default=8)
-    parser.add_argument("--weight", type=float, default=1.0)
+    parser.add_argument("--network", default="mlp", choices=["mlp", "conv"])
+    parser.add_argument("--width", type=int, default=128)
+    parser.add_argument("--noise", type=int, default=4)
+    parser.add_argument("--weight", type=float, default=None, help="of the continuous codes")
+    parser.add_argument("--resolution", type=float, default=None, help="of the continuous codes")
     parser.add_argument("--picture", type=Path, default=None, help="of the first seed's codes")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    sizes: dict = {"categorical": (3,), "continuous": 4} if given.data == "shapes" else {}
-    preset = PRESETS["infogan"].config.model
-    assert isinstance(preset, InfoGANConfig)
-    config = replace(preset, width=given.width, latent_dim=given.noise, information_weight=given.weight, **sizes)
-    source = DataConfig(source=given.data, size=given.size if given.data == "shapes" else None)
-    data = load(source)
+    config = configured(given)
+    data, test = read(given.data, given.size)
     for seed in given.seeds:
         model, seconds = train(config, data, seed, given.steps, given.batch_size)
         print(f"seed {seed}: {given.steps} steps of {given.batch_size} in {seconds:.0f} s")
         for name, (value, error) in nats(model, *reversed(draw(model, 4_000, seed))).items():
-            entropy = math.log(config.categorical[0]) if name.startswith("categorical") else math.log(2)
+            entropy = math.log(config.categorical[int(name[-1])]) if name.startswith("categorical") else math.log(2)
             print(f"  {name}: {value:.3f} +- {error:.3f} nats, H(c) {entropy:.3f}")
-        if given.data == "shapes":
-            report_shapes(model, seed)
+        if test is None:
+            report_shapes(model, seed, VARY[given.data])
         else:
-            report_digits(model, data, load(source, "test"), seed)
+            report_digits(model, data, test, seed)
         if given.picture is not None and seed == given.seeds[0]:
             traverse(model, given.picture, seed)
         print(end="", flush=True)

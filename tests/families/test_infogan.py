@@ -2,18 +2,24 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from tests.training import toys
 from torch import Tensor, nn
 
-from veridical.config import InfoGANConfig
+from veridical.config import InfoGANConfig, TrainingConfig
 from veridical.data.dataset import ArrayData
 from veridical.data.loader import Loader
 from veridical.families.infogan import InfoGAN, Reader
 from veridical.model import Batch, Space
 from veridical.nn.discriminator import Discriminator
-from veridical.training.fit import State, fit
+from veridical.run import Run
+from veridical.training import checkpoint
+from veridical.training.callbacks import Checkpointer
+from veridical.training.engine import Engine
+from veridical.training.fit import Callback, State, fit
 
 PICTURES = Space((1, 8, 8), levels=None)
 POINTS = Space((3,), kind="vector", support=None, levels=None)
@@ -197,6 +203,33 @@ def test_no_smaller_variance_than_the_resolution_is_claimed() -> None:
     assert [v.shape for v in (*reading.logits, reading.mu, reading.log_var)] == [(50, 3), (50, 2), (50, 2)]
     assert float(reading.log_var.min()) >= math.log(0.04) - 1e-6
     assert float(reading.log_var.max()) > 0
+
+
+class StopAt(Callback):
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step(self, state: State) -> None:
+        if state.step == self.step:
+            state.stop = "asked to"
+
+
+def test_resuming_equals_never_having_stopped_to_the_bit(tmp_path: Path) -> None:
+    def train(name: str, stop: int) -> State:
+        run = Run.create(tmp_path / name) if not (tmp_path / name).exists() else Run(tmp_path / name)
+        state = State(build(replace(SMALL, restore_noise=0.1), POINTS), steps=6, ema=0.9)
+        torch.manual_seed(5)
+        saver = Checkpointer(run, Engine.plain(), TrainingConfig(), {})
+        if checkpoint.complete(run.checkpoints):
+            checkpoint.load(checkpoint.newest(run.checkpoints, print), state, {}, 0)
+            saver.saved = state.step
+        batches = Loader(ArrayData(examples(POINTS).x, space=POINTS), 4)
+        return fit(state, batches, log_every=6, callbacks=[saver, StopAt(stop)])
+
+    whole = toys.everything(train("whole", -1))
+    train("parts", 3)
+    torch.manual_seed(999)
+    toys.assert_equal(whole, toys.everything(train("parts", -1)))
 
 
 def test_any_example_can_be_read() -> None:
