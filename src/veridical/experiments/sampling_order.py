@@ -56,7 +56,7 @@ class Preset:
 
     examples: tuple[int, ...] = (256, 50_000)
     seeds: int = 8
-    steps: int = 500
+    steps: int = 400
     batch_size: int = 32
     samples: int = 4_000
 

@@ -124,7 +124,7 @@ class ModeCollapse(Monitor):
     """
 
     def __init__(self, crowding: float = 1.15, coverage: float = 0.5) -> None:
-        super().__init__(Episode(rows=10, steps=200))
+        super().__init__(Episode(rows=10, steps=100))
         self.crowding, self.coverage = crowding, coverage
         self.covered = History()
 
