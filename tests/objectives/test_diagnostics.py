@@ -18,6 +18,7 @@ from veridical.objectives.diagnostics import (
     distances,
     energy_distance,
 )
+from veridical.objectives.game import diagnose
 
 
 def modes(n: int, kept: int, of: int = 8, sigma: float = 1e-3, dim: int = 2) -> Tensor:
@@ -120,3 +121,12 @@ def test_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="one shape"):
         distances(torch.zeros(4, 2), torch.zeros(5, 2))
     assert isinstance(distances(torch.zeros(4, 2), torch.zeros(4, 2)), Distances)
+
+
+def test_the_game_logs_them_at_every_eighth_step() -> None:
+    torch.manual_seed(5)
+    x, logits = torch.randn(32, 2), torch.zeros(32)
+    for step in range(17):
+        terms = diagnose(x, x.roll(1, 0), logits, logits, relativistic=False, step=step)
+        assert ({"crowding", "coverage", "energy"} <= set(terms)) == (step % 8 == 0)
+        assert {"js", "accuracy", "diversity"} <= set(terms)
