@@ -3,7 +3,8 @@
     python benchmarks/label_control.py cgan --steps 800 --width 16 --out /tmp/cgan
 
 Trains a preset on the 10,000 shipped pictures of Fashion-MNIST on one thread and asks the classifier behind the
-extractor fashion-28 for the class of `--per-class` samples of each label (averaged weights, seed 0 of the samples).
+extractor fashion-28 for the class of `--per-class` samples of each label (averaged weights, seed 0 of the samples). A
+run that was stopped, or is there already, is judged where it is.
 The ceiling is its accuracy on the 2,000 shipped test pictures; the floor is 10 %.
 """
 
@@ -21,9 +22,10 @@ from veridical.config import DataConfig
 from veridical.config.presets import PRESETS
 from veridical.data.sources import load as load_data
 from veridical.evaluation.extractors import Fashion28
+from veridical.run import Run
 from veridical.workflows.load import load
 from veridical.workflows.sample import draw
-from veridical.workflows.train import train
+from veridical.workflows.train import Interrupted, train
 
 
 def accuracy(x: Tensor, c: Tensor) -> Tensor:
@@ -63,8 +65,18 @@ def main() -> None:
         precision="fp32",
     )
     config = replace(config, model=model, training=training, data=DataConfig(source="fashion-mnist-10k"))
-    run = train(config, out=options.out)
+    if options.out.exists():
+        return measure(Run.open(options.out), options)
+    try:
+        run = train(config, out=options.out)
+    except Interrupted as stopped:  # a run that was stopped is judged where it was
+        print(stopped)
+        run = Run.open(options.out)
+    measure(run, options)
 
+
+def measure(run: Run, options: argparse.Namespace) -> None:
+    """Print how many samples of each class are taken for it."""
     test = load_data(DataConfig(source="fashion-mnist-10k"), "test").batch(torch.arange(2000), "cpu")
     assert test.c is not None
     trained = load(run.path)
@@ -74,9 +86,10 @@ def main() -> None:
         right.append(accuracy(x, torch.full((options.per_class,), label)).mean().item())
     found = {
         "preset": options.preset,
+        "step": run.status["step"],
         "steps": options.steps,
         "width": options.width,
-        "seconds": run.metrics()[-1]["seconds"],
+        "seconds": run.read_json(f"checkpoints/{max(p.name for p in run.checkpoints.iterdir())}/meta.json")["seconds"],
         "accuracy": sum(right) / 10,
         "by_class": right,
         "ceiling": accuracy(test.x, test.c).mean().item(),
