@@ -28,8 +28,8 @@ class OptimizerConfig:
     """Decoupled for adamw and lion, L2 otherwise."""
 
     trust: float | None = None
-    """Largest step relative to the size of a layer's weights; then lr is that relative size, whatever the rule. None:
-    lr multiplies the rule's own step."""
+    """Largest step relative to the size of a layer's weights; then lr is that relative size, whatever the rule, and the
+    delay of momentum is taken out. None: lr multiplies the rule's own step."""
 
     schedule: Literal["constant", "linear", "cosine", "trapezoid"] = "constant"
     """How the step size falls to 0 at the last step; trapezoid: linearly, over the second half."""

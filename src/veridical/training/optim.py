@@ -17,7 +17,7 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """Build one player's optimiser, its steps relative to the size of the weights if the configuration says so."""
     rule = update_rule(config, list(parameters))  # type: ignore[arg-type]
-    return rule if config.trust is None else RelativeSteps(rule, config.trust / memory(config))
+    return rule if config.trust is None else RelativeSteps(rule, config.trust, momentum_of(config))
 
 
 def update_rule(config: OptimizerConfig, parameters: list[Any]) -> torch.optim.Optimizer:
@@ -36,20 +36,16 @@ def update_rule(config: OptimizerConfig, parameters: list[Any]) -> torch.optim.O
     )
 
 
-def memory(config: OptimizerConfig) -> float:
-    r"""Return by how much momentum shortens the steps that can be trusted.
-
-    A momentum of $\beta$ goes on in one direction for $1/(1-\beta)$ steps after it was right, and, its noise being
-    averaged, goes $\sqrt{(1+\beta)/(1-\beta)}$ times straighter than a rule that forgets: around the equilibrium of a
-    game, where the direction keeps turning, the overshoot is the product of both.
+def momentum_of(config: OptimizerConfig) -> float:
+    r"""Return the share $\beta$ of its last direction that a rule keeps, as far as it is linear in it.
 
     Examples:
-        >>> memory(OptimizerConfig(name="sgd", momentum=0.6)), memory(OptimizerConfig(betas=(0.0, 0.99)))
-        (5.0, 1.0)
+        >>> momentum_of(OptimizerConfig(name="sgd", momentum=0.9)), momentum_of(OptimizerConfig(betas=(0.5, 0.99)))
+        (0.9, 0.5)
     """
-    first, second = config.betas
-    kept = {"adam": first, "adamw": first, "lion": second if first else 0.0}.get(config.name, config.momentum)
-    return math.sqrt((1 + kept) / (1 - kept)) / (1 - kept)
+    if config.name == "lion":
+        return 0.0
+    return config.betas[0] if config.name in ("adam", "adamw") else config.momentum
 
 
 class RelativeSteps(torch.optim.Optimizer):
@@ -63,7 +59,12 @@ class RelativeSteps(torch.optim.Optimizer):
     A relative change of $\eta$ in every layer bounds the relative change of the function that the network computes, so
     that the same $\eta$ serves every rule, width and scale of the loss; the denominator keeps the weights from growing
     by steps at random (Bernstein et al., 2020). `trust` is the size beyond which the landscape that the gradient
-    described is left: asking for a longer step, by however much, gives that one. Momentum shortens it (`memory`).
+    described is left: asking for a longer step, by however much, gives that one.
+
+    In a game a rule with momentum answers where the opponent was, some $1/(1-\beta)$ steps ago, and the two chase each
+    other in widening circles: momentum takes from the damping, and a negative one would add to it (Gidel et al., 2019).
+    So the delay is taken out by extrapolation: with $v_t$ what the rule proposes, $u_t = v_t - \beta v_{t-1}$, which of
+    $v_t = \beta v_{t-1} - g_t$ leaves the gradient of the moment.
 
     Offsets, gains and layers that start at zero have no size to go by: the size of a matrix or kernel counts as at
     least that of random initial weights, $\sqrt{2/\text{fan-in}}$ per weight (He et al., 2015), that of a vector as
@@ -72,20 +73,24 @@ class RelativeSteps(torch.optim.Optimizer):
     Args:
         rule: proposes the direction.
         trust: largest relative step.
+        momentum: share $\beta$ of its last direction that the rule keeps.
 
     References:
+        Gidel et al., Negative Momentum for Improved Game Dynamics (2019), Thm. 5 and 6.
+            https://arxiv.org/abs/1807.04740
         You, Gitman & Ginsburg, Large Batch Training of Convolutional Networks (LARS, 2017), Eq. 6.
             https://arxiv.org/abs/1708.03888
         Bernstein, Vahdat, Yue & Liu, On the distance between two neural networks and the stability of learning (2020),
             Thm. 1 and Alg. 1 (Fromage). https://arxiv.org/abs/2002.03432
     """
 
-    def __init__(self, rule: torch.optim.Optimizer, trust: float) -> None:
-        self.rule, self.trust = rule, trust
+    def __init__(self, rule: torch.optim.Optimizer, trust: float, momentum: float = 0.0) -> None:
+        self.rule, self.trust, self.momentum = rule, trust, momentum
         self.parameters: list[Tensor] = [p for group in rule.param_groups for p in group["params"]]
         self.least = [
             math.sqrt(p.numel()) * (math.sqrt(2 / p[0].numel()) if p.ndim > 1 else 0.1) for p in self.parameters
         ]
+        self.last = [torch.zeros_like(p) for p in self.parameters] if momentum else []
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:  # type: ignore[override]
@@ -106,6 +111,9 @@ class RelativeSteps(torch.optim.Optimizer):
             min(lr, self.trust) for group, lr in zip(self.param_groups, asked, strict=True) for _ in group["params"]
         ]
         change = torch._foreach_sub(self.parameters, before)
+        if self.momentum:
+            proposed, change = change, torch._foreach_sub(change, torch._foreach_mul(self.last, self.momentum))
+            self.last = list(proposed)
         sizes, lengths = torch._foreach_norm(before), torch._foreach_norm(change)
         for parameter, old, new, size, length, least, eta in zip(
             self.parameters, before, change, sizes, lengths, self.least, etas, strict=True
@@ -116,12 +124,13 @@ class RelativeSteps(torch.optim.Optimizer):
                 parameter.div_(math.sqrt(1 + eta**2))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the rule's state; the lengths need none."""
-        return self.rule.state_dict()
+        """Return the rule's state, and what it proposed last."""
+        return {**self.rule.state_dict(), "last": list(self.last)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the rule's state."""
-        self.rule.load_state_dict(state_dict)
+        """Restore what `state_dict` returned."""
+        self.last = [old.to(p) for old, p in zip(state_dict["last"], self.parameters, strict=bool(self.momentum))]
+        self.rule.load_state_dict({key: value for key, value in state_dict.items() if key != "last"})
 
 
 class Lion(torch.optim.Optimizer):

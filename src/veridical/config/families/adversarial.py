@@ -33,7 +33,7 @@ NormalizationName = Literal["own", "none", "layer", "reference", "virtual"]
 
 def default_optimizer() -> OptimizerConfig:
     """Return the optimiser of both players in the default recipe: no momentum, steps relative to the weights."""
-    return OptimizerConfig(lr=0.02, trust=0.02, betas=(0.0, 0.99), schedule="trapezoid")
+    return OptimizerConfig(lr=0.02, trust=0.01, betas=(0.0, 0.99), schedule="trapezoid")
 
 
 @dataclass(frozen=True)
