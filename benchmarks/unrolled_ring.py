@@ -19,6 +19,7 @@ import torch
 
 from veridical.config import DataConfig, OptimizerConfig, UnrolledGANConfig
 from veridical.config.presets import PRESETS
+from veridical.data.dataset import ArrayData
 from veridical.data.loader import Loader
 from veridical.data.sources import load
 from veridical.evaluation.coverage import measure_modes
@@ -44,9 +45,18 @@ class Watch(Callback):
         print(f"| {self.label} | {state.step} | {numbers} | {state.seconds:.0f} |", flush=True)
 
 
-def train(config: UnrolledGANConfig, seed: int, steps: int, batch_size: int, every: int) -> None:
-    """Train once, printing on the way."""
+def ring(width: float | None) -> ArrayData:
+    """Return the data set `ring`, or one of 100,000 examples with wider modes."""
     data = load(DataConfig(source="ring"))
+    if width is None:
+        return data
+    assert isinstance(data.target, GaussianMixture)
+    target = GaussianMixture(data.target.modes, width, name=f"ring of width {width}")
+    return ArrayData(target.sample(100_000, generator=torch.Generator().manual_seed(0)).float(), target=target)
+
+
+def train(config: UnrolledGANConfig, data: ArrayData, seed: int, steps: int, batch_size: int, every: int) -> None:
+    """Train once, printing on the way."""
     assert isinstance(data.target, GaussianMixture)
     torch.manual_seed(seed)
     model = UnrolledGAN(config, data.space)
@@ -65,6 +75,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=PRESETS["unrolled"].config.training.batch_size)
     parser.add_argument("--every", type=int, default=500)
     parser.add_argument("--discriminator-lr", type=float, default=None, help="of the preset if not given")
+    parser.add_argument("--mode-width", type=float, default=None, help="0.01 if not given")
     given = parser.parse_args()
     torch.set_num_threads(1)
     config = PRESETS["unrolled"].config.model
@@ -75,8 +86,9 @@ def main() -> None:
     print(
         "| K | seed | step | modes | high quality | KL of the shares | s |\n|---|---|---|---|---|---|---|", flush=True
     )
+    data = ring(given.mode_width)
     for seed, k in product(given.seeds, given.k):
-        train(replace(config, unrolled_steps=k), seed, given.steps, given.batch_size, given.every)
+        train(replace(config, unrolled_steps=k), data, seed, given.steps, given.batch_size, given.every)
 
 
 if __name__ == "__main__":
