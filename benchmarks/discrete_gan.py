@@ -104,7 +104,7 @@ def main() -> None:
     for seed in options.seeds:
         model, seconds = train(config, data, steps, batch_size, seed)
         row = (
-            f"{options.data} {options.estimator} seed {seed}, {steps} steps of {training.batch_size}, {seconds:.0f} s: "
+            f"{options.data} {options.estimator} seed {seed}, {steps} steps of {batch_size}, {seconds:.0f} s: "
         )
         if isinstance(data.target, Categorical):
             q, p = law_of(model, data.target), data.target.probabilities
