@@ -41,3 +41,11 @@ def test_what_cannot_lead_is_said_before_anything_is_drawn(
     assert run(["sample", game, "-n", "5", "--out", str(out), "--condition", "3", "--refine", "kl"]) != 0
     assert "choose one" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_discriminator_of_noise_levels_trains_and_samples(tmp_path: Path) -> None:
+    where = str(tmp_path / "run")
+    assert run(["train", "noise-level", "--data", "digits", "--out", where, "--levels", "4", *QUICK]) == 0
+    assert run(["sample", where, "-n", "3", "--out", str(tmp_path / "x.npz")]) == 0
+    x = np.load(tmp_path / "x.npz", allow_pickle=False)["x"]
+    assert x.shape == (3, 1, 8, 8) and -1 <= x.min() and x.max() <= 1

@@ -87,7 +87,7 @@ class NoiseLevel(GenerativeModel, Sampler, Denoiser):
         self.config, self.space = config, space
         least, most = (space.std * sigma for sigma in (config.sigma_min, config.sigma_max))
         sigmas = torch.linspace(math.log(least), math.log(most), config.levels, dtype=torch.float64).exp()
-        self.register_buffer("sigmas", sigmas.float(), persistent=False)
+        self.register_buffer("sigmas", sigmas.float())
         self.variance = most**2 + space.std**2
         """Of pure noise."""
         self.discriminator = LevelDiscriminator(config, space, sigmas) if discriminator is None else discriminator
@@ -232,8 +232,8 @@ class LevelDiscriminator(nn.Module):
         super().__init__()
         self.mean, self.std = space.mean, space.std
         variances = torch.cat([sigmas, sigmas[-1:]]) ** 2 + space.std**2
-        self.register_buffer("variances", variances.float(), persistent=False)
-        self.register_buffer("shares", (space.std**2 / variances[:-1]).float(), persistent=False)
+        self.register_buffer("variances", variances.float())
+        self.register_buffer("shares", (space.std**2 / variances[:-1]).float())
         self.network = build_network(config, space)
 
     def forward(self, x: Tensor) -> Tensor:
