@@ -14,6 +14,7 @@ ROWS = [
         "discriminator/accuracy": 0.9 if i < 10 else 1.0,
         "discriminator/crowding": 1.0 if i < 15 else 3.0,
         "discriminator/coverage": 0.3,
+        "discriminator/energy": 0.1,
         "generator/loss": 1.0,
         "generator/grad_norm": 1.0 if i < 20 else 50.0,
     }
@@ -25,7 +26,7 @@ def test_findings_are_returned_written_and_said(tmp_path: Path) -> None:
     said: list[str] = []
     monitor = HealthMonitor(tmp_path / "health.jsonl", said.append)
     found = [finding for row in ROWS for finding in monitor.on_log(row["step"], row)]
-    assert [finding.name for finding in found] == ["discriminator-saturation", "gradient-explosion", "mode-collapse"]
+    assert [finding.name for finding in found] == ["discriminator-saturation", "mode-collapse", "gradient-explosion"]
     assert [Finding.from_json(row) for row in read_lines(tmp_path / "health.jsonl")] == found
     assert said == [str(finding) for finding in found]
 

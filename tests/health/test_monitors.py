@@ -116,34 +116,42 @@ def test_sample_collapse_far_below_the_diversity_of_the_data() -> None:
     assert feed(SampleCollapse(), discriminator__diversity=[0.01] * 8 + [0.8] * 40) == []  # an untrained generator
 
 
+def modes(crowding: list, coverage: list, energy: list) -> list[Finding]:
+    terms = {"discriminator__crowding": crowding, "discriminator__coverage": coverage, "discriminator__energy": energy}
+    return feed(ModeCollapse(), **terms)
+
+
 def test_mode_collapse_where_samples_meet_too_often_and_leave_data_out() -> None:
-    crowding, coverage = [0.6] * 20 + [2.0] * 30, [0.3] * 10 + [0.9] * 10 + [0.3] * 30
-    (found,) = feed(ModeCollapse(), discriminator__crowding=crowding, discriminator__coverage=coverage)
-    # Levels are medians of five rows: they follow at row 23, of step 1150, and ten rows later it is certain.
-    assert found.step == 1600 and found.severity == "warning"
-    assert "since step 1150" in found.message
-    assert "2 times as often as two examples are, as if 50% of the data" in found.message and "30%" in found.message
+    (found,) = modes([0.6] * 20 + [2.0] * 30, [0.3] * 10 + [0.9] * 10 + [0.3] * 30, [0.1] * 50)
+    # Levels are medians of five rows: they follow at row 23, of step 1150, and four rows later it is certain.
+    assert found.step == 1350 and found.severity == "warning"
+    assert "since step 1150: 30% of the examples" in found.message and "2 times as often" in found.message
+
+
+def test_mode_collapse_where_samples_have_left_the_data() -> None:
+    (found,) = modes([0.1] * 30, [0.0] * 30, [5.0] * 30)
+    assert found.step == 750  # five rows from the eleventh on
+    assert "energy distance is 5 of the width" in found.message
 
 
 @pytest.mark.parametrize(
-    ("crowding", "coverage"),
+    ("crowding", "coverage", "energy"),
     [
-        ([2.0] * 60, [0.8] * 60),
-        ([0.8] * 60, [0.1] * 60),
-        ([2.0] * 7 + [0.5] * 53, [0.2] * 60),
-        ([0.6, 0.6, 3.0] * 20, [0.2] * 60),
-        ([None] * 60, [0.2] * 60),
+        ([2.0] * 60, [0.8] * 60, [0.0] * 60),
+        ([0.8] * 60, [0.1] * 60, [0.1] * 60),
+        ([2.0] * 9 + [0.5] * 51, [0.2] * 60, [9.0] * 9 + [0.1] * 51),
+        ([0.6, 0.6, 3.0] * 20, [0.2] * 60, [0.1] * 60),
+        ([None] * 60, [0.2] * 60, [5.0] * 60),
     ],
     ids=["smoother than the data", "imprecise", "an untrained generator", "now and then", "not measured"],
 )
-def test_mode_collapse_is_silent(crowding: list, coverage: list) -> None:
-    assert feed(ModeCollapse(), discriminator__crowding=crowding, discriminator__coverage=coverage) == []
+def test_mode_collapse_is_silent(crowding: list, coverage: list, energy: list) -> None:
+    assert modes(crowding, coverage, energy) == []
 
 
 def test_mode_collapse_takes_no_notice_of_rows_without_its_terms() -> None:
-    crowding, coverage = ([value for _ in range(30) for value in (level, None)] for level in (2.0, 0.3))
-    (found,) = feed(ModeCollapse(), discriminator__crowding=crowding, discriminator__coverage=coverage)
-    assert found.step == 950  # the tenth row that says anything
+    (found,) = modes(*([value for _ in range(30) for value in (level, None)] for level in (2.0, 0.3, 0.1)))
+    assert found.step == 50 * (2 * 15 - 1)  # the fifteenth row that says anything
 
 
 def test_posterior_collapse_by_units_or_by_kl() -> None:
@@ -209,8 +217,9 @@ def test_monitors_follow_the_terms() -> None:
 
 def test_every_flag_in_a_remedy_is_a_field_of_the_configuration() -> None:
     terms = ["discriminator/js", "generator/loss", "generator/grad_norm", "model/loss", "model/grad_norm", "model/kl"]
-    terms += ["discriminator/crowding", "discriminator/coverage"]
+    terms += ["discriminator/crowding", "discriminator/coverage", "discriminator/energy"]
     sick = {"discriminator/js": 0.69, "model/kl": 0.0, "discriminator/crowding": 4.0, "discriminator/coverage": 0.2}
+    sick["discriminator/energy"] = 1.0
     remedies = {}
     for monitor in monitors_for(terms).values():
         for i in range(60):

@@ -115,38 +115,40 @@ class SampleCollapse(Monitor):
 
 
 class ModeCollapse(Monitor):
-    """The generator keeps to a part of the data: its samples meet too often, and leave examples alone.
+    """The generator leaves a part of the data out: it keeps to the rest, or has left the data altogether.
 
-    Crowding alone is also seen in samples that are only smoother than the data, low coverage also in samples that are
-    only imprecise; together they are seen where a part of the data is missing. Both are levels, medians of five rows
-    (`objectives.diagnostics` says what they measure, docs/health.md how the bounds were chosen and how often they are
-    right).
+    Low coverage alone is also seen in samples that are only imprecise, crowding alone in samples that are only smoother
+    than the data; with either crowding or a large energy distance, low coverage means that a part of the data is
+    missing. All are levels, medians of five rows, from the eleventh row on: an untrained generator leaves out
+    everything. `objectives.diagnostics` says what they measure, docs/health.md how often this is right.
     """
 
-    def __init__(self, crowding: float = 1.15, coverage: float = 0.5) -> None:
-        super().__init__(Episode(rows=10, steps=100))
-        self.crowding, self.coverage = crowding, coverage
-        self.covered = History()
+    def __init__(self, coverage: float = 0.7, crowding: float = 1.25, energy: float = 0.3) -> None:
+        super().__init__(Episode(rows=5, steps=50))
+        self.coverage, self.crowding, self.energy = coverage, crowding, energy
+        self.levels = {"crowding": self.history, "coverage": History(), "energy": History()}
 
     def observe(self, row: Row) -> Finding | None:
-        """Compare the level of the crowding with 1, that of the coverage with 0.97."""
-        crowding, coverage = finite(row, "discriminator/crowding"), finite(row, "discriminator/coverage")
-        if crowding is None or coverage is None:
+        """Compare coverage with 0.97, crowding with 1, the energy distance with 0."""
+        found = {name: finite(row, f"discriminator/{name}") for name in self.levels}
+        for name, value in found.items():
+            if value is None:
+                return None
+            self.levels[name].push(value)
+        if self.history.reference is None:
             return None
-        self.history.push(crowding)
-        self.covered.push(coverage)
-        crowding, coverage = self.history.level(5), self.covered.level(5)
-        bad = crowding > self.crowding and coverage < self.coverage
-        clear = crowding < 0.9 * self.crowding or coverage > 1.1 * self.coverage
+        crowding, coverage, energy = (self.levels[name].level(5) for name in ("crowding", "coverage", "energy"))
+        bad = coverage < self.coverage and (crowding > self.crowding or energy > self.energy)
+        clear = coverage > 1.1 * self.coverage or (crowding < 0.9 * self.crowding and energy < 0.7 * self.energy)
         if not self.episode.update(int(row["step"]), bad=bad, clear=clear):
             return None
         return Finding(
             int(row["step"]),
             "mode-collapse",
             "warning",
-            f"The samples keep to a part of the data since step {self.episode.since}: two of them are close to each "
-            f"other {crowding:.2g} times as often as two examples are, as if {1 / crowding:.0%} of the data were "
-            f"reached, and {coverage:.0%} of the examples have a sample near them (a perfect model: 1 and 97%).",
+            f"The samples leave out a part of the data since step {self.episode.since}: {coverage:.0%} of the examples "
+            f"have a sample near them (a perfect model: 97%), two samples are close to each other {crowding:.2g} times "
+            f"as often as two examples (1), and the energy distance is {energy:.2g} of the width of the data (0).",
             "The generator won more by moving to where the discriminator was weak than by keeping what it had reached; "
             "a discriminator that sees one sample at a time does not miss what is not there.",
             f"{SMOOTHER_DISCRIMINATOR}. {JUDGE_TOGETHER}. {SMALLER_STEPS}.",
@@ -154,12 +156,13 @@ class ModeCollapse(Monitor):
 
     def state(self) -> dict[str, Any]:
         """Return what must survive a resume."""
-        return {**super().state(), "covered": list(self.covered.recent)}
+        return {**super().state(), "levels": {name: list(of.recent) for name, of in self.levels.items()}}
 
     def load(self, state: dict[str, Any]) -> None:
         """Restore what `state` returned."""
         super().load(state)
-        self.covered.recent = list(state["covered"])
+        for name, recent in state["levels"].items():
+            self.levels[name].recent = list(recent)
 
 
 class LossRunaway(Monitor):

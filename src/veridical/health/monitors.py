@@ -35,7 +35,7 @@ def monitors_for(terms: Iterable[str]) -> dict[str, Monitor]:
         monitors["saturation"] = Saturation()
     if "discriminator/diversity" in terms:
         monitors["diversity"] = SampleCollapse()
-    if {"discriminator/crowding", "discriminator/coverage"} <= terms:
+    if {"discriminator/crowding", "discriminator/coverage", "discriminator/energy"} <= terms:
         monitors["modes"] = ModeCollapse()
     if terms & {"model/kl", "model/active_units"}:
         monitors["collapse"] = PosteriorCollapse()
