@@ -3,7 +3,7 @@
     python benchmarks/gan_optimizers.py --log docs/logs/gan_optimizers.jsonl
 
 Three recipes on the data set `grid` (25 Gaussians of width 0.05), each with five update rules, three step sizes a
-decade apart and three seeds; 4,000 steps of 256, fp32, one thread; measured at the last step from 2,500 samples of the
+decade apart and three seeds; 6,000 steps of 256, fp32, one thread; measured at the last step from 2,500 samples of the
 averaged weights, as PacGAN does: a mode counts when a sample lies within three of its widths.
 
 - *default*: the library's recipe (relativistic pairing, R1 and R2, steps relative to the weights). The step sizes are
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=RECIPES)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=4_000)
+    parser.add_argument("--steps", type=int, default=6_000)
     parser.add_argument("--report", action="store_true", help="only print the tables")
     given = parser.parse_args()
     torch.set_num_threads(1)

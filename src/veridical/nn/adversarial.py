@@ -180,6 +180,11 @@ def reference_codes(config: AdversarialConfig, latent_dim: int, classes: int | N
     return z if classes is None else torch.cat([z, torch.eye(classes)[torch.randint(classes, (n,))]], dim=1)
 
 
+def has_batch_norm(network: nn.Module) -> bool:
+    """Tell whether there is a layer of batch normalisation."""
+    return any(isinstance(module, _BatchNorm) for module in network.modules())
+
+
 def renormalise(network: nn.Module, normalization: str) -> nn.Module:
     """Replace a network's batch normalisation.
 
@@ -188,7 +193,7 @@ def renormalise(network: nn.Module, normalization: str) -> nn.Module:
     """
     if normalization == "own":
         return network
-    if not any(isinstance(module, _BatchNorm) for module in network.modules()):
+    if not has_batch_norm(network):
         raise ValueError(
             f"normalization is {normalization!r}, but the network has no batch normalisation to replace. Choose "
             'network = "dcgan", or normalization = "own".'
@@ -215,9 +220,9 @@ def build_discriminator(
     """
     seen = Widened((config.pack * space.shape[0] + (classes or 0), *space.shape[1:]), space.kind)
     trunk, features = discriminator_trunk(config, space, seen)
-    trunk = renormalise(trunk, config.normalization)
-    if config.normalization in ("reference", "virtual"):
-        trunk = ReferenceBatch(trunk, shape=seen.shape)
+    if config.normalization != "own" and has_batch_norm(trunk):  # DCGAN's for pictures of side 8 to 14 has none
+        trunk = replace_batch_norm(trunk, config.normalization)
+        trunk = ReferenceBatch(trunk, shape=seen.shape) if config.normalization in ("reference", "virtual") else trunk
     if config.minibatch != "none":
         layer = MinibatchStdDev() if config.minibatch == "stddev" else MinibatchDiscrimination(features)
         features = int(layer(torch.zeros(2, features)).shape[1])

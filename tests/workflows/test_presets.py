@@ -1,0 +1,63 @@
+"""Every preset trains, stops, resumes to the bit, samples and reports; narrow, and for a few steps."""
+
+import shutil
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from veridical.config import DataConfig, RunConfig
+from veridical.config.presets import PRESETS
+from veridical.report import build
+from veridical.run import Run
+from veridical.workflows.load import load
+from veridical.workflows.sample import draw
+from veridical.workflows.train import resume, train
+
+DATA = {"gan-2d": "grid", "unrolled": "ring", "discrete-reinforce": "categorical"}
+"""What a preset is tried on; the others on digits."""
+NARROW: dict[str, Any] = {"width": 8, "discriminator_width": None}
+PICTURE_NETWORKS = ("dcgan", "dcgan-paper", "sngan", "biggan")
+
+
+def quiet(line: str) -> None:
+    """Say nothing."""
+
+
+def narrow(preset: str, source: str, **changes: Any) -> RunConfig:
+    config = PRESETS[preset].config
+    known = {field.name for field in fields(config.model)}
+    model = replace(config.model, **{k: v for k, v in (NARROW | changes).items() if k in known})
+    training = replace(
+        config.training, steps=4, batch_size=8, log_every=1, sample_every=4, checkpoint_every=2, precision="fp32"
+    )
+    return replace(config, model=model, data=DataConfig(source=source), training=training)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_it_trains_resumes_samples_and_reports(preset: str, tmp_path: Path) -> None:
+    config = narrow(preset, DATA.get(preset, "digits"))
+    whole = train(config, out=tmp_path / "whole", say=quiet)
+    shutil.copytree(whole.path, tmp_path / "half")
+    half = Run.open(tmp_path / "half")
+    shutil.rmtree(max(half.checkpoints.iterdir()))  # as if it had been killed after the second step
+    resumed = resume(half.path, say=quiet)
+    models = [load(run.path, say=quiet) for run in (whole, resumed)]
+    for name, tensor in models[0].state_dict().items():
+        assert torch.equal(tensor, models[1].state_dict()[name]), name
+    assert draw(models[0], 4, seed=1).isfinite().all()
+    build([whole.path])
+    assert (whole.path / "report.html").is_file()
+
+
+@pytest.mark.parametrize("source", ["grid", "categorical"])
+@pytest.mark.parametrize("preset", ["gan", "wgan", "wgan-gp", "dragan", "pacgan", "gan-2014", "dcgan", "sngan"])
+def test_it_plays_with_vectors_too(preset: str, source: str, tmp_path: Path) -> None:
+    config = narrow(preset, source)
+    if getattr(config.model, "network", "") in PICTURE_NETWORKS:
+        with pytest.raises(ValueError, match=r"mlp|conv"):
+            train(config, out=tmp_path / "refused", say=quiet, dry_run=True)
+        config = narrow(preset, source, network="mlp")
+    train(config, out=tmp_path / "run", say=quiet, dry_run=True)
