@@ -1,10 +1,11 @@
 """What do unlabelled examples add to 100 labels? Test error of the semi-supervised GAN and of its network alone.
 
-    VERIDICAL_DATA=FOLDER python benchmarks/semisupervised.py [--data mnist] [--seeds 0 1 2]
+    python benchmarks/semisupervised.py [--data digits] [--seeds 0 1 2]
 
-The preset `semisupervised` with narrow networks, once per seed. The baseline is the same discriminator from the same
-initial weights, with the same optimiser, steps, noise and averaged weights, trained on the cross-entropy of the very
-same labelled examples alone. Both are measured at the last step on all test examples; on one thread in fp32.
+The preset `semisupervised` on MLPs of 128 units without Fourier features, once per seed. The baseline is the same
+discriminator from the same initial weights, with the same optimiser, steps, noise and averaged weights, trained on the
+cross-entropy of the very same labelled examples alone. Both are measured at the last step on all test examples; on one
+thread in fp32.
 """
 
 from __future__ import annotations
@@ -64,7 +65,6 @@ def configure(given: argparse.Namespace) -> SemiSupervisedGANConfig:
         depth=2,
         width=given.width,
         instance_noise=given.noise,
-        instance_noise_steps=given.noise_steps or given.steps,
         generator_optimizer=optimizer,
         discriminator_optimizer=optimizer,
     )
@@ -89,16 +89,15 @@ def errors(model: SemiSupervisedGAN, x: Tensor, c: Tensor) -> int:
 def main() -> None:
     """Train both, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="mnist")
+    parser.add_argument("--data", default="digits")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--labelled", type=int, default=100)
     parser.add_argument("--steps", type=int, default=1_500)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--network", default="auto")
-    parser.add_argument("--width", type=int, default=16)
+    parser.add_argument("--network", default="mlp")
+    parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--noise", type=float, default=0.3, help="instance noise at the first step, in standard units")
-    parser.add_argument("--noise-steps", type=int, default=None, help="None: it falls to 0 at the last step")
+    parser.add_argument("--noise", type=float, default=0.3, help="on all that the classifier sees, in standard units")
     given = parser.parse_args()
     torch.set_num_threads(1)
     data, test = (load(DataConfig(source=given.data), split) for split in ("train", "test"))

@@ -281,7 +281,10 @@ PRESETS: dict[str, Preset] = {
     ),
     "semisupervised": Preset(
         "A classifier from 100 labels, with fakes as one more class and feature matching (Salimans et al. 2016).",
-        RunConfig(model=SemiSupervisedGANConfig(), training=TrainingConfig(steps=3_000, batch_size=64)),
+        RunConfig(
+            model=SemiSupervisedGANConfig(instance_noise=0.3, instance_noise_steps=1_000_000),
+            training=TrainingConfig(steps=3_000),
+        ),
     ),
     "noise-level": Preset(
         "A discriminator of noise levels whose gradient denoises and generates (Yadin et al. 2024).",
