@@ -76,10 +76,10 @@ def test_area_and_centroid_are_those_of_the_factors(shape: int) -> None:
 
 @pytest.mark.parametrize("shape", range(len(SHAPES)), ids=SHAPES)
 def test_coverage_is_that_of_a_count_of_sub_pixels(shape: int) -> None:
-    """At 32 times the resolution nearly every pixel is inside or outside: its mean over a pixel is the coverage."""
+    """At 16 times the resolution nearly every pixel is inside or outside: its mean over a pixel is the coverage."""
     drawn = Shapes().factors(torch.arange(8))
     drawn[:, 0] = shape
-    fine = torch.nn.functional.avg_pool2d(Shapes(28 * 32).render(drawn), 32)
+    fine = torch.nn.functional.avg_pool2d(Shapes(28 * 16).render(drawn), 16)
     error = (Shapes().render(drawn) - fine).abs() / 2
     assert error.max() < 0.1 and error.mean() < 0.001  # the largest at corners
 
