@@ -117,8 +117,12 @@ def test_sample_collapse_far_below_the_diversity_of_the_data() -> None:
 
 
 def modes(crowding: list, coverage: list, energy: list) -> list[Finding]:
-    terms = {"discriminator__crowding": crowding, "discriminator__coverage": coverage, "discriminator__energy": energy}
-    return feed(ModeCollapse(), **terms)
+    return feed(
+        ModeCollapse(),
+        discriminator__crowding=crowding,
+        discriminator__coverage=coverage,
+        discriminator__energy=energy,
+    )
 
 
 def test_mode_collapse_where_samples_meet_too_often_and_leave_data_out() -> None:

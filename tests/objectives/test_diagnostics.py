@@ -20,6 +20,8 @@ from veridical.objectives.diagnostics import (
 )
 from veridical.objectives.game import diagnose
 
+BATCHES = 400
+
 
 def modes(n: int, kept: int, of: int = 8, sigma: float = 1e-3, dim: int = 2) -> Tensor:
     """Draw from the first `kept` of `of` equal modes far apart: corners of a simplex of side 1, if dim >= of."""
@@ -30,15 +32,15 @@ def modes(n: int, kept: int, of: int = 8, sigma: float = 1e-3, dim: int = 2) -> 
     return means[torch.randint(kept, (n,))] + sigma * torch.randn(n, dim, dtype=torch.float64)
 
 
-def over_batches(kept: int, batches: int = 400, **law: float) -> dict[str, tuple[float, float]]:
+def over_batches(kept: int, **law: float) -> dict[str, tuple[float, float]]:
     """Return mean and standard error of every statistic over batches of real examples and of the kept modes."""
     torch.manual_seed(0)
     found = []
-    for _ in range(batches):
+    for _ in range(BATCHES):
         d = distances(modes(MOST, 8, **law), modes(MOST, kept, **law))  # type: ignore[arg-type]
         found.append(torch.stack([crowding(d), coverage(d), energy_distance(d)]).double())
     values = torch.stack(found)
-    errors = values.std(dim=0) / batches**0.5
+    errors = values.std(dim=0) / BATCHES**0.5
     return {
         name: (float(mean), float(error))
         for name, mean, error in zip(("crowding", "coverage", "energy"), values.mean(dim=0), errors, strict=True)
