@@ -125,14 +125,18 @@ class Engine:
 
     @torch.no_grad()
     def average_gradients(self, parameters: list[nn.Parameter]) -> None:
-        """Average a player's gradient over the processes, in one message."""
-        if self.world_size == 1:
+        """Average a player's gradient over the processes, in one message.
+
+        Parameters without a gradient, dormant layers say, stay without: a zero would age the optimiser's moments. They
+        are the same in every process, since all build the same graph.
+        """
+        learning = [p for p in parameters if p.grad is not None]
+        if self.world_size == 1 or not learning:
             return
-        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
-        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        flat = torch.cat([p.grad.reshape(-1) for p in learning])  # type: ignore[union-attr]
         torch.distributed.all_reduce(flat)
         flat /= self.world_size
-        for parameter, piece in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+        for parameter, piece in zip(learning, flat.split([p.numel() for p in learning]), strict=True):
             parameter.grad = piece.view(parameter.shape)
 
     def mean(self, numbers: list[float]) -> list[float]:
