@@ -10,7 +10,7 @@ import tyro
 from veridical.cli import UsageError
 from veridical.cli.parse import parse, say
 from veridical.config.files import ConfigError, find_preset, preset_origins, read, to_yaml
-from veridical.config.presets import PRESETS
+from veridical.config.presets import PRESETS, Preset
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def run(arguments: list[str]) -> int:
         if arguments and arguments[0] not in ("-h", "--help"):
             raise UsageError(f"expected `config show WHAT` or `config validate FILE...`, got {arguments[0]!r}.")
         say("usage: veridical config show [PRESET|FILE|RUN]\n       veridical config validate FILE...\n")
-        say("presets:\n" + "\n".join(f"  {name:<8} {preset.summary}" for name, preset in PRESETS.items()))
+        say("presets:\n" + "\n".join(f"  {name:<18} {preset.summary}" for name, preset in PRESETS.items()))
         return 0
     return show(arguments[1:]) if arguments[0] == "show" else validate(arguments[1:])
 
@@ -51,8 +51,16 @@ def show(arguments: list[str]) -> int:
             config, origins = find_preset(what), preset_origins(what)
         except ValueError as error:
             raise UsageError(str(error)) from error
+    for line in about(PRESETS[what]) if what in PRESETS else []:
+        print(f"# {line}")
     print(to_yaml(config, origins), end="")
     return 0
+
+
+def about(preset: Preset) -> list[str]:
+    """Return what is known of a preset, a line each."""
+    known = {"paper": preset.paper, "published": preset.published, "measured": preset.measured}
+    return [preset.summary, *(f"{name}: {text}" for name, text in known.items() if text)]
 
 
 def validate(arguments: list[str]) -> int:

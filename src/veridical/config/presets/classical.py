@@ -1,0 +1,135 @@
+"""The recipes of the literature with their papers' values, on a game without labels."""
+
+from veridical.config.families import GANConfig, UnrolledGANConfig
+from veridical.config.presets.preset import PLAIN, Preset, both
+from veridical.config.run import RunConfig
+from veridical.config.training import OptimizerConfig, TrainingConfig
+
+RADFORD = OptimizerConfig(lr=2e-4, betas=(0.5, 0.999))
+
+CLASSICAL: dict[str, Preset] = {
+    "gan-2014": Preset(
+        "The first GAN: Algorithm 1, non-saturating, perceptrons, momentum.",
+        RunConfig(
+            model=GANConfig(
+                **PLAIN,
+                network="mlp",
+                latent="uniform",
+                latent_dim=100,
+                width=256,
+                depth=1,
+                discriminator_depth=2,
+                fourier_octaves=0,
+                **both(OptimizerConfig(name="sgd", lr=0.01, momentum=0.5)),
+            ),
+            training=TrainingConfig(batch_size=100, ema=0.0),
+        ),
+        paper="Goodfellow et al., Generative Adversarial Nets (2014), https://arxiv.org/abs/1406.2661",
+        published="grid, as run by VEEGAN (Srivastava et al. 2017): 3.3 modes",
+    ),
+    "dcgan": Preset(
+        "The non-saturating GAN on DCGAN networks, in the form of the PyTorch example.",
+        RunConfig(
+            model=GANConfig(**PLAIN, network="dcgan", latent_dim=100, **both(RADFORD)),
+            training=TrainingConfig(batch_size=128),
+        ),
+        paper="Radford, Metz & Chintala (2016), https://arxiv.org/abs/1511.06434",
+        published="CIFAR-10, as run by StudioGAN: FID 48.3",
+    ),
+    "dcgan-paper": Preset(
+        "DCGAN to the letter: 5x5 kernels, uniform z, 128 channels; four times the work.",
+        RunConfig(
+            model=GANConfig(**PLAIN, network="dcgan-paper", latent="uniform", latent_dim=100, **both(RADFORD)),
+            training=TrainingConfig(batch_size=128, ema=0.0),
+        ),
+        paper="Radford, Metz & Chintala (2016), https://arxiv.org/abs/1511.06434",
+        published="CIFAR-10: 82.8 % accuracy of a linear SVM on the discriminator's features",
+    ),
+    "lsgan": Preset(
+        "Least squares instead of cross-entropy, on DCGAN networks.",
+        RunConfig(
+            model=GANConfig(**PLAIN, objective="least-squares", network="dcgan", latent_dim=100, **both(RADFORD))
+        ),
+        paper="Mao et al., Least Squares Generative Adversarial Networks (2017), https://arxiv.org/abs/1611.04076",
+        published="CIFAR-10, as run by StudioGAN: FID 40.2",
+    ),
+    "wgan": Preset(
+        "A critic with clipped weights, five turns to one.",
+        RunConfig(
+            model=GANConfig(
+                **PLAIN,
+                objective="wasserstein",
+                clip_weights=0.01,
+                discriminator_turns=5,
+                latent_dim=100,
+                **both(OptimizerConfig(name="rmsprop", lr=5e-5)),
+            ),
+        ),
+        paper="Arjovsky, Chintala & Bottou, Wasserstein GAN (2017), https://arxiv.org/abs/1701.07875",
+        published="CIFAR-10, as run by StudioGAN: FID 107.7",
+    ),
+    "wgan-gp": Preset(
+        "A critic held to slope one by a penalty, five turns to one.",
+        RunConfig(
+            model=GANConfig(
+                **PLAIN,
+                objective="wasserstein",
+                gradient_penalty=10.0,
+                discriminator_turns=5,
+                latent_dim=128,
+                **both(OptimizerConfig(lr=1e-4, betas=(0.0, 0.9))),
+            ),
+        ),
+        paper="Gulrajani et al., Improved Training of Wasserstein GANs (2017), https://arxiv.org/abs/1704.00028",
+        published="CIFAR-10: FID 29.3 (as quoted by mimicry, whose own is 26.1)",
+    ),
+    "dragan": Preset(
+        "A penalty around the data alone.",
+        RunConfig(
+            model=GANConfig(**PLAIN, dragan=10.0, latent_dim=100, **both(OptimizerConfig(lr=1e-4, betas=(0.5, 0.9)))),
+        ),
+        paper="Kodali et al., On Convergence and Stability of GANs (2017), https://arxiv.org/abs/1705.07215",
+        published="CIFAR-10, as run by StudioGAN: FID 34.7",
+    ),
+    "improved-gan": Preset(
+        "Minibatch discrimination, virtual batch normalisation, one-sided smoothing.",
+        RunConfig(
+            model=GANConfig(
+                **PLAIN,
+                smoothing=0.1,
+                network="dcgan",
+                normalization="virtual",
+                minibatch="discrimination",
+                latent_dim=100,
+                **both(OptimizerConfig(lr=3e-4, betas=(0.5, 0.999))),
+            ),
+        ),
+        paper="Salimans et al., Improved Techniques for Training GANs (2016), https://arxiv.org/abs/1606.03498",
+        published="CIFAR-10, minibatch discrimination as run by chainer-gan-lib: FID 31.3",
+    ),
+    "sngan": Preset(
+        "Hinge loss and spectral normalisation on residual networks, narrower than the paper's.",
+        RunConfig(
+            model=GANConfig(
+                **PLAIN,
+                objective="hinge",
+                network="sngan",
+                spectral_norm=True,
+                latent_dim=128,
+                width=32,
+                **both(OptimizerConfig(lr=2e-4, betas=(0.0, 0.9), schedule="linear")),
+            ),
+        ),
+        paper="Miyato et al., Spectral Normalization for GANs (2018), https://arxiv.org/abs/1802.05957",
+        published="CIFAR-10, widths 256 and 128: FID 21.7 (mimicry: 23.9)",
+    ),
+    "unrolled": Preset(
+        "For vectors: a generator that foresees five answers of the discriminator.",
+        RunConfig(
+            model=UnrolledGANConfig(network="tanh-mlp", width=128, discriminator_depth=2, latent_dim=256),
+            training=TrainingConfig(batch_size=128, ema=0.0),
+        ),
+        paper="Metz et al., Unrolled Generative Adversarial Networks (2017), https://arxiv.org/abs/1611.02163",
+        published="ring, as run by VEEGAN: 7.6 of 8 modes, 35.6 % of high quality",
+    ),
+}
