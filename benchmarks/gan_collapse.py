@@ -375,6 +375,7 @@ def plan() -> list[tuple[str, list[str], list[int]]]:
     """Return every stack: recipe, data of its games, their seeds; no seed is used twice, they alternate."""
     stacks = [(recipe, [name for name in ("ring", "square", "grid") for _ in range(2)]) for recipe in RECIPES]
     stacks += [(recipe, ["cloud"] * 4) for recipe in ON_CLOUD] + [(recipe, ["digits"] * 4) for recipe in ON_DIGITS]
+    stacks += [(recipe, ["cloud"] * 4) for recipe in ("slow D", "minimax, plain")]
     return [(recipe, data, list(range(20 * i, 20 * i + len(data)))) for i, (recipe, data) in enumerate(stacks)]
 
 

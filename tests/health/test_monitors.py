@@ -134,8 +134,9 @@ def test_mode_collapse_where_samples_meet_too_often_and_leave_data_out() -> None
 
 def test_mode_collapse_where_samples_have_left_the_data() -> None:
     (found,) = modes([0.1] * 30, [0.0] * 30, [5.0] * 30)
-    assert found.step == 750  # five rows from the eleventh on
+    assert found.step == 650  # five rows from the ninth on
     assert "energy distance is 5 of the width" in found.message
+    assert modes([0.8] * 30, [0.1] * 30, [0.2] * 30) and not modes([0.8] * 30, [0.4] * 30, [0.2] * 30)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_mode_collapse_where_samples_have_left_the_data() -> None:
     [
         ([2.0] * 60, [0.8] * 60, [0.0] * 60),
         ([0.8] * 60, [0.1] * 60, [0.1] * 60),
-        ([2.0] * 9 + [0.5] * 51, [0.2] * 60, [9.0] * 9 + [0.1] * 51),
+        ([2.0] * 7 + [0.5] * 53, [0.2] * 60, [9.0] * 7 + [0.1] * 53),
         ([0.6, 0.6, 3.0] * 20, [0.2] * 60, [0.1] * 60),
         ([None] * 60, [0.2] * 60, [5.0] * 60),
     ],
@@ -155,7 +156,7 @@ def test_mode_collapse_is_silent(crowding: list, coverage: list, energy: list) -
 
 def test_mode_collapse_takes_no_notice_of_rows_without_its_terms() -> None:
     (found,) = modes(*([value for _ in range(30) for value in (level, None)] for level in (2.0, 0.3, 0.1)))
-    assert found.step == 50 * (2 * 15 - 1)  # the fifteenth row that says anything
+    assert found.step == 50 * (2 * 13 - 1)  # the thirteenth row that says anything
 
 
 def test_posterior_collapse_by_units_or_by_kl() -> None:

@@ -118,14 +118,17 @@ class ModeCollapse(Monitor):
     """The generator leaves a part of the data out: it keeps to the rest, or has left the data altogether.
 
     Low coverage alone is also seen in samples that are only imprecise, crowding alone in samples that are only smoother
-    than the data; with either crowding or a large energy distance, low coverage means that a part of the data is
-    missing. All are levels, medians of five rows, from the eleventh row on: an untrained generator leaves out
-    everything. `objectives.diagnostics` says what they measure, docs/health.md how often this is right.
+    than the data; with either crowding or a large energy distance (half of it is large where next to nothing is
+    covered), low coverage means that a part of the data is missing. All are levels, medians of five rows, from the
+    ninth row on: an untrained generator leaves out everything. `objectives.diagnostics` says what they measure,
+    docs/health.md how often this is right.
     """
 
-    def __init__(self, coverage: float = 0.7, crowding: float = 1.25, energy: float = 0.3) -> None:
+    def __init__(
+        self, coverage: float = 0.7, crowding: float = 1.25, energy: float = 0.3, uncovered: float = 0.25
+    ) -> None:
         super().__init__(Episode(rows=5, steps=50))
-        self.coverage, self.crowding, self.energy = coverage, crowding, energy
+        self.coverage, self.crowding, self.energy, self.uncovered = coverage, crowding, energy, uncovered
         self.levels = {"crowding": self.history, "coverage": History(), "energy": History()}
 
     def observe(self, row: Row) -> Finding | None:
@@ -135,11 +138,12 @@ class ModeCollapse(Monitor):
             if value is None:
                 return None
             self.levels[name].push(value)
-        if self.history.reference is None:
+        if self.history.seen <= 8:
             return None
         crowding, coverage, energy = (self.levels[name].level(5) for name in ("crowding", "coverage", "energy"))
-        bad = coverage < self.coverage and (crowding > self.crowding or energy > self.energy)
-        clear = coverage > 1.1 * self.coverage or (crowding < 0.9 * self.crowding and energy < 0.7 * self.energy)
+        large = self.energy if coverage >= self.uncovered else self.energy / 2
+        bad = coverage < self.coverage and (crowding > self.crowding or energy > large)
+        clear = coverage > 1.1 * self.coverage or (crowding < 0.9 * self.crowding and energy < 0.7 * large)
         if not self.episode.update(int(row["step"]), bad=bad, clear=clear):
             return None
         return Finding(
