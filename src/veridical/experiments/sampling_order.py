@@ -3,8 +3,10 @@ r"""Does the order in which examples are drawn change how many modes a GAN keeps
 QUESTION  Tutorials shuffle and go through the data by epochs, theory draws independently, and some loops see a batch
           several times. Does that choice change mode collapse, on few examples or on many?
 COMMAND   veridical experiment sampling-order
-TIME      4 minutes on two cores
-EXPECTED  variety by epochs and its change by the other orders, with intervals
+TIME      23 minutes on one thread of a busy machine; less on an idle one
+EXPECTED  no effect that eight seeds can tell: variety by epochs .84 (2014, few), .79 (default, few), .86 (2014, many),
+          .75 (default, many); changes by iid -.05 to +.05 and by repeated -.12 to +.01, all intervals hold 0, the widest
+          reaches .31: large effects are excluded, moderate ones are not
 
 Eight Gaussians on a ring, 256 examples (an epoch is 8 steps) or 50,000; the GAN of 2014 (non-saturating, no penalty,
 Adam as in DCGAN) and the default recipe; three orders (`veridical.data.loader`): epoch, iid, and iid draws that five
@@ -163,7 +165,8 @@ def verdict(effects: Sequence[Mapping[str, Any]]) -> str:
             parts.append(f"{order} changes the variety against epochs: {said}")
             continue
         widest = max(max(abs(side) for side in e["interval"]) for e in of_order)
-        parts.append(f"{order} changes nothing that {of_order[0]['seeds']} seeds can tell (at most {widest:.2f})")
+        n = of_order[0]["seeds"]
+        parts.append(f"{order} changes nothing that {n} seeds can tell (the intervals reach {widest:.2f})")
     return "; ".join(parts) + "."
 
 
@@ -197,7 +200,7 @@ def draw(runs: Sequence[Mapping[str, Any]], path: Path) -> None:
 EXPERIMENT = Experiment(
     name="sampling-order",
     question="Does the order in which examples are drawn change how many modes a GAN keeps?",
-    minutes=4,
-    expected="the variety by epochs, and its change by the other orders with intervals",
+    minutes=23,
+    expected="no effect that eight seeds can tell; mean changes of the variety from -.12 to +.05, intervals up to .31",
     run=run,
 )
