@@ -128,7 +128,7 @@ def test_a_perfect_model_of_a_known_law() -> None:
     assert set(verdicts(found).values()) == {"as good as perfect", "no reference"}
     assert says(found, "It reaches 25 of 25 modes") and says(found, "no different from the 0 of a perfect model")
     assert says(found, "No sign of overfitting")
-    assert set(found.skipped) == {"stacks", "fid", "kid", "prdc", "memorisation"} and found.extractor is None
+    assert set(found.skipped) == {"stacks", "outcomes", "fid", "kid", "prdc", "memorisation"} and found.extractor is None
 
 
 def test_a_collapsed_model_of_a_known_law() -> None:

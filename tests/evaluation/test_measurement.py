@@ -2,6 +2,8 @@
 
 import json
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -78,3 +80,13 @@ def test_a_forged_verdict_is_refused() -> None:
 def test_nonsense_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         recall(**changes)
+
+
+@pytest.mark.parametrize("interval, reference_interval", [((0.1, 0.9), (0.5, 0.6)), ((0.5, 0.6), (0.0, 1.0))])
+def test_shares_of_which_nothing_is_known_are_undecided(interval: Any, reference_interval: Any) -> None:
+    share = Measurement(
+        "recall", 0.55, "share", 20, True, interval, "", 0.55, "null", reference_interval=reference_interval
+    )
+    assert share.verdict == "undecided"
+    assert replace(share, unit="nats").verdict == "as good as perfect"
+    assert replace(share, value=0.05, interval=(0.0, 0.1), reference_interval=(0.4, 0.6)).verdict == "short of perfect"

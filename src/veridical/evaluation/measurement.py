@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 Interval = tuple[float, float]
 ReferenceKind = Literal["ceiling", "floor", "null"]
-Verdict = Literal["as good as perfect", "short of perfect", "suspicious", "no reference"]
+Verdict = Literal["as good as perfect", "short of perfect", "suspicious", "undecided", "no reference"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ class Measurement:
         """What the two intervals say: a model is called short of perfect, or suspicious, only where they are disjoint.
 
         Suspicious means better than a perfect model could be: narrower modes than the law has, samples more typical
-        than held-out data, training data given back.
+        than held-out data, training data given back. Undecided are shares of which an interval covers more than half of
+        all shares there are: too few examples to tell.
         """
         if self.reference is None or math.isnan(self.value):
             return "no reference"
@@ -86,7 +87,8 @@ class Measurement:
             return "suspicious" if self.higher_is_better else "short of perfect"
         if high < reference_low:
             return "short of perfect" if self.higher_is_better else "suspicious"
-        return "as good as perfect"
+        widths = [b - a for a, b in (i for i in (self.interval, self.reference_interval) if i is not None)]
+        return "undecided" if self.unit == "share" and max(widths, default=0.0) > 0.5 else "as good as perfect"
 
     def to_json(self) -> dict[str, JSON]:
         """Return plain values; numbers that are not finite become "inf", "-inf", "nan"."""

@@ -10,7 +10,7 @@ from veridical.evaluation.measurement import Interval, Measurement
 
 Measured = Mapping[str, Measurement]
 
-SHORT, SUSPICIOUS, GOOD = "short of perfect", "suspicious", "as good as perfect"
+SHORT, SUSPICIOUS, GOOD, UNDECIDED = "short of perfect", "suspicious", "as good as perfect", "undecided"
 COLLAPSED = 0.5
 """Share of what a perfect model covers, below which a model is called collapsed."""
 
@@ -25,13 +25,16 @@ def _overall(m: Measured) -> str:
     judged = [x for x in m.values() if x.verdict != "no reference"]
     if not judged:
         return "Nothing was measured beside a reference, so there is no verdict."
-    short, odd = ([x.name for x in judged if x.verdict == verdict] for verdict in (SHORT, SUSPICIOUS))
-    if not short and not odd:
+    short, odd, open_, good = (
+        [x.name for x in judged if x.verdict == verdict] for verdict in (SHORT, SUSPICIOUS, UNDECIDED, GOOD)
+    )
+    if len(good) == len(judged):
         return f"All {len(judged)} measurements are as good as a perfect model's at these numbers of examples."
     parts = [f"short of a perfect model: {_list(short)}"] if short else []
     parts += [f"better than a perfect model, which is suspicious: {_list(odd)}"] if odd else []
-    good = len(judged) - len(short) - len(odd)
-    return f"Of {len(judged)} measurements {good or 'none'} are as good as a perfect model's; {'; '.join(parts)}."
+    parts += [f"too few examples to tell: {_list(open_)}"] if open_ else []
+    count = len(good) or "none"
+    return f"Of {len(judged)} measurements {count} are as good as a perfect model's; {'; '.join(parts)}."
 
 
 def _modes(m: Measured) -> list[str]:
@@ -91,7 +94,7 @@ def _spread(m: Measured) -> list[str]:
         if x.verdict == SHORT:
             what = "misses a part" if not _collapsed(x) else "has collapsed onto a part" if precise else "misses most"
             return [f"It {what} of the distribution: {x.name} {_beside(x)}."]
-    if "recall" in m and _tells_nothing(m["recall"]):
+    if "recall" in m and m["recall"].verdict == UNDECIDED:
         return [
             f"Too few examples to tell whether a part of the distribution is missing: recall {_beside(m['recall'])}."
         ]
@@ -109,15 +112,9 @@ def _fidelity(m: Measured) -> list[str]:
         if x.verdict == SUSPICIOUS:
             why = "Narrowed, blurred or copied samples do that"
             return [f"Its samples are more typical than data: {x.name} {_beside(x)}. {why}."]
-    if "precision" in m and _tells_nothing(m["precision"]):
+    if "precision" in m and m["precision"].verdict == UNDECIDED:
         return [f"Too few examples to tell whether its samples look like data: precision {_beside(m['precision'])}."]
     return [f"Its samples look like data: precision {_beside(m['precision'])}."] if "precision" in m else []
-
-
-def _tells_nothing(share: Measurement) -> bool:
-    """Whether one of the intervals of a share covers more than half of all shares there are."""
-    intervals = (share.interval, share.reference_interval)
-    return any(high - low > 0.5 for low, high in (i for i in intervals if i is not None))
 
 
 def _memory(m: Measured) -> list[str]:

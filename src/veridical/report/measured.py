@@ -15,6 +15,7 @@ TONES: dict[str, Tone] = {
     "as good as perfect": "good",
     "short of perfect": "short",
     "suspicious": "suspicious",
+    "undecided": "open",
     "no reference": "open",
 }
 """What a verdict of evaluation.json looks like on the page."""
