@@ -128,7 +128,9 @@ def test_a_perfect_model_of_a_known_law() -> None:
     assert set(verdicts(found).values()) == {"as good as perfect", "no reference"}
     assert says(found, "It reaches 25 of 25 modes") and says(found, "no different from the 0 of a perfect model")
     assert says(found, "No sign of overfitting")
-    assert set(found.skipped) == {"stacks", "outcomes", "fid", "kid", "prdc", "memorisation"} and found.extractor is None
+    assert (
+        set(found.skipped) == {"stacks", "outcomes", "fid", "kid", "prdc", "memorisation"} and found.extractor is None
+    )
 
 
 def test_a_collapsed_model_of_a_known_law() -> None:
@@ -244,7 +246,7 @@ def test_pictures_are_rounded_to_what_a_file_would_hold() -> None:
 
 def test_the_table_of_metrics_is_what_the_documentation_says() -> None:
     def named() -> Iterator[str]:
-        yield from ("coverage", "stacks", "divergence", "fid", "kid", "prdc", "memorisation", "likelihood")
+        yield from ("coverage", "stacks", "outcomes", "divergence", "fid", "kid", "prdc", "memorisation", "likelihood")
 
     assert list(METRICS) == list(named())
 
