@@ -40,8 +40,8 @@ class Rates(NamedTuple):
         """Return a row of the table."""
         parts = [f"| {name}"]
         for hits, n in ((self.called, self.collapsed), (self.false, self.healthy)):
-            low, high = wilson_interval(hits, n)
-            parts.append(f"{hits}/{n} = {hits / n:.3f} | {low:.3f}-{high:.3f}")
+            low, high = wilson_interval(hits, n) if n else (0.0, 1.0)
+            parts.append(f"{hits}/{n} | {low:.3f}-{high:.3f}")
         return " | ".join([*parts, f"{self.neither} |"])
 
 

@@ -5,7 +5,7 @@ QUESTION  Tutorials shuffle and go through the data by epochs, theory draws inde
 COMMAND   veridical experiment sampling-order
 TIME      23 minutes on one thread of a busy machine; less on an idle one
 EXPECTED  no effect that eight seeds can tell: variety by epochs .84 (2014, few), .79 (default, few), .86 (2014, many),
-          .75 (default, many); changes by iid -.05 to +.05 and by repeated -.12 to +.01, all intervals hold 0, the widest
+          .75 (default, many); changes by iid -.05 to +.05, by repeated -.12 to +.01; all intervals hold 0, the widest
           reaches .31: large effects are excluded, moderate ones are not
 
 Eight Gaussians on a ring, 256 examples (an epoch is 8 steps) or 50,000; the GAN of 2014 (non-saturating, no penalty,
