@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from veridical.config import OptimizerConfig
-from veridical.training.optim import RelativeSteps, build_optimizer, lr_factor
+from veridical.training.optim import RelativeSteps, Schedule, build_optimizer, lr_factor
 
 RULES: dict[str, dict[str, Any]] = {
     "adam": {"betas": (0.0, 0.99)},
@@ -56,17 +56,20 @@ def test_steps_at_right_angles_leave_the_size_of_the_weights() -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_beyond_the_trust_a_longer_step_is_the_same_step(name: Any) -> None:
-    kept, trust = RULES[name], 0.02
     ends = []
-    for lr in (trust, 1.0, 50.0):
+    for lr in (0.02, 1.0, 50.0):
         model = network()
-        config = OptimizerConfig(name=name, lr=lr, trust=trust, **kept)
+        config = OptimizerConfig(name=name, lr=lr, trust=0.02, schedule="trapezoid", **RULES[name])
         optimizer = build_optimizer(config, model.parameters())
         assert isinstance(optimizer, RelativeSteps)
-        for seed in range(5):
-            step(model, optimizer, seed)
+        schedule = Schedule(config, optimizer, steps=6, scale=3.0)
+        sizes = []
+        for number in range(6):
+            schedule.set(number)
+            sizes.append(schedule.lr)
+            step(model, optimizer, number)
+        assert sizes == pytest.approx([0.02, 0.02, 0.02, 0.02, 0.02 * 2 / 3, 0.02 / 3])
         ends.append(torch.nn.utils.parameters_to_vector(model.parameters()).detach())
-        assert optimizer.param_groups[0]["lr"] == lr
     torch.testing.assert_close(ends[1], ends[0], rtol=0, atol=0)
     torch.testing.assert_close(ends[2], ends[0], rtol=0, atol=0)
 

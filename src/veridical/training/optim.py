@@ -17,7 +17,7 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """Build one player's optimiser, its steps relative to the size of the weights if the configuration says so."""
     rule = update_rule(config, list(parameters))  # type: ignore[arg-type]
-    return rule if config.trust is None else RelativeSteps(rule, config.trust, momentum_of(config))
+    return rule if config.trust is None else RelativeSteps(rule, momentum_of(config))
 
 
 def update_rule(config: OptimizerConfig, parameters: list[Any]) -> torch.optim.Optimizer:
@@ -54,12 +54,12 @@ class RelativeSteps(torch.optim.Optimizer):
     For the weights $W$ of every layer and the direction $u$ that the rule proposes,
 
     $$ W \leftarrow \frac{W + \eta \lVert W\rVert\, u / \lVert u\rVert}{\sqrt{1 + \eta^2}}, \qquad
-    \eta = \min(\text{lr}, \text{trust}). $$
+    \eta = \min(\text{lr}, \text{trust}) \cdot \text{schedule}. $$
 
     A relative change of $\eta$ in every layer bounds the relative change of the function that the network computes, so
     that the same $\eta$ serves every rule, width and scale of the loss; the denominator keeps the weights from growing
     by steps at random (Bernstein et al., 2020). `trust` is the size beyond which the landscape that the gradient
-    described is left: asking for a longer step, by however much, gives that one.
+    described is left: asking for a longer step, by however much, gives that one, and is annealed as it is (`Schedule`).
 
     In a game a rule with momentum answers where the opponent was, some $1/(1-\beta)$ steps ago, and the two chase each
     other in widening circles: momentum takes from the damping, and a negative one would add to it (Gidel et al., 2019).
@@ -72,7 +72,6 @@ class RelativeSteps(torch.optim.Optimizer):
 
     Args:
         rule: proposes the direction.
-        trust: largest relative step.
         momentum: share $\beta$ of its last direction that the rule keeps.
 
     References:
@@ -84,8 +83,8 @@ class RelativeSteps(torch.optim.Optimizer):
             Thm. 1 and Alg. 1 (Fromage). https://arxiv.org/abs/2002.03432
     """
 
-    def __init__(self, rule: torch.optim.Optimizer, trust: float, momentum: float = 0.0) -> None:
-        self.rule, self.trust, self.momentum = rule, trust, momentum
+    def __init__(self, rule: torch.optim.Optimizer, momentum: float = 0.0) -> None:
+        self.rule, self.momentum = rule, momentum
         self.parameters: list[Tensor] = [p for group in rule.param_groups for p in group["params"]]
         self.least = [
             math.sqrt(p.numel()) * (math.sqrt(2 / p[0].numel()) if p.ndim > 1 else 0.1) for p in self.parameters
@@ -107,14 +106,7 @@ class RelativeSteps(torch.optim.Optimizer):
         self.rule.step()
         for group, lr in zip(self.param_groups, asked, strict=True):
             group["lr"] = lr
-        etas = [
-            min(lr, self.trust) for group, lr in zip(self.param_groups, asked, strict=True) for _ in group["params"]
-        ]
-        change = torch._foreach_sub(self.parameters, before)
-        if self.momentum:
-            proposed, change = change, torch._foreach_sub(change, torch._foreach_mul(self.last, self.momentum))
-            self.last = list(proposed)
-        sizes, lengths = torch._foreach_norm(before), torch._foreach_norm(change)
+        etas = [lr for group, lr in zip(self.param_groups, asked, strict=True) for _ in group["params"]]
         for parameter, old, new, size, length, least, eta in zip(
             self.parameters, before, change, sizes, lengths, self.least, etas, strict=True
         ):
@@ -201,7 +193,8 @@ class Schedule:
 
     def __init__(self, config: OptimizerConfig, optimizer: torch.optim.Optimizer, steps: int, scale: float) -> None:
         self.config, self.optimizer, self.steps = config, optimizer, steps
-        self.base = [group["lr"] * scale for group in optimizer.param_groups]
+        trust = math.inf if config.trust is None else config.trust
+        self.base = [min(group["lr"] * scale, trust) for group in optimizer.param_groups]
 
     def set(self, step: int) -> None:
         """Set the step size for this step."""
