@@ -107,6 +107,11 @@ class RelativeSteps(torch.optim.Optimizer):
         for group, lr in zip(self.param_groups, asked, strict=True):
             group["lr"] = lr
         etas = [lr for group, lr in zip(self.param_groups, asked, strict=True) for _ in group["params"]]
+        change = torch._foreach_sub(self.parameters, before)
+        if self.momentum:
+            proposed, change = change, torch._foreach_sub(change, torch._foreach_mul(self.last, self.momentum))
+            self.last = list(proposed)
+        sizes, lengths = torch._foreach_norm(before), torch._foreach_norm(change)
         for parameter, old, new, size, length, least, eta in zip(
             self.parameters, before, change, sizes, lengths, self.least, etas, strict=True
         ):
