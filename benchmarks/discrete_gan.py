@@ -103,9 +103,7 @@ def main() -> None:
         data = load(DataConfig(source=options.data))
     for seed in options.seeds:
         model, seconds = train(config, data, steps, batch_size, seed)
-        row = (
-            f"{options.data} {options.estimator} seed {seed}, {steps} steps of {batch_size}, {seconds:.0f} s: "
-        )
+        row = f"{options.data} {options.estimator} seed {seed}, {steps} steps of {batch_size}, {seconds:.0f} s: "
         if isinstance(data.target, Categorical):
             q, p = law_of(model, data.target), data.target.probabilities
             row += f"KL(model || law) {kl(q, p):.4f}, KL(law || model) {kl(p, q):.4f} nats"

@@ -56,9 +56,15 @@ class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating)
         turn = self.discriminator_loss if player == "discriminator" else self.generator_loss
         loss, terms = turn(batch, step)
         if self.config.historical_averaging > 0:
-            past = self.config.historical_averaging * self.history[player].penalty(self.own_parameters(player))
+            past = self.config.historical_averaging * self.past(player).penalty(self.own_parameters(player))
             loss, terms = loss + past, terms | {"penalty_history": past.detach()}
         return Loss(loss, {"loss": loss.detach()} | terms)
+
+    def past(self, player: str) -> History:
+        """Return the average of a player's parameters over all updates so far."""
+        history = self.history[player]
+        assert isinstance(history, History)
+        return history
 
     def own_parameters(self, player: str) -> Iterable[nn.Parameter]:
         """Return the parameters of a player's network."""
@@ -78,7 +84,7 @@ class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating)
         if self.config.clip_weights is not None and player == "discriminator":
             clip_weights(self.discriminator.parameters(), self.config.clip_weights)
         if self.config.historical_averaging > 0:
-            self.history[player].update(self.own_parameters(player))
+            self.past(player).update(self.own_parameters(player))
 
     def logits(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (B,) logits of what the discriminator is shown, in full precision.
