@@ -124,6 +124,13 @@ def test_schedules_have_their_endpoints() -> None:
     assert lr_factor(OptimizerConfig(), 999, 1000) == 1.0
 
 
+def test_what_a_checkpoint_leaves_out_is_not_averaged() -> None:
+    model = nn.Linear(2, 2)
+    model.register_buffer("kept", torch.zeros(1))
+    model.register_buffer("scratch", torch.zeros(1), persistent=False)
+    assert set(EMA(model, 0.9).tensors()) == set(model.state_dict()) == {"weight", "bias", "kept"}
+
+
 def test_average_of_a_constant_is_the_constant_and_swapping_twice_changes_nothing() -> None:
     model = nn.Linear(2, 2)
     ema = EMA(model, 0.99)

@@ -222,7 +222,7 @@ class EMA:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay, self.updates = decay, 0
-        named = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        named: dict[str, Tensor] = model.state_dict(keep_vars=True)  # what a checkpoint holds
         self.names = [name for name, tensor in named.items() if tensor.is_floating_point()]
         self.live: list[Tensor] = [named[name].detach() for name in self.names]
         self.average: list[Tensor] = [tensor.clone() for tensor in self.live]
