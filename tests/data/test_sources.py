@@ -159,6 +159,8 @@ class TestNames:
             "grid",
             "shapes",
             "stacked-mnist",
+            "categorical",
+            "categorical-bits",
             "ising:L",
         }
         assert "in the package" in lines["digits"]

@@ -111,7 +111,7 @@ def analytic_noise_penalty(
     Examples:
         >>> x = torch.zeros(4, 3, requires_grad=True)
         >>> logits = x @ torch.tensor([1.0, 2.0, 2.0])
-        >>> float(analytic_noise_penalty(logits, x, logits, x))
+        >>> analytic_noise_penalty(logits, x, logits, x).item()
         2.25
     """
     real = torch.sigmoid(-logit_real).square() * input_gradient(logit_real, x).flatten(1).square().sum(1)
