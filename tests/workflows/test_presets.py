@@ -5,8 +5,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from veridical.config import DataConfig, RunConfig
 from veridical.config.presets import PRESETS
@@ -50,6 +52,29 @@ def test_it_trains_resumes_samples_and_reports(preset: str, tmp_path: Path) -> N
     assert draw(models[0], 4, seed=1).isfinite().all()
     build([whole.path])
     assert (whole.path / "report.html").is_file()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Twenty coloured pictures in two classes."""
+    root = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (root / name).mkdir()
+        for i in range(10):
+            levels = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+            Image.fromarray(levels).save(root / name / f"{i}.png")
+    return str(root)
+
+
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name not in ("gan-2d", "unrolled")])
+def test_it_takes_pictures_of_every_kind(preset: str, folder: str, tmp_path: Path) -> None:
+    if preset.startswith("discrete"):
+        with pytest.raises(ValueError, match="levels"):
+            train(narrow(preset, folder), out=tmp_path / "refused", say=quiet, dry_run=True)
+        return
+    for source in ("fashion-mnist-10k", folder):
+        train(narrow(preset, source), out=tmp_path / "run", say=quiet, dry_run=True)
 
 
 @pytest.mark.parametrize("source", ["grid", "categorical"])
