@@ -38,7 +38,7 @@ class Log:
 
     def add_metric(self, name: str, value: Any, **unused: Any) -> None:
         """Read a number back."""
-        value.item()
+        float(value.detach() if isinstance(value, torch.Tensor) else value)
 
 
 def mimicry_step(folder: Path, loader: Loader) -> tuple[Callable[[int], None], dict[str, int]]:
