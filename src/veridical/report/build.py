@@ -39,6 +39,8 @@ LEVELS = {
     "js": Level(math.log(2), "log 2"),
     "accuracy": Level(0.5, "chance"),
     "diversity": Level(1.0, "data"),
+    "crowding": Level(1.0, "data"),
+    "coverage": Level(0.97, "data"),
 }
 """What a term is compared with, whatever the player."""
 
