@@ -2,11 +2,11 @@
 
     python benchmarks/gan_presets.py --log docs/logs/gan_presets.jsonl
 
-Each preset trains for about 90 seconds of one thread in fp32 (its first steps are timed, and the run is made as long as
+Each preset trains for 25 to 50 seconds of one thread in fp32 (`--budget`) (its first steps are timed, and the run is made as long as
 fits, so that schedules end where the run does), on `fashion-mnist-10k` for pictures and on `grid` where it plays with
 vectors. Measured at the last step on one seed: the Fréchet distance of 2,000 samples to the 2,000 test pictures in the
 shipped fashion-28 features, precision and recall; on the grid, PacGAN's count of modes from 2,500 samples. One short
-run says what a preset does in the first minute and a half, not what it is worth in the end. Every finished run is a
+run says what a preset does in the first minute, not what it is worth in the end. Every finished run is a
 line of the log, and is not run again.
 """
 
@@ -89,7 +89,7 @@ def main() -> None:
     """Run what the log lacks, then print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--log", type=Path, required=True)
-    parser.add_argument("--budget", type=float, default=90.0, help="seconds of training")
+    parser.add_argument("--budget", type=float, default=45.0, help="seconds of training")
     parser.add_argument("--only", nargs="+", default=None, help="presets")
     given = parser.parse_args()
     torch.set_num_threads(1)

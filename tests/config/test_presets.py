@@ -26,6 +26,12 @@ def test_every_preset_says_in_a_sentence_what_it_is_for() -> None:
         assert preset.summary.endswith(".") and "\n" not in preset.summary
 
 
+def test_every_preset_of_a_game_names_its_paper_its_number_and_ours() -> None:
+    for name, preset in PRESETS.items():
+        if preset.config.family != "vae":
+            assert all((preset.paper, preset.published, preset.measured)), name
+
+
 @pytest.mark.parametrize("name", FAMILY_CONFIGS)
 def test_no_choice_of_a_family_has_the_name_of_one_of_the_data_or_the_training(name: str) -> None:
     own = {field.name for field in fields(FAMILY_CONFIGS[name])}

@@ -26,6 +26,10 @@ CLASSICAL: dict[str, Preset] = {
         ),
         paper="Goodfellow et al., Generative Adversarial Nets (2014), https://arxiv.org/abs/1406.2661",
         published="grid, as run by VEEGAN (Srivastava et al. 2017): 3.3 modes",
+        measured=(
+            "fashion-mnist-10k: FID 18.3 (18.0 to 18.6), recall 0.00, 3,655 steps of 100 in 37 s; grid: 20 "
+            "modes, high quality 0.02, 1,520 steps of 100 in 23 s"
+        ),
     ),
     "dcgan": Preset(
         "The non-saturating GAN on DCGAN networks, in the form of the PyTorch example.",
@@ -35,6 +39,7 @@ CLASSICAL: dict[str, Preset] = {
         ),
         paper="Radford, Metz & Chintala (2016), https://arxiv.org/abs/1511.06434",
         published="CIFAR-10, as run by StudioGAN: FID 48.3",
+        measured="fashion-mnist-10k: FID 26.4 (26.1 to 26.7), recall 0.00, 262 steps of 128 in 43 s",
     ),
     "dcgan-paper": Preset(
         "DCGAN to the letter: 5x5 kernels, uniform z, 128 channels; four times the work.",
@@ -44,6 +49,7 @@ CLASSICAL: dict[str, Preset] = {
         ),
         paper="Radford, Metz & Chintala (2016), https://arxiv.org/abs/1511.06434",
         published="CIFAR-10: 82.8 % accuracy of a linear SVM on the discriminator's features",
+        measured="fashion-mnist-10k: FID 47.7 (47.4 to 48.0), recall 0.00, 58 steps of 128 in 47 s",
     ),
     "lsgan": Preset(
         "Least squares instead of cross-entropy, on DCGAN networks.",
@@ -52,6 +58,7 @@ CLASSICAL: dict[str, Preset] = {
         ),
         paper="Mao et al., Least Squares Generative Adversarial Networks (2017), https://arxiv.org/abs/1611.04076",
         published="CIFAR-10, as run by StudioGAN: FID 40.2",
+        measured="fashion-mnist-10k: FID 26.4 (26.1 to 26.6), recall 0.00, 610 steps of 64 in 46 s",
     ),
     "wgan": Preset(
         "A critic with clipped weights, five turns to one.",
@@ -67,6 +74,7 @@ CLASSICAL: dict[str, Preset] = {
         ),
         paper="Arjovsky, Chintala & Bottou, Wasserstein GAN (2017), https://arxiv.org/abs/1701.07875",
         published="CIFAR-10, as run by StudioGAN: FID 107.7",
+        measured="fashion-mnist-10k: FID 21.1 (20.9 to 21.2), recall 0.00, 502 steps of 64 in 43 s",
     ),
     "wgan-gp": Preset(
         "A critic held to slope one by a penalty, five turns to one.",
@@ -82,6 +90,10 @@ CLASSICAL: dict[str, Preset] = {
         ),
         paper="Gulrajani et al., Improved Training of Wasserstein GANs (2017), https://arxiv.org/abs/1704.00028",
         published="CIFAR-10: FID 29.3 (as quoted by mimicry, whose own is 26.1)",
+        measured=(
+            "fashion-mnist-10k: FID 31.7 (31.4 to 32.0), recall 0.00, 302 steps of 64 in 45 s; grid: 17 "
+            "modes, high quality 0.01, 2,458 steps of 64 in 23 s"
+        ),
     ),
     "dragan": Preset(
         "A penalty around the data alone.",
@@ -90,6 +102,10 @@ CLASSICAL: dict[str, Preset] = {
         ),
         paper="Kodali et al., On Convergence and Stability of GANs (2017), https://arxiv.org/abs/1705.07215",
         published="CIFAR-10, as run by StudioGAN: FID 34.7",
+        measured=(
+            "fashion-mnist-10k: FID 25.2 (24.9 to 25.4), recall 0.00, 222 steps of 64 in 46 s; grid: 14 "
+            "modes, high quality 0.01, 1,832 steps of 64 in 28 s"
+        ),
     ),
     "improved-gan": Preset(
         "Minibatch discrimination, virtual batch normalisation, one-sided smoothing.",
@@ -106,6 +122,7 @@ CLASSICAL: dict[str, Preset] = {
         ),
         paper="Salimans et al., Improved Techniques for Training GANs (2016), https://arxiv.org/abs/1606.03498",
         published="CIFAR-10, minibatch discrimination as run by chainer-gan-lib: FID 31.3",
+        measured="fashion-mnist-10k: FID 14.1 (13.8 to 14.3), recall 0.00, 151 steps of 64 in 44 s",
     ),
     "sngan": Preset(
         "Hinge loss and spectral normalisation on residual networks, narrower than the paper's.",
@@ -122,6 +139,7 @@ CLASSICAL: dict[str, Preset] = {
         ),
         paper="Miyato et al., Spectral Normalization for GANs (2018), https://arxiv.org/abs/1802.05957",
         published="CIFAR-10, widths 256 and 128: FID 21.7 (mimicry: 23.9)",
+        measured="fashion-mnist-10k: FID 14.2 (14.1 to 14.4), recall 0.00, 192 steps of 64 in 45 s",
     ),
     "unrolled": Preset(
         "For vectors: a generator that foresees five answers of the discriminator.",
@@ -131,5 +149,6 @@ CLASSICAL: dict[str, Preset] = {
         ),
         paper="Metz et al., Unrolled Generative Adversarial Networks (2017), https://arxiv.org/abs/1611.02163",
         published="ring, as run by VEEGAN: 7.6 of 8 modes, 35.6 % of high quality",
+        measured="grid: 17 modes, high quality 0.01, 463 steps of 128 in 24 s",
     ),
 }
