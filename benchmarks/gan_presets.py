@@ -2,12 +2,12 @@
 
     python benchmarks/gan_presets.py --log docs/logs/gan_presets.jsonl
 
-Each preset trains for 25 to 50 seconds of one thread in fp32 (`--budget`) (its first steps are timed, and the run is made as long as
-fits, so that schedules end where the run does), on `fashion-mnist-10k` for pictures and on `grid` where it plays with
-vectors. Measured at the last step on one seed: the Fréchet distance of 2,000 samples to the 2,000 test pictures in the
-shipped fashion-28 features, precision and recall; on the grid, PacGAN's count of modes from 2,500 samples. One short
-run says what a preset does in the first minute, not what it is worth in the end. Every finished run is a
-line of the log, and is not run again.
+Each preset trains for 25 to 50 seconds (`--budget`) of one thread in fp32: its first steps are timed, and the run is
+made as long as fits, so that schedules end where the run does; on `fashion-mnist-10k` for pictures and on `grid` where
+it plays with vectors. Measured at the last step on one seed: the Fréchet distance of 2,000 samples to the 2,000 test
+pictures in the shipped fashion-28 features, precision and recall; on the grid, PacGAN's count of modes from 2,500
+samples. One short run says what a preset does in the first minute, not what it is worth in the end. Every finished run
+is a line of the log, and is not run again.
 """
 
 from __future__ import annotations
