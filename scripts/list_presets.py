@@ -15,9 +15,10 @@ every value can be changed by a flag. Presets with the networks of DCGAN, SNGAN 
 
 *Published* numbers are of other data, networks and budgets, and are there to say where a recipe comes from. *Measured*
 is what the preset reached here: unless said otherwise one seed, 25 to 50 seconds of one thread on an AMD EPYC (Zen 5)
-beside other work, the last step, the Fréchet distance of 2,000 samples to the 2,000 test pictures of `fashion-mnist-10k` in the shipped
-fashion-28 features (a perfect model: 0.04), and recall (0.86), by `benchmarks/gan_presets.py`. So short a run says what
-a preset does in the first minute, not what it is worth in the end.
+beside other work, the last step, the Fréchet distance of 2,000 samples to the 2,000 test pictures of
+`fashion-mnist-10k` in the shipped fashion-28 features (a perfect model: 0.04), and recall (0.86), by
+`benchmarks/gan_presets.py`. So short a run says what a preset does in the first minute, not what it is worth in the
+end.
 
 | preset | what for | paper | published | measured |
 |---|---|---|---|---|
