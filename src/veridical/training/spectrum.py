@@ -63,7 +63,7 @@ class SingularValues(Callback):
             layers = {name: [float(f"{value:.6g}") for value in values.tolist()] for name, values in top.items()}
             append_lines(self.file, [{"step": state.step, "layers": layers}])
         for player, largest in largest_of_players(state, top).items():
-            state.terms._append(f"{player}/sigma_max", state.step, largest)
+            state.terms.append(f"{player}/sigma_max", state.step, largest)
 
 
 def largest_of_players(state: State, top: dict[str, Tensor]) -> dict[str, Tensor]:

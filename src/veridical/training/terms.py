@@ -44,10 +44,11 @@ class TermLog:
     def add(self, step: int, player: str, terms: dict[str, Tensor], norm: Tensor) -> None:
         """Keep one move's terms and gradient norm."""
         for term, value in terms.items():
-            self._append(f"{player}/{term}", step, value)
-        self._append(f"{player}/grad_norm", step, norm)
+            self.append(f"{player}/{term}", step, value)
+        self.append(f"{player}/grad_norm", step, norm)
 
-    def _append(self, name: str, step: int, value: Tensor) -> None:
+    def append(self, name: str, step: int, value: Tensor) -> None:
+        """Keep one number of a step, under "<player>/<term>"."""
         if name not in self.values:
             self.values[name], self.steps[name] = [], []
         self.values[name].append(value.detach())
