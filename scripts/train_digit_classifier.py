@@ -18,7 +18,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from veridical.data.named import read_named
-from veridical.evaluation.extractors.digits import WEIGHTS, DigitNetwork
+from veridical.evaluation.extractors.classifier import Classifier
+from veridical.evaluation.extractors.digits import WEIGHTS, digits_network
 
 VERSION = "1"
 BATCH = 128
@@ -36,10 +37,10 @@ def shift(x: Tensor, generator: torch.Generator) -> Tensor:
     return F.pad(x, (2, 2, 2, 2), value=-1.0)[:, :, top : top + 28, left : left + 28]
 
 
-def train(x: Tensor, y: Tensor, epochs: int, seed: int) -> DigitNetwork:
+def train(x: Tensor, y: Tensor, epochs: int, seed: int) -> Classifier:
     """Train with batch normalisation."""
     torch.manual_seed(seed)
-    network = DigitNetwork(normalised=True)
+    network = digits_network(normalised=True)
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     steps = epochs * (len(x) // BATCH)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.02)
@@ -62,9 +63,9 @@ def train(x: Tensor, y: Tensor, epochs: int, seed: int) -> DigitNetwork:
     return network.eval()
 
 
-def fold(trained: DigitNetwork) -> DigitNetwork:
+def fold(trained: Classifier) -> Classifier:
     """Fold each batch normalisation into its convolution, and round to half precision."""
-    folded = DigitNetwork()
+    folded = digits_network()
     for source, norm, target in zip(trained.convolutions, trained.norms, folded.convolutions, strict=True):
         assert isinstance(source, nn.Conv2d) and isinstance(target, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
         assert norm.running_var is not None and norm.running_mean is not None and target.bias is not None
@@ -76,7 +77,7 @@ def fold(trained: DigitNetwork) -> DigitNetwork:
 
 
 @torch.no_grad()
-def accuracy(network: DigitNetwork, x: Tensor, y: Tensor) -> float:
+def accuracy(network: Classifier, x: Tensor, y: Tensor) -> float:
     """Share of pictures classified rightly."""
     return float(torch.cat([network(b).argmax(1) for b in x.split(500)]).eq(y).double().mean())
 

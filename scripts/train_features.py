@@ -18,7 +18,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from veridical.data.idx import read_idx
-from veridical.evaluation.extractors.fashion import WEIGHTS, FashionNetwork
+from veridical.evaluation.extractors.classifier import Classifier
+from veridical.evaluation.extractors.fashion import WEIGHTS, fashion_network
 
 VERSION = "1"
 BATCH = 128
@@ -39,10 +40,10 @@ def augment(x: Tensor, generator: torch.Generator) -> Tensor:
     return F.pad(x, (1, 1, 1, 1), value=-1.0)[:, :, top : top + 28, left : left + 28]
 
 
-def train(x: Tensor, y: Tensor, epochs: int, seed: int, checkpoint: Path | None = None) -> FashionNetwork:
+def train(x: Tensor, y: Tensor, epochs: int, seed: int, checkpoint: Path | None = None) -> Classifier:
     """Train with batch normalisation; continue from the checkpoint where there is one."""
     torch.manual_seed(seed)
-    network = FashionNetwork(normalised=True)
+    network = fashion_network(normalised=True)
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     steps = epochs * (len(x) // BATCH)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.02)
@@ -73,9 +74,9 @@ def train(x: Tensor, y: Tensor, epochs: int, seed: int, checkpoint: Path | None 
     return network.eval()
 
 
-def fold(trained: FashionNetwork) -> FashionNetwork:
+def fold(trained: Classifier) -> Classifier:
     """Fold each batch normalisation into its convolution, and round to half precision."""
-    folded = FashionNetwork()
+    folded = fashion_network()
     for source, norm, target in zip(trained.convolutions, trained.norms, folded.convolutions, strict=True):
         assert isinstance(source, nn.Conv2d) and isinstance(target, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
         assert norm.running_var is not None and norm.running_mean is not None and target.bias is not None
@@ -87,7 +88,7 @@ def fold(trained: FashionNetwork) -> FashionNetwork:
 
 
 @torch.no_grad()
-def accuracy(network: FashionNetwork, x: Tensor, y: Tensor) -> float:
+def accuracy(network: Classifier, x: Tensor, y: Tensor) -> float:
     """Share of pictures classified rightly."""
     return float(torch.cat([network(b).argmax(1) for b in x.split(500)]).eq(y).double().mean())
 

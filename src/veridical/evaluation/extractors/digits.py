@@ -7,14 +7,14 @@ metadata of the file tell the accuracy on the 10,000 test images. The weights ar
 What it calls a picture that is no digit means nothing: a classifier counts modes only of samples that look like data.
 """
 
-import hashlib
 from functools import cache
 from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
-from safetensors import safe_open
-from torch import Tensor, nn
+from torch import Tensor
+
+from veridical.evaluation.extractors.classifier import Classifier, read_weights
 
 WEIGHTS = Path(__file__).with_name("digits_28.safetensors")
 CHANNELS = (1, 16, 32, 64, 64)
@@ -24,27 +24,9 @@ CACHED = 256
 """Pictures at a time: their activations stay in the cache."""
 
 
-class DigitNetwork(nn.Module):
-    """Classifier without batch normalisation: what remains after folding.
-
-    Args:
-        normalised: keep a batch normalisation after every convolution, for training.
-    """
-
-    def __init__(self, normalised: bool = False) -> None:
-        super().__init__()
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(i, o, 3, stride, padding=1, bias=not normalised)
-            for i, o, stride in zip(CHANNELS[:-1], CHANNELS[1:], STRIDES, strict=True)
-        )
-        self.norms = nn.ModuleList(nn.BatchNorm2d(o) if normalised else nn.Identity() for o in CHANNELS[1:])
-        self.head = nn.Linear(CHANNELS[-1], CLASSES)
-
-    def forward(self, x: Float[Tensor, "B 1 28 28"]) -> Float[Tensor, "B 10"]:
-        """Return logits of the ten digits."""
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = norm(convolution(x)).relu()
-        return self.head(x.mean(dim=(2, 3)))
+def digits_network(normalised: bool = False) -> Classifier:
+    """Build the untrained network; with a batch normalisation after every convolution for training."""
+    return Classifier(CHANNELS, STRIDES, normalised=normalised)
 
 
 @torch.no_grad()
@@ -68,12 +50,7 @@ def classify_digits(images: Float[Tensor, "B 1 28 28"]) -> Int[Tensor, " B"]:
 
 
 @cache
-def load() -> tuple[DigitNetwork, dict[str, str]]:
+def load() -> tuple[Classifier, dict[str, str]]:
     """Return the shipped network and its metadata: version, test accuracy, what it was trained on, SHA-256."""
-    network = DigitNetwork()
-    with safe_open(WEIGHTS, framework="pt") as file:
-        metadata = dict(file.metadata())
-        network.load_state_dict({key: file.get_tensor(key).float() for key in file.keys()})
-    metadata["sha256"] = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
-    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return network.eval().requires_grad_(False), metadata
+    network = digits_network()
+    return network, read_weights(network, WEIGHTS, torch.device("cpu"))

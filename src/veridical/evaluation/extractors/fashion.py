@@ -7,49 +7,26 @@ garments; digits and letters of the same size they see well enough to rank model
 between equal (name, version).
 """
 
-import hashlib
 from functools import cache
 from pathlib import Path
 from typing import final
 
 import torch
 from jaxtyping import Float
-from safetensors import safe_open
-from torch import Tensor, nn
+from torch import Tensor
+
+from veridical.evaluation.extractors.classifier import Classifier, read_weights
 
 WEIGHTS = Path(__file__).with_name("fashion_28.safetensors")
 CHANNELS = (1, 32, 64, 128, 128)
 STRIDES = (1, 2, 2, 1)
-CLASSES = 10
 CACHED = 64
 """Pictures at a time: their activations stay in the cache, which doubles the speed."""
 
 
-class FashionNetwork(nn.Module):
-    """Classifier without batch normalisation: what remains after folding.
-
-    Args:
-        normalised: keep a batch normalisation after every convolution, for training.
-    """
-
-    def __init__(self, normalised: bool = False) -> None:
-        super().__init__()
-        self.convolutions = nn.ModuleList(
-            nn.Conv2d(i, o, 3, stride, padding=1, bias=not normalised)
-            for i, o, stride in zip(CHANNELS[:-1], CHANNELS[1:], STRIDES, strict=True)
-        )
-        self.norms = nn.ModuleList(nn.BatchNorm2d(o) if normalised else nn.Identity() for o in CHANNELS[1:])
-        self.head = nn.Linear(CHANNELS[-1], CLASSES)
-
-    def features(self, x: Float[Tensor, "B 1 28 28"]) -> Float[Tensor, "B 128"]:
-        """Return the mean over positions after the last convolution."""
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = norm(convolution(x)).relu()
-        return x.mean(dim=(2, 3))
-
-    def forward(self, x: Float[Tensor, "B 1 28 28"]) -> Float[Tensor, "B 10"]:
-        """Return logits of the ten classes."""
-        return self.head(self.features(x))
+def fashion_network(normalised: bool = False) -> Classifier:
+    """Build the untrained network; with a batch normalisation after every convolution for training."""
+    return Classifier(CHANNELS, STRIDES, normalised=normalised)
 
 
 @final
@@ -95,11 +72,6 @@ def _checked(images: Tensor) -> Tensor:
 
 
 @cache
-def _load(device: torch.device) -> tuple[FashionNetwork, dict[str, str]]:
-    network = FashionNetwork()
-    with safe_open(WEIGHTS, framework="pt") as file:
-        metadata = dict(file.metadata())
-        network.load_state_dict({key: file.get_tensor(key).float() for key in file.keys()})
-    metadata["sha256"] = hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
-    network.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return network.eval().requires_grad_(False), metadata
+def _load(device: torch.device) -> tuple[Classifier, dict[str, str]]:
+    network = fashion_network()
+    return network, read_weights(network, WEIGHTS, device)
