@@ -11,7 +11,7 @@ from torch.nn.utils import parameters_to_vector
 
 from veridical.config import AdversarialConfig, OptimizerConfig
 from veridical.model import Batch, Discriminating, GenerativeModel, LatentVariable, Loss, Sampler, Space
-from veridical.nn.adversarial import latent_dim_of, standard_units
+from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of, standard_units
 from veridical.nn.minibatch import batch_dependent_layers
 from veridical.objectives.penalties import clip_weights, historical_averaging, running_average
 
@@ -25,6 +25,8 @@ class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating)
         generator: codes (B, latent_dim), and labels if there are any, to examples in data space.
         discriminator: what it is shown, in data space, to (B,) or (B, 1) logits.
 
+    Networks that are None are built as the configuration says.
+
     Raises:
         ValueError: a penalty meets a discriminator whose examples depend on each other.
     """
@@ -32,8 +34,18 @@ class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating)
     players: tuple[str, ...] = ("discriminator", "generator")
     config: AdversarialConfig
 
-    def __init__(self, config: AdversarialConfig, space: Space, discriminator: nn.Module, generator: nn.Module) -> None:
+    def __init__(
+        self,
+        config: AdversarialConfig,
+        space: Space,
+        discriminator: nn.Module | None = None,
+        generator: nn.Module | None = None,
+    ) -> None:
         super().__init__()
+        if discriminator is None:
+            discriminator = build_discriminator(config, space)
+        if generator is None:
+            generator = build_generator(config, space, latent_dim_of(config, space))
         self.config, self.space = config, space
         self.latent_shape = (latent_dim_of(config, space),)
         self.unit = standard_units(space)[1]

@@ -38,7 +38,6 @@ from torch import Tensor, nn
 from veridical.config import GANConfig
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Space
-from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
 from veridical.objectives.game import Turn, discriminator_turn, generator_turn
 
 
@@ -72,10 +71,6 @@ class GAN(AdversarialModel):
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
     ) -> None:
-        if discriminator is None:
-            discriminator = build_discriminator(config, space)
-        if generator is None:
-            generator = build_generator(config, space, latent_dim_of(config, space))
         super().__init__(config, space, discriminator, generator)
 
     def discriminator_loss(self, batch: Batch, step: int) -> Turn:

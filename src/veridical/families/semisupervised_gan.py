@@ -42,7 +42,7 @@ from torch import Tensor
 from veridical.config import SemiSupervisedGANConfig
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Space
-from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
+from veridical.nn.adversarial import build_discriminator
 from veridical.nn.discriminator import Discriminator
 from veridical.objectives.game import Turn, discriminator_turn, view
 
@@ -71,8 +71,7 @@ class SemiSupervisedGAN(AdversarialModel):
 
     def __init__(self, config: SemiSupervisedGANConfig, space: Space) -> None:
         quota = quotas(config, space)
-        discriminator = build_discriminator(config, space, outputs=len(quota))
-        super().__init__(config, space, discriminator, build_generator(config, space, latent_dim_of(config, space)))
+        super().__init__(config, space, build_discriminator(config, space, outputs=len(quota)))
         self.register_buffer("quota", quota)
         self.register_buffer("labelled_x", torch.zeros(config.labelled, *space.shape))
         self.register_buffer("labelled_c", torch.zeros(config.labelled, dtype=torch.int64))

@@ -43,7 +43,6 @@ from torch.func import functional_call
 from veridical.config import UnrolledGANConfig
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Space
-from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
 from veridical.objectives.adversarial import OBJECTIVES, pair
 from veridical.objectives.game import Turn, discriminator_turn, view
 from veridical.objectives.unrolling import Moments, Rule, accumulate, adam_step, sgd_step, unroll
@@ -81,10 +80,6 @@ class UnrolledGAN(AdversarialModel):
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
     ) -> None:
-        if discriminator is None:
-            discriminator = build_discriminator(config, space)
-        if generator is None:
-            generator = build_generator(config, space, latent_dim_of(config, space))
         super().__init__(config, space, discriminator, generator)
         theta = self.answering()
         self.register_buffer("first", torch.zeros_like(theta))
