@@ -205,6 +205,51 @@ def test_penalties_of_a_linear_discriminator() -> None:
     assert terms["loss"].item() == pytest.approx(2 * math.log(2) + 16 + 96)
 
 
+@pytest.mark.parametrize("psi", [4.0, 0.5])
+def test_the_other_penalties_of_a_linear_discriminator(psi: float) -> None:
+    space = replace(REAL_LINE, std=2.0)
+    excess = (psi - 1) ** 2
+    expected = {
+        "dragan": (GANConfig(relativistic=False, r1=0.0, r2=0.0, dragan=3.0), 3 * excess),
+        "gradient": (GANConfig(relativistic=False, r1=0.0, r2=0.0, gradient_penalty=5.0), 5 * excess),
+        # sigma(0) = 1/2 on both sides, the gradient per standard deviation of the data
+        "noise": (GANConfig(relativistic=False, r1=0.0, r2=0.0, noise_penalty=0.7), 0.7 * (2 * psi) ** 2 / 4),
+    }
+    for name, (config, value) in expected.items():
+        model = GAN(config, space, generator=Point(), discriminator=Line(psi))
+        batch = examples(space)._replace(x=torch.zeros(8, 1).double())
+        terms = model.loss(batch, player="discriminator", step=0).terms
+        assert terms[f"penalty_{name}"].item() == pytest.approx(value), name
+        assert terms["loss"].item() == pytest.approx(2 * math.log(2) + value), name
+    one_sided = replace(expected["gradient"][0], one_sided=True)
+    model = GAN(one_sided, space, generator=Point(), discriminator=Line(psi))
+    terms = model.loss(batch, player="discriminator", step=0).terms
+    assert terms["penalty_gradient"].item() == pytest.approx(5 * excess if psi > 1 else 0)
+
+
+def test_weights_are_clipped_after_the_discriminators_update_alone() -> None:
+    config = GANConfig(relativistic=False, r1=0.0, r2=0.0, clip_weights=0.01)
+    model = GAN(config, REAL_LINE, generator=Point(), discriminator=Line(-4.0))
+    model.after_update("generator")
+    assert model.discriminator.psi.item() == -4  # type: ignore[union-attr, operator]
+    model.after_update("discriminator")
+    assert model.discriminator.psi.item() == -0.01  # type: ignore[union-attr, operator]
+
+
+def test_both_players_are_held_to_the_average_of_their_past() -> None:
+    config = GANConfig(relativistic=False, r1=0.0, r2=0.0, historical_averaging=0.5)
+    model = GAN(config, REAL_LINE, generator=Point(), discriminator=Line(1.0))
+    batch = examples(REAL_LINE)._replace(x=torch.zeros(8, 1).double())
+    with torch.no_grad():
+        model.discriminator.psi.fill_(4.0)  # type: ignore[union-attr, operator]
+    terms = model.loss(batch, player="discriminator", step=0).terms
+    assert terms["penalty_history"].item() == pytest.approx(0.5 * 3**2)
+    model.after_update("discriminator")  # the average of 1 and 4
+    terms = model.loss(batch, player="discriminator", step=0).terms
+    assert terms["penalty_history"].item() == pytest.approx(0.5 * 1.5**2)
+    assert model.loss(batch, player="generator", step=0).terms["penalty_history"].item() == 0
+
+
 def test_penalties_halve_on_schedule() -> None:
     config = GANConfig(penalty_half_life=100)
     model = GAN(config, REAL_LINE, generator=Point(), discriminator=Line(1.0))

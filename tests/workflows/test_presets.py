@@ -50,6 +50,7 @@ def test_it_trains_resumes_samples_and_reports(preset: str, tmp_path: Path) -> N
     for name, tensor in models[0].state_dict().items():
         assert torch.equal(tensor, models[1].state_dict()[name]), name
     assert draw(models[0], 4, seed=1).isfinite().all()
+    assert '"layers"' in (whole.path / "spectra.jsonl").read_text()
     build([whole.path])
     assert (whole.path / "report.html").is_file()
 
