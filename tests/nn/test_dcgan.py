@@ -3,10 +3,18 @@ import torch
 from torch import nn
 
 from veridical.data.space import Space
-from veridical.nn.dcgan import DCGANDiscriminator, DCGANGenerator, DCGANTrunk, Form, start_small
+from veridical.nn.dcgan import DCGANGenerator, DCGANTrunk, Form, start_small
 from veridical.nn.normalization import ReferenceBatch, replace_batch_norm
 
 FORMS: tuple[Form, ...] = ("paper", "common")
+
+
+def discriminator_of(space: Space, width: int = 64, form: Form = "common") -> nn.Sequential:
+    """The trunk and one logit, as `nn.adversarial.build_discriminator` puts them together."""
+    trunk = DCGANTrunk(space, width, form)
+    head = nn.Linear(trunk.feature_dim, 1, bias=False)
+    start_small(head)
+    return nn.Sequential(trunk, head, nn.Flatten(0))
 
 
 def count(network: nn.Module) -> int:
@@ -17,7 +25,7 @@ def test_parameter_counts_of_the_common_implementation() -> None:
     # github.com/pytorch/examples, dcgan/main.py: netG and netD at 64x64.
     space = Space((3, 64, 64))
     assert count(DCGANGenerator(space)) == 3_576_704
-    assert count(DCGANDiscriminator(space)) == 2_765_568
+    assert count(discriminator_of(space)) == 2_765_568
 
 
 def test_parameter_counts_of_the_paper_by_hand() -> None:
@@ -38,7 +46,7 @@ def test_parameter_counts_of_the_paper_by_hand() -> None:
     discriminator += 8 * n * 4 * 4  # dwy
     assert discriminator == 17_232_768
     with torch.device("meta"):
-        assert count(DCGANDiscriminator(space, n, "paper")) == discriminator
+        assert count(discriminator_of(space, n, "paper")) == discriminator
 
 
 def test_the_grids_of_figure_1() -> None:
@@ -72,7 +80,7 @@ def test_shapes(side: int, features: int, form: Form) -> None:
     space = Space((1, side, side))
     x = DCGANGenerator(space, latent_dim=7, width=4, form=form)(torch.randn(3, 7))
     assert x.shape == (3, 1, side, side)
-    assert DCGANDiscriminator(space, width=4, form=form)(x).shape == (3,)
+    assert discriminator_of(space, width=4, form=form)(x).shape == (3,)
     trunk = DCGANTrunk(space, width=4, form=form)
     assert trunk.feature_dim == features and trunk(x).shape == (3, features)
 
@@ -81,7 +89,7 @@ def test_shapes(side: int, features: int, form: Form) -> None:
 def test_weights_start_as_in_the_paper(form: Form) -> None:
     torch.manual_seed(0)
     space = Space((3, 64, 64))
-    for network in (DCGANGenerator(space, width=32, form=form), DCGANDiscriminator(space, width=32, form=form)):
+    for network in (DCGANGenerator(space, width=32, form=form), discriminator_of(space, width=32, form=form)):
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
                 assert module.bias is None

@@ -129,30 +129,6 @@ class DCGANTrunk(nn.Module):
         return self.maps(x)[-1].flatten(1)
 
 
-class DCGANDiscriminator(nn.Module):
-    """The trunk and one logit: (B, C, H, W) → (B,).
-
-    Args:
-        space: square pictures; see `grid_of`.
-        width: channels of the finest hidden layer.
-        form: of the paper, or the common one.
-
-    Raises:
-        ValueError: the pictures have another size.
-    """
-
-    def __init__(self, space: Grid, width: int = 64, form: Form = "common") -> None:
-        super().__init__()
-        trunk, (coarsest, _) = DCGANTrunk(space, width, form), grid_of(space)
-        last = nn.Conv2d(trunk.feature_dim // coarsest**2, 1, coarsest, bias=False)
-        start_small(last)
-        self.layers = nn.Sequential(*(m for stage in trunk.stages for m in stage.children()), last, nn.Flatten(0))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, H, W) to (B,) logits."""
-        return self.layers(x)
-
-
 def grid_of(space: Grid) -> tuple[int, int]:
     """Return the side of the coarsest grid, 4 to 7, and the number of doublings.
 

@@ -65,19 +65,14 @@ class MLP(nn.Module):
         activation: Callable[[], nn.Module] = nn.SiLU,
     ) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        for _ in range(depth):
-            layers += [nn.Linear(in_dim, width), activation()]
-            in_dim = width
-        self.layers = nn.Sequential(*layers, nn.Linear(in_dim, out_dim))
-        for layer in self.layers:
-            if isinstance(layer, nn.Linear):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
+        self.trunk = Trunk(in_dim, width, depth, activation)
+        self.last = nn.Linear(self.trunk.feature_dim, out_dim)
+        nn.init.kaiming_normal_(self.last.weight, nonlinearity="relu")
+        nn.init.zeros_(self.last.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in_dim) to (..., out_dim)."""
-        return self.layers(x)
+        return self.last(self.trunk(x))
 
 
 class ResidualMLP(nn.Module):
