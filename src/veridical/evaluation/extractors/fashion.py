@@ -20,6 +20,7 @@ from veridical.evaluation.extractors.classifier import Classifier, read_weights
 WEIGHTS = Path(__file__).with_name("fashion_28.safetensors")
 CHANNELS = (1, 32, 64, 128, 128)
 STRIDES = (1, 2, 2, 1)
+CLASSES = 10
 CACHED = 64
 """Pictures at a time: their activations stay in the cache, which doubles the speed."""
 
