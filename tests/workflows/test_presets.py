@@ -1,6 +1,9 @@
 """Every preset trains, stops, resumes to the bit, samples and reports; narrow, and for a few steps."""
 
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from veridical.workflows.load import load
 from veridical.workflows.sample import draw
 from veridical.workflows.train import resume, train
 
+ROOT = Path(__file__).parents[2]
 DATA = {"gan-2d": "grid", "unrolled": "ring", "discrete-reinforce": "categorical"}
 """What a preset is tried on; the others on digits."""
 NARROW: dict[str, Any] = {"width": 8, "discriminator_width": None}
@@ -53,6 +57,16 @@ def test_it_trains_resumes_samples_and_reports(preset: str, tmp_path: Path) -> N
     assert '"layers"' in (whole.path / "spectra.jsonl").read_text()
     build([whole.path])
     assert (whole.path / "report.html").is_file()
+
+
+@pytest.mark.slow
+def test_all_train_and_resume_to_the_bit_as_two_processes(tmp_path: Path) -> None:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [sys.executable, *launcher, "--module", "tests.workflows.presets_of_two", str(tmp_path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert [line for line in done.stdout.splitlines() if line] == [f"{p} resumed to the bit" for p in PRESETS]
 
 
 @pytest.fixture(scope="module")
