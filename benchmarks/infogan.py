@@ -182,6 +182,7 @@ def configured(given: argparse.Namespace) -> InfoGANConfig:
         depth=3,
         width=given.width,
         latent_dim=given.noise,
+        information_weight=preset.information_weight if given.category_weight is None else given.category_weight,
         continuous_weight=preset.continuous_weight if given.weight is None else given.weight,
         code_resolution=preset.code_resolution if given.resolution is None else given.resolution,
     )
@@ -207,6 +208,7 @@ def main() -> None:
     parser.add_argument("--network", default="mlp", choices=["mlp", "conv"])
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--noise", type=int, default=4)
+    parser.add_argument("--category-weight", type=float, default=None, help="of the categorical codes")
     parser.add_argument("--weight", type=float, default=None, help="of the continuous codes")
     parser.add_argument("--resolution", type=float, default=None, help="of the continuous codes")
     parser.add_argument("--picture", type=Path, default=None, help="of the first seed's codes")
