@@ -9,7 +9,8 @@ The discriminating protocol of unrolled GANs (Metz et al. 2017, App. C) as PacGA
 Ours: the default recipe (relativistic pairing with R1 and R2, steps relative to the weights, their average), no batch
 normalisation in the discriminator (penalties allow none), a discriminator whose steps are five times the generator's
 and stay when the generator's fall, since it is too small to know more than it was told lately, and 20,000 steps of 64
-where the papers train 500,000 of 128. Measured at the last step, not at the best one, from 26,000 samples, once per seed; on one thread in fp32.
+where the papers train 500,000 of 128. Measured at the last step, not at the best one, from 26,000 samples, once per
+seed; on one thread in fp32.
 """
 
 from __future__ import annotations
@@ -67,7 +68,6 @@ def tiny_discriminator(channels: tuple[int, ...], pack: int) -> nn.Module:
 
 def configure(given: argparse.Namespace) -> GANConfig:
     """Return the recipe."""
-
     generator = OptimizerConfig(
         lr=given.generator_lr, trust=given.generator_lr, betas=(0.0, 0.99), schedule="trapezoid"
     )
