@@ -13,16 +13,12 @@ import time
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from shipped_classifier import BATCH, accuracy, descend, fold, shift, store, train_epoch
+from torch import Tensor
 
 from veridical.data.idx import read_idx
 from veridical.evaluation.extractors.classifier import Classifier
 from veridical.evaluation.extractors.fashion import WEIGHTS, fashion_network
-
-VERSION = "1"
-BATCH = 128
 
 
 def read(folder: Path, part: str) -> tuple[Tensor, Tensor]:
@@ -35,9 +31,7 @@ def read(folder: Path, part: str) -> tuple[Tensor, Tensor]:
 def augment(x: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror each picture with probability one half; shift the batch by up to one pixel."""
     flip = torch.rand(len(x), generator=generator) < 0.5
-    x = torch.where(flip[:, None, None, None], x.flip(3), x)
-    top, left = torch.randint(0, 3, (2,), generator=generator).tolist()
-    return F.pad(x, (1, 1, 1, 1), value=-1.0)[:, :, top : top + 28, left : left + 28]
+    return shift(torch.where(flip[:, None, None, None], x.flip(3), x), generator, most=1)
 
 
 def train(x: Tensor, y: Tensor, epochs: int, seed: int, checkpoint: Path | None = None) -> Classifier:
@@ -45,9 +39,7 @@ def train(x: Tensor, y: Tensor, epochs: int, seed: int, checkpoint: Path | None 
     torch.manual_seed(seed)
     network = fashion_network(normalised=True)
     network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    steps = epochs * (len(x) // BATCH)
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=6e-3, total_steps=steps, pct_start=0.2)
+    optimizer, schedule = descend(network, epochs * (len(x) // BATCH), max_lr=6e-3)
     parts, done = {"network": network, "optimizer": optimizer, "schedule": schedule}, 0
     if checkpoint is not None and checkpoint.is_file():
         saved = torch.load(checkpoint, weights_only=True)
@@ -57,40 +49,11 @@ def train(x: Tensor, y: Tensor, epochs: int, seed: int, checkpoint: Path | None 
     began = time.perf_counter()
     for epoch in range(done, epochs):
         generator = torch.Generator().manual_seed(seed * 1000 + epoch)  # of the epoch: continuing needs no more
-        order, total = torch.randperm(len(x), generator=generator), 0.0
-        for rows in order.split(BATCH)[: len(x) // BATCH]:
-            batch = augment(x[rows], generator).contiguous(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16):
-                loss = F.cross_entropy(network(batch).float(), y[rows])
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            total += float(loss.detach())
-        mean = total / (len(x) // BATCH)
+        mean = train_epoch(network, optimizer, schedule, x, y, augment, generator)
         print(f"epoch {epoch + 1}/{epochs}  loss {mean:.4f}  {time.perf_counter() - began:.0f} s", flush=True)
         if checkpoint is not None:
             torch.save({"epoch": epoch + 1} | {name: part.state_dict() for name, part in parts.items()}, checkpoint)
     return network.eval()
-
-
-def fold(trained: Classifier) -> Classifier:
-    """Fold each batch normalisation into its convolution, and round to half precision."""
-    folded = fashion_network()
-    for source, norm, target in zip(trained.convolutions, trained.norms, folded.convolutions, strict=True):
-        assert isinstance(source, nn.Conv2d) and isinstance(target, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
-        assert norm.running_var is not None and norm.running_mean is not None and target.bias is not None
-        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
-        target.weight.data = (source.weight * scale[:, None, None, None]).detach()
-        target.bias.data = (norm.bias - norm.running_mean * scale).detach()
-    folded.head.load_state_dict(trained.head.state_dict())
-    return folded.half().float().eval()
-
-
-@torch.no_grad()
-def accuracy(network: Classifier, x: Tensor, y: Tensor) -> float:
-    """Share of pictures classified rightly."""
-    return float(torch.cat([network(b).argmax(1) for b in x.split(500)]).eq(y).double().mean())
 
 
 def main() -> None:
@@ -103,20 +66,15 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, default=None)
     arguments = parser.parse_args()
     x, y = read(arguments.folder, "train")
-    network = fold(train(x, y, arguments.epochs, arguments.seed, arguments.checkpoint))
-    x_test, y_test = read(arguments.folder, "t10k")
-    on_test, on_train = accuracy(network, x_test, y_test), accuracy(network, x[:10_000], y[:10_000])
-    metadata = {
-        "name": "fashion-28",
-        "version": VERSION,
-        "trained_on": f"Fashion-MNIST train, {len(x):,} images, {arguments.epochs} epochs, seed {arguments.seed}",
-        "test_accuracy": f"{on_test:.4f}",
-        "train_accuracy": f"{on_train:.4f}",
-        "torch": torch.__version__,
-    }
-    tensors = {key: value.half().contiguous() for key, value in network.state_dict().items()}
-    save_file(tensors, arguments.out, metadata=metadata)
-    print(f"test accuracy {on_test:.4f}, train {on_train:.4f}; {arguments.out}, {arguments.out.stat().st_size:,} bytes")
+    network = fold(train(x, y, arguments.epochs, arguments.seed, arguments.checkpoint), fashion_network())
+    store(
+        network,
+        arguments.out,
+        name="fashion-28",
+        trained_on=f"Fashion-MNIST train, {len(x):,} images, {arguments.epochs} epochs, seed {arguments.seed}",
+        on_test=accuracy(network, *read(arguments.folder, "t10k")),
+        on_train=accuracy(network, x[:10_000], y[:10_000]),
+    )
 
 
 if __name__ == "__main__":
