@@ -51,12 +51,12 @@ RECIPES = ("default", "2014", "dcgan")
 PLAIN: dict[str, Any] = {"relativistic": False, "r1": 0.0, "r2": 0.0}
 
 
-def optimizer(recipe: str, rule: str, factor: float) -> OptimizerConfig:
-    """Return what both players descend with."""
+def optimizer(recipe: str, rule: str, factor: float, player: str) -> OptimizerConfig:
+    """Return what a player descends with."""
     momentum = 0.9 if rule == "sgd" else 0.0
     decay = 0.01 if rule == "adamw" else 0.0
     if recipe == "default":
-        own = GANConfig().generator_optimizer
+        own = getattr(GANConfig(), f"{player}_optimizer")
         return replace(own, name=rule, lr=RELATIVE * factor, momentum=momentum, weight_decay=decay)
     betas = (0.9, 0.99) if rule == "lion" else (0.5, 0.999) if recipe == "dcgan" else (0.9, 0.999)
     lr = CUSTOMARY[rule] * factor
@@ -74,8 +74,10 @@ def perceptron(inputs: int, outputs: int, slope: float, normed: list[bool], widt
 
 def build(recipe: str, rule: str, factor: float, data: ArrayData) -> GAN:
     """Return the untrained game."""
-    chosen = optimizer(recipe, rule, factor)
-    config = GANConfig(generator_optimizer=chosen, discriminator_optimizer=chosen)
+    config = GANConfig(
+        generator_optimizer=optimizer(recipe, rule, factor, "generator"),
+        discriminator_optimizer=optimizer(recipe, rule, factor, "discriminator"),
+    )
     if recipe == "default":
         return GAN(config, data.space)
     normed = recipe == "dcgan"
@@ -106,11 +108,11 @@ def run(recipe: str, rule: str, factor: float, seed: int, steps: int, data: Arra
 
 def same_run(rows: list[dict[str, Any]], recipe: str, rule: str, factor: float, seed: int) -> dict[str, Any] | None:
     """Return the run of a shorter step beyond the trust, which is this run to the bit; None: there is none."""
-    trust = optimizer(recipe, rule, factor).trust
+    asked = optimizer(recipe, rule, factor, "generator")
     for row in rows:
         alike = (row["recipe"], row["rule"], row["seed"]) == (recipe, rule, seed)
-        if alike and trust is not None and min(row["lr"], optimizer(recipe, rule, factor).lr) >= trust:
-            return row | {"factor": factor, "lr": optimizer(recipe, rule, factor).lr, "same_as": row["factor"]}
+        if alike and asked.trust is not None and min(row["lr"], asked.lr) >= asked.trust:
+            return row | {"factor": factor, "lr": asked.lr, "same_as": row["factor"]}
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from veridical.config import checks
@@ -31,9 +31,18 @@ NetworkName = Literal["auto", "mlp", "tanh-mlp", "conv", "dcgan", "dcgan-paper",
 NormalizationName = Literal["own", "none", "layer", "reference", "virtual"]
 
 
-def default_optimizer() -> OptimizerConfig:
-    """Return the optimiser of both players in the default recipe: no momentum, steps relative to the weights."""
-    return OptimizerConfig(lr=0.02, trust=0.01, betas=(0.0, 0.99), schedule="trapezoid")
+def answering() -> OptimizerConfig:
+    """Return the discriminator's optimiser in the default recipe: no momentum, steps relative to the weights.
+
+    Its step stays: the generator, annealed alone, then learns from a discriminator that keeps answering it, and
+    averages over the answers (two time scales: Heusel et al. 2017, Thm. 1).
+    """
+    return OptimizerConfig(lr=0.02, trust=0.01, betas=(0.0, 0.99))
+
+
+def annealed() -> OptimizerConfig:
+    """Return the generator's optimiser in the default recipe: the same, falling to 0 over the second half."""
+    return replace(answering(), schedule="trapezoid")
 
 
 @dataclass(frozen=True)
@@ -122,8 +131,8 @@ class AdversarialConfig:
     discriminator_turns: int = 1
     """Turns of the discriminator, each on a fresh batch, per turn of the generator."""
 
-    generator_optimizer: OptimizerConfig = field(default_factory=default_optimizer)
-    discriminator_optimizer: OptimizerConfig = field(default_factory=default_optimizer)
+    generator_optimizer: OptimizerConfig = field(default_factory=annealed)
+    discriminator_optimizer: OptimizerConfig = field(default_factory=answering)
 
     def __post_init__(self) -> None:
         for name in (
