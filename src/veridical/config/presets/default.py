@@ -21,7 +21,7 @@ DEFAULT: dict[str, Preset] = {
         RunConfig(
             model=GANConfig(),
             training=TrainingConfig(
-                steps=20_000, batch_size=256, log_every=100, sample_every=2_000, checkpoint_every=2_000
+                steps=30_000, batch_size=256, log_every=100, sample_every=2_000, checkpoint_every=2_000
             ),
         ),
         paper="Huang et al. (2024), https://arxiv.org/abs/2501.05441",
