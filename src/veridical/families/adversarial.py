@@ -38,8 +38,9 @@ class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating)
         self,
         config: AdversarialConfig,
         space: Space,
-        discriminator: nn.Module | None = None,
+        *,
         generator: nn.Module | None = None,
+        discriminator: nn.Module | None = None,
     ) -> None:
         super().__init__()
         if discriminator is None:

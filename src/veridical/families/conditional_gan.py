@@ -82,7 +82,7 @@ class ConditionalGAN(AdversarialModel):
             discriminator = conditional_discriminator(config, space, self.classes)
         if generator is None:
             generator = build_generator(config, space, latent_dim_of(config, space), self.classes)
-        super().__init__(config, space, discriminator, generator)
+        super().__init__(config, space, generator=generator, discriminator=discriminator)
 
     def discriminator_loss(self, batch: Batch, step: int) -> Turn:
         """Judge the batch against fakes of the same classes, which carry no graph."""

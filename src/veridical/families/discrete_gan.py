@@ -91,7 +91,7 @@ class DiscreteGAN(AdversarialModel):
             discriminator = build_discriminator(config, Space(shape, space.kind, (0.0, 1.0), None))
         if generator is None:
             generator = build_generator(config, Space(shape, space.kind, None, None), latent_dim_of(config, space))
-        super().__init__(config, space, discriminator, generator)
+        super().__init__(config, space, generator=generator, discriminator=discriminator)
         self.unit = 0.5  # of one-hot vectors: half the width of [0, 1]
         if config.estimator == "reinforce":
             refuse_shared_costs(self.discriminator)

@@ -33,11 +33,10 @@ References:
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from veridical.config import GANConfig
 from veridical.families.adversarial import AdversarialModel
-from veridical.model import Batch, Space
+from veridical.model import Batch
 from veridical.objectives.game import Turn, discriminator_turn, generator_turn
 
 
@@ -62,16 +61,6 @@ class GAN(AdversarialModel):
         "Huang et al., The GAN is dead; long live the GAN! A Modern GAN Baseline (2024), "
         "https://arxiv.org/abs/2501.05441",
     )
-
-    def __init__(
-        self,
-        config: GANConfig,
-        space: Space,
-        *,
-        generator: nn.Module | None = None,
-        discriminator: nn.Module | None = None,
-    ) -> None:
-        super().__init__(config, space, discriminator, generator)
 
     def discriminator_loss(self, batch: Batch, step: int) -> Turn:
         """Judge the batch against as many fakes, which carry no graph."""

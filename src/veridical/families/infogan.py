@@ -150,7 +150,7 @@ class InfoGAN(AdversarialModel):
             )
         if generator is None:
             generator = build_generator(config, space, latent_dim)
-        super().__init__(config, space, discriminator, generator)
+        super().__init__(config, space, generator=generator, discriminator=discriminator)
         self.noise_dim, self.latent_shape = noise_dim, (latent_dim,)
         gaussian = config.continuous + (noise_dim if config.restore_noise else 0)
         self.reader = Reader(

@@ -89,7 +89,7 @@ class ProgressiveGAN(AdversarialModel):
             seen, codes, ToStandardUnits(space), lowest=lowest, deviation=config.minibatch == "stddev"
         )
         generator = ProgressiveGenerator(pyramid, noise, codes, ToDataSpace(space), 0 if config.consistency else lowest)
-        super().__init__(config, space, discriminator, generator)
+        super().__init__(config, space, generator=generator, discriminator=discriminator)
         self.pyramid = pyramid
         self.latent_shape = (noise + codes * len(pyramid.sizes),)
         self.scale_weights = scale_weights_of(config, len(pyramid.sizes))

@@ -71,7 +71,7 @@ class SemiSupervisedGAN(AdversarialModel):
 
     def __init__(self, config: SemiSupervisedGANConfig, space: Space) -> None:
         quota = quotas(config, space)
-        super().__init__(config, space, build_discriminator(config, space, outputs=len(quota)))
+        super().__init__(config, space, discriminator=build_discriminator(config, space, outputs=len(quota)))
         self.register_buffer("quota", quota)
         self.register_buffer("labelled_x", torch.zeros(config.labelled, *space.shape))
         self.register_buffer("labelled_c", torch.zeros(config.labelled, dtype=torch.int64))

@@ -80,7 +80,7 @@ class UnrolledGAN(AdversarialModel):
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
     ) -> None:
-        super().__init__(config, space, discriminator, generator)
+        super().__init__(config, space, generator=generator, discriminator=discriminator)
         theta = self.answering()
         self.register_buffer("first", torch.zeros_like(theta))
         self.register_buffer("second", torch.zeros_like(theta))
