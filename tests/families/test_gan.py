@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from veridical.config import GANConfig, OptimizerConfig
 from veridical.families.gan import GAN
 from veridical.model import Batch, LatentVariable, Sampler, Space, Trainable
+from veridical.training.fit import Callback, State, fit
+from veridical.training.terms import Row
 
 IMAGES = Space((1, 12, 12))
 PLANE = Space((2,), kind="vector", support=None, levels=None, mean=3.0, std=5.0)
@@ -248,6 +250,24 @@ def test_both_players_are_held_to_the_average_of_their_past() -> None:
     terms = model.loss(batch, player="discriminator", step=0).terms
     assert terms["penalty_history"].item() == pytest.approx(0.5 * 1.5**2)
     assert model.loss(batch, player="generator", step=0).terms["penalty_history"].item() == 0
+
+
+def test_by_default_the_generator_comes_to_rest_and_the_discriminator_goes_on() -> None:
+    sizes: list[tuple[float, float]] = []
+
+    class Sizes(Callback):
+        def on_log(self, state: State, row: Row) -> None:
+            sizes.append((row["generator/lr"], row["discriminator/lr"]))
+
+    class Always:
+        def batch(self, step: int) -> Batch:
+            return examples(REAL_LINE)
+
+    model = GAN(GANConfig(), REAL_LINE, generator=Point(), discriminator=Line(1.0)).double()
+    fit(State(model, steps=8), Always(), log_every=1, callbacks=[Sizes()])
+    generator, discriminator = zip(*sizes, strict=True)
+    assert discriminator == (0.01,) * 8
+    assert generator == pytest.approx([0.01] * 5 + [0.0075, 0.005, 0.0025])
 
 
 def test_penalties_halve_on_schedule() -> None:
