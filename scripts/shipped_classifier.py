@@ -11,7 +11,6 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR
 
 from veridical.evaluation.extractors.classifier import Classifier
 
-VERSION = "1"
 BATCH = 128
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
@@ -70,11 +69,13 @@ def accuracy(network: Classifier, x: Tensor, y: Tensor) -> float:
     return float(torch.cat([network(b).argmax(1) for b in x.split(500)]).eq(y).double().mean())
 
 
-def store(network: Classifier, out: Path, *, name: str, trained_on: str, on_test: float, on_train: float) -> None:
+def store(
+    network: Classifier, out: Path, *, name: str, version: str, trained_on: str, on_test: float, on_train: float
+) -> None:
     """Write the weights in half precision with what is known of them, and say so."""
     metadata = {
         "name": name,
-        "version": VERSION,
+        "version": version,
         "trained_on": trained_on,
         "test_accuracy": f"{on_test:.4f}",
         "train_accuracy": f"{on_train:.4f}",

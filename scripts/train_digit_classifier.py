@@ -21,6 +21,8 @@ from veridical.data.named import read_named
 from veridical.evaluation.extractors.classifier import Classifier
 from veridical.evaluation.extractors.digits import WEIGHTS, digits_network
 
+VERSION = "1"
+
 
 def read(split: str) -> tuple[Tensor, Tensor]:
     """Return images (N, 1, 28, 28) in [-1, 1] and labels (N,)."""
@@ -54,6 +56,7 @@ def main() -> None:
         network,
         arguments.out,
         name="digits-28",
+        version=VERSION,
         trained_on=f"MNIST train, {len(x):,} images, {arguments.epochs} epochs, seed {arguments.seed}",
         on_test=accuracy(network, *read("test")),
         on_train=accuracy(network, x, y),

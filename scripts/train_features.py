@@ -20,6 +20,8 @@ from veridical.data.idx import read_idx
 from veridical.evaluation.extractors.classifier import Classifier
 from veridical.evaluation.extractors.fashion import WEIGHTS, fashion_network
 
+VERSION = "1"
+
 
 def read(folder: Path, part: str) -> tuple[Tensor, Tensor]:
     """Return images (N, 1, 28, 28) in [-1, 1] and labels (N,)."""
@@ -71,6 +73,7 @@ def main() -> None:
         network,
         arguments.out,
         name="fashion-28",
+        version=VERSION,
         trained_on=f"Fashion-MNIST train, {len(x):,} images, {arguments.epochs} epochs, seed {arguments.seed}",
         on_test=accuracy(network, *read(arguments.folder, "t10k")),
         on_train=accuracy(network, x[:10_000], y[:10_000]),
