@@ -147,8 +147,7 @@ def main() -> None:
         modes, kl = measure(model, data, SAMPLES, seed)
         rows.append((modes.value, kl.value, seconds))
         low, high = kl.interval or (kl.value, kl.value)
-        shares = np.array(modes.detail["digit_shares"])
-        channels = kl_to_uniform(shares * SAMPLES).round(3).tolist()
+        channels = kl_to_uniform(np.array(modes.detail["digit_shares"])).round(3).tolist()
         print(f"  KL of the digits of each channel alone: {channels}, together {sum(channels):.3f}")
         print(f"| {seed} | {modes.value:.0f} | {kl.value:.4f} ({low:.4f} to {high:.4f}) | {seconds:.0f} |", flush=True)
         print(
