@@ -23,9 +23,10 @@ from veridical.config.presets import PRESETS
 from veridical.data.sources import load as load_data
 from veridical.evaluation.extractors import Fashion28
 from veridical.run import Run
+from veridical.workflows.job import Interrupted
 from veridical.workflows.load import load
 from veridical.workflows.sample import draw
-from veridical.workflows.train import Interrupted, train
+from veridical.workflows.start import train
 
 
 def accuracy(x: Tensor, c: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ from veridical.training.callbacks import MetricsFile
 from veridical.training.engine import Engine
 from veridical.training.fit import State, fit
 from veridical.training.optim import build_optimizer
-from veridical.workflows.train import Health
+from veridical.workflows.job import Health
 
 OPTIMIZER = OptimizerConfig(lr=1e-3, betas=(0.0, 0.99))
 CONFIG = GANConfig(

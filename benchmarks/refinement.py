@@ -23,7 +23,7 @@ from veridical.targets import GaussianMixture
 from veridical.workflows.guide import Guidance
 from veridical.workflows.load import load
 from veridical.workflows.sample import draw
-from veridical.workflows.train import train
+from veridical.workflows.start import train
 
 GUIDANCE = {
     "before": Guidance(),

@@ -44,8 +44,8 @@ _HOME = {
     "fit": "veridical.training.fit",
     "load": "veridical.workflows.load",
     "load_data": "veridical.data.sources",
-    "resume": "veridical.workflows.train",
-    "train": "veridical.workflows.train",
+    "resume": "veridical.workflows.resume",
+    "train": "veridical.workflows.start",
 }
 _NAMES = {"build_report": "build", "load_data": "load"}
 
@@ -141,5 +141,6 @@ if TYPE_CHECKING:
     from veridical.report import build as build_report
     from veridical.training.fit import State, fit
     from veridical.workflows.load import load
+    from veridical.workflows.resume import resume
     from veridical.workflows.sample import draw
-    from veridical.workflows.train import resume, train
+    from veridical.workflows.start import train

@@ -15,7 +15,7 @@ import torch
 from veridical.config import DataConfig, GANConfig, ModelConfig, RunConfig, TrainingConfig, VAEConfig
 from veridical.run import Run
 from veridical.training.terms import NonFiniteError
-from veridical.workflows.train import train
+from veridical.workflows.start import train
 
 BARE: dict[str, Any] = {"network": "mlp", "relativistic": False, "r1": 0.0, "r2": 0.0}
 MLP: dict[str, Any] = {"network": "mlp"}

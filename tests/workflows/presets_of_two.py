@@ -11,7 +11,8 @@ from tests.workflows.test_presets import DATA, narrow, quiet
 from veridical.config.presets import PRESETS
 from veridical.run import Run
 from veridical.workflows.load import load
-from veridical.workflows.train import resume, train
+from veridical.workflows.resume import resume
+from veridical.workflows.start import train
 
 
 def go(preset: str, root: Path) -> None:

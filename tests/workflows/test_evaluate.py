@@ -16,7 +16,7 @@ from veridical.data.sources import load as load_data
 from veridical.report import build
 from veridical.run import Run
 from veridical.workflows.evaluate import evaluate_files, evaluate_run, nearest
-from veridical.workflows.train import train
+from veridical.workflows.start import train
 
 
 def silent(line: str) -> None:

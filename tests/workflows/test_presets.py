@@ -18,8 +18,9 @@ from veridical.config.presets import PRESETS
 from veridical.report import build
 from veridical.run import Run
 from veridical.workflows.load import load
+from veridical.workflows.resume import resume
 from veridical.workflows.sample import draw
-from veridical.workflows.train import resume, train
+from veridical.workflows.start import train
 
 ROOT = Path(__file__).parents[2]
 DATA = {"gan-2d": "grid", "unrolled": "ring", "discrete-reinforce": "categorical"}

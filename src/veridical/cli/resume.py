@@ -28,8 +28,8 @@ def run(arguments: list[str]) -> None:
 
     Run.open(options.run)
     from veridical.config.files import read
-    from veridical.workflows.progress import LiveProgress
-    from veridical.workflows.train import quiet_unless_first, resume
+    from veridical.workflows.progress import LiveProgress, quiet_unless_first
+    from veridical.workflows.resume import resume
 
     progress = None
     if is_terminal() and quiet_unless_first(say) is say:

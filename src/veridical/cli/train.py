@@ -41,8 +41,8 @@ def run(arguments: list[str]) -> None:
     options, config = parse_options(arguments, base)
     if not config.data.source:
         raise UsageError("which data? Add --data NAME, FOLDER or FILE; names: veridical data list")
-    from veridical.workflows.progress import LiveProgress
-    from veridical.workflows.train import quiet_unless_first, train
+    from veridical.workflows.progress import LiveProgress, quiet_unless_first
+    from veridical.workflows.start import train
 
     progress = None
     if is_terminal() and quiet_unless_first(say) is say:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import time
@@ -29,6 +30,12 @@ def duration(seconds: float) -> str:
     if seconds < 3600:
         return f"{int(seconds) // 60}m{int(seconds) % 60:02d}s"
     return f"{int(seconds) // 3600}h{int(seconds) % 3600 // 60:02d}m"
+
+
+def quiet_unless_first(say: Say) -> Say:
+    """Let only the first process speak."""
+    ranks = (os.environ.get(name, "0") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+    return say if all(rank == "0" for rank in ranks) else (lambda line: None)
 
 
 def losses(row: Row) -> str:

@@ -22,8 +22,10 @@ from veridical.run import Run, RunExistsError
 from veridical.training import checkpoint
 from veridical.training.fit import Callback, State
 from veridical.training.terms import NonFiniteError
+from veridical.workflows.job import Interrupted
 from veridical.workflows.load import load
-from veridical.workflows.train import Interrupted, resume, train
+from veridical.workflows.resume import resume
+from veridical.workflows.start import train
 
 QUICK = TrainingConfig(steps=12, batch_size=16, log_every=5, sample_every=6, checkpoint_every=6, precision="fp32")
 VAE = RunConfig(VAEConfig(network="mlp", width=16, latent_dim=2), DataConfig(source="digits"), QUICK)

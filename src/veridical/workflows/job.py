@@ -1,0 +1,178 @@
+"""One training on its way: what starting and resuming share."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from veridical.config import RunConfig
+from veridical.config.files import Origins, to_yaml
+from veridical.data.dataset import ArrayData
+from veridical.data.loader import Loader
+from veridical.health.callback import HealthMonitor
+from veridical.model import GenerativeModel
+from veridical.run import Run, write_atomically
+from veridical.training import checkpoint
+from veridical.training.callbacks import Checkpointer, Interruption, MetricsFile, SampleGrids
+from veridical.training.engine import Engine
+from veridical.training.fit import Callback, State, fit
+from veridical.training.spectrum import SingularValues
+from veridical.training.terms import NonFiniteError, Row
+from veridical.workflows import environment, pictures
+from veridical.workflows.progress import Progress, Say, duration
+
+
+class Interrupted(KeyboardInterrupt):
+    """The run was asked to stop, and saved; the message says how to go on."""
+
+
+@dataclasses.dataclass
+class Job:
+    """One training on its way: everything `train` and `resume` share."""
+
+    run: Run
+    config: RunConfig
+    data: ArrayData
+    engine: Engine
+    model: GenerativeModel
+    say: Say
+    progress: Callback
+    extra: Sequence[Callback] = ()
+
+    def go(self, resume_from: Path | None = None) -> Run:
+        """Train to the end, or until interrupted; the run's status says which."""
+        training = self.config.training
+        torch.manual_seed(training.seed * 1_000_003 + self.engine.rank + 1)  # noise differs between processes
+        self.engine.place(self.model)
+        state = State(self.model, steps=training.steps, ema=training.ema, lr_scale=training.lr_scale)
+        health = Health(self.run, self.say if self.engine.rank == 0 else None)
+        saver = Checkpointer(self.run, self.engine, training, {"health": health})
+        if resume_from is not None:
+            checkpoint.load(resume_from, state, {"health": health}, self.engine.rank)
+            saver.saved = state.step
+        interruption = Interruption(self.engine, self.say)
+        watchers = (
+            [SingularValues(self.run if self.engine.rank == 0 else None, every)]
+            if (every := training.spectrum_every)
+            else []
+        )
+        callbacks: list[Callback] = [*self._outputs(health), *watchers, saver, interruption, *self.extra]
+        try:
+            with interruption.listen():
+                fit(
+                    state,
+                    self._loader(),
+                    self.engine,
+                    clip_norm=training.clip_norm,
+                    log_every=training.log_every,
+                    callbacks=callbacks,
+                )
+        except NonFiniteError as error:
+            health.on_nonfinite(error)
+            self._fail("failed", state.step, str(error))
+            raise
+        except KeyboardInterrupt as error:
+            self._fail("interrupted", state.step, "stopped at once; the last checkpoint is intact")
+            raise Interrupted(self._how_to_go_on("Stopped at once")) from error
+        except Exception as error:
+            self._fail("failed", state.step, f"{type(error).__name__}: {error}")
+            self.engine.explain(self.say)
+            raise
+        if state.stop is not None:
+            self._fail("interrupted", state.step, state.stop)
+            raise Interrupted(self._how_to_go_on(f"Saved step {state.step}"))
+        self._finish(state)
+        return self.run
+
+    def _outputs(self, health: Health) -> list[Callback]:
+        """Only the first process writes and shows; every process judges its health, so that all resume alike."""
+        if self.engine.rank > 0:
+            return [health]
+        space, reals = self.data.space, self._reals()
+
+        def draw(samples: Tensor, step: int) -> None:
+            pictures.draw(samples, space, self.run.samples / f"step-{step:08d}.png", behind=reals)
+
+        n = 64 if len(space.shape) == 3 else 2000
+        return [MetricsFile(self.run), health, SampleGrids(self.config.training.sample_every, n, draw), self.progress]
+
+    def _reals(self) -> Tensor:
+        n = min(64 if len(self.data.space.shape) == 3 else 2000, len(self.data))
+        generator = torch.Generator().manual_seed(0)
+        return self.data.batch(torch.randperm(len(self.data), generator=generator)[:n], "cpu").x
+
+    def _loader(self) -> Loader:
+        training = self.config.training
+        return Loader(
+            self.data,
+            training.batch_size,
+            order=self.config.data.order,
+            repeats=self.config.data.repeats,
+            seed=training.seed,
+            rank=self.engine.rank,
+            world_size=self.engine.world_size,
+            device=self.engine.device,
+        )
+
+    def _fail(self, how: str, step: int, message: str) -> None:
+        if isinstance(self.progress, Progress):
+            self.progress.close()
+        if self.engine.rank == 0:
+            self.run.set_status(how, step, message)
+
+    def _finish(self, state: State) -> None:
+        self.engine.barrier()
+        if self.engine.rank == 0:
+            self.run.set_status("finished", state.step)
+            self.say(f"Finished {state.steps} steps in {duration(state.seconds)}.")
+
+    def _how_to_go_on(self, what: str) -> str:
+        return f"{what}. Continue with: veridical resume {self.run.path}"
+
+    def begin(self, origins: Origins, own_modules: bool, notes: dict[str, Any]) -> None:
+        """Write what is known before the first step."""
+        write_atomically(self.run.config_file, to_yaml(self.config, origins))
+        space = dataclasses.asdict(self.data.space)
+        data = {
+            "name": self.data.name,
+            "digest": self.data.digest,
+            "n": len(self.data),
+            "source": self.config.data.source,
+        }
+        about = {"data": data, "space": space, "own_modules": own_modules, "papers": list(self.model.papers)}
+        self.run.write_json("environment.json", {**environment.describe(), **about, **notes})
+        self.run.set_status("running", 0)
+        pictures.draw(self._reals(), self.data.space, self.run.samples / "reals.png")
+
+
+class Health(Callback):
+    """Shows the monitors to the loop."""
+
+    def __init__(self, run: Run, say: Say | None) -> None:
+        """Write to health.jsonl where there is somebody to say it to."""
+        self.monitor = HealthMonitor(run.health_file if say else None, say)
+
+    def on_start(self, state: State) -> None:
+        """Drop the findings of steps that will be done again."""
+        self.monitor.on_start(state.step)
+
+    def on_log(self, state: State, row: Row) -> None:
+        """Judge a line."""
+        self.monitor.on_log(state.step, row)
+
+    def on_nonfinite(self, error: NonFiniteError) -> None:
+        """Record that training ended in something that is not finite."""
+        self.monitor.on_nonfinite(error.step, error.name, error.value)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the monitors' memory."""
+        return self.monitor.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore it."""
+        self.monitor.load_state_dict(state)

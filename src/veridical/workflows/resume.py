@@ -1,0 +1,89 @@
+"""Continue a run from its newest undamaged checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from veridical.config.files import read, to_yaml
+from veridical.data.dataset import ArrayData
+from veridical.data.sources import load as load_data
+from veridical.model import GenerativeModel
+from veridical.run import Run, write_atomically
+from veridical.training import checkpoint
+from veridical.training.engine import Arithmetic, Engine
+from veridical.training.fit import Callback
+from veridical.workflows.job import Job
+from veridical.workflows.load import build_model
+from veridical.workflows.progress import Progress, Say, quiet_unless_first
+
+
+def resume(
+    path: str | Path,
+    *,
+    model: GenerativeModel | None = None,
+    data: ArrayData | None = None,
+    steps: int | None = None,
+    say: Say = print,
+    progress: Callback | None = None,
+) -> Run:
+    """Continue a run from its newest undamaged checkpoint; equal to the bit to never having stopped.
+
+    Args:
+        path: the run directory.
+        model: the untrained model, for runs on modules of your own.
+        data: the data, for runs on data of your own.
+        steps: train to this step instead of the run's own last one.
+        say: told what happens, and when the result cannot be equal to the bit.
+        progress: shows how far the run came.
+
+    Raises:
+        NotARunError: the path is no run directory.
+        CheckpointError: no checkpoint can be read.
+        DataError: the data are not those the run was trained on.
+    """
+    run = Run.open(path)
+    say = quiet_unless_first(say)
+    config, origins = read(run.config_file)
+    about = run.read_json("environment.json")
+    found = checkpoint.newest(run.checkpoints, say)
+    meta = checkpoint.read_meta(found)
+    if steps is not None and steps != config.training.steps:
+        config = dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
+        origins |= {"training.steps": "resume"}
+    if meta["step"] >= config.training.steps:
+        say(f"{run.path} has done all of its {config.training.steps} steps. To go further: --steps N")
+        return run
+    if (about.get("own_data") and data is None) or (about.get("own_modules") and model is None):
+        raise checkpoint.CheckpointError(
+            f"{run.path} was trained from Python on data or modules of its caller's own; "
+            "continue it there with veridical.resume(run, model=model, data=data)."
+        )
+    data = load_data(config.data, "train") if data is None else data
+    _require_same_data(data, about)
+    engine = Engine(config.training.device, config.training.processes, Arithmetic(**about["arithmetic"]))
+    engine.launch()
+    model = build_model(config, data.space) if model is None else model
+    for difference in differences(meta["topology"], engine):
+        say(f"Not equal to the bit to an uninterrupted run: {difference}.")
+    where = f"{engine.device}, {engine.arithmetic}"
+    say(f"Resuming {run.path} at step {meta['step']} of {config.training.steps} on {where}.")
+    if engine.rank == 0:
+        write_atomically(run.config_file, to_yaml(config, origins))
+    job = Job(run, config, data, engine, model, say, progress or Progress(say, config.training.batch_size))
+    return job.go(found)
+
+
+def differences(topology: dict[str, Any], engine: Engine) -> list[str]:
+    """Say what differs between where a checkpoint was written and here."""
+    here = checkpoint.topology(engine.world_size, engine.device.type)
+    return [f"{name} was {topology[name]}, is {here[name]}" for name in here if topology.get(name) != here[name]]
+
+
+def _require_same_data(data: ArrayData, about: dict[str, Any]) -> None:
+    if data.digest != about["data"]["digest"]:
+        raise checkpoint.CheckpointError(
+            f"the data {data.name!r} are not those of the run: their SHA-256 is {data.digest[:12]}..., "
+            f"it was {about['data']['digest'][:12]}.... Restore the data, or start a new run."
+        )

@@ -1,0 +1,135 @@
+"""Train a model and leave a run directory."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from veridical.config import RunConfig, TrainingConfig
+from veridical.config.files import Origins, flatten
+from veridical.data.dataset import ArrayData
+from veridical.data.loader import Loader
+from veridical.data.sources import load as load_data
+from veridical.model import GenerativeModel
+from veridical.run import Run
+from veridical.training.engine import Engine
+from veridical.training.fit import Callback, State, fit
+from veridical.workflows.job import Job
+from veridical.workflows.load import build_model
+from veridical.workflows.progress import Progress, Say, quiet_unless_first
+
+
+def train(
+    config: RunConfig | None = None,
+    *,
+    model: GenerativeModel | None = None,
+    data: ArrayData | None = None,
+    training: TrainingConfig | None = None,
+    out: str | Path | None = None,
+    origins: Origins | None = None,
+    say: Say = print,
+    progress: Callback | None = None,
+    callbacks: Sequence[Callback] = (),
+    dry_run: bool = False,
+) -> Run:
+    """Train a model and return its run directory.
+
+    Args:
+        config: every choice; the default recipe if left out.
+        model: a model of your own making, instead of building one from `config.model`.
+        data: data of your own, instead of loading `config.data`.
+        training: replaces `config.training`.
+        out: the run directory, which must not exist; runs/NNNN-family-data if left out.
+        origins: where each value of the configuration comes from.
+        say: told what happens, a line at a time.
+        progress: shows how far the run came; plain lines if left out.
+        callbacks: called after the built-in ones.
+        dry_run: do one step without writing anything.
+
+    Raises:
+        RunExistsError: `out` exists.
+        DataError: the data cannot be used; the message says why and what to do.
+        DeviceError: the device asked for is not there.
+        NonFiniteError: training diverged; the last checkpoint is finite.
+        Interrupted: it was asked to stop, and saved.
+    """
+    config = config or RunConfig()
+    config = dataclasses.replace(
+        config, training=training or config.training, model=getattr(model, "config", config.model)
+    )
+    settings = config.training
+    say = quiet_unless_first(say)
+    if out is not None:
+        Run.require_free(out)
+    own = {"own_data": data is not None}
+    own_model = model is not None
+    data = load_data(config.data, "train") if data is None else data
+    engine = Engine(settings.device, settings.processes)
+    engine.launch()
+    if model is None:
+        torch.manual_seed(settings.seed)
+        model = build_model(config, data.space)
+    order, repeats = config.data.order, config.data.repeats
+    first = Loader(data, settings.batch_size, order=order, repeats=repeats, seed=settings.seed, device=engine.device)
+    engine.arithmetic, why = engine.choose_arithmetic(model.to(engine.device), first.batch(0), settings.precision)
+    describe(say, config, data, model, engine, why)
+    if dry_run:
+        return _one_step(model, first, engine, settings, say, out)
+    run = _create(engine, out, f"{config.family}-{data.name}")
+    say(f"run        {run.path}")
+    job = Job(run, config, data, engine, model, say, progress or Progress(say, settings.batch_size), callbacks)
+    if engine.rank == 0:
+        own |= {"arithmetic": dataclasses.asdict(engine.arithmetic), "arithmetic_why": why}
+        own |= {"device": str(engine.device), "processes": engine.world_size}
+        job.begin(origins or dict.fromkeys(flatten(config), "default"), own_model, own)
+    engine.barrier()
+    return job.go()
+
+
+def _one_step(
+    model: GenerativeModel, loader: Loader, engine: Engine, settings: TrainingConfig, say: Say, out: str | Path | None
+) -> Run:
+    """Do one step and write nothing."""
+    engine.place(model)
+    fit(State(model, steps=1, ema=settings.ema), loader, engine, log_every=1)
+    say("Dry run: one step was done, nothing was written.")
+    return Run(out or "")
+
+
+def describe(
+    say: Callable[[str], None], config: RunConfig, data: ArrayData, model: GenerativeModel, engine: Engine, why: str
+) -> None:
+    """Say what is about to be trained on what."""
+    space = data.space
+    what = f"{len(data):,} examples of shape {tuple(space.shape)}"
+    levels = f"{space.levels} levels in {space.support}"
+    scale = levels if space.levels else f"mean {space.mean:.3g}, std {space.std:.3g}"
+    say(f"data       {data.name}: {what}, {scale}{f', {space.classes} classes' if space.classes else ''}")
+    for note in data.notes:
+        say(f"           {note}")
+    counts = {p: sum(t.numel() for t in _tensors(model, p)) for p in model.players}
+    say(f"model      {config.family}: " + ", ".join(f"{p} {n:,} parameters" for p, n in counts.items()))
+    weights = f"{sum(counts.values()) * 20 / 1e6:.1f} MB"  # float32: weights, gradients, two moments, average
+    say(f"memory     weights, gradients, optimiser and average {weights}, data {data.nbytes / 1e6:.1f} MB")
+    many = f", {engine.world_size} processes" if engine.world_size > 1 else ""
+    say(f"device     {engine.device} ({engine.reason}){many}")
+    say(f"arithmetic {engine.arithmetic} ({why})")
+    say(f"seed       {config.training.seed}; {config.training.steps:,} steps of {config.training.batch_size}")
+
+
+def _tensors(model: GenerativeModel, player: str) -> list[Tensor]:
+    parameters: list[Any] = list(model.player_parameters(player))
+    return [t for entry in parameters for t in (entry["params"] if isinstance(entry, dict) else [entry])]
+
+
+def _create(engine: Engine, out: str | Path | None, name: str) -> Run:
+    """Create the run directory in the first process and tell the others where it is."""
+    path = ""
+    if engine.rank == 0:
+        path = str(Run.create(out if out is not None else Run.next_free("runs", name)).path)
+    return Run(engine.gather(path)[0])
