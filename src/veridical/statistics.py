@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 __all__ = [
+    "Estimate",
     "Test",
     "autocorrelation_time",
     "beta_interval",
@@ -39,6 +40,14 @@ Interval = tuple[float, float]
 
 _RESAMPLED_VALUES = 1 << 22
 """Values held at a time by resampling: 32 MB."""
+
+
+class Estimate(NamedTuple):
+    """A value and its standard error."""
+
+    value: float
+    standard_error: float
+    """0 where the value is exact."""
 
 
 class Test(NamedTuple):

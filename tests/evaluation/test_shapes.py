@@ -16,7 +16,8 @@ PERIODS = torch.tensor([math.pi / 2, math.pi, 2 * math.pi], dtype=torch.float64)
 def errors(size: int, noise: float, n: int = 600) -> tuple[float, Tensor]:
     """Share of shapes recognised, and errors of scale (relative), orientation (degrees), x and y (pixels): rms."""
     random = torch.Generator().manual_seed(3)
-    x, factors = Shapes(size).sample(n, random)
+    factors = Shapes(size).draw_factors(n, random)
+    x = Shapes(size).render(factors)
     measured = measure_shapes((x + noise * torch.randn(x.shape, generator=random)).clamp(-1, 1)).factors
     same = measured[:, 0] == factors[:, 0]
     difference = (measured - factors)[same]
@@ -50,15 +51,21 @@ def test_much_noise_is_survived() -> None:
 
 def test_the_measured_factors_tell_the_true_ones() -> None:
     """The ceiling of a perfect model whose factors are measured: bins of 1/20 of the range against those errors."""
-    x, factors = Shapes().sample(3000, torch.Generator().manual_seed(0))
-    found = recover(factors, measure_shapes(x).factors, code_names=FACTORS, factor_names=FACTORS, resamples=20)
+    factors = Shapes().draw_factors(3000, torch.Generator().manual_seed(0))
+    found = recover(
+        factors,
+        measure_shapes(Shapes().render(factors)).factors,
+        code_names=FACTORS,
+        factor_names=FACTORS,
+        resamples=20,
+    )
     assert found.best() == {name: name for name in FACTORS}
     assert (torch.tensor(found.of_factor).diagonal() > torch.tensor([0.999, 0.8, 0.8, 0.9, 0.9])).all()
 
 
 def test_the_residual_tells_shapes_from_the_rest() -> None:
     random = torch.Generator().manual_seed(0)
-    x, _ = Shapes().sample(100, random)
+    x = Shapes().sample(100, random)
     assert measure_shapes(x).residual.max() < 0.15
     blobs = torch.nn.functional.avg_pool2d(torch.randn(100, 1, 28, 28, generator=random), 9, 1, 4).mul(8).clamp(-1, 1)
     two = torch.maximum(x, x.flip(0))

@@ -21,6 +21,7 @@ from veridical.data.errors import DataError
 from veridical.data.infer import infer
 from veridical.data.preprocess import to_data_space
 from veridical.data.space import Space
+from veridical.targets.law import Law
 
 _CHUNK_BYTES = 1 << 24
 
@@ -51,7 +52,7 @@ class ArrayData:
         DataError: nothing to learn from, values that are not finite, an unclear range, labels that do not match.
     """
 
-    target: object | None
+    target: Law | None
     """The exact law of the data (`veridical.targets`), or None."""
 
     notes: tuple[str, ...]
@@ -65,7 +66,7 @@ class ArrayData:
         space: Space | None = None,
         levels: int = 256,
         name: str = "array",
-        target: object | None = None,
+        target: Law | None = None,
     ) -> None:
         self.name, self.target = name, target
         inferred = infer(x, space, name, levels)

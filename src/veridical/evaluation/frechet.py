@@ -28,22 +28,17 @@ References:
 
 import math
 from functools import cached_property
-from typing import NamedTuple, final
+from typing import final
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from veridical.statistics import Estimate
+
 _ROWS = 1024
 """Rows converted to float64 at a time: 16 MB at 2048 features."""
-
-
-class Estimate(NamedTuple):
-    """A value and its standard error."""
-
-    value: float
-    standard_error: float
 
 
 @final

@@ -46,8 +46,8 @@ def measure_shapes(x: Float[Tensor, "n 1 size size"]) -> MeasuredShapes:
         ValueError: not square grey pictures.
 
     Examples:
-        >>> x, factors = Shapes().sample(4, torch.Generator().manual_seed(0))
-        >>> torch.equal(measure_shapes(x).factors[:, 0], factors[:, 0])
+        >>> factors = Shapes().draw_factors(4, torch.Generator().manual_seed(0))
+        >>> torch.equal(measure_shapes(Shapes().render(factors)).factors[:, 0], factors[:, 0])
         True
     """
     if x.ndim != 4 or x.shape[1] != 1 or x.shape[2] != x.shape[3]:

@@ -18,6 +18,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from veridical.statistics import Estimate
+
 
 @final
 class Categorical:
@@ -48,6 +50,11 @@ class Categorical:
     def __repr__(self) -> str:
         """Name, version, and size."""
         return f"Categorical({self.name} v{self.version}: {len(self.probabilities)} outcomes, {self.levels}^{self.dim})"
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """Smallest and largest level."""
+        return 0.0, self.levels - 1.0
 
     @property
     def outcomes(self) -> Float[Tensor, "outcomes d"]:
@@ -83,9 +90,9 @@ class Categorical:
         log_p = self.probabilities.log().to(x)[index.clamp(min=0)]
         return torch.where(index < 0, -math.inf, log_p)
 
-    def entropy(self) -> float:
+    def entropy(self) -> Estimate:
         """Entropy in nats, exact."""
-        return float(-(self.probabilities * self.probabilities.log()).sum())
+        return Estimate(float(-(self.probabilities * self.probabilities.log()).sum()), 0.0)
 
     def mean(self) -> float:
         """Mean of all components, exact."""
@@ -102,7 +109,7 @@ def zipf() -> Categorical:
     Examples:
         >>> zipf()
         Categorical(categorical v1: 32 outcomes, 32^1)
-        >>> round(zipf().entropy(), 4)
+        >>> round(zipf().entropy().value, 4)
         2.8759
     """
     return Categorical(_zipf(32), name="categorical")

@@ -11,7 +11,6 @@ References:
     Kaufman, Crystal Statistics II, Phys. Rev. 76, 1232 (1949).
 """
 
-import functools
 from typing import final
 
 import torch
@@ -19,6 +18,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from veridical.ising import CRITICAL_COUPLING, sample
+from veridical.statistics import Estimate
 
 
 @final
@@ -44,6 +44,9 @@ class Ising:
     version = 1
     """Of the definition; numbers of different versions are not comparable."""
 
+    support, levels = (-1.0, 1.0), 2
+    """Spins."""
+
     def __init__(self, height: int, width: int | None = None, coupling: float = CRITICAL_COUPLING) -> None:
         self.height, self.width, self.coupling = height, height if width is None else width, float(coupling)
         for side in (self.height, self.width):
@@ -68,12 +71,12 @@ class Ising:
         """Shape of one example: (1, height, width)."""
         return (1, self.height, self.width)
 
-    @functools.cached_property
-    def entropy(self) -> float:
+    def entropy(self) -> Estimate:
         """Exact entropy of a configuration, in nats: what a perfect model needs per example."""
         from veridical.ising import exact
 
-        return self.height * self.width * float(exact.entropy_per_site(self.height, self.width, self.coupling))
+        per_site = float(exact.entropy_per_site(self.height, self.width, self.coupling))
+        return Estimate(self.height * self.width * per_site, 0.0)
 
     def draw(self, n: int, seed: int = 0) -> UInt8[Tensor, "n 1 height width"]:
         """Draw n configurations as sites 0 (down) and 1 (up), the same for the same seed on any machine."""

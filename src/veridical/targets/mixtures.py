@@ -21,6 +21,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from veridical.statistics import Estimate
+
 
 @final
 class GaussianMixture:
@@ -107,10 +109,18 @@ class GaussianMixture:
         distance, mode = torch.linalg.vector_norm(x.unsqueeze(-2) - self.means.to(x), dim=-1).min(-1)
         return mode, distance / self.sigma
 
-    def entropy(self, n: int = 100_000, generator: torch.Generator | None = None) -> tuple[float, float]:
-        """Estimate the entropy by Monte Carlo: (nats, standard error over n draws)."""
+    def entropy(self, n: int = 100_000, generator: torch.Generator | None = None) -> Estimate:
+        """Return the entropy in nats: exact for a single mode, otherwise the mean of -log p over n draws.
+
+        Args:
+            n: draws.
+            generator: of the draws; None: a generator of its own, so that the same law has the same estimate.
+        """
+        if len(self.means) == 1:
+            return Estimate(0.5 * self.dim * math.log(2 * math.pi * math.e * self.sigma**2), 0.0)
+        generator = torch.Generator().manual_seed(0) if generator is None else generator
         surprise = -self.log_prob(self.sample(n, generator, torch.float64))
-        return float(surprise.mean()), float(surprise.std() / math.sqrt(n))
+        return Estimate(float(surprise.mean()), float(surprise.std() / math.sqrt(n)))
 
     def _variance(self, x: Tensor, sigma: float | Tensor) -> Tensor:
         return self.sigma**2 + torch.as_tensor(sigma, dtype=x.dtype, device=x.device) ** 2

@@ -15,6 +15,9 @@ axes 2:1; the triangle is isosceles, its height 5/4 of its base). Edges are anti
 pixel's centre to each edge, in pixels: a pixel is covered by $\mathrm{clip}(1/2 - d, 0, 1)$, at a corner by the
 product.
 
+There is no `log_prob`: five numbers span the pictures, so that in the space of pixels their law has no density, and the
+probabilities of the pictures rounded to 8 bits are not known.
+
 The factors of the i-th example are a pure function of (seed, i): a hash (SplitMix64), not a stream. Hence no split
 has to store them.
 
@@ -66,9 +69,8 @@ class Shapes:
     Examples:
         >>> Shapes(vary=("x", "y"))
         Shapes(28 x 28; x, y vary)
-        >>> x, factors = Shapes().sample(2, torch.Generator().manual_seed(0))
-        >>> x.shape, factors.shape
-        (torch.Size([2, 1, 28, 28]), torch.Size([2, 5]))
+        >>> Shapes().sample(2, torch.Generator().manual_seed(0)).shape
+        torch.Size([2, 1, 28, 28])
     """
 
     name = "shapes"
@@ -76,6 +78,9 @@ class Shapes:
 
     version = 1
     """Of the definition; numbers of different versions are not comparable."""
+
+    factor_names = FACTORS
+    """Names of the columns of `factors`."""
 
     def __init__(self, size: int = 28, vary: tuple[str, ...] = FACTORS, *, seed: int = 0) -> None:
         if size < 8:
@@ -100,12 +105,15 @@ class Shapes:
         """
         return self._scaled(torch.from_numpy(_hashed(index.cpu().numpy(), len(FACTORS), self.seed)))
 
+    def draw_factors(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 5"]:
+        """Draw the factors of n pictures, float64; columns as in `FACTORS`."""
+        return self._scaled(torch.rand(n, len(FACTORS), generator=generator, dtype=torch.float64))
+
     def sample(
         self, n: int, generator: torch.Generator | None = None, dtype: torch.dtype | None = None
-    ) -> tuple[Float[Tensor, "n 1 size size"], Float[Tensor, "n 5"]]:
-        """Draw n pictures in [-1, 1] with their factors (float64), pictures in torch's default type unless given."""
-        factors = self._scaled(torch.rand(n, len(FACTORS), generator=generator, dtype=torch.float64))
-        return self.render(factors, dtype), factors
+    ) -> Float[Tensor, "n 1 size size"]:
+        """Draw n pictures in [-1, 1], in torch's default type unless another is given."""
+        return self.render(self.draw_factors(n, generator), dtype)
 
     def render(self, factors: Float[Tensor, "n 5"], dtype: torch.dtype | None = None) -> Float[Tensor, "n 1 size size"]:
         """Draw the pictures of given factors: 1 within the shape, -1 outside, between them at its edge.
