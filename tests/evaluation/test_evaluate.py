@@ -221,7 +221,7 @@ def test_progress_is_told_in_lines() -> None:
 
 def test_what_cannot_be_measured_is_refused() -> None:
     data = data_of(CLOUD, 100, 0, False)
-    with pytest.raises(ValueError, match="Did you mean 'fid'"):
+    with pytest.raises(ValueError, match="Did you mean fid"):
         evaluate_samples(cloud(50, 0), data, None, metrics=["fdi"])
     with pytest.raises(ValueError, match="the modes of the data are not known"):
         evaluate_samples(cloud(50, 0), data, None, metrics=["coverage"])

@@ -5,10 +5,11 @@ Exit codes: 0 ok, 1 failed, 2 wrong usage, 130 interrupted. A traceback is shown
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 import traceback
+
+from veridical.nearest import did_you_mean
 
 COMMANDS = {
     "train": "train a model on your data, or on data in the package",
@@ -44,12 +45,7 @@ def run(arguments: list[str]) -> int:
         return 0
     command = arguments[0]
     if command not in COMMANDS:
-        close = difflib.get_close_matches(command, COMMANDS, n=1)
-        print(
-            f"veridical: there is no command {command!r}.{f' Did you mean {close[0]}?' if close else ''}",
-            file=sys.stderr,
-        )
-        print("Commands: " + ", ".join(COMMANDS), file=sys.stderr)
+        print(f"veridical: there is no command {command!r}. {did_you_mean(command, COMMANDS)}", file=sys.stderr)
         return 2
     return _guarded(command, arguments[1:], debug)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import typing
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import yaml
 
 from veridical.config.presets import PRESETS
 from veridical.config.run import FAMILY_CONFIGS, RunConfig
+from veridical.nearest import did_you_mean
 
 Origins = dict[str, str]
 """Dotted key -> default | preset NAME | file PATH | command line."""
@@ -35,13 +35,6 @@ class ConfigError(ValueError):
         self.problems = sorted(problems, key=lambda p: p.line)
         lines = [f"{path}:{p.line}: {p.key + ': ' if p.key else ''}{p.message}" for p in self.problems]
         super().__init__("\n".join(lines))
-
-
-def nearest(name: str, valid: typing.Iterable[str]) -> str:
-    """Return " Did you mean X?" for a misspelt name, or the list of valid names."""
-    valid = list(valid)
-    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.6)
-    return f" Did you mean {close[0]}?" if close else f" Expected one of: {', '.join(valid)}."
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
@@ -80,7 +73,7 @@ def find_preset(name: str) -> RunConfig:
         ValueError: there is no such preset; names the nearest.
     """
     if name not in PRESETS:
-        raise ValueError(f"there is no preset {name!r}.{nearest(name, PRESETS)}")
+        raise ValueError(f"there is no preset {name!r}. {did_you_mean(name, PRESETS)}")
     return PRESETS[name].config
 
 
@@ -159,11 +152,11 @@ class _Reader:
     def _base(self, nodes: dict[str, yaml.Node]) -> tuple[RunConfig, Origins]:
         preset = _construct(nodes["preset"]) if "preset" in nodes else None
         if preset is not None and preset not in PRESETS:
-            self._problem(nodes["preset"], "preset", f"there is no preset {preset!r}.{nearest(str(preset), PRESETS)}")
+            self._problem(nodes["preset"], "preset", f"there is no preset {preset!r}. {did_you_mean(str(preset), PRESETS)}")
             preset = None
         family = _construct(nodes["family"]) if "family" in nodes else None
         if family is not None and family not in FAMILY_CONFIGS:
-            message = f"there is no family {family!r}.{nearest(str(family), FAMILY_CONFIGS)}"
+            message = f"there is no family {family!r}. {did_you_mean(str(family), FAMILY_CONFIGS)}"
             self._problem(nodes["family"], "family", message)
             family = None
             nodes.pop("model", None)  # its keys cannot be judged
@@ -207,7 +200,7 @@ class _Reader:
         for key_node, child in node.value:
             key = str(_construct(key_node))
             if key not in valid:
-                self._problem(key_node, f"{prefix}{key}", f"there is no such key.{nearest(key, valid)}")
+                self._problem(key_node, f"{prefix}{key}", f"there is no such key. {did_you_mean(key, valid)}")
             elif key in found:
                 self._problem(key_node, f"{prefix}{key}", "is given twice")
             else:

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from veridical.data.archives import read_split
-from veridical.data.errors import DataError, did_you_mean
+from veridical.data.errors import DataError
 from veridical.data.named import NAMED, find, how_to_get, verify
+from veridical.nearest import did_you_mean
 
 _PATIENCE_S = 1800
 
@@ -37,7 +38,7 @@ def get(name: str, destination: Path) -> Path:
     if name not in NAMED:
         raise DataError(
             f"{name!r} is no set that can be fetched; these are: {', '.join(n for n in NAMED if NAMED[n].package)}.",
-            did_you_mean(name, NAMED) or "See: veridical data list.",
+            did_you_mean(name, NAMED),
         )
     package = NAMED[name].package
     if package is None:

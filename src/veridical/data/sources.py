@@ -13,13 +13,14 @@ from veridical.config import DataConfig
 from veridical.data.archives import holds_split
 from veridical.data.cache import read_pictures
 from veridical.data.dataset import ArrayData
-from veridical.data.errors import DataError, did_you_mean
+from veridical.data.errors import DataError
 from veridical.data.fetch import get
 from veridical.data.files import Arrays, read_both_splits, read_file
 from veridical.data.folder import list_pictures
 from veridical.data.named import NAMED, find, how_to_get, read_named, recognise
 from veridical.data.shaping import shape_pictures
 from veridical.data.space import Space
+from veridical.nearest import nearest
 from veridical.data.split import held_out
 from veridical.data.stacked import STACKED, read_stacked
 from veridical.data.stacked import SUMMARY as STACKED_SUMMARY
@@ -117,12 +118,12 @@ def find_path(source: str) -> Path:
     if path.exists():
         return path
     beside = [str(path.parent / entry.name) for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-    hint = did_you_mean(
-        source, [*NAMED, STACKED, *LAWS, SHAPES, LATTICE, *(entry.removeprefix("./") for entry in beside)]
-    )
+    close = nearest(source, [*NAMED, STACKED, *LAWS, SHAPES, LATTICE, *(entry.removeprefix("./") for entry in beside)])
     raise DataError(
         f"{source!r} is neither a named set nor a file or folder.",
-        hint or f"Named sets: {', '.join([*NAMED, STACKED, *LAWS, SHAPES, LATTICE])}; see: veridical data list.",
+        f"Did you mean {close}?"
+        if close
+        else f"Named sets: {', '.join([*NAMED, STACKED, *LAWS, SHAPES, LATTICE])}; see: veridical data list.",
     )
 
 

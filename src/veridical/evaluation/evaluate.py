@@ -5,7 +5,6 @@ with its reason (`Evaluation.skipped`): nothing is left out silently. The same s
 state of torch's global generators, which are left as they were.
 """
 
-import difflib
 import platform
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from veridical.evaluation.measurement import JSON, Measurement
 from veridical.evaluation.metrics import METRICS, AnyExtractor, Subject
 from veridical.evaluation.summary import sentences
 from veridical.model import GenerativeModel, Sampler
+from veridical.nearest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,5 @@ def _checked(samples: Tensor, space: Space) -> Tensor:
 def _chosen(metrics: Sequence[str] | None) -> Sequence[str]:
     for name in metrics or ():
         if name not in METRICS:
-            near = difflib.get_close_matches(name, METRICS, 1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"there is no metric {name!r}; expected some of {', '.join(METRICS)}.{hint}")
+            raise ValueError(f"there is no metric {name!r}. {did_you_mean(name, METRICS)}")
     return list(METRICS) if metrics is None else metrics

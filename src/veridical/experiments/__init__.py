@@ -6,10 +6,10 @@ At the top of a file stand the question, the command, and what to expect: time a
 
 from __future__ import annotations
 
-import difflib
 import importlib
 
 from veridical.experiments.experiment import Experiment, Outcome, perform
+from veridical.nearest import did_you_mean
 
 __all__ = ["NAMES", "Experiment", "Outcome", "find", "perform"]
 
@@ -28,7 +28,5 @@ def find(name: str) -> Experiment:
         True
     """
     if name not in NAMES:
-        close = difflib.get_close_matches(name, NAMES, n=1)
-        hint = f" Did you mean {close[0]}?" if close else f" There are: {', '.join(NAMES)}."
-        raise ValueError(f"there is no experiment {name!r}.{hint}")
+        raise ValueError(f"there is no experiment {name!r}. {did_you_mean(name, NAMES)}")
     return importlib.import_module(f"veridical.experiments.{name.replace('-', '_')}").EXPERIMENT
