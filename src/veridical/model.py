@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -26,6 +27,7 @@ __all__ = [
     "Encoder",
     "EnergyBased",
     "ExactLikelihood",
+    "Facts",
     "GenerativeModel",
     "LatentVariable",
     "LikelihoodBound",
@@ -34,6 +36,22 @@ __all__ = [
     "Space",
     "Trainable",
 ]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a model may know of its data before it sees them."""
+
+    space: Space
+    """What one example is."""
+
+    n: int | None = None
+    """Number of training examples; None: not known, or without end. Models with one code per example need it."""
+
+    @staticmethod
+    def of(facts: Facts | Space) -> Facts:
+        """Return facts as they are, and a bare space as facts of an unknown number of examples."""
+        return facts if isinstance(facts, Facts) else Facts(facts)
 
 
 class Loss(NamedTuple):
@@ -74,12 +92,27 @@ class Trainable(Protocol):
 
 
 class GenerativeModel(nn.Module, ABC):
-    """Base of every family: a module with a space, players and a loss."""
+    """Base of every family: a module with a space, players and a loss.
+
+    Args:
+        facts: the space of the examples and their number; a bare space is accepted. None: the class sets `space`.
+    """
 
     space: Space
+    """What one example is."""
+
+    facts: Facts
+    """What was known of the data when the model was built."""
+
     players: tuple[str, ...] = ("model",)
     papers: tuple[str, ...] = ()
     """References the family stands on, printed by `veridical cite`."""
+
+    def __init__(self, facts: Facts | Space | None = None) -> None:
+        super().__init__()
+        if facts is not None:
+            self.facts = Facts.of(facts)
+            self.space = self.facts.space
 
     def turns(self, step: int) -> tuple[str, ...]:
         """Let every player move once, in the order of `players`."""

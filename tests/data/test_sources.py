@@ -169,8 +169,8 @@ class TestNames:
     @pytest.mark.parametrize(
         ("source", "words"),
         [
-            ("fasion-mnist", "'fashion-mnist'"),
-            ("CIFAR", "'cifar10'"),
+            ("fasion-mnist", r"mean fashion-mnist\?"),
+            ("CIFAR", r"mean cifar10\?"),
             ("nothing-like-it", "data list"),
             ("", "no data are given"),
             ("/no/such/folder", "neither"),

@@ -152,7 +152,9 @@ class _Reader:
     def _base(self, nodes: dict[str, yaml.Node]) -> tuple[RunConfig, Origins]:
         preset = _construct(nodes["preset"]) if "preset" in nodes else None
         if preset is not None and preset not in PRESETS:
-            self._problem(nodes["preset"], "preset", f"there is no preset {preset!r}. {did_you_mean(str(preset), PRESETS)}")
+            self._problem(
+                nodes["preset"], "preset", f"there is no preset {preset!r}. {did_you_mean(str(preset), PRESETS)}"
+            )
             preset = None
         family = _construct(nodes["family"]) if "family" in nodes else None
         if family is not None and family not in FAMILY_CONFIGS:

@@ -20,10 +20,10 @@ from veridical.data.folder import list_pictures
 from veridical.data.named import NAMED, find, how_to_get, read_named, recognise
 from veridical.data.shaping import shape_pictures
 from veridical.data.space import Space
-from veridical.nearest import nearest
 from veridical.data.split import held_out
 from veridical.data.stacked import STACKED, read_stacked
 from veridical.data.stacked import SUMMARY as STACKED_SUMMARY
+from veridical.nearest import nearest
 from veridical.targets import GaussianMixture, grid, ring
 from veridical.targets.categorical import Categorical, zipf, zipf_bits
 from veridical.targets.ising import Ising

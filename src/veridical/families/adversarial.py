@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
 
 from veridical.config import AdversarialConfig, OptimizerConfig
-from veridical.model import Batch, Discriminating, GenerativeModel, LatentVariable, Loss, Sampler, Space
+from veridical.model import Batch, Discriminating, Facts, GenerativeModel, LatentVariable, Loss, Sampler, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of, standard_units
 from veridical.nn.minibatch import batch_dependent_layers
 from veridical.objectives.penalties import clip_weights, historical_averaging, running_average
@@ -21,7 +21,7 @@ class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating)
 
     Args:
         config: the choices of the game.
-        space: what one example is.
+        facts: what one example is, and how many there are; a bare space will do.
         generator: codes (B, latent_dim), and labels if there are any, to examples in data space.
         discriminator: what it is shown, in data space, to (B,) or (B, 1) logits.
 
@@ -37,17 +37,18 @@ class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating)
     def __init__(
         self,
         config: AdversarialConfig,
-        space: Space,
+        facts: Facts | Space,
         *,
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(facts)
+        space = self.space
         if discriminator is None:
             discriminator = build_discriminator(config, space)
         if generator is None:
             generator = build_generator(config, space, latent_dim_of(config, space))
-        self.config, self.space = config, space
+        self.config = config
         self.latent_shape = (latent_dim_of(config, space),)
         self.unit = standard_units(space)[1]
         self.discriminator, self.generator = discriminator, generator

@@ -37,7 +37,7 @@ from torch import Tensor, nn
 
 from veridical.config import ConditionalGANConfig
 from veridical.families.adversarial import AdversarialModel
-from veridical.model import Batch, Space
+from veridical.model import Batch, Facts, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
 from veridical.nn.discriminator import Discriminator
 from veridical.nn.orthogonal import orthogonal_penalties
@@ -50,7 +50,7 @@ class ConditionalGAN(AdversarialModel):
 
     Args:
         config: use of the label, and the choices of every game.
-        space: what one example is; with classes.
+        facts: what one example is; with classes.
         generator: your own, ((B, latent_dim), (B,) labels) → (B, *space.shape) in data space; None: as the config says.
         discriminator: your own; (B, *space.shape) beside (B,) labels → (B,) or (B, 1) logits, or, if auxiliary,
             (B, *space.shape) → (B, 1 + classes), the logit first; None: as the config says.
@@ -72,17 +72,18 @@ class ConditionalGAN(AdversarialModel):
     def __init__(
         self,
         config: ConditionalGANConfig,
-        space: Space,
+        facts: Facts | Space,
         *,
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
     ) -> None:
+        space = Facts.of(facts).space
         self.classes = classes_of(space)
         if discriminator is None:
             discriminator = conditional_discriminator(config, space, self.classes)
         if generator is None:
             generator = build_generator(config, space, latent_dim_of(config, space), self.classes)
-        super().__init__(config, space, generator=generator, discriminator=discriminator)
+        super().__init__(config, facts, generator=generator, discriminator=discriminator)
 
     def discriminator_loss(self, batch: Batch, step: int) -> Turn:
         """Judge the batch against fakes of the same classes, which carry no graph."""

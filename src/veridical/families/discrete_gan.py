@@ -42,7 +42,7 @@ from torch import Tensor, nn
 from veridical.config import DiscreteGANConfig
 from veridical.data.preprocess import to_data_space
 from veridical.families.adversarial import AdversarialModel
-from veridical.model import Batch, Space
+from veridical.model import Batch, Facts, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
 from veridical.nn.minibatch import batch_dependent_layers
 from veridical.objectives import discrete
@@ -57,7 +57,7 @@ class DiscreteGAN(AdversarialModel):
 
     Args:
         config: estimator, objective, penalties, networks, optimisers.
-        space: what one example is; at most 32 levels.
+        facts: what one example is; at most 32 levels.
         generator: your own, (B, latent_dim) → (B, L C, H, W) or (B, L d) logits, the L levels of a component together;
             None: as `config.network` says.
         discriminator: your own, one-hot examples of the same shape → (B,) or (B, 1) logits; None: likewise.
@@ -80,18 +80,19 @@ class DiscreteGAN(AdversarialModel):
     def __init__(
         self,
         config: DiscreteGANConfig,
-        space: Space,
+        facts: Facts | Space,
         *,
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
     ) -> None:
+        space = Facts.of(facts).space
         self.levels = levels_of(space)
         shape = (self.levels * space.shape[0], *space.shape[1:])
         if discriminator is None:
             discriminator = build_discriminator(config, Space(shape, space.kind, (0.0, 1.0), None))
         if generator is None:
             generator = build_generator(config, Space(shape, space.kind, None, None), latent_dim_of(config, space))
-        super().__init__(config, space, generator=generator, discriminator=discriminator)
+        super().__init__(config, facts, generator=generator, discriminator=discriminator)
         self.unit = 0.5  # of one-hot vectors: half the width of [0, 1]
         if config.estimator == "reinforce":
             refuse_shared_costs(self.discriminator)

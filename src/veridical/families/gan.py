@@ -45,7 +45,7 @@ class GAN(AdversarialModel):
 
     Args:
         config: objective, penalties, views, networks, optimisers.
-        space: what one example is.
+        facts: what one example is.
         generator: your own, (B, latent_dim) → (B, *space.shape) in data space; None: as `config.network` says.
         discriminator: your own, (B, *space.shape) in data space (`pack` times the channels) → (B,) or (B, 1) logits;
             None: likewise.

@@ -42,7 +42,7 @@ from torch import Tensor, nn
 
 from veridical.config import InfoGANConfig
 from veridical.families.adversarial import AdversarialModel, uniform
-from veridical.model import Batch, Space
+from veridical.model import Batch, Facts, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
 from veridical.nn.discriminator import Discriminator, FullPrecision
 from veridical.objectives.game import Turn, discriminator_turn, generator_turn, view
@@ -115,7 +115,7 @@ class InfoGAN(AdversarialModel):
 
     Args:
         config: the game, the codes, their emphasis.
-        space: what one example is.
+        facts: what one example is.
         generator: your own, (B, noise and codes) → (B, *space.shape) in data space; None: as `config.network` says.
         discriminator: your own, whose features Q reads; None: likewise.
 
@@ -135,11 +135,12 @@ class InfoGAN(AdversarialModel):
     def __init__(
         self,
         config: InfoGANConfig,
-        space: Space,
+        facts: Facts | Space,
         *,
         generator: nn.Module | None = None,
         discriminator: Discriminator | None = None,
     ) -> None:
+        space = Facts.of(facts).space
         noise_dim = latent_dim_of(config, space)
         latent_dim = noise_dim + sum(config.categorical) + config.continuous
         discriminator = build_discriminator(config, space) if discriminator is None else discriminator
@@ -150,7 +151,7 @@ class InfoGAN(AdversarialModel):
             )
         if generator is None:
             generator = build_generator(config, space, latent_dim)
-        super().__init__(config, space, generator=generator, discriminator=discriminator)
+        super().__init__(config, facts, generator=generator, discriminator=discriminator)
         self.noise_dim, self.latent_shape = noise_dim, (latent_dim,)
         gaussian = config.continuous + (noise_dim if config.restore_noise else 0)
         self.reader = Reader(

@@ -52,7 +52,7 @@ from torch import Tensor, nn
 
 from veridical.config import NoiseLevelConfig, OptimizerConfig
 from veridical.mcmc.langevin import unadjusted_step
-from veridical.model import Batch, Denoiser, GenerativeModel, Loss, Sampler, Space
+from veridical.model import Batch, Denoiser, Facts, GenerativeModel, Loss, Sampler, Space
 from veridical.nn.conv import ConvEncoder
 from veridical.nn.fourier import FourierFeatures
 from veridical.nn.mlp import MLP
@@ -66,7 +66,7 @@ class NoiseLevel(GenerativeModel, Sampler, Denoiser):
 
     Args:
         config: levels, objective, sampler, network, optimiser.
-        space: what one example is.
+        facts: what one example is.
         discriminator: your own, twice differentiable, (B, *space.shape) in data space → (B, K + 1) logits of the levels
             from the least noise to the most, then of pure noise; None: as `config.network` says.
 
@@ -82,9 +82,12 @@ class NoiseLevel(GenerativeModel, Sampler, Denoiser):
     )
     sigmas: Tensor
 
-    def __init__(self, config: NoiseLevelConfig, space: Space, *, discriminator: nn.Module | None = None) -> None:
-        super().__init__()
-        self.config, self.space = config, space
+    def __init__(
+        self, config: NoiseLevelConfig, facts: Facts | Space, *, discriminator: nn.Module | None = None
+    ) -> None:
+        super().__init__(facts)
+        space = self.space
+        self.config = config
         least, most = (space.std * sigma for sigma in (config.sigma_min, config.sigma_max))
         sigmas = torch.linspace(math.log(least), math.log(most), config.levels, dtype=torch.float64).exp()
         self.register_buffer("sigmas", sigmas.float())

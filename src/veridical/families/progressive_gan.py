@@ -42,7 +42,7 @@ from torch import Tensor
 
 from veridical.config import ProgressiveGANConfig
 from veridical.families.adversarial import AdversarialModel
-from veridical.model import Batch, Space
+from veridical.model import Batch, Facts, Space
 from veridical.nn.adversarial import ToDataSpace, ToStandardUnits, latent_dim_of
 from veridical.nn.progressive import (
     Growth,
@@ -61,7 +61,7 @@ class ProgressiveGAN(AdversarialModel):
 
     Args:
         config: steps per stage, codes, and the choices of every game.
-        space: what one example is: pictures or lattices (C, H, W).
+        facts: what one example is: pictures or lattices (C, H, W).
 
     Raises:
         ValueError: the space holds no pictures, or there are not as many weights as scales.
@@ -80,7 +80,8 @@ class ProgressiveGAN(AdversarialModel):
     discriminator: ProgressiveDiscriminator
     step: Tensor
 
-    def __init__(self, config: ProgressiveGANConfig, space: Space) -> None:
+    def __init__(self, config: ProgressiveGANConfig, facts: Facts | Space) -> None:
+        space = Facts.of(facts).space
         noise, codes, width = latent_dim_of(config, space), config.codes_per_scale, config.width or 32
         pyramid = build_pyramid(space, width, config.upsampling)
         seen = build_pyramid(space, config.discriminator_width or width, config.upsampling)
@@ -89,7 +90,7 @@ class ProgressiveGAN(AdversarialModel):
             seen, codes, ToStandardUnits(space), lowest=lowest, deviation=config.minibatch == "stddev"
         )
         generator = ProgressiveGenerator(pyramid, noise, codes, ToDataSpace(space), 0 if config.consistency else lowest)
-        super().__init__(config, space, generator=generator, discriminator=discriminator)
+        super().__init__(config, facts, generator=generator, discriminator=discriminator)
         self.pyramid = pyramid
         self.latent_shape = (noise + codes * len(pyramid.sizes),)
         self.scale_weights = scale_weights_of(config, len(pyramid.sizes))

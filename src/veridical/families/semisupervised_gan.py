@@ -41,7 +41,7 @@ from torch import Tensor
 
 from veridical.config import SemiSupervisedGANConfig
 from veridical.families.adversarial import AdversarialModel
-from veridical.model import Batch, Space
+from veridical.model import Batch, Facts, Space
 from veridical.nn.adversarial import build_discriminator
 from veridical.nn.discriminator import Discriminator
 from veridical.objectives.game import Turn, discriminator_turn, view
@@ -52,7 +52,7 @@ class SemiSupervisedGAN(AdversarialModel):
 
     Args:
         config: number of labels, and the choices of every game.
-        space: what one example is; with classes.
+        facts: what one example is; with classes.
 
     Raises:
         ValueError: the data have no labels or more classes than `labelled`, or the networks do not fit them.
@@ -69,9 +69,10 @@ class SemiSupervisedGAN(AdversarialModel):
     labelled_c: Tensor
     labelled_index: Tensor
 
-    def __init__(self, config: SemiSupervisedGANConfig, space: Space) -> None:
+    def __init__(self, config: SemiSupervisedGANConfig, facts: Facts | Space) -> None:
+        space = Facts.of(facts).space
         quota = quotas(config, space)
-        super().__init__(config, space, discriminator=build_discriminator(config, space, outputs=len(quota)))
+        super().__init__(config, facts, discriminator=build_discriminator(config, space, outputs=len(quota)))
         self.register_buffer("quota", quota)
         self.register_buffer("labelled_x", torch.zeros(config.labelled, *space.shape))
         self.register_buffer("labelled_c", torch.zeros(config.labelled, dtype=torch.int64))

@@ -42,7 +42,7 @@ from torch.func import functional_call
 
 from veridical.config import UnrolledGANConfig
 from veridical.families.adversarial import AdversarialModel
-from veridical.model import Batch, Space
+from veridical.model import Batch, Facts, Space
 from veridical.objectives.adversarial import OBJECTIVES, pair
 from veridical.objectives.game import Turn, discriminator_turn, view
 from veridical.objectives.unrolling import Moments, Rule, accumulate, adam_step, sgd_step, unroll
@@ -53,7 +53,7 @@ class UnrolledGAN(AdversarialModel):
 
     Args:
         config: how many steps it foresees, and the choices of every game.
-        space: what one example is.
+        facts: what one example is.
         generator: your own, (B, latent_dim) → (B, *space.shape) in data space; None: as `config.network` says.
         discriminator: your own, (B, *space.shape) in data space (`pack` times the channels) → (B,) or (B, 1) logits;
             None: likewise.
@@ -75,12 +75,12 @@ class UnrolledGAN(AdversarialModel):
     def __init__(
         self,
         config: UnrolledGANConfig,
-        space: Space,
+        facts: Facts | Space,
         *,
         generator: nn.Module | None = None,
         discriminator: nn.Module | None = None,
     ) -> None:
-        super().__init__(config, space, generator=generator, discriminator=discriminator)
+        super().__init__(config, facts, generator=generator, discriminator=discriminator)
         theta = self.answering()
         self.register_buffer("first", torch.zeros_like(theta))
         self.register_buffer("second", torch.zeros_like(theta))

@@ -39,7 +39,17 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
 from veridical.config import OptimizerConfig, VAEConfig
-from veridical.model import Batch, Encoder, GenerativeModel, LatentVariable, LikelihoodBound, Loss, Sampler, Space
+from veridical.model import (
+    Batch,
+    Encoder,
+    Facts,
+    GenerativeModel,
+    LatentVariable,
+    LikelihoodBound,
+    Loss,
+    Sampler,
+    Space,
+)
 from veridical.nn.conv import ConvDecoder, ConvEncoder
 from veridical.nn.mlp import MLP
 from veridical.objectives.bounds import active_units, elbo, gaussian_kl, iwae_bound
@@ -78,11 +88,16 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
     )
 
     def __init__(
-        self, config: VAEConfig, space: Space, *, encoder: nn.Module | None = None, decoder: nn.Module | None = None
+        self,
+        config: VAEConfig,
+        facts: Facts | Space,
+        *,
+        encoder: nn.Module | None = None,
+        decoder: nn.Module | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(facts)
+        space = self.space
         self.config = config
-        self.space = space
         self.latent_dim = min(32, space.dim) if config.latent_dim is None else config.latent_dim
         self.latent_shape = (self.latent_dim,)
         self.bernoulli = is_bernoulli(config, space)

@@ -13,21 +13,22 @@ from veridical.data.dataset import ArrayData
 from veridical.data.sources import load as load_data
 from veridical.data.space import Space
 from veridical.families import FAMILIES
-from veridical.model import GenerativeModel
+from veridical.model import Facts, GenerativeModel
 from veridical.run import Run
 from veridical.training import checkpoint
 
 
-def build_model(config: RunConfig, space: Space) -> GenerativeModel:
-    """Build the untrained model of a configuration for examples of a space."""
-    return FAMILIES[config.family](config.model, space)
+def build_model(config: RunConfig, facts: Facts | Space) -> GenerativeModel:
+    """Build the untrained model of a configuration for data of which these facts are known."""
+    return FAMILIES[config.family](config.model, facts)  # type: ignore[call-arg]
 
 
-def read_space(run: Run) -> Space:
-    """Return the space a run's model was built for."""
-    saved = run.read_json("environment.json")["space"]
+def read_facts(run: Run) -> Facts:
+    """Return what a run's model was built for."""
+    about = run.read_json("environment.json")
+    saved = about["space"]
     tuples = {key: tuple(saved[key]) for key in ("shape", "support") if saved.get(key) is not None}
-    return Space(**{**saved, **tuples})
+    return Facts(Space(**{**saved, **tuples}), about["data"]["n"])
 
 
 def load(
@@ -58,7 +59,7 @@ def load(
                 "Build the same model in Python and call veridical.load(run, model=model)."
             )
         with torch.random.fork_rng(devices=[]):
-            model = build_model(read(run.config_file)[0], read_space(run))
+            model = build_model(read(run.config_file)[0], read_facts(run))
     checkpoint.load_weights(found, model, average=average)
     return model.eval()
 

@@ -9,7 +9,7 @@ from typing import Any
 from veridical.config.files import read, to_yaml
 from veridical.data.dataset import ArrayData
 from veridical.data.sources import load as load_data
-from veridical.model import GenerativeModel
+from veridical.model import Facts, GenerativeModel
 from veridical.run import Run, write_atomically
 from veridical.training import checkpoint
 from veridical.training.engine import Arithmetic, Engine
@@ -64,7 +64,7 @@ def resume(
     _require_same_data(data, about)
     engine = Engine(config.training.device, config.training.processes, Arithmetic(**about["arithmetic"]))
     engine.launch()
-    model = build_model(config, data.space) if model is None else model
+    model = build_model(config, Facts(data.space, len(data))) if model is None else model
     for difference in differences(meta["topology"], engine):
         say(f"Not equal to the bit to an uninterrupted run: {difference}.")
     where = f"{engine.device}, {engine.arithmetic}"

@@ -15,7 +15,7 @@ from veridical.config.files import Origins, flatten
 from veridical.data.dataset import ArrayData
 from veridical.data.loader import Loader
 from veridical.data.sources import load as load_data
-from veridical.model import GenerativeModel
+from veridical.model import Facts, GenerativeModel
 from veridical.run import Run
 from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State, fit
@@ -73,7 +73,7 @@ def train(
     engine.launch()
     if model is None:
         torch.manual_seed(settings.seed)
-        model = build_model(config, data.space)
+        model = build_model(config, Facts(data.space, len(data)))
     order, repeats = config.data.order, config.data.repeats
     first = Loader(data, settings.batch_size, order=order, repeats=repeats, seed=settings.seed, device=engine.device)
     engine.arithmetic, why = engine.choose_arithmetic(model.to(engine.device), first.batch(0), settings.precision)
