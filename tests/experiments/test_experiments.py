@@ -134,7 +134,7 @@ def test_files_say_what_the_listing_says() -> None:
 
     for name in NAMES:
         text = importlib.import_module(f"veridical.experiments.{name.replace('-', '_')}").__doc__
-        assert f"COMMAND   veridical experiment {name}" in text
+        assert text is not None and f"COMMAND   veridical experiment {name}" in text
         assert f"TIME      {find(name).minutes:g} minute" in text
         for word in ("QUESTION", "EXPECTED"):
             assert word in text

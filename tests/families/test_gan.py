@@ -3,6 +3,7 @@
 import cmath
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -81,9 +82,9 @@ def test_gradients_reach_the_moving_player(game: GAN, player: str, frozen: bool)
     assert outcome.loss.shape == () and outcome.loss.isfinite()
     assert all(t.shape == () and not t.requires_grad and t.isfinite() for t in outcome.terms.values())
     outcome.loss.backward()
-    moving = [p.grad is not None for p in game.player_parameters(player)]
+    moving = [p.grad is not None for p in game.own_parameters(player)]
     assert all(moving)
-    others = [q.grad for name in game.players if name != player for q in game.player_parameters(name)]
+    others = [q.grad for name in game.players if name != player for q in game.own_parameters(name)]
     if frozen or player == "discriminator":
         assert all(grad is None for grad in others)
 
@@ -170,7 +171,7 @@ def test_eigenvalues_of_the_dirac_gan(relativistic: bool, r1: float, r2: float) 
     # Mescheder et al. (2018): -g/2 +- sqrt(g^2/4 - 1/4), where at the equilibrium g = r1 + r2.
     model = GAN(GANConfig(relativistic=relativistic, r1=r1, r2=r2), REAL_LINE, generator=Point(), discriminator=Line())
     batch = Batch(torch.zeros(4, 1, dtype=torch.float64), torch.arange(4))
-    parameters = [model.generator.theta, model.discriminator.psi]
+    parameters: list[Any] = [model.generator.theta, model.discriminator.psi]
     rows = []
     for player, own in (("generator", 0), ("discriminator", 1)):
         loss = model.loss(batch, player=player, step=0).loss
@@ -217,9 +218,9 @@ def test_the_other_penalties_of_a_linear_discriminator(psi: float) -> None:
         # sigma(0) = 1/2 on both sides, the gradient per standard deviation of the data
         "noise": (GANConfig(relativistic=False, r1=0.0, r2=0.0, noise_penalty=0.7), 0.7 * (2 * psi) ** 2 / 4),
     }
+    batch = examples(space)._replace(x=torch.zeros(8, 1).double())
     for name, (config, value) in expected.items():
         model = GAN(config, space, generator=Point(), discriminator=Line(psi))
-        batch = examples(space)._replace(x=torch.zeros(8, 1).double())
         terms = model.loss(batch, player="discriminator", step=0).terms
         assert terms[f"penalty_{name}"].item() == pytest.approx(value), name
         assert terms["loss"].item() == pytest.approx(2 * math.log(2) + value), name
@@ -323,7 +324,8 @@ def test_js_term_is_the_divergence_when_the_discriminator_is_the_best() -> None:
     # p = N(1, 1) and q = N(-1, 1): log p/q = 2 x.
     config = GANConfig(latent_dim=1, relativistic=False, r1=0.0, r2=0.0)
     model = GAN(config, REAL_LINE, generator=Shift(-1.0, 1.0), discriminator=Quadratic(2.0))
-    p, q = stats.norm(1), stats.norm(-1)
+    p: Any = stats.norm(1)
+    q: Any = stats.norm(-1)
     js = integrate.quad(lambda x: p.pdf(x) * math.log(2 * p.pdf(x) / (p.pdf(x) + q.pdf(x))), -9, 9)[0]  # by symmetry
     torch.manual_seed(0)
     n = 100_000

@@ -145,7 +145,7 @@ def test_what_starts_is_the_best_discriminator_of_gaussian_data() -> None:
     assert kolmogorov_smirnov_test(x, stats.norm(3, 2).cdf).p_value > 1e-4  # false alarm 1e-4
     one = torch.full((1, 1), 5.0)
     found = model.logits(one).softmax(dim=1)[0]
-    density = torch.tensor([stats.norm(3, (4 + s**2) ** 0.5).pdf(5.0) for s in [*model.sigmas.tolist(), 8.0]])
+    density = torch.tensor([stats.norm.pdf(5.0, 3, (4 + s**2) ** 0.5) for s in [*model.sigmas.tolist(), 8.0]])
     torch.testing.assert_close(found, (density / density.sum()).float(), rtol=1e-4, atol=1e-6)
 
 

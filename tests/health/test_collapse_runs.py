@@ -64,6 +64,7 @@ def test_games_side_by_side_are_games_alone() -> None:
     space = Space((2,), kind="vector", support=None, levels=None)
     games = benchmark.Games(config, space, [5, 6])
     z, x = torch.randn(2, 4, 2), torch.randn(2, 4, 2)
+    alone = GAN(config, space)
     for i, seed in enumerate((5, 6)):
         torch.manual_seed(seed)
         alone = GAN(config, space)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -43,6 +45,8 @@ def test_every_parameter_receives_a_gradient() -> None:
 def test_lattices_have_periodic_boundaries() -> None:
     torch.manual_seed(0)
     space = Space((1, 16, 16), kind="lattice")
+    encoder: Any
+    decoder: Any
     encoder, decoder = (network(space, 3, width=4).double() for network in (ConvEncoder, ConvDecoder))
     for parameter in [*encoder.parameters(), *decoder.parameters()]:
         torch.nn.init.normal_(parameter, std=0.3)  # residual blocks too

@@ -13,7 +13,7 @@ class Batch(NamedTuple):
     x: Tensor
     """(B, *event), float32 in data space (see `Space`), on the model's device."""
 
-    index: Tensor
+    index: Tensor  # pyright: ignore[reportIncompatibleMethodOverride]  (a field, not tuple.index)
     """(B,) int64: row in the data set, for per-example codes and diagnostics."""
 
     c: Tensor | None = None

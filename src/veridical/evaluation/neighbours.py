@@ -32,7 +32,7 @@ class Nearest(NamedTuple):
     second: Float[Tensor, " n"]
     """To the second nearest row; infinite where there is none."""
 
-    index: Int[Tensor, " n"]
+    index: Int[Tensor, " n"]  # pyright: ignore[reportIncompatibleMethodOverride]  (a field, not tuple.index)
     """The nearest row."""
 
 

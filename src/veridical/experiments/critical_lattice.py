@@ -32,7 +32,7 @@ def run(folder: Path, seed: int, quick: bool, say: Say) -> Outcome:
 
     side, n, picture = (16, 2000, 64) if quick else (64, 50_000, 256)
     couplings = {name: CRITICAL_COUPLING if t is None else 1 / t for name, t in TEMPERATURES.items()}
-    shown, reports = {}, {}
+    shown, reports, numbers = {}, {}, {}
     for name, coupling in couplings.items():
         say(f"{name}: {n:,} configurations of {side} x {side} at T = {1 / coupling:.4f}, seed {seed}")
         x = sample(side, n, coupling, seed=seed)
@@ -40,11 +40,11 @@ def run(folder: Path, seed: int, quick: bool, say: Say) -> Outcome:
         say(f"  {reports[name].verdict}")
         shown[f"{name}, T = {1 / coupling:.4f}"] = sample(picture, 1, coupling, seed=seed)[0]
         if name == "critical":
-            energy = lattice_figures.draw_energies(x, coupling, folder / "energy.png")
-            correlation = lattice_figures.draw_correlation(x, coupling, folder / "correlation.png")
+            numbers["energy"] = lattice_figures.draw_energies(x, coupling, folder / "energy.png")
+            numbers["correlation"] = lattice_figures.draw_correlation(x, coupling, folder / "correlation.png")
     lattice_figures.draw_configurations(shown, folder / "configurations.png")
-    numbers = {name: report.to_json() for name, report in reports.items()}
-    return Outcome(_verdict(numbers), {"checks": numbers, "energy": energy, "correlation": correlation})
+    checks = {name: report.to_json() for name, report in reports.items()}
+    return Outcome(_verdict(checks), {"checks": checks, **numbers})
 
 
 def _verdict(checks: dict[str, Any]) -> str:

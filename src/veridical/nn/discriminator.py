@@ -57,10 +57,10 @@ class LabelledGenerator(nn.Module):
 class FullPrecision(nn.Sequential):
     """Layers that automatic casting leaves alone: half precision would blur what the features are there to resolve."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Apply the layers in the precision of their weights."""
-        with torch.autocast(x.device.type, enabled=False):
-            return super().forward(x)
+        with torch.autocast(input.device.type, enabled=False):
+            return super().forward(input)
 
 
 def one_hot(c: Tensor | None, classes: int, dtype: torch.dtype) -> Tensor:

@@ -53,8 +53,8 @@ class _Convolution(nn.Conv2d):
     def __init__(self, i: int, o: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
         super().__init__(i, o, kernel, stride, groups=groups, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        kernel, stride = self.kernel_size[0], self.stride[0]
+    def forward(self, input: Tensor) -> Tensor:
+        x, kernel, stride = input, self.kernel_size[0], self.stride[0]
         missing = [max(0, (-(-size // stride) - 1) * stride + kernel - size) for size in (x.shape[3], x.shape[2])]
         return super().forward(F.pad(x, [side for m in missing for side in (m // 2, m - m // 2)]))
 
