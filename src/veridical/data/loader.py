@@ -59,8 +59,14 @@ class Loader:
         self.data = data.to(self.device)
         self.batch_size, self.order, self.repeats, self.seed = batch_size, order, repeats, seed
         self.rank, self.world_size = rank, world_size
+        self.space, self.n, self.name = data.space, len(data), data.name
         self._block_shape = (_BLOCK, batch_size)
         self._cache: dict[int, Tensor] = {}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the data."""
+        return self.data.digest
 
     def batch(self, step: int) -> Batch:
         """Return this rank's part of the batch of a step: (batch_size / world_size) examples on the device."""

@@ -11,22 +11,23 @@ from typing import Literal
 class Space:
     """The space in which examples, and the samples of a model, live.
 
-    Models receive and return tensors in *data space*: pictures in [-1, 1], vectors in the units of their
+    Models receive and return tensors in *data space*: images in [-1, 1], vectors in the units of their
     file. Whatever a family needs beyond that (unit variance, [0, 1]) it derives from these fields, so that
     densities are always densities in data space.
     """
 
     shape: tuple[int, ...]
-    """Shape of one example: (C, H, W) for pictures, (d,) for vectors."""
+    """Shape of one example: (C, H, W) for images, (d,) for vectors, (C, T) for sequences."""
 
-    kind: Literal["image", "vector", "lattice"] = "image"
-    """What the axes mean, hence how an example is drawn."""
+    kind: Literal["image", "vector", "lattice", "sequence"] = "image"
+    """What the axes mean, hence how an example is drawn: an image; a vector whose components have no order; a lattice
+    (C, H, W) or (C, L) with periodic boundary; a sequence of T steps of C channels, such as audio."""
 
     support: tuple[float, float] | None = (-1.0, 1.0)
     """Smallest and largest value of data space; None for the whole real line."""
 
     levels: int | None = 256
-    """Number of equally spaced values a component can take (256 for 8-bit pictures, 2 for spins); None: continuous."""
+    """Number of equally spaced values a component can take (256 for 8-bit images, 2 for spins); None: continuous."""
 
     classes: int | None = None
     """Number of classes of the labels in `Batch.c`; None: no labels."""
@@ -37,11 +38,21 @@ class Space:
     std: float = 1.0
     """Standard deviation of all components over the data, in data space."""
 
+    sample_rate: float | None = None
+    """Steps per second of a sequence, in Hz; None where that has no meaning."""
+
     def __post_init__(self) -> None:
         if not self.shape or any(not isinstance(s, int) or s < 1 for s in self.shape):
             raise ValueError(f"shape is {self.shape!r}; expected a non-empty tuple of positive integers.")
         if self.kind == "image" and len(self.shape) != 3:
             raise ValueError(f"shape is {self.shape}; an image has (channels, height, width).")
+        if self.kind == "sequence" and len(self.shape) != 2:
+            raise ValueError(f"shape is {self.shape}; a sequence has (channels, steps).")
+        if self.sample_rate is not None and (self.kind != "sequence" or not self.sample_rate > 0):
+            raise ValueError(
+                f"sample_rate is {self.sample_rate} for a space of kind {self.kind!r}; expected a positive number of "
+                "steps per second for a sequence, None otherwise."
+            )
         if self.support is not None and not self.support[0] < self.support[1]:
             raise ValueError(f"support is {self.support}; expected (low, high) with low < high, or None.")
         if self.levels is not None and (self.levels < 2 or self.support is None):

@@ -36,7 +36,6 @@ References:
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -45,7 +44,6 @@ from veridical.config import ProgressiveGANConfig
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Facts, Space
 from veridical.nn.adversarial import ToDataSpace, ToStandardUnits, latent_dim_of
-from veridical.nn.buffers import BufferRole
 from veridical.nn.progressive import (
     Growth,
     ProgressiveDiscriminator,
@@ -80,7 +78,6 @@ class ProgressiveGAN(AdversarialModel):
     config: ProgressiveGANConfig
     generator: ProgressiveGenerator
     discriminator: ProgressiveDiscriminator
-    buffer_roles: ClassVar = {"step": BufferRole.LIVE}
     step: Tensor
 
     def __init__(self, config: ProgressiveGANConfig, facts: Facts | Space) -> None:

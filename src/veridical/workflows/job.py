@@ -13,7 +13,7 @@ from torch import Tensor
 from veridical.config import RunConfig
 from veridical.config.files import Origins, to_yaml
 from veridical.data.dataset import ArrayData
-from veridical.data.loader import Loader
+from veridical.data.source import BatchSource, batches, count, examples
 from veridical.health.callback import HealthMonitor
 from veridical.model import GenerativeModel
 from veridical.run import Run, write_atomically
@@ -37,7 +37,7 @@ class Job:
 
     run: Run
     config: RunConfig
-    data: ArrayData
+    data: ArrayData | BatchSource
     engine: Engine
     model: GenerativeModel
     say: Say
@@ -98,17 +98,15 @@ class Job:
         def draw(samples: Tensor, step: int) -> None:
             pictures.draw(samples, space, self.run.samples / f"step-{step:08d}.png", behind=reals)
 
-        n = 64 if len(space.shape) == 3 else 2000
-        return [MetricsFile(self.run), health, SampleGrids(self.config.training.sample_every, n, draw), self.progress]
+        grids = SampleGrids(self.config.training.sample_every, pictures.how_many(space), draw)
+        return [MetricsFile(self.run), health, grids, self.progress]
 
-    def _reals(self) -> Tensor:
-        n = min(64 if len(self.data.space.shape) == 3 else 2000, len(self.data))
-        generator = torch.Generator().manual_seed(0)
-        return self.data.batch(torch.randperm(len(self.data), generator=generator)[:n], "cpu").x
+    def _reals(self) -> Tensor | None:
+        return examples(self.data, pictures.how_many(self.data.space))
 
-    def _loader(self) -> Loader:
+    def _loader(self) -> BatchSource:
         training = self.config.training
-        return Loader(
+        return batches(
             self.data,
             training.batch_size,
             order=self.config.data.order,
@@ -141,13 +139,15 @@ class Job:
         data = {
             "name": self.data.name,
             "digest": self.data.digest,
-            "n": len(self.data),
+            "n": count(self.data),
             "source": self.config.data.source,
         }
         about = {"data": data, "space": space, "own_modules": own_modules, "papers": list(self.model.papers)}
         self.run.write_json("environment.json", {**environment.describe(), **about, **notes})
         self.run.set_status("running", 0)
-        pictures.draw(self._reals(), self.data.space, self.run.samples / "reals.png")
+        reals = self._reals()
+        if reals is not None:
+            pictures.draw(reals, self.data.space, self.run.samples / "reals.png")
 
 
 class Health(Callback):

@@ -1,7 +1,8 @@
-"""Grids of pictures and clouds of points, as PNG files."""
+"""Grids of images, clouds of points and curves of sequences, as PNG files."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from pathlib import Path
@@ -15,19 +16,40 @@ from veridical.data.space import Space
 
 
 def draw(x: Tensor, space: Space, path: Path, *, behind: Tensor | None = None, columns: int | None = None) -> None:
-    """Draw examples: a grid for pictures and lattices, a cloud over the real one (`behind`) for vectors."""
+    """Draw examples as their kind asks.
+
+    A grid for images and lattices; one line after the other for lattices of one dimension; curves for sequences; a
+    cloud over the real one (`behind`) for vectors.
+
+    Args:
+        x: (n, *space.shape) examples in data space.
+        space: says what their axes mean.
+        path: the PNG file.
+        behind: real examples, shown in the background where the drawing has one.
+        columns: of a grid; None: as many as rows.
+    """
     if len(space.shape) == 3:
         write(grid(pixels(x, space), columns), path)
+    elif space.kind == "sequence":
+        curves(x, path, space.sample_rate)
+    elif len(space.shape) == 2:
+        lines = x.transpose(0, 1)[None]  # (1, C, n, L): every row is an example
+        write(grid(pixels(lines, dataclasses.replace(space, shape=tuple(lines.shape[1:])))), path)
     else:
         scatter(x, path, behind)
+
+
+def how_many(space: Space) -> int:
+    """Return how many examples a drawing of this space shows."""
+    return {"sequence": 16, "vector": 2000}.get(space.kind, 64)
 
 
 def pixels(x: Tensor, space: Space) -> np.ndarray:
     """Return examples (n, C, H, W) of data space as (n, H, W, C) uint8, 0 the lowest and 255 the highest value."""
     if space.support is None:
         low, high = float(x.min()), float(x.max())
-        space = Space(space.shape, support=(low, high if high > low else low + 1.0), levels=None)
-    full = Space(space.shape, kind=space.kind, support=space.support, levels=256)
+        space = dataclasses.replace(space, support=(low, high if high > low else low + 1.0), levels=None)
+    full = dataclasses.replace(space, levels=256)
     return to_uint8(x.cpu(), full).permute(0, 2, 3, 1).numpy()
 
 
@@ -72,6 +94,25 @@ def scatter(x: Tensor, path: Path, behind: Tensor | None = None) -> None:
         axes.set_ylim(float(low[last] - pad[last]), float(high[last] + pad[last]))
         axes.legend(loc="upper right", frameon=False)
     figure.tight_layout()
+    canvas_to_file(figure, path)
+
+
+def curves(x: Tensor, path: Path, sample_rate: float | None = None) -> None:
+    """Draw sequences (n, C, T), one above the other, one colour per channel; time in seconds where a rate is known."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    n, _, steps = x.shape
+    figure = Figure(figsize=(8, 1 + 0.5 * n), dpi=100)
+    FigureCanvasAgg(figure)
+    time = np.arange(steps) / (sample_rate or 1.0)
+    for i, axes in enumerate(figure.subplots(n, 1, sharex=True, sharey=True, squeeze=False)[:, 0]):
+        axes.plot(time, x[i].cpu().T.numpy(), linewidth=0.6)
+        axes.set_yticks([])
+        axes.margins(x=0)
+        if i == n - 1:
+            axes.set_xlabel("time in s" if sample_rate else "step")
+    figure.tight_layout(h_pad=0.1)
     canvas_to_file(figure, path)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from veridical.config.files import read, to_yaml
 from veridical.data.dataset import ArrayData
+from veridical.data.source import BatchSource, count
 from veridical.data.sources import load as load_data
 from veridical.model import Facts, GenerativeModel
 from veridical.run import Run, write_atomically
@@ -23,7 +24,7 @@ def resume(
     path: str | Path,
     *,
     model: GenerativeModel | None = None,
-    data: ArrayData | None = None,
+    data: ArrayData | BatchSource | None = None,
     steps: int | None = None,
     say: Say = print,
     progress: Callback | None = None,
@@ -64,7 +65,7 @@ def resume(
     _require_same_data(data, about)
     engine = Engine(config.training.device, config.training.processes, Arithmetic(**about["arithmetic"]))
     engine.launch()
-    model = build_model(config, Facts(data.space, len(data))) if model is None else model
+    model = build_model(config, Facts(data.space, count(data))) if model is None else model
     for difference in differences(meta["topology"], engine):
         say(f"Not equal to the bit to an uninterrupted run: {difference}.")
     where = f"{engine.device}, {engine.arithmetic}"
@@ -81,7 +82,7 @@ def differences(topology: dict[str, Any], engine: Engine) -> list[str]:
     return [f"{name} was {topology[name]}, is {here[name]}" for name in here if topology.get(name) != here[name]]
 
 
-def _require_same_data(data: ArrayData, about: dict[str, Any]) -> None:
+def _require_same_data(data: ArrayData | BatchSource, about: dict[str, Any]) -> None:
     if data.digest != about["data"]["digest"]:
         raise checkpoint.CheckpointError(
             f"the data {data.name!r} are not those of the run: their SHA-256 is {data.digest[:12]}..., "

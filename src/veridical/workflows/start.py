@@ -13,7 +13,7 @@ from torch import Tensor
 from veridical.config import RunConfig, TrainingConfig
 from veridical.config.files import Origins, flatten
 from veridical.data.dataset import ArrayData
-from veridical.data.loader import Loader
+from veridical.data.source import BatchSource, batches, count, notes
 from veridical.data.sources import load as load_data
 from veridical.model import Facts, GenerativeModel
 from veridical.run import Run
@@ -28,7 +28,7 @@ def train(
     config: RunConfig | None = None,
     *,
     model: GenerativeModel | None = None,
-    data: ArrayData | None = None,
+    data: ArrayData | BatchSource | None = None,
     training: TrainingConfig | None = None,
     out: str | Path | None = None,
     origins: Origins | None = None,
@@ -73,9 +73,9 @@ def train(
     engine.launch()
     if model is None:
         torch.manual_seed(settings.seed)
-        model = build_model(config, Facts(data.space, len(data)))
+        model = build_model(config, Facts(data.space, count(data)))
     order, repeats = config.data.order, config.data.repeats
-    first = Loader(data, settings.batch_size, order=order, repeats=repeats, seed=settings.seed, device=engine.device)
+    first = batches(data, settings.batch_size, order=order, repeats=repeats, seed=settings.seed, device=engine.device)
     engine.arithmetic, why = engine.choose_arithmetic(model.to(engine.device), first.batch(0), settings.precision)
     describe(say, config, data, model, engine, why)
     if dry_run:
@@ -92,7 +92,12 @@ def train(
 
 
 def _one_step(
-    model: GenerativeModel, loader: Loader, engine: Engine, settings: TrainingConfig, say: Say, out: str | Path | None
+    model: GenerativeModel,
+    loader: BatchSource,
+    engine: Engine,
+    settings: TrainingConfig,
+    say: Say,
+    out: str | Path | None,
 ) -> Run:
     """Do one step and write nothing."""
     engine.place(model)
@@ -102,20 +107,27 @@ def _one_step(
 
 
 def describe(
-    say: Callable[[str], None], config: RunConfig, data: ArrayData, model: GenerativeModel, engine: Engine, why: str
+    say: Callable[[str], None],
+    config: RunConfig,
+    data: ArrayData | BatchSource,
+    model: GenerativeModel,
+    engine: Engine,
+    why: str,
 ) -> None:
     """Say what is about to be trained on what."""
     space = data.space
-    what = f"{len(data):,} examples of shape {tuple(space.shape)}"
+    n = count(data)
+    what = f"{'' if n is None else f'{n:,} '}examples of shape {tuple(space.shape)}"
     levels = f"{space.levels} levels in {space.support}"
     scale = levels if space.levels else f"mean {space.mean:.3g}, std {space.std:.3g}"
     say(f"data       {data.name}: {what}, {scale}{f', {space.classes} classes' if space.classes else ''}")
-    for note in data.notes:
+    for note in notes(data):
         say(f"           {note}")
     counts = {p: sum(t.numel() for t in _tensors(model, p)) for p in model.players}
     say(f"model      {config.family}: " + ", ".join(f"{p} {n:,} parameters" for p, n in counts.items()))
     weights = f"{sum(counts.values()) * 20 / 1e6:.1f} MB"  # float32: weights, gradients, two moments, average
-    say(f"memory     weights, gradients, optimiser and average {weights}, data {data.nbytes / 1e6:.1f} MB")
+    held = f", data {data.nbytes / 1e6:.1f} MB" if isinstance(data, ArrayData) else ""
+    say(f"memory     weights, gradients, optimiser and average {weights}{held}")
     many = f", {engine.world_size} processes" if engine.world_size > 1 else ""
     say(f"device     {engine.device} ({engine.reason}){many}")
     say(f"arithmetic {engine.arithmetic} ({why})")

@@ -1,0 +1,165 @@
+"""What training learns from: a data set, of which batches are made, or anything that gives batches itself.
+
+A source is a pure function of the step, like everything that must survive a resume: `batch(step)` is the same whenever
+and however often it is asked for. Data sets that fit in memory are an `ArrayData`, and `Loader` makes their batches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, Protocol, final, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from veridical.data.batch import Batch
+from veridical.data.dataset import ArrayData
+from veridical.data.errors import DataError
+from veridical.data.loader import Loader
+from veridical.data.space import Space
+
+
+@runtime_checkable
+class BatchSource(Protocol):
+    """Batches by step number, and the space in which they live: all that training needs of data."""
+
+    @property
+    def space(self) -> Space:
+        """The space of the examples."""
+        ...
+
+    @property
+    def n(self) -> int | None:
+        """Number of different examples; None where there is no end of them, or none at all."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What messages and reports call the data."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, or any other text, that is equal for equal data only; compared when a run is resumed."""
+        ...
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of a step over all processes, the same at every call."""
+        ...
+
+
+@final
+class EnergySource:
+    """Batches of no data, for models that learn from an energy or a density alone (reverse KL).
+
+    `x` is NaN everywhere, so that a loss that reads it by mistake fails at the first step; its shape says how many
+    samples are wanted, and `index` numbers them.
+
+    Args:
+        space: where the samples live.
+        batch_size: samples per step.
+        name: what messages and reports call the target.
+    """
+
+    n: None = None
+
+    def __init__(self, space: Space, batch_size: int = 256, *, name: str = "energy") -> None:
+        if batch_size < 1:
+            raise DataError(f"batch_size is {batch_size}; expected at least 1.")
+        self.space, self.batch_size, self.name = space, batch_size, name
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the space and the name; there are no values."""
+        return hashlib.sha256(f"{self.name} {self.space!r}".encode()).hexdigest()
+
+    def batch(self, step: int) -> Batch:
+        """Return a batch whose shape and numbers alone have a meaning."""
+        x = torch.full((), float("nan")).expand(self.batch_size, *self.space.shape)
+        return Batch(x, torch.arange(self.batch_size))
+
+
+def batches(
+    data: ArrayData | BatchSource,
+    batch_size: int,
+    *,
+    order: Literal["epoch", "iid", "repeated"] = "epoch",
+    repeats: int = 1,
+    seed: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+    device: torch.device | str = "cpu",
+) -> BatchSource:
+    """Return the batches of one process.
+
+    Args:
+        data: a data set, or a source of batches, to which batch size, order and seed do not apply.
+        batch_size: examples per step over all processes.
+        order: "epoch", "iid" or "repeated", see `Loader`.
+        repeats: steps in a row that see the same batch (order "repeated").
+        seed: of the order.
+        rank: this process.
+        world_size: number of processes.
+        device: where batches are wanted.
+
+    Raises:
+        DataError: choices that do not fit the data.
+    """
+    if isinstance(data, ArrayData):
+        how = {"order": order, "repeats": repeats, "seed": seed}
+        return Loader(data, batch_size, **how, rank=rank, world_size=world_size, device=device)  # type: ignore[arg-type]
+    return _Part(data, rank, world_size, torch.device(device))
+
+
+def examples(data: ArrayData | BatchSource, n: int) -> Tensor | None:
+    """Return at most n examples for a picture of the data, always the same; None where there are no data."""
+    if isinstance(data, ArrayData):
+        rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:n]
+        return data.batch(rows, "cpu").x
+    x = data.batch(0).x[:n].cpu()
+    return None if x.isnan().any() else x
+
+
+def count(data: ArrayData | BatchSource) -> int | None:
+    """Return the number of examples, or None where there is no end of them, or none."""
+    return len(data) if isinstance(data, ArrayData) else data.n
+
+
+def notes(data: ArrayData | BatchSource) -> tuple[str, ...]:
+    """Return what a reader should know of the data, in sentences."""
+    if isinstance(data, ArrayData):
+        return data.notes
+    return ("the source gives its batches itself: batch size, order and flips of the configuration do not apply",)
+
+
+@final
+class _Part:
+    """One process's part of the batches of a source, on its device."""
+
+    def __init__(self, source: BatchSource, rank: int, world_size: int, device: torch.device) -> None:
+        if not 0 <= rank < world_size:
+            raise DataError(f"rank is {rank} of {world_size} processes; expected 0 <= rank < world_size.")
+        self.source, self.rank, self.world_size, self.device = source, rank, world_size, device
+        self.space, self.n, self.name = source.space, source.n, source.name
+
+    @property
+    def digest(self) -> str:
+        """That of the source."""
+        return self.source.digest
+
+    def batch(self, step: int) -> Batch:
+        """Return this process's contiguous slice of the batch of a step."""
+        whole = self.source.batch(step)
+        if tuple(whole.x.shape[1:]) != self.space.shape:
+            raise DataError(
+                f"batch {step} of {self.name} has shape {tuple(whole.x.shape)}; its space says "
+                f"(B, {', '.join(map(str, self.space.shape))}). Return examples of the space, or state another space."
+            )
+        n = len(whole.x)
+        if n % self.world_size:
+            raise DataError(
+                f"batch {step} of {self.name} has {n} examples for {self.world_size} processes; expected a multiple."
+            )
+        part = slice(self.rank * n // self.world_size, (self.rank + 1) * n // self.world_size)
+        c = None if whole.c is None else whole.c[part].to(self.device)
+        return Batch(whole.x[part].to(self.device), whole.index[part].to(self.device), c)
