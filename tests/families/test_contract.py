@@ -34,6 +34,7 @@ from veridical.model import (
     Space,
     Trainable,
 )
+from veridical.nn.buffers import undeclared_buffers
 
 SMALL: dict[str, ModelConfig] = {
     "conditional-gan": ConditionalGANConfig(latent_dim=4, width=8),
@@ -166,6 +167,10 @@ def test_every_parameter_belongs_to_one_player(model: GenerativeModel) -> None:
     assert set(owned) == {id(p) for p in model.parameters()}
 
 
+def test_every_buffer_states_its_role(model: GenerativeModel) -> None:
+    assert undeclared_buffers(model) == []
+
+
 def test_losses_and_terms_are_finite_scalars(model: GenerativeModel) -> None:
     for player in model.players:
         loss, terms = model.loss(examples(model.space), player=player, step=0)
@@ -205,9 +210,9 @@ def test_a_loss_changes_neither_weights_nor_data(model: GenerativeModel) -> None
 def test_a_loss_depends_on_the_global_generator_alone(model: GenerativeModel) -> None:
     for player in model.players:
         losses = []
-        for _ in range(2):
+        for twin in (copy.deepcopy(model), model):  # a loss may move live buffers: persistent chains, say
             torch.manual_seed(5)
-            losses.append(model.loss(examples(model.space), player=player, step=0).loss)
+            losses.append(twin.loss(examples(model.space), player=player, step=0).loss)
         assert torch.equal(*losses)
 
 
@@ -259,7 +264,7 @@ def test_a_copy_is_equal_and_independent(model: GenerativeModel) -> None:
 def test_half_precision_is_close(model: GenerativeModel) -> None:
     for player in model.players:
         torch.manual_seed(5)
-        exact = model.loss(examples(model.space), player=player, step=0)
+        exact = copy.deepcopy(model).loss(examples(model.space), player=player, step=0)
         torch.manual_seed(5)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             rough = model.loss(examples(model.space), player=player, step=0)

@@ -13,7 +13,7 @@ from veridical.data.batch import Batch
 from veridical.data.space import Space
 from veridical.model import GenerativeModel, Loss
 from veridical.training.fit import Callback, State, fit
-from veridical.training.optim import EMA, build_optimizer, lr_factor
+from veridical.training.optim import build_optimizer, lr_factor
 from veridical.training.terms import NonFiniteError
 
 
@@ -122,31 +122,6 @@ def test_schedules_have_their_endpoints() -> None:
         assert lr_factor(config, 500, 1000) == pytest.approx(0.5)
         assert lr_factor(config, 1000, 1000) == pytest.approx(0.0)
     assert lr_factor(OptimizerConfig(), 999, 1000) == 1.0
-
-
-def test_what_a_checkpoint_leaves_out_is_not_averaged() -> None:
-    model = nn.Linear(2, 2)
-    model.register_buffer("kept", torch.zeros(1))
-    model.register_buffer("scratch", torch.zeros(1), persistent=False)
-    assert set(EMA(model, 0.9).tensors()) == set(model.state_dict()) == {"weight", "bias", "kept"}
-
-
-def test_average_of_a_constant_is_the_constant_and_swapping_twice_changes_nothing() -> None:
-    model = nn.Linear(2, 2)
-    ema = EMA(model, 0.99)
-    with torch.no_grad():
-        model.weight.fill_(5.0)
-    expected = ema.tensors()["weight"].clone()
-    for t in range(50):
-        ema.update()
-        d = min(0.99, (1 + t) / (10 + t))
-        expected = d * expected + (1 - d) * 5.0
-    torch.testing.assert_close(ema.tensors()["weight"], expected)
-    before = model.weight.clone()
-    ema.swap()
-    torch.testing.assert_close(model.weight.data, expected)
-    ema.swap()
-    assert torch.equal(model.weight, before)
 
 
 def test_a_model_that_is_no_module_is_refused() -> None:

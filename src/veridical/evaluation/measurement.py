@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
+from veridical.verdict import Bound, Interval, Verdict, judge
+
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
-Interval = tuple[float, float]
 ReferenceKind = Literal["ceiling", "floor", "null"]
-Verdict = Literal["as good as perfect", "short of perfect", "suspicious", "undecided", "no reference"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,9 @@ class Measurement:
     seconds: float = 0.0
     """Time it took, features included only where they were made for it alone."""
 
+    bound: Bound | None = None
+    """Whether the value is a bound and no estimate: a lower bound of an error can show a fault, and no merit."""
+
     detail: Mapping[str, JSON] = field(default_factory=dict)
     """Everything else that is needed to compare or repeat it: extractor, n_reference, k, ..."""
 
@@ -76,19 +79,19 @@ class Measurement:
         """What the two intervals say: a model is called short of perfect, or suspicious, only where they are disjoint.
 
         Suspicious means better than a perfect model could be: narrower modes than the law has, samples more typical
-        than held-out data, training data given back. Undecided are shares of which an interval covers more than half of
-        all shares there are: too few examples to tell.
+        than held-out data, training data given back. Undecided, since too little is known, are shares of which an
+        interval covers more than half of all shares there are, and bounds that show no fault. The rule is
+        `veridical.verdict.judge`.
         """
-        if self.reference is None or math.isnan(self.value):
-            return "no reference"
-        low, high = self.interval or (self.value, self.value)
-        reference_low, reference_high = self.reference_interval or (self.reference, self.reference)
-        if low > reference_high:
-            return "suspicious" if self.higher_is_better else "short of perfect"
-        if high < reference_low:
-            return "short of perfect" if self.higher_is_better else "suspicious"
-        widths = [b - a for a, b in (i for i in (self.interval, self.reference_interval) if i is not None)]
-        return "undecided" if self.unit == "share" and max(widths, default=0.0) > 0.5 else "as good as perfect"
+        return judge(
+            self.value,
+            self.interval,
+            self.reference,
+            self.reference_interval,
+            higher_is_better=self.higher_is_better,
+            unit=self.unit,
+            bound=self.bound,
+        )
 
     def to_json(self) -> dict[str, JSON]:
         """Return plain values; numbers that are not finite become "inf", "-inf", "nan"."""

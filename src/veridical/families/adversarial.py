@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from torch.nn.utils import parameters_to_vector
 from veridical.config import AdversarialConfig, OptimizerConfig
 from veridical.model import Batch, Discriminating, Facts, GenerativeModel, LatentVariable, Loss, Sampler, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of, standard_units
+from veridical.nn.buffers import BufferRole
 from veridical.nn.minibatch import batch_dependent_layers
 from veridical.objectives.penalties import clip_weights, historical_averaging, running_average
 
@@ -160,6 +162,7 @@ class History(nn.Module):
         parameters: of the player, always to be passed in the same order.
     """
 
+    buffer_roles: ClassVar = {"average": BufferRole.LIVE, "count": BufferRole.LIVE}
     average: Tensor
     count: Tensor
 

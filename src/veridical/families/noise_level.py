@@ -45,6 +45,7 @@ References:
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -53,6 +54,7 @@ from torch import Tensor, nn
 from veridical.config import NoiseLevelConfig, OptimizerConfig
 from veridical.mcmc.langevin import unadjusted_step
 from veridical.model import Batch, Denoiser, Facts, GenerativeModel, Loss, Sampler, Space
+from veridical.nn.buffers import BufferRole
 from veridical.nn.conv import ConvEncoder
 from veridical.nn.fourier import FourierFeatures
 from veridical.nn.mlp import MLP
@@ -80,6 +82,7 @@ class NoiseLevel(GenerativeModel, Sampler, Denoiser):
         "Song & Ermon, Generative Modeling by Estimating Gradients of the Data Distribution (2019), "
         "https://arxiv.org/abs/1907.05600",
     )
+    buffer_roles: ClassVar = {"sigmas": BufferRole.LIVE}
     sigmas: Tensor
 
     def __init__(
@@ -228,6 +231,7 @@ class LevelDiscriminator(nn.Module):
     learned is how they are not, which noise makes ever less of.
     """
 
+    buffer_roles: ClassVar = {"variances": BufferRole.LIVE, "shares": BufferRole.LIVE}
     variances: Tensor
     shares: Tensor
 

@@ -36,6 +36,7 @@ References:
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -44,6 +45,7 @@ from veridical.config import ProgressiveGANConfig
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Facts, Space
 from veridical.nn.adversarial import ToDataSpace, ToStandardUnits, latent_dim_of
+from veridical.nn.buffers import BufferRole
 from veridical.nn.progressive import (
     Growth,
     ProgressiveDiscriminator,
@@ -78,6 +80,7 @@ class ProgressiveGAN(AdversarialModel):
     config: ProgressiveGANConfig
     generator: ProgressiveGenerator
     discriminator: ProgressiveDiscriminator
+    buffer_roles: ClassVar = {"step": BufferRole.LIVE}
     step: Tensor
 
     def __init__(self, config: ProgressiveGANConfig, facts: Facts | Space) -> None:

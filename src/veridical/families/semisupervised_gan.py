@@ -34,6 +34,8 @@ References:
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.distributed
 import torch.nn.functional as F
@@ -43,6 +45,7 @@ from veridical.config import SemiSupervisedGANConfig
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Facts, Space
 from veridical.nn.adversarial import build_discriminator
+from veridical.nn.buffers import BufferRole
 from veridical.nn.discriminator import Discriminator
 from veridical.objectives.game import Turn, discriminator_turn, view
 
@@ -64,6 +67,12 @@ class SemiSupervisedGAN(AdversarialModel):
     )
     config: SemiSupervisedGANConfig
     discriminator: Discriminator
+    buffer_roles: ClassVar = {
+        "quota": BufferRole.LIVE,
+        "labelled_x": BufferRole.LIVE,
+        "labelled_c": BufferRole.LIVE,
+        "labelled_index": BufferRole.LIVE,
+    }
     quota: Tensor
     labelled_x: Tensor
     labelled_c: Tensor

@@ -35,6 +35,7 @@ References:
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,7 @@ from torch.func import functional_call
 from veridical.config import UnrolledGANConfig
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Facts, Space
+from veridical.nn.buffers import BufferRole
 from veridical.objectives.adversarial import OBJECTIVES, pair
 from veridical.objectives.game import Turn, discriminator_turn, view
 from veridical.objectives.unrolling import Moments, Rule, accumulate, adam_step, sgd_step, unroll
@@ -68,6 +70,7 @@ class UnrolledGAN(AdversarialModel):
         "Goodfellow et al., Generative Adversarial Nets (2014), https://arxiv.org/abs/1406.2661",
     )
     config: UnrolledGANConfig
+    buffer_roles: ClassVar = {"first": BufferRole.LIVE, "second": BufferRole.LIVE, "updates": BufferRole.LIVE}
     first: Tensor
     second: Tensor
     updates: Tensor

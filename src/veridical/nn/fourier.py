@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from veridical.nn.buffers import BufferRole
 
 
 class FourierFeatures(nn.Module):
@@ -33,6 +36,7 @@ class FourierFeatures(nn.Module):
         torch.Size([5, 26])
     """
 
+    buffer_roles: ClassVar = {"frequencies": BufferRole.LIVE}
     frequencies: Tensor
 
     def __init__(self, in_dim: int, octaves: int = 7, per_octave: int = 8) -> None:

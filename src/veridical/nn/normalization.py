@@ -25,13 +25,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.distributed
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from veridical.nn.buffers import BufferRole
 from veridical.nn.minibatch import batch_dependent_layers
 
 KINDS = ("none", "layer", "reference", "virtual")
@@ -113,6 +114,7 @@ class ReferenceBatch(nn.Module):
         torch.Size([5, 1])
     """
 
+    buffer_roles: ClassVar = {"reference": BufferRole.LIVE, "count": BufferRole.LIVE}
     reference: Tensor
     count: Tensor
 

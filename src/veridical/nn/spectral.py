@@ -23,11 +23,13 @@ References:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+
+from veridical.nn.buffers import BufferRole
 
 TOLERANCE = 1e-3
 r"""Power iterations end where $\lVert W^\top u - \sigma v\rVert \le$ `TOLERANCE` $\sigma$. A singular value of $W$ then
@@ -112,6 +114,7 @@ class UnitSpectralNorm(nn.Module):
         ValueError: the weight is all zero.
     """
 
+    buffer_roles: ClassVar = {"u": BufferRole.LIVE}
     u: Tensor
 
     def __init__(self, weight: Tensor, transposed: bool = False, method: Method = "auto") -> None:

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any, Literal
 
 from veridical.report.numbers import bounds_of, figures, interval, number_of
+from veridical.verdict import judge
 
 Interval = tuple[float, float]
 Tone = Literal["good", "short", "suspicious", "open"]
@@ -124,14 +125,18 @@ def read_measured(row: Any) -> Measured | None:
 
 
 def compare(measured: Measured) -> str:
-    """Compare the intervals of value and reference; disjoint ones decide."""
-    mine = measured.bounds
-    if measured.reference is None or mine is None or measured.higher_is_better is None:
+    """Judge a row that brings no verdict of its own, by the rule of all measurements."""
+    value = number_of(measured.value)
+    if value is None or measured.higher_is_better is None:
         return "no reference"
-    low, high = measured.reference_interval or (measured.reference, measured.reference)
-    if mine[0] <= high and low <= mine[1]:
-        return "as good as perfect"
-    return "short of perfect" if (mine[1] < low) == measured.higher_is_better else "suspicious"
+    return judge(
+        value,
+        measured.interval,
+        measured.reference,
+        measured.reference_interval,
+        higher_is_better=measured.higher_is_better,
+        unit=measured.unit,
+    )
 
 
 def draw_bar(measured: Measured, scale: Interval | None = None) -> str:

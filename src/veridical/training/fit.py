@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from veridical.config import OptimizerConfig
 from veridical.data.batch import Batch
 from veridical.model import Trainable
+from veridical.training.average import EMA
 from veridical.training.engine import Engine
-from veridical.training.optim import EMA, Schedule, build_optimizer
+from veridical.training.optim import Schedule, build_optimizer
 from veridical.training.terms import Row, TermLog
 
 
