@@ -24,12 +24,12 @@ from veridical.data.loader import Loader
 from veridical.data.sources import load
 from veridical.data.space import Space
 from veridical.families.gan import GAN
+from veridical.health.callback import Health
 from veridical.run import Run
 from veridical.training.callbacks import MetricsFile
 from veridical.training.engine import Engine
 from veridical.training.fit import State, fit
 from veridical.training.optim import build_optimizer
-from veridical.workflows.job import Health
 
 OPTIMIZER = OptimizerConfig(lr=1e-3, betas=(0.0, 0.99))
 CONFIG = GANConfig(
@@ -76,7 +76,9 @@ def through_fit(config: GANConfig, loader: Loader, everything: bool, folder: Pat
     """Return the loop of the library, alone or with average, metrics file and health monitors."""
     state = State(new_model(config, loader.data.space), steps=0, ema=0.999 if everything else 0.0)
     run_directory = Run.create(folder / "run") if everything else None
-    callbacks = [MetricsFile(run_directory), Health(run_directory, print)] if run_directory else []
+    callbacks = (
+        [MetricsFile(run_directory), Health(GAN.term_kinds, run_directory.health_file, print)] if run_directory else []
+    )
     engine = Engine.plain()
 
     def run(steps: int) -> None:

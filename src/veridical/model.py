@@ -9,9 +9,9 @@ the ability classes below and checked with `isinstance`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from veridical.config import OptimizerConfig
 from veridical.data.batch import Batch
 from veridical.data.space import Space
+from veridical.kinds import TermKind
 
 __all__ = [
     "Batch",
@@ -107,6 +108,8 @@ class GenerativeModel(nn.Module, ABC):
     players: tuple[str, ...] = ("model",)
     papers: tuple[str, ...] = ()
     """References the family stands on, printed by `veridical cite`."""
+    term_kinds: ClassVar[Mapping[str, TermKind]] = {}
+    """What terms of `loss` mean to the monitors of health, by "<player>/<term>"; a term left out is only logged."""
 
     def __init__(self, facts: Facts | Space | None = None) -> None:
         super().__init__()

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from veridical.health import Finding, HealthMonitor
+from veridical.families.gan import GAN
+from veridical.health import Finding, Monitors
 from veridical.statistics import wilson_interval
 
 FILE = Path(__file__).with_name("collapse_runs.jsonl.gz")
@@ -53,11 +54,11 @@ def read() -> list[dict[str, Any]]:
 
 def findings(run: dict[str, Any]) -> list[Finding]:
     """Pass the verdicts that the run would have been given while it trained."""
-    monitor = HealthMonitor()
+    monitors = Monitors(GAN.term_kinds)
     found = []
     for values in run["rows"]:
         row = {term: value for term, value in zip(run["terms"], values, strict=True) if value is not None}
-        found += monitor.on_log(int(row["step"]), row)
+        found += monitors.judge(row)
     return found
 
 

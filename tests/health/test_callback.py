@@ -1,13 +1,22 @@
+"""The callback: what is written, printed, dropped on resume and carried over it."""
+
 import json
 import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-from veridical.health import Finding, HealthMonitor, check
+from tests.training import toys
+
+from veridical.families.gan import GAN
+from veridical.health import Finding, check
+from veridical.health.callback import Health
 from veridical.run import read_lines
+from veridical.training.fit import State
+from veridical.training.terms import NonFiniteError
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {
         "step": 50 * i,
         "discriminator/js": 0.4 if i < 10 else 0.69,
@@ -21,44 +30,57 @@ ROWS = [
     for i in range(1, 40)
 ]
 
+STATE = toys.state(steps=10_000)
 
-def test_findings_are_returned_written_and_said(tmp_path: Path) -> None:
+
+def at(step: int) -> State:
+    STATE.step = step
+    return STATE
+
+
+def log(health: Health, rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        health.on_log(at(row["step"]), row)
+
+
+def test_findings_are_written_and_said(tmp_path: Path) -> None:
     said: list[str] = []
-    monitor = HealthMonitor(tmp_path / "health.jsonl", said.append)
-    found = [finding for row in ROWS for finding in monitor.on_log(row["step"], row)]
+    log(Health(GAN.term_kinds, tmp_path / "health.jsonl", said.append), ROWS)
+    found = [Finding.from_json(row) for row in read_lines(tmp_path / "health.jsonl")]
     assert [finding.name for finding in found] == ["discriminator-saturation", "mode-collapse", "gradient-explosion"]
-    assert [Finding.from_json(row) for row in read_lines(tmp_path / "health.jsonl")] == found
+    assert found == check(ROWS, GAN.term_kinds)
     assert said == [str(finding) for finding in found]
 
 
-def test_resuming_anywhere_says_the_same(tmp_path: Path) -> None:
-    whole = check(ROWS)
+def test_resuming_anywhere_says_the_same() -> None:
+    whole = [str(finding) for finding in check(ROWS, GAN.term_kinds)]
     for cut in range(len(ROWS)):
-        first, second = HealthMonitor(), HealthMonitor()
-        found = [finding for row in ROWS[:cut] for finding in first.on_log(row["step"], row)]
+        said: list[str] = []
+        first, second = (Health(GAN.term_kinds, say=said.append) for _ in range(2))
+        log(first, ROWS[:cut])
         second.load_state_dict(json.loads(json.dumps(first.state_dict())))
-        found += [finding for row in ROWS[cut:] for finding in second.on_log(row["step"], row)]
-        assert found == whole
+        log(second, ROWS[cut:])
+        assert said == whole
 
 
 def test_terms_may_appear_late() -> None:
     rows = [{"step": i, "discriminator/loss": 1.0} for i in range(20)]
     rows += [{"step": 20 + i, "discriminator/loss": 1.0, "discriminator/js": 0.69} for i in range(300)]
-    assert [finding.name for finding in check(rows)] == ["discriminator-saturation"]
+    assert [finding.name for finding in check(rows, GAN.term_kinds)] == ["discriminator-saturation"]
 
 
 def test_the_error_of_the_loop_becomes_a_finding(tmp_path: Path) -> None:
-    monitor = HealthMonitor(tmp_path / "health.jsonl")
-    found = monitor.on_nonfinite(731, "generator/grad_norm", math.inf)
-    assert found.message == "grad_norm of player generator is inf at step 731."
-    assert list(read_lines(tmp_path / "health.jsonl")) == [found.to_json()]
+    health = Health({}, tmp_path / "health.jsonl")
+    health.on_nonfinite(NonFiniteError(731, "generator/grad_norm", math.inf))
+    (row,) = read_lines(tmp_path / "health.jsonl")
+    assert row["message"] == "grad_norm of player generator is inf at step 731."
 
 
 def test_resuming_drops_what_will_be_judged_anew(tmp_path: Path) -> None:
-    monitor = HealthMonitor(tmp_path / "health.jsonl")
+    health = Health({}, tmp_path / "health.jsonl")
     for step in (100, 200, 300):
-        monitor.on_nonfinite(step, "model/loss", math.nan)
-    HealthMonitor(tmp_path / "health.jsonl").on_start(200)
+        health.on_nonfinite(NonFiniteError(step, "model/loss", math.nan))
+    Health({}, tmp_path / "health.jsonl").on_start(at(200))
     assert [row["step"] for row in read_lines(tmp_path / "health.jsonl")] == [100, 200]
 
 

@@ -7,6 +7,9 @@ from dataclasses import fields
 import pytest
 
 from veridical.config import DataConfig, GANConfig, TrainingConfig, VAEConfig
+from veridical.families import FAMILIES
+from veridical.families.gan import GAN
+from veridical.families.vae import VAE
 from veridical.health import (
     Finding,
     GradientExplosion,
@@ -15,18 +18,21 @@ from veridical.health import (
     LossRunaway,
     ModeCollapse,
     Monitor,
+    Monitors,
     NonFinite,
     PosteriorCollapse,
     SampleCollapse,
     Saturation,
+    check,
     monitors_for,
 )
+from veridical.model import GenerativeModel
 
 LOG_2 = math.log(2)
 
 
 def feed(monitor: Monitor, every: int = 50, **terms: list) -> list[Finding]:
-    """Feed columns of values as rows; player__term names a term, None leaves it out."""
+    """Feed columns of values as rows; player__term names a term, kind a term of declared kind, None leaves it out."""
     found = []
     for i, values in enumerate(zip(*terms.values(), strict=True), start=1):
         row = {"step": i * every, "seconds": 0.1 * i}
@@ -52,7 +58,7 @@ def test_nonfinite_names_the_other_terms_and_counts() -> None:
 
 def test_saturation_at_log_2() -> None:
     js = [0.3] * 4 + [0.69] * 20
-    (found,) = feed(Saturation(), discriminator__js=js, discriminator__accuracy=[0.8] * 4 + [1.0] * 20)
+    (found,) = feed(Saturation(), divergence=js, accuracy=[0.8] * 4 + [1.0] * 20)
     assert found.step == 450  # five rows from step 250, 200 steps later
     assert "since step 250" in found.message and "0.690 of at most log 2 = 0.693" in found.message
 
@@ -63,26 +69,26 @@ def test_saturation_at_log_2() -> None:
     ids=["strong but not saturated", "confident but often wrong", "in bursts"],
 )
 def test_saturation_is_silent(js: list[float], accuracy: list[float]) -> None:
-    assert feed(Saturation(), discriminator__js=js, discriminator__accuracy=accuracy) == []
+    assert feed(Saturation(), divergence=js, accuracy=accuracy) == []
 
 
 def test_saturation_lasts_in_steps_not_in_rows() -> None:
-    first = feed(Saturation(), every=1, discriminator__js=[0.69] * 100)
+    first = feed(Saturation(), every=1, divergence=[0.69] * 100)
     assert first == []  # 100 steps: the head start of every discriminator
-    assert len(feed(Saturation(), every=1, discriminator__js=[0.69] * 300)) == 1
+    assert len(feed(Saturation(), every=1, divergence=[0.69] * 300)) == 1
 
 
 def test_gradient_vanishing_against_its_early_median() -> None:
     norms = [5.0] + [1.0] * 10 + [0.009] * 15
-    (found,) = feed(GradientVanishing("generator"), generator__grad_norm=norms, discriminator__js=[0.65] * 26)
+    (found,) = feed(GradientVanishing("generator"), generator__grad_norm=norms, divergence=[0.65] * 26)
     assert "0.009" in found.message and "9.0e-03 of the 1" in found.message
     above = [5.0] + [1.0] * 10 + [0.02] * 15
-    assert feed(GradientVanishing("generator"), generator__grad_norm=above, discriminator__js=[0.65] * 26) == []
+    assert feed(GradientVanishing("generator"), generator__grad_norm=above, divergence=[0.65] * 26) == []
 
 
 def test_gradient_vanishing_at_equilibrium_is_no_sickness() -> None:
     norms = [5.0] + [1.0] * 10 + [1e-4] * 15
-    assert feed(GradientVanishing("generator"), generator__grad_norm=norms, discriminator__js=[0.01] * 26) == []
+    assert feed(GradientVanishing("generator"), generator__grad_norm=norms, divergence=[0.01] * 26) == []
 
 
 def test_gradient_explosion_by_jump_and_by_growth() -> None:
@@ -105,23 +111,23 @@ def test_gradient_explosion_is_silent(norms: list[float]) -> None:
 
 def test_explosion_remedy_speaks_of_the_discriminator_only_in_a_gan() -> None:
     (model,) = feed(GradientExplosion("model"), model__grad_norm=[1.0] * 15 + [40.0] * 5)
-    (generator,) = feed(GradientExplosion("generator"), generator__grad_norm=[1.0] * 15 + [40.0] * 5)
+    (generator,) = feed(GradientExplosion("generator", game=True), generator__grad_norm=[1.0] * 15 + [40.0] * 5)
     assert "--r1" not in model.remedy and "--r1" in generator.remedy
 
 
 def test_sample_collapse_far_below_the_diversity_of_the_data() -> None:
-    (found,) = feed(SampleCollapse(), discriminator__diversity=[0.9] * 5 + [0.02] * 20)
+    (found,) = feed(SampleCollapse(), diversity=[0.9] * 5 + [0.02] * 20)
     assert found.step == 800 and "2.0% of that between two examples" in found.message
-    assert feed(SampleCollapse(), discriminator__diversity=[0.9] * 5 + [0.3] * 40) == []
-    assert feed(SampleCollapse(), discriminator__diversity=[0.01] * 8 + [0.8] * 40) == []  # an untrained generator
+    assert feed(SampleCollapse(), diversity=[0.9] * 5 + [0.3] * 40) == []
+    assert feed(SampleCollapse(), diversity=[0.01] * 8 + [0.8] * 40) == []  # an untrained generator
 
 
 def modes(crowding: list, coverage: list, energy: list) -> list[Finding]:
     return feed(
         ModeCollapse(),
-        discriminator__crowding=crowding,
-        discriminator__coverage=coverage,
-        discriminator__energy=energy,
+        crowding=crowding,
+        coverage=coverage,
+        energy_distance=energy,
     )
 
 
@@ -161,35 +167,35 @@ def test_mode_collapse_takes_no_notice_of_rows_without_its_terms() -> None:
 
 def test_posterior_collapse_by_units_or_by_kl() -> None:
     n = 20
-    (by_both,) = feed(PosteriorCollapse(), model__kl=[0.01] * n, model__active_units=[0.0] * n)
+    (by_both,) = feed(PosteriorCollapse(), posterior_kl=[0.01] * n, active_units=[0.0] * n)
     assert by_both.step == 550 and by_both.severity == "error"  # 500 steps after the first row
     assert "the KL of the posterior to the prior is 0.01 nats and the number of active units is 0" in by_both.message
-    assert len(feed(PosteriorCollapse(), model__kl=[0.01] * n)) == 1
-    assert len(feed(PosteriorCollapse(), model__active_units=[0.2] * n)) == 1
+    assert len(feed(PosteriorCollapse(), posterior_kl=[0.01] * n)) == 1
+    assert len(feed(PosteriorCollapse(), active_units=[0.2] * n)) == 1
 
 
 def test_posterior_collapse_waits_for_a_code_that_is_being_learned() -> None:
     kl = [0.02] * 8 + [1.0, 5.0, 12.0] + [15.0] * 20
     active = [0.0] * 8 + [1.0, 4.0, 9.0] + [12.0] * 20
-    assert feed(PosteriorCollapse(), model__kl=kl, model__active_units=active) == []
+    assert feed(PosteriorCollapse(), posterior_kl=kl, active_units=active) == []
 
 
 def test_one_active_unit_is_enough_where_the_data_have_one_dimension() -> None:
-    assert feed(PosteriorCollapse(), model__kl=[3.0] * 30, model__active_units=[1.0] * 30) == []
+    assert feed(PosteriorCollapse(), posterior_kl=[3.0] * 30, active_units=[1.0] * 30) == []
 
 
 def test_loss_divergence_of_a_negative_loss() -> None:
     loss = [100.0 - 20.0 * min(i, 10) for i in range(20)] + [40.0] * 10  # 100 -> -100 -> 40
-    (found,) = feed(LossDivergence(), model__loss=loss)
-    assert "40 after a best of -100, having begun at 100" in found.message
+    (found,) = feed(LossDivergence("model"), model__loss=loss)
+    assert "40 after a best of -100; it started at 100" in found.message
     shallow = [*loss[:20], *[-40.0] * 10]  # lost 60 of 200
-    assert feed(LossDivergence(), model__loss=shallow) == []
+    assert feed(LossDivergence("model"), model__loss=shallow) == []
 
 
 def test_noise_is_no_divergence() -> None:
     wiggle = [1.0 + 0.3 * (-1) ** i for i in range(60)]
-    assert feed(LossDivergence(), model__loss=wiggle) == []
-    assert feed(LossDivergence(), model__loss=[1.0 + 0.01 * i for i in range(60)]) == []  # never gained anything
+    assert feed(LossDivergence("model"), model__loss=wiggle) == []
+    assert feed(LossDivergence("model"), model__loss=[1.0 + 0.01 * i for i in range(60)]) == []  # never gained anything
 
 
 def test_loss_runaway_in_a_game() -> None:
@@ -201,14 +207,15 @@ def test_loss_runaway_in_a_game() -> None:
 def test_state_in_the_middle_changes_nothing() -> None:
     loss = [100.0 - 20.0 * min(i, 10) for i in range(20)] + [40.0] * 10
     for cut in (0, 3, 12, 22):
-        first, second = LossDivergence(), LossDivergence()
+        first, second = LossDivergence("model"), LossDivergence("model")
         found = feed(first, model__loss=loss[:cut])
         second.load(first.state())
         assert len(found + feed(second, model__loss=loss[cut:])) == 1
 
 
 def test_monitors_follow_the_terms() -> None:
-    gan = monitors_for(["discriminator/js", "discriminator/loss", "generator/loss", "generator/grad_norm", "step"])
+    terms = ["discriminator/js", "discriminator/loss", "generator/loss", "generator/grad_norm", "step"]
+    gan = monitors_for(terms, GAN.term_kinds)
     assert {name: type(monitor) for name, monitor in gan.items()} == {
         "nonfinite": NonFinite,
         "saturation": Saturation,
@@ -217,22 +224,55 @@ def test_monitors_follow_the_terms() -> None:
         "vanishing:generator": GradientVanishing,
         "loss:generator": LossRunaway,
     }
-    assert set(monitors_for(["model/loss", "model/kl"])) == {"nonfinite", "loss:model", "collapse"}
+    vae = monitors_for(["model/loss", "model/kl"], VAE.term_kinds)
+    assert {name: type(monitor) for name, monitor in vae.items()} == {
+        "nonfinite": NonFinite,
+        "loss:model": LossDivergence,
+        "collapse": PosteriorCollapse,
+    }
+
+
+def falls_and_rises(kinds: dict[str, str]) -> list[str]:
+    """A loss that falls to -100 nats and rises again, and a KL of 0.01 nats."""
+    loss = [100.0 - 20.0 * min(i, 10) for i in range(20)] + [40.0] * 20
+    rows = [{"step": 50 * i, "model/loss": v, "model/kl": 0.01} for i, v in enumerate(loss)]
+    return [finding.name for finding in check(rows, kinds)]
+
+
+def test_names_alone_mean_nothing() -> None:
+    """Contrastive divergence may rise, and a KL to a known density should be 0: neither is a VAE's term."""
+    assert falls_and_rises({}) == []
+    assert falls_and_rises({"model/loss": "objective"}) == ["loss-divergence"]
+    assert falls_and_rises({"model/kl": "posterior_kl"}) == ["posterior-collapse"]
+
+
+def test_a_large_objective_is_no_game_out_of_bounds() -> None:
+    rows = [{"step": 50 * i, "model/loss": 36_000.0 - i} for i in range(40)]  # nats of a picture of 64x64 in colour
+    assert check(rows, {"model/loss": "objective"}) == []
+    assert check(rows, {"model/loss": "discriminator_loss"}) != []
+
+
+def test_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"names the kinds loss; expected some of objective"):
+        check([], {"model/loss": "loss"})
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_every_family_declares_kinds_of_its_own_players(family: type[GenerativeModel]) -> None:
+    check([], family.term_kinds)
+    assert {term.partition("/")[0] for term in family.term_kinds} <= set(family.players)
 
 
 def test_every_flag_in_a_remedy_is_a_field_of_the_configuration() -> None:
-    terms = ["discriminator/js", "generator/loss", "generator/grad_norm", "model/loss", "model/grad_norm", "model/kl"]
-    terms += ["discriminator/crowding", "discriminator/coverage", "discriminator/energy"]
     sick = {"discriminator/js": 0.69, "model/kl": 0.0, "discriminator/crowding": 4.0, "discriminator/coverage": 0.2}
     sick["discriminator/energy"] = 1.0
-    remedies = {}
-    for monitor in monitors_for(terms).values():
-        for i in range(60):
-            shot = 0.7 if i < 30 else 1e6 if i % 2 else 2e6
-            grows = {"generator/loss": shot, "model/grad_norm": shot, "generator/grad_norm": 1.0 if i < 30 else 1e-9}
-            row = {"step": 50 * i, "model/loss": 9.0 if i in (0, *range(30, 60)) else 0.0, **sick, **grows}
-            if (found := monitor.observe(row)) is not None:
-                remedies[found.name] = found.remedy + found.cause
+    remedies: dict[str, str] = {}
+    monitors = Monitors({**GAN.term_kinds, **VAE.term_kinds})
+    for i in range(60):
+        shot = 0.7 if i < 30 else 1e6 if i % 2 else 2e6
+        grows = {"generator/loss": shot, "model/grad_norm": shot, "generator/grad_norm": 1.0 if i < 30 else 1e-9}
+        row = {"step": 50 * i, "model/loss": 9.0 if i in (0, *range(30, 60)) else 0.0, **sick, **grows}
+        remedies |= {found.name: found.remedy + found.cause for found in monitors.judge(row)}
     assert set(remedies) >= {
         "discriminator-saturation",
         "gradient-explosion",

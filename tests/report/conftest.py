@@ -13,7 +13,9 @@ from PIL import Image
 from veridical.config import GANConfig, RunConfig, VAEConfig
 from veridical.config.data import DataConfig
 from veridical.config.files import flatten, to_yaml
-from veridical.health import HealthMonitor
+from veridical.families.gan import GAN
+from veridical.families.vae import VAE
+from veridical.health import Monitors
 from veridical.run import Run, append_lines
 
 Make = Callable[..., Path]
@@ -145,11 +147,11 @@ def write_run(
     run.write_json("environment.json", ENVIRONMENT)
     run.set_status(state, done, message)
     row_of = gan_row if family == "gan" else vae_row
-    health = HealthMonitor(run.health_file)
+    monitors = Monitors(GAN.term_kinds if family == "gan" else VAE.term_kinds)
     for step in range(50, done + 1, 50):
         row = {"step": step, "seconds": round(step * 0.021, 3), **row_of(step / steps, noise, sick)}
         append_lines(run.metrics_file, [row])
-        health.on_log(step, row)
+        append_lines(run.health_file, [finding.to_json() for finding in monitors.judge(row)])
     if grids:
         blobs(8, 8, cell, 1.0, seed + 100).save(run.samples / "reals.png")
     for i in range(grids):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
 
 from veridical.config import AdversarialConfig, OptimizerConfig
+from veridical.kinds import TermKind
 from veridical.model import Batch, Discriminating, Facts, GenerativeModel, LatentVariable, Loss, Sampler, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of, standard_units
 from veridical.nn.buffers import BufferRole
@@ -34,6 +35,16 @@ class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating)
     """
 
     players: tuple[str, ...] = ("discriminator", "generator")
+    term_kinds: ClassVar[Mapping[str, TermKind]] = {
+        "discriminator/loss": "discriminator_loss",
+        "generator/loss": "generator_loss",
+        "discriminator/js": "divergence",
+        "discriminator/accuracy": "accuracy",
+        "discriminator/diversity": "diversity",
+        "discriminator/crowding": "crowding",
+        "discriminator/coverage": "coverage",
+        "discriminator/energy": "energy_distance",
+    }
     config: AdversarialConfig
 
     def __init__(

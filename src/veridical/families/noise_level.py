@@ -45,6 +45,7 @@ References:
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -52,6 +53,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from veridical.config import NoiseLevelConfig, OptimizerConfig
+from veridical.kinds import TermKind
 from veridical.mcmc.langevin import unadjusted_step
 from veridical.model import Batch, Denoiser, Facts, GenerativeModel, Loss, Sampler, Space
 from veridical.nn.buffers import BufferRole
@@ -76,6 +78,7 @@ class NoiseLevel(GenerativeModel, Sampler, Denoiser):
         ValueError: the network does not fit the space.
     """
 
+    term_kinds: ClassVar[Mapping[str, TermKind]] = {"model/loss": "objective"}
     papers = (
         "Yadin, Elata & Michaeli, Classification Diffusion Models: Revitalizing Density Ratio Estimation (2024), "
         "https://arxiv.org/abs/2402.10095",

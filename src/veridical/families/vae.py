@@ -31,14 +31,15 @@ Levine, Simple and Effective VAE Training with Calibrated Decoders (2021).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
 from veridical.config import OptimizerConfig, VAEConfig
+from veridical.kinds import TermKind
 from veridical.model import (
     Batch,
     Encoder,
@@ -78,6 +79,11 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
         torch.Size([5, 3])
     """
 
+    term_kinds: ClassVar[Mapping[str, TermKind]] = {
+        "model/loss": "objective",
+        "model/kl": "posterior_kl",
+        "model/active_units": "active_units",
+    }
     papers = (
         "Kingma & Welling, Auto-Encoding Variational Bayes, ICLR 2014. https://arxiv.org/abs/1312.6114",
         "Rezende, Mohamed & Wierstra, Stochastic Backpropagation and Approximate Inference in Deep Generative Models, "

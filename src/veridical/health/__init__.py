@@ -1,7 +1,7 @@
-"""Is this training healthy? Verdicts on what the loop logs, each with its cause and its remedy.
+"""Is this training healthy? Findings about what the loop logs, each with its cause and its remedy.
 
-Nothing here imports torch: a monitor reads rows of numbers, so the same verdict is passed on a running training and on
-the metrics.jsonl of a run that ended long ago.
+Nothing here imports torch, except `health/callback.py`, which attaches the monitors to the loop: a monitor reads
+rows of numbers, so it judges a running training and the metrics.jsonl of a finished run alike.
 """
 
 from veridical.health.adversarial import (
@@ -11,23 +11,22 @@ from veridical.health.adversarial import (
     SampleCollapse,
     Saturation,
 )
-from veridical.health.callback import HealthMonitor, check
 from veridical.health.descent import GradientExplosion, LossDivergence, NonFinite, nonfinite_finding
 from veridical.health.finding import Finding, Severity
 from veridical.health.latent import PosteriorCollapse
 from veridical.health.monitor import Episode, Monitor
-from veridical.health.monitors import monitors_for
+from veridical.health.monitors import Monitors, check, monitors_for
 
 __all__ = [
     "Episode",
     "Finding",
     "GradientExplosion",
     "GradientVanishing",
-    "HealthMonitor",
     "LossDivergence",
     "LossRunaway",
     "ModeCollapse",
     "Monitor",
+    "Monitors",
     "NonFinite",
     "PosteriorCollapse",
     "SampleCollapse",

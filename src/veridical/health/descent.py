@@ -1,4 +1,4 @@
-"""Sicknesses of any descent: numbers that are not finite, exploding gradients, a loss that climbs back."""
+"""Problems that any optimisation can have: non-finite numbers, exploding gradients, a loss that rises again."""
 
 from __future__ import annotations
 
@@ -48,18 +48,26 @@ def nonfinite_finding(step: int, term: str, value: float, others: Iterable[str] 
         "non-finite",
         "error",
         f"{what} at step {step}." if term else f"{what} before step {step}.",
-        "A number left the range of its arithmetic: steps too large for the curvature of the loss, a division by a "
-        "vanishing quantity, or an overflow in half precision. Everything computed from it is lost too.",
-        f"{SMALLER_STEPS}, or compute in full precision (--precision fp32), and resume from the last checkpoint.",
+        "A number left the range of the arithmetic: steps too large for the curvature of the loss, a division by "
+        "nearly zero, or an overflow in half precision.",
+        f"{SMALLER_STEPS}, or compute in full precision (--precision fp32); `veridical resume` takes all three and "
+        "goes on from the last checkpoint.",
     )
 
 
 class GradientExplosion(Monitor):
-    """A player's gradient grew far beyond what it was lately, and beyond its beginning."""
+    """A player's gradient is far larger than in the last rows and than at the start.
 
-    def __init__(self, player: str, jump: float = 30.0, growth: float = 1000.0) -> None:
+    Args:
+        player: whose gradient.
+        jump: bound on the ratio to the median of the last rows.
+        growth: bound on the ratio to the median of the first rows.
+        game: the player is a generator or a discriminator, so the remedy names the discriminator's penalties.
+    """
+
+    def __init__(self, player: str, jump: float = 30.0, growth: float = 1000.0, *, game: bool = False) -> None:
         super().__init__(Episode(rows=3), History())
-        self.player, self.jump, self.growth = player, jump, growth
+        self.player, self.jump, self.growth, self.game = player, jump, growth, game
 
     def observe(self, row: Row) -> Finding | None:
         """Compare the gradient norm with the last rows and with its early median."""
@@ -80,16 +88,15 @@ class GradientExplosion(Monitor):
             "gradient-explosion",
             "warning",
             f"The gradient of player {self.player} explodes since step {self.episode.since}: its norm is {norm:.2g}, "
-            f"after {lately:.2g} lately and {early:.2g} in the beginning.",
-            "The weights reached a region where the loss is very steep; the next steps throw them far away, and what "
-            "follows is usually a collapse or values that are not finite.",
-            f"{SMALLER_STEPS}."
-            + (f" {SMOOTHER_DISCRIMINATOR}." if self.player in ("generator", "discriminator") else ""),
+            f"after {lately:.2g} in the last rows and {early:.2g} at the start.",
+            "The weights reached a region where the loss is very steep; the next steps carry them far away, which "
+            "usually ends in a collapse or in values that are not finite.",
+            f"{SMALLER_STEPS}.{f' {SMOOTHER_DISCRIMINATOR}.' if self.game else ''}",
         )
 
 
 class LossDivergence(Monitor):
-    """A loss that is minimised lost most of what it had gained: worse than half-way back to its beginning."""
+    """An objective gave up more than half of what it had gained since the start."""
 
     def __init__(self, player: str = "model", share: float = 0.5) -> None:
         super().__init__(Episode(rows=5), History())
@@ -116,10 +123,10 @@ class LossDivergence(Monitor):
             int(row["step"]),
             "loss-divergence",
             "error",
-            f"The loss of player {self.player} climbs back: {level:.4g} after a best of {self.best:.4g}, "
-            f"having begun at {self.first:.4g}.",
-            "A step threw the weights out of the region they had found; the optimiser did not find back.",
-            f"{SMALLER_STEPS}, and resume from a checkpoint before the rise.",
+            f"The loss of player {self.player} rises again: {level:.4g} after a best of {self.best:.4g}; "
+            f"it started at {self.first:.4g}.",
+            "A step was so large that the weights left the region they had found, and the optimiser did not return.",
+            f"{SMALLER_STEPS}, in a new run or with `veridical resume`.",
         )
 
     def state(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a monitor says: what was seen, why it happens, and what to do about it."""
+"""What a monitor reports: what was seen, why it happens, and what to do about it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ Severity = Literal["warning", "error"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with a training, said once."""
+    """One problem of a training, reported once."""
 
     step: int
-    """Step at which it was certain."""
+    """Step at which it was established."""
 
     name: str
-    """Which sickness: "discriminator-saturation", "posterior-collapse", ..."""
+    """Which problem: "discriminator-saturation", "posterior-collapse", ..."""
 
     severity: Severity
-    """warning: the run may recover; error: what it yields cannot be used."""
+    """warning: the run may recover; error: its result cannot be used."""
 
     message: str
     """What was seen, with its numbers."""

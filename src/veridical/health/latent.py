@@ -1,4 +1,4 @@
-"""Sicknesses of models with a latent code."""
+"""Problems of models with a latent code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from veridical.health.monitor import Episode, Monitor, Row, finite
 
 
 class PosteriorCollapse(Monitor):
-    """The latent code carries nothing: no unit is active, or the KL to the prior is gone.
+    """The latent code carries no information: no unit is active, or the KL to the prior is nearly 0.
 
     A unit counts as active if the variance over the data of its posterior mean exceeds 0.01.
 
@@ -21,7 +21,7 @@ class PosteriorCollapse(Monitor):
 
     def observe(self, row: Row) -> Finding | None:
         """Compare the number of active units with 0, and the KL with 0 nats."""
-        kl, active = finite(row, "model/kl"), finite(row, "model/active_units")
+        kl, active = finite(row, "posterior_kl"), finite(row, "active_units")
         if kl is None and active is None:
             return None
         empty = kl is not None and kl < self.kl
@@ -33,8 +33,8 @@ class PosteriorCollapse(Monitor):
             int(row["step"]),
             "posterior-collapse",
             "error",
-            f"The code carries nothing since step {self.episode.since}: {_seen(kl, active)}. "
-            "The decoder draws from one fixed law, whatever the code.",
+            f"The latent code carries no information since step {self.episode.since}: {_seen(kl, active)}. "
+            "The decoder draws from one fixed distribution, whatever the code.",
             "A code must save more nats of reconstruction than its KL costs; here it does not: the weight of the KL "
             "is too high, the decoder's noise is too broad, or the first steps were so large that the code was lost "
             "before the decoder learned to read it.",

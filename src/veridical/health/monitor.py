@@ -1,7 +1,8 @@
-"""How a monitor listens: what it remembers of a term, and how long a condition must last before it speaks.
+"""How a monitor works: what it remembers of a term, and how long a condition must last before it is reported.
 
-A row is one line of metrics.jsonl: {"step": 500, "seconds": 3.1, "generator/loss": 0.7, "generator/grad_norm": 0.2}.
-A term may be missing (its player did not move); then the row says nothing about it.
+A row is one line of metrics.jsonl: {"step": 500, "seconds": 3.1, "generator/loss": 0.7, "generator/grad_norm": 0.2},
+together with the terms of declared kind under the name of their kind: {"divergence": 0.4, "posterior_kl": 12.0}
+(`veridical.kinds`). A term may be missing, because its player did not move.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def finite(row: Row, term: str) -> float | None:
 
 
 class Episode:
-    """A condition that must last before it is said, and must be gone as long before it can be said again.
+    """A condition that must last before it is reported, and be gone as long before it can be reported again.
 
     Args:
         rows: consecutive rows it must hold.
@@ -45,7 +46,7 @@ class Episode:
         self.said = False
 
     def update(self, step: int, *, bad: bool, clear: bool) -> bool:
-        """Take in one row; True where a new episode is certain."""
+        """Take in one row; True where a new episode is established."""
         if not (clear if self.said else bad):
             self.count = 0
             return False
@@ -59,7 +60,7 @@ class Episode:
 
 
 class History:
-    """What a monitor remembers of a term: the median of its beginning, and the last few values.
+    """What a monitor remembers of a term: the median of its first values, and the last few values.
 
     Args:
         early: number of first values whose median is the reference; the very first row is skipped, since it holds
@@ -82,7 +83,7 @@ class History:
 
     @property
     def reference(self) -> float | None:
-        """Median of the beginning; None until the beginning is over."""
+        """Median of the first values; None until there are enough."""
         return median(self.early) if len(self.early) == self.early_rows else None
 
     def level(self, rows: int) -> float:
@@ -91,7 +92,7 @@ class History:
 
 
 class Monitor(ABC):
-    """Listens to rows and says a sickness once per episode."""
+    """Reads rows and reports a problem once per episode."""
 
     def __init__(self, episode: Episode, history: History | None = None) -> None:
         self.episode = episode
@@ -99,7 +100,7 @@ class Monitor(ABC):
 
     @abstractmethod
     def observe(self, row: Row) -> Finding | None:
-        """Take in a row; a finding if a new episode became certain with it."""
+        """Take in a row; a finding if it establishes a new episode."""
 
     def state(self) -> dict[str, Any]:
         """Return what must survive a resume, as plain numbers and lists."""

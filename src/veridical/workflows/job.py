@@ -14,7 +14,7 @@ from veridical.config import RunConfig
 from veridical.config.files import Origins, to_yaml
 from veridical.data.dataset import ArrayData
 from veridical.data.source import BatchSource, batches, count, examples
-from veridical.health.callback import HealthMonitor
+from veridical.health.callback import Health
 from veridical.model import GenerativeModel
 from veridical.run import Run, write_atomically
 from veridical.training import checkpoint
@@ -22,7 +22,7 @@ from veridical.training.callbacks import Checkpointer, Interruption, MetricsFile
 from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State, fit
 from veridical.training.spectrum import SingularValues
-from veridical.training.terms import NonFiniteError, Row
+from veridical.training.terms import NonFiniteError
 from veridical.workflows import environment, pictures
 from veridical.workflows.progress import Progress, Say, duration
 
@@ -50,7 +50,8 @@ class Job:
         torch.manual_seed(training.seed * 1_000_003 + self.engine.rank + 1)  # noise differs between processes
         self.engine.place(self.model)
         state = State(self.model, steps=training.steps, ema=training.ema, lr_scale=training.lr_scale)
-        health = Health(self.run, self.say if self.engine.rank == 0 else None)
+        first = self.engine.rank == 0
+        health = Health(self.model.term_kinds, self.run.health_file if first else None, self.say if first else None)
         saver = Checkpointer(self.run, self.engine, training, {"health": health})
         if resume_from is not None:
             checkpoint.load(resume_from, state, {"health": health}, self.engine.rank)
@@ -143,36 +144,9 @@ class Job:
             "source": self.config.data.source,
         }
         about = {"data": data, "space": space, "own_modules": own_modules, "papers": list(self.model.papers)}
+        about["terms"] = dict(self.model.term_kinds)
         self.run.write_json("environment.json", {**environment.describe(), **about, **notes})
         self.run.set_status("running", 0)
         reals = self._reals()
         if reals is not None:
             pictures.draw(reals, self.data.space, self.run.samples / "reals.png")
-
-
-class Health(Callback):
-    """Shows the monitors to the loop."""
-
-    def __init__(self, run: Run, say: Say | None) -> None:
-        """Write to health.jsonl where there is somebody to say it to."""
-        self.monitor = HealthMonitor(run.health_file if say else None, say)
-
-    def on_start(self, state: State) -> None:
-        """Drop the findings of steps that will be done again."""
-        self.monitor.on_start(state.step)
-
-    def on_log(self, state: State, row: Row) -> None:
-        """Judge a line."""
-        self.monitor.on_log(state.step, row)
-
-    def on_nonfinite(self, error: NonFiniteError) -> None:
-        """Record that training ended in something that is not finite."""
-        self.monitor.on_nonfinite(error.step, error.name, error.value)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the monitors' memory."""
-        return self.monitor.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore it."""
-        self.monitor.load_state_dict(state)
