@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from veridical.ising import CRITICAL_COUPLING, sample, sampling, stream, unpack
+from veridical.ising import CRITICAL_COUPLING, sample, stream, unpack
 from veridical.ising.exact import energy_distribution, enumerate_spins, magnetization_squared
 from veridical.ising.observables import hamiltonian, magnetization
 from veridical.statistics import chi_square_test
@@ -161,21 +161,3 @@ def test_wrong_arguments_are_named(wrong):
 def test_importing_the_package_imports_neither_numba_nor_torch():
     code = "import sys, veridical.ising; sys.exit(bool({'numba', 'torch', 'scipy'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-def test_a_gpu_is_taken_where_present_for_many_small_lattices_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
-    kernels = sampling.sample(8, 20_000, seed=3)
-
-    def on_device(device: str, size: int, n: int, *others: object) -> np.ndarray:
-        asked.append(device)
-        return np.zeros((n, size, size), np.uint8)
-
-    monkeypatch.setattr(sampling, "gpu_present", lambda: True)
-    monkeypatch.setattr(sampling, "_on_device", on_device)
-    sampling.sample(8, 20_000, seed=3)
-    assert asked == ["cuda"]
-    sampling.sample(8, 100)
-    sampling.sample(8, 20_000, method="metropolis", threads=1)
-    assert np.array_equal(sampling.sample(8, 20_000, seed=3, device="kernels"), kernels)
-    assert asked == ["cuda"]

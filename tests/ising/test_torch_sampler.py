@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from veridical.ising import CRITICAL_COUPLING, sample, unpack
+from veridical.ising import CRITICAL_COUPLING
 from veridical.ising.exact import energy_distribution, enumerate_spins
 from veridical.ising.law import Law
 from veridical.ising.observables import hamiltonian
@@ -69,16 +69,6 @@ def test_a_seed_gives_the_same_spins_and_another_does_not():
     assert not torch.equal(first, sample_torch(12, 200, seed=5, **kept))
     assert torch.equal(sample_torch(12, 200, seed=4, spins=True, **kept) > 0, first > 0)
     assert len(torch.unique(first.flatten(1), dim=0)) == 200
-
-
-def test_sample_hands_over_to_torch_when_asked_for_a_device():
-    x = sample(6, 100, method="metropolis", seed=6, device="cpu:0", burn_in=3, thinning=2)
-    y = sample_torch(6, 100, seed=6, device="cpu", burn_in=3, thinning=2)
-    assert np.array_equal(x, y.numpy())
-    packed = sample(6, 100, seed=6, device="cpu", burn_in=3, thinning=2, packed=True)
-    assert np.array_equal(unpack(packed, 6), x)
-    with pytest.raises(ValueError, match="metropolis"):
-        sample(6, 100, method="cluster", device="cpu")
 
 
 def test_lanes_come_in_words():

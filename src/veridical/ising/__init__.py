@@ -4,7 +4,9 @@ Importing this package imports neither numba nor torch; drawing configurations d
 """
 
 from veridical.ising.law import CRITICAL_COUPLING, Law
-from veridical.ising.planning import Method, SamplingPlan, plan
-from veridical.ising.sampling import sample, stream, unpack
+from veridical.ising.methods import Method, SamplingPlan
+from veridical.ising.output import unpack
+from veridical.ising.planning import plan
+from veridical.ising.sampling import sample, stream
 
 __all__ = ["CRITICAL_COUPLING", "Law", "Method", "SamplingPlan", "plan", "sample", "stream", "unpack"]

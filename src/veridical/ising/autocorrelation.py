@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from veridical.ising.methods import SamplingPlan
 from veridical.ising.observables import energy, magnetization
-from veridical.ising.planning import SamplingPlan
-from veridical.ising.sampling import unpack
+from veridical.ising.output import unpack
 from veridical.statistics import autocorrelation_time
 
 _FORGOTTEN = 20

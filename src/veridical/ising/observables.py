@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, Num, UInt8
 
-from veridical.ising.sampling import unpack
+from veridical.ising.output import unpack
 
 Lattices = Num[np.ndarray, "n height width"] | Bool[np.ndarray, "n height width"] | UInt8[np.ndarray, "n bytes"]
 Size = int | tuple[int, int]

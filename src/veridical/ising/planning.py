@@ -8,17 +8,12 @@ method. Configurations are taken $2\tau$ apart: that many carry the information 
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
 from veridical.ising.law import CRITICAL_COUPLING, Law, law
-
-Method = Literal["auto", "metropolis", "cluster", "wolff", "swendsen-wang", "tempering", "perfect"]
-"""How configurations are drawn; see `docs/ising-sampling.md`."""
-
-LANES = 512
-"""Lattices that the bit-sliced methods carry at once."""
+from veridical.ising.methods import LANES, Method, SamplingPlan, check
 
 SIDES = (8, 16, 32, 64, 128, 256)
 """Sides at which the times of the tables were measured."""
@@ -40,42 +35,6 @@ _MEASURED: dict[Method, _Cost] = {
     "wolff": _Cost((1.7, 2.6, 3.8, 5.8, 7.6, 11.0), (0.17, 0.13, 0.12, 0.13, 0.18, 0.25), LANES),
     "swendsen-wang": _Cost((2.6, 3.2, 4.2, 4.8, 6.1, 7.8), (26.0, 12.0, 9.0, 7.3, 6.8, 6.7), 1),
 }
-
-
-@dataclass(frozen=True)
-class SamplingPlan:
-    """What `sample` does, and why."""
-
-    law: Law
-    """What is sampled."""
-
-    method: Method
-    """The method, never "auto"."""
-
-    burn_in: int
-    """Steps before the first configuration."""
-
-    thinning: int
-    """Steps from one configuration of a lattice to its next."""
-
-    tau: float
-    """Integrated autocorrelation time in steps, of the slower of energy and squared magnetization; nan if unknown."""
-
-    together: int
-    """Independent lattices in one block."""
-
-    local_sweeps: int
-    """Metropolis or heat-bath sweeps in a step, for methods that flip clusters too."""
-
-    seeds: int
-    """Sites whose clusters are flipped in a step."""
-
-    reason: str
-    """One sentence: why this method, and where the time comes from."""
-
-    def blocks(self, n: int) -> int:
-        """Return how many blocks deliver n configurations: enough for many cores, few enough to share a burn-in."""
-        return max(min(math.ceil(n / self.together), 4), min(n // (64 * self.together), 64))
 
 
 def plan(
@@ -134,18 +93,6 @@ def plan(
         burn_in=timed.burn_in if burn_in is None else burn_in,
         thinning=timed.thinning if thinning is None else thinning,
     )
-
-
-def check(wanted: Law, method: Method) -> None:
-    """Raise `ValueError` if a method cannot sample a law."""
-    free, _ = wanted.staggered()
-    if method == "perfect" and (free.horizontal < 0 or free.vertical < 0):
-        raise ValueError(
-            "coupling from the past needs couplings of no negative sign, up to turning over every other row or column; "
-            f"got {wanted}. Use method='cluster', or even sides and no field."
-        )
-    if method == "wolff" and wanted.horizontal == wanted.vertical == 0:
-        raise ValueError("Wolff's chain is periodic where both couplings are 0. Use method='metropolis'.")
 
 
 def _choose(wanted: Law, n: int) -> tuple[Method, str]:

@@ -7,17 +7,44 @@ also names the exact step, player and term at which something stopped being fini
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from veridical.training.fit import State
-
 Row = dict[str, Any]
 """One line of metrics.jsonl: step, seconds, and the mean of every "<player>/<term>" since the last line."""
+
+
+class Rated(Protocol):
+    """What has a learning rate that changes: a schedule."""
+
+    @property
+    def lr(self) -> float:
+        """Learning rate of the newest step."""
+        ...
+
+
+class Scheduled(Protocol):
+    """A player: what has a schedule."""
+
+    @property
+    def schedule(self) -> Rated:
+        """Sets the learning rate of every step."""
+        ...
+
+
+class Progress(Protocol):
+    """What a line says of the training beside its terms."""
+
+    step: int
+    seconds: float
+
+    @property
+    def players(self) -> Mapping[str, Scheduled]:
+        """The players by name."""
+        ...
 
 
 class NonFiniteError(ArithmeticError):
@@ -77,7 +104,7 @@ class TermLog:
             raise NonFiniteError(step, name, number)
         return read
 
-    def flush(self, state: State, average: Callable[[list[float]], list[float]]) -> Row:
+    def flush(self, state: Progress, average: Callable[[list[float]], list[float]]) -> Row:
         """Return the line that is due, averaged over processes, and start anew."""
         read = self.read()
         means = average([math.fsum(values) / len(values) for values in read.values()])

@@ -3,7 +3,7 @@
 from veridical.ising.kernels.blocks import Block, ClusterBlock, LocalBlock, SwendsenWangBlock
 from veridical.ising.kernels.exchange import TemperingBlock
 from veridical.ising.kernels.perfect import PerfectBlock
-from veridical.ising.planning import SamplingPlan
+from veridical.ising.methods import SamplingPlan
 
 
 def block(plan: SamplingPlan, seed: int, number: int) -> Block:
