@@ -1,14 +1,83 @@
-"""Formulae as MathML when the pages are built, so that they need no script and no network."""
+"""Pages that are made when the documentation is built: the API reference, and formulae as MathML.
+
+The reference has one page per room of the house (`docs/architecture.md`), in the order of the layers, each listing the
+public modules of the room. It is generated, so that no page can be forgotten and none can describe what is gone.
+Formulae become MathML here, so that the pages need no script and no network.
+"""
 
 import html
 import re
+from pathlib import Path
 from typing import Any
 
 from latex2mathml.converter import convert
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+SOURCE = Path(__file__).parents[1] / "src" / "veridical"
+
+ROOMS = {
+    "model": "The contract",
+    "config": "Configuration",
+    "data": "Data",
+    "targets": "Distributions whose truth is known",
+    "families": "Families",
+    "nn": "Networks",
+    "objectives": "Objectives",
+    "mcmc": "Markov chains",
+    "training": "Training",
+    "latent": "Latent space",
+    "evaluation": "Evaluation",
+    "health": "Health",
+    "ising": "The Ising model",
+    "statistics": "Statistics",
+    "run": "The run directory",
+    "workflows": "Jobs",
+    "report": "The report",
+    "experiments": "Experiments",
+}
+"""Module or package of `veridical`, and its title."""
+
+
+def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
+    """Add a page for every room, and their index."""
+    index = ["# API reference", "", "Generated from the docstrings, one page per room of the house.", ""]
+    for room, title in ROOMS.items():
+        text = reference(room, title)
+        files.append(File.generated(config, f"reference/{room}.md", content=text))
+        index.append(f"- [{title}]({room}.md): `veridical.{room}`")
+    files.append(File.generated(config, "reference/index.md", content="\n".join(index) + "\n"))
+    return files
+
+
+def reference(room: str, title: str) -> str:
+    """Return the page of one room: every public module below it, in alphabetical order."""
+    lines = [f"# {title}", ""]
+    for module in modules(room):
+        lines += [f"## `{module}`", "", f"::: {module}", "    options:", "      heading_level: 3", ""]
+    return "\n".join(lines)
+
+
+def modules(room: str) -> list[str]:
+    """Return the dotted names of the modules of a room, private ones left out."""
+    if (SOURCE / f"{room}.py").is_file():
+        return [f"veridical.{room}"]
+    found = []
+    for path in sorted((SOURCE / room).rglob("*.py")):
+        parts = path.relative_to(SOURCE).with_suffix("").parts
+        name = parts[:-1] if parts[-1] == "__init__" else parts
+        if not any(part.startswith("_") for part in name) and has_public(path):
+            found.append(".".join(("veridical", *name)))
+    return found
+
+
+def has_public(path: Path) -> bool:
+    """Tell whether a module defines a public class, function or documented constant."""
+    return re.search(r"^(class|def|async def) [A-Za-z]|^[A-Z][A-Z_]+\b.*=", path.read_text(), re.MULTILINE) is not None
 
 
 def on_page_content(content: str, **_: Any) -> str:
-    """Replace what arithmatex marked."""
+    """Replace the formulae that arithmatex marked."""
     content = re.sub(
         r'<div class="arithmatex">\\\[(.*?)\\\]</div>',
         lambda match: f"<p>{convert(html.unescape(match[1]), display='block')}</p>",
