@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -137,11 +138,12 @@ class Run:
 
     def set_status(self, state: str, step: int, message: str = "") -> None:
         """Record how far the run came: running, finished, interrupted or failed."""
-        self.write_json("status.json", {"state": state, "step": step, "message": message})
+        process = {"process": os.getpid(), "host": platform.node()} if state == "running" else {}
+        self.write_json("status.json", {"state": state, "step": step, "message": message, **process})
 
     @property
     def status(self) -> dict[str, Any]:
-        """State, step and message; a run killed outright still says running."""
+        """What the run wrote of itself; one killed outright still says running (see `veridical.status`)."""
         return self.read_json("status.json")
 
     def metrics(self) -> list[dict[str, Any]]:

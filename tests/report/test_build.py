@@ -114,12 +114,12 @@ def test_crashed_run(crashed: Path) -> None:
     assert f"veridical resume {crashed}" in page.text and "step 1,000" in page.text
 
 
-def test_a_run_that_fell_silent_is_said_to_be_killed(crashed: Path) -> None:
+def test_a_run_that_wrote_nothing_for_long_was_killed(crashed: Path) -> None:
     yesterday = time.time() - 86_400
     for file in crashed.iterdir():
         os.utime(file, (yesterday, yesterday))
     page, twin = read(build([crashed]))
-    assert twin["runs"][0]["state"] == "silent"
+    assert twin["runs"][0]["state"] == "killed"
     assert "Most likely its process was killed" in page.text and "1 d 0 h" in page.text
 
 

@@ -100,4 +100,4 @@ def test_a_slow_run_is_given_time() -> None:
     slow = Record(Path("run"), "run", status={"state": "running", "step": 2}, rows=rows, quiet_for=3600.0)
     assert slow.state == "running"
     slow.quiet_for = 13_000.0
-    assert slow.state == "silent"
+    assert slow.state == "killed"

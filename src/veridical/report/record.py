@@ -6,19 +6,15 @@ What cannot be read is left out and said (`problems`), never guessed.
 from __future__ import annotations
 
 import json
-import math
 import re
 import time
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from veridical.health import Finding
 from veridical.run import Run
-
-QUIET_SECONDS = 600.0
-"""A run that says "running" and wrote nothing for longer than this was most likely killed."""
+from veridical.status import RunState, state_of
 
 
 @dataclass
@@ -50,12 +46,9 @@ class Record:
     """What could not be read."""
 
     @property
-    def state(self) -> str:
-        """Return finished, interrupted, failed, running, silent (running, but most likely killed) or unknown."""
-        state = str(self.status.get("state") or "unknown")
-        if state == "running" and self.quiet_for is not None and self.quiet_for > self._patience():
-            return "silent"
-        return state
+    def state(self) -> RunState:
+        """Return what became of the run; most likely killed if it says running and wrote nothing for long."""
+        return state_of(self.status, self.quiet_for, self.rows)
 
     @property
     def step(self) -> int:
@@ -68,12 +61,6 @@ class Record:
         """Number of steps the run was meant to do."""
         steps = self.config.get("training.steps")
         return steps if isinstance(steps, int) and steps > 0 else None
-
-    def _patience(self) -> float:
-        """Seconds of silence that are normal: twenty times the run's own rhythm, at least ten minutes."""
-        seconds = [row["seconds"] for row in self.rows if isinstance(row.get("seconds"), int | float)]
-        rhythm = max((b - a for a, b in pairwise(seconds)), default=0.0)
-        return max(QUIET_SECONDS, 20.0 * rhythm) if math.isfinite(rhythm) else QUIET_SECONDS
 
 
 def read_record(path: Path, label: str) -> Record:

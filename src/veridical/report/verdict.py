@@ -103,7 +103,7 @@ def _state(record: Record) -> str:
             return f"Training was interrupted at step {record.step:,}{of} and can be resumed."
         case "failed":
             return f"Training failed at step {record.step:,}{of}.{told}"
-        case "silent":
+        case "killed":
             kept = f" at step {record.checkpoints[-1]:,}" if record.checkpoints else ", if any, in checkpoints/"
             return (
                 f"Training stopped at step {record.step:,}{of} without a word: it still counts as running, but wrote "
