@@ -17,19 +17,24 @@ process) is ignored when read.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import platform
 from collections.abc import Iterable, Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
+from veridical.errors import RequestError
+from veridical.status import read_status
 
-class RunExistsError(FileExistsError):
+
+class RunExistsError(FileExistsError, RequestError):
     """A run would be written over another; nothing is ever overwritten."""
 
 
-class NotARunError(FileNotFoundError):
+class NotARunError(FileNotFoundError, RequestError):
     """The path is no run directory."""
 
 
@@ -145,6 +150,25 @@ class Run:
     def status(self) -> dict[str, Any]:
         """What the run wrote of itself; one killed outright still says running (see `veridical.status`)."""
         return self.read_json("status.json")
+
+    def __fspath__(self) -> str:
+        """Return the path, so that a run can be passed wherever a path can."""
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the state, the last losses and the newest grid of samples."""
+        status, rows = read_status(self), self.metrics()
+        losses = {term: value for term, value in (rows[-1] if rows else {}).items() if term.endswith("/loss")}
+        lines = [f"<b>{escape(str(self.path))}</b>: {status.state}, step {status.step:,}", escape(status.message)]
+        lines += [escape(", ".join(f"{term} {value:.4g}" for term, value in losses.items()))]
+        grids = sorted(self.samples.glob("step-*.png"))
+        if grids:
+            picture = base64.b64encode(grids[-1].read_bytes()).decode()
+            lines.append(f'<img src="data:image/png;base64,{picture}" alt="samples, {grids[-1].stem}">')
+        return "<br>".join(line for line in lines if line)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Return the lines of metrics.jsonl."""

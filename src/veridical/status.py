@@ -14,9 +14,10 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from veridical.run import Run
+if TYPE_CHECKING:
+    from veridical.run import Run
 
 QUIET_SECONDS = 600.0
 """A run that says "running" and wrote nothing for longer than this was most likely killed."""

@@ -22,7 +22,7 @@ def test_train_sample_evaluate_report_cite(tmp_path: Path, capsys: pytest.Captur
     assert run(["train", "vae", "--data", "digits", "--out", where, *QUICK]) == 0
     assert f"veridical evaluate {where}" in capsys.readouterr().out
     assert run(["sample", where, "-n", "10", "--out", str(tmp_path / "x.npz")]) == 0
-    assert run(["sample", where, "-n", "10", "--out", str(tmp_path / "x.npz")]) == 1
+    assert run(["sample", where, "-n", "10", "--out", str(tmp_path / "x.npz")]) == 2
     assert "nothing is overwritten" in capsys.readouterr().err
     assert run(["evaluate", where, "-n", "200"]) == 0
     assert "a perfect model" in capsys.readouterr().out
@@ -31,7 +31,7 @@ def test_train_sample_evaluate_report_cite(tmp_path: Path, capsys: pytest.Captur
     assert "Kingma" in capsys.readouterr().out
     assert run(["resume", where]) == 0
     assert "has done all of its 20 steps" in capsys.readouterr().out
-    assert run(["train", "vae", "--data", "digits", "--out", where, *QUICK]) == 1
+    assert run(["train", "vae", "--data", "digits", "--out", where, *QUICK]) == 2
     assert "nothing is overwritten" in capsys.readouterr().err
 
 
@@ -40,7 +40,7 @@ def test_data_and_config_and_doctor(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "fashion-mnist-10k" in capsys.readouterr().out
     assert run(["data", "check", "digits"]) == 0
     assert run(["data", "check", str(tmp_path)]) == 1
-    assert run(["train", "gan", "--data", "fasion-mnist-10k"]) == 1
+    assert run(["train", "gan", "--data", "fasion-mnist-10k"]) == 2
     assert "Did you mean fashion-mnist-10k?" in capsys.readouterr().err
     assert run(["config", "show", "gan"]) == 0
     file = tmp_path / "c.yaml"

@@ -45,9 +45,14 @@ def outcome(*arguments: str) -> tuple[int, str, str]:
         (["train", "--stesp", "3", "--data", "digits"], 2),
         (["train", "--steps", "0", "--data", "digits"], 2),
         (["train"], 2),
-        (["resume", "nowhere"], 1),
+        (["resume", "nowhere"], 2),
         (["evaluate", "nowhere"], 2),
-        (["sample", "nowhere"], 1),
+        (["sample", "nowhere"], 2),
+        (["cite", "nowhere"], 2),
+        (["report", "nowhere"], 2),
+        (["runs", "nowhere"], 2),
+        (["runs", "--help"], 0),
+        (["runs", "src"], 0),
     ],
 )
 def test_nothing_heavy_is_imported(arguments: list[str], code: int) -> None:

@@ -1,6 +1,7 @@
 """The command line: one module per command, each a thin shell over one library function.
 
-Exit codes: 0 ok, 1 failed, 2 wrong usage, 130 interrupted. A traceback is shown only with --debug.
+Exit codes: 0 ok, 1 failed, 2 wrong usage (also: what was named does not exist, or the output exists already), 130
+interrupted. A traceback is shown only with --debug.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import importlib
 import sys
 import traceback
 
+from veridical.errors import RequestError
 from veridical.nearest import did_you_mean
 
 COMMANDS = {
@@ -16,6 +18,7 @@ COMMANDS = {
     "resume": "continue a run where it stopped",
     "sample": "draw pictures from a trained model",
     "evaluate": "measure a model, or a folder of pictures, against real data",
+    "runs": "list runs: state, step, verdict, age",
     "report": "write one HTML page about one or more runs",
     "ising": "sample, solve and check the Ising model",
     "experiment": "settle a question from the field: figure, numbers, verdict",
@@ -27,7 +30,7 @@ COMMANDS = {
 """Every command and what it does; the module of a command is `veridical.cli.<command>`."""
 
 
-class UsageError(Exception):
+class UsageError(RequestError):
     """The command line is wrong in a way the parser cannot see; exit code 2."""
 
 
@@ -57,9 +60,6 @@ def _guarded(command: str, arguments: list[str], debug: bool) -> int:
         return module.run(arguments) or 0
     except SystemExit as exit:  # the parser: help, or wrong usage
         return exit.code if isinstance(exit.code, int) else 0 if exit.code is None else 2
-    except UsageError as error:
-        print(f"veridical {command}: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt as error:
         print(f"\n{error}" if str(error) else "\nInterrupted.", file=sys.stderr)
         return 130
@@ -72,7 +72,7 @@ def _guarded(command: str, arguments: list[str], debug: bool) -> int:
         print(f"veridical {command}: {explain(error)}", file=sys.stderr)
         if not debug and unexpected(error):
             print("This may be a defect of veridical; --debug shows where it happened.", file=sys.stderr)
-        return 2 if type(error).__name__ == "ConfigError" else 1
+        return 2 if isinstance(error, RequestError) else 1
 
 
 def unexpected(error: Exception) -> bool:

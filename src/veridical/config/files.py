@@ -12,6 +12,7 @@ import yaml
 
 from veridical.config.presets import PRESETS
 from veridical.config.run import FAMILY_CONFIGS, RunConfig
+from veridical.errors import RequestError
 from veridical.nearest import did_you_mean
 
 Origins = dict[str, str]
@@ -27,7 +28,7 @@ class Problem:
     message: str
 
 
-class ConfigError(ValueError):
+class ConfigError(ValueError, RequestError):
     """A configuration cannot be used; lists everything that is wrong."""
 
     def __init__(self, path: Path | str, problems: list[Problem]) -> None:

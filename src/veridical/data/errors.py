@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from veridical.errors import RequestError
+
 
 class DataError(ValueError):
     """The data cannot be used as they are.
@@ -18,3 +20,7 @@ class DataError(ValueError):
     def __init__(self, problem: str, remedy: str = "") -> None:
         super().__init__(f"{problem} {remedy}".strip())
         self.problem, self.remedy = problem, remedy
+
+
+class NoSuchDataError(DataError, RequestError):
+    """There are no data of that name, nor such a file or folder."""

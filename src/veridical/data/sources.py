@@ -13,7 +13,7 @@ from veridical.config import DataConfig
 from veridical.data.archives import holds_split
 from veridical.data.cache import read_pictures
 from veridical.data.dataset import ArrayData
-from veridical.data.errors import DataError
+from veridical.data.errors import DataError, NoSuchDataError
 from veridical.data.fetch import get
 from veridical.data.files import Arrays, read_both_splits, read_file
 from veridical.data.folder import list_pictures
@@ -107,10 +107,10 @@ def find_path(source: str) -> Path:
     """Return the existing path of a source that is no named set.
 
     Raises:
-        DataError: nothing of that name; the nearest names are said.
+        NoSuchDataError: nothing of that name; the nearest names are said.
     """
     if not source:
-        raise DataError(
+        raise NoSuchDataError(
             "no data are given.",
             f"Name a set ({', '.join([*NAMED, STACKED, *LAWS, SHAPES, LATTICE])}), a folder or a file.",
         )
@@ -119,7 +119,7 @@ def find_path(source: str) -> Path:
         return path
     beside = [str(path.parent / entry.name) for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     close = nearest(source, [*NAMED, STACKED, *LAWS, SHAPES, LATTICE, *(entry.removeprefix("./") for entry in beside)])
-    raise DataError(
+    raise NoSuchDataError(
         f"{source!r} is neither a named set nor a file or folder.",
         f"Did you mean {close}?"
         if close

@@ -24,7 +24,7 @@ from veridical.report.record import Record, labels, read_record
 from veridical.report.render import render
 from veridical.report.setup import about, commands, config_rows, data_name, environment_rows, evaluated
 from veridical.report.verdict import Verdict, judge
-from veridical.run import write_atomically
+from veridical.run import Run, write_atomically
 
 PICTURE_BYTES = 2_700_000
 """Bytes of pictures in a page, over all runs: 3.6 MB once written as text, so that the page stays below 5 MB."""
@@ -58,11 +58,11 @@ class Facts:
     series: int
 
 
-def build(runs: Sequence[Path | str], out: Path | str | None = None) -> Path:
+def build(runs: Run | Path | str | Sequence[Run | Path | str], out: Path | str | None = None) -> Path:
     """Write one HTML page about one or more runs, and its JSON twin beside it.
 
     Args:
-        runs: run directories, in whatever state they are.
+        runs: one or more run directories, in whatever state they are.
         out: the page (ending in .html) or a folder for it; report.html in the first run's directory if left out.
 
     Returns:
@@ -73,9 +73,10 @@ def build(runs: Sequence[Path | str], out: Path | str | None = None) -> Path:
         NotARunError: a path is no run directory.
         FileExistsError: `out` exists and is no report.
     """
-    if not runs:
+    several = [runs] if isinstance(runs, Run | Path | str) else runs
+    if not several:
         raise ValueError("no run is given; expected one run directory at least.")
-    paths = [Path(run) for run in runs]
+    paths = [Path(run) for run in several]
     records = [read_record(path, label) for path, label in zip(paths, labels(paths), strict=True)]
     page = _place(paths[0], None if out is None else Path(out))
     facts = [_collect(record, series) for series, record in enumerate(records)]

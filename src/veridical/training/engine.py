@@ -20,6 +20,7 @@ import torch.distributed
 from torch import nn
 
 from veridical.data.batch import Batch
+from veridical.errors import RequestError
 from veridical.model import Trainable
 
 
@@ -43,7 +44,7 @@ HANDICAP = {
 """How many times as fast as plain fp32 an arithmetic must be measured to be preferred to it."""
 
 
-class DeviceError(RuntimeError):
+class DeviceError(RuntimeError, RequestError):
     """The device asked for is not there."""
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from veridical.errors import RequestError
 from veridical.model import GenerativeModel, LatentVariable, Sampler
 from veridical.training.callbacks import seeded
 from veridical.workflows import pictures
@@ -20,7 +21,7 @@ BLOCK = 64
 """Examples are always drawn in whole blocks of this many, each from its own seed, and the surplus is left out."""
 
 
-class OutputExistsError(FileExistsError):
+class OutputExistsError(FileExistsError, RequestError):
     """Something is there already; nothing is overwritten."""
 
 

@@ -1,0 +1,116 @@
+"""The runs of a folder at a glance: what became of each, what it is, and what is known of its model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from veridical.errors import RequestError
+from veridical.report.measured import read_measured
+from veridical.report.numbers import duration
+from veridical.report.record import Record, read_record
+from veridical.report.verdict import judge
+from veridical.status import RunState
+
+
+class NoFolderError(FileNotFoundError, RequestError):
+    """The folder of runs does not exist."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One run, as `veridical runs` shows it."""
+
+    run: str
+    """The run directory."""
+
+    state: RunState
+    """What became of it."""
+
+    family: str
+    """Which model."""
+
+    data: str
+    """Name of the data."""
+
+    step: int
+    """Last step done."""
+
+    steps: int | None
+    """Steps it was meant to do."""
+
+    verdict: str
+    """How far the model can be trusted, by the report's rule; "not judged" without an evaluation."""
+
+    age: float | None
+    """Seconds since the run last wrote; None if it never did."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return asdict(self)
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """Return the run directories in a folder, by name; the folder itself if it is one.
+
+    Raises:
+        NoFolderError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise NoFolderError(f"{folder} is no folder; expected the folder that holds the runs (runs, by default).")
+    if (folder / "config.yaml").is_file():
+        return [folder]
+    return sorted(path.parent for path in folder.glob("*/config.yaml"))
+
+
+def list_runs(folder: Path) -> list[Summary]:
+    """Read every run of a folder, whatever state it is in.
+
+    Raises:
+        NoFolderError: there is no such folder.
+    """
+    return [summarise(read_record(path, path.name)) for path in find_runs(folder)]
+
+
+def summarise(record: Record) -> Summary:
+    """Return the line of a run."""
+    listed = record.evaluation.get("measurements")
+    measured = [m for m in map(read_measured, listed if isinstance(listed, list) else []) if m is not None]
+    data = record.environment.get("data")
+    name = data.get("name") if isinstance(data, dict) else None
+    return Summary(
+        run=str(record.path),
+        state=record.state,
+        family=record.family or "?",
+        data=str(name or record.config.get("data.source") or "?"),
+        step=record.step,
+        steps=record.steps,
+        verdict=judge(record, measured).word,
+        age=record.quiet_for,
+    )
+
+
+def table(summaries: Sequence[Summary]) -> str:
+    """Return the runs as aligned text, a line each.
+
+    Examples:
+        >>> print(table([Summary("runs/0000-vae-digits", "finished", "vae", "digits", 20, 20, "sound", 75.0)]))
+        run                   state     family  data    step   verdict  written
+        runs/0000-vae-digits  finished  vae     digits  20/20  sound    1 min 15 s ago
+    """
+    rows = [("run", "state", "family", "data", "step", "verdict", "written")]
+    rows += [(s.run, s.state, s.family, s.data, _progress(s), s.verdict, _ago(s.age)) for s in summaries]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def _progress(summary: Summary) -> str:
+    return f"{summary.step}/{summary.steps}" if summary.steps else str(summary.step)
+
+
+def _ago(age: float | None) -> str:
+    return "never" if age is None else f"{duration(age)} ago"
