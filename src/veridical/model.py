@@ -11,15 +11,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from veridical.config import OptimizerConfig
+from veridical.config.sampling import SamplingOptions
 from veridical.data.batch import Batch
 from veridical.data.space import Space
 from veridical.kinds import TermKind
+from veridical.noise import Noise, noise_for
 
 __all__ = [
     "Batch",
@@ -37,6 +39,9 @@ __all__ = [
     "Space",
     "Trainable",
 ]
+
+
+PriorKind = Literal["normal", "uniform", "other"]
 
 
 @dataclass(frozen=True)
@@ -147,8 +152,25 @@ class Sampler(ABC):
     """Can draw examples."""
 
     @abstractmethod
-    def sample(self, n: int, c: Tensor | None = None) -> Tensor:
-        """Draw (n, *event) examples in data space from torch's global generator; `c` are (n,) labels."""
+    def sample(
+        self,
+        n: int,
+        c: Tensor | None = None,
+        *,
+        noise: Noise | None = None,
+        options: SamplingOptions | None = None,
+    ) -> Tensor:
+        """Draw examples.
+
+        Args:
+            n: how many.
+            c: (n,) labels.
+            noise: n rows, from which all random numbers are taken; None: torch's global generator.
+            options: those of the family; None: its defaults.
+
+        Returns:
+            (n, *event) examples in data space; row i depends on row i of the noise and of the labels alone.
+        """
 
 
 class ExactLikelihood(ABC):
@@ -190,6 +212,11 @@ class Discriminating(ABC):
     def logits(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (B,) logits that x is data rather than a sample; with the best discriminator log p(x)/q(x), nats."""
 
+    @property
+    def no_log_ratio(self) -> str | None:
+        """Why even the best logits are not log p(x)/q(x) up to a constant, in a sentence; None: they are."""
+        return None
+
 
 class LatentVariable(ABC):
     """Decodes a latent code."""
@@ -200,9 +227,15 @@ class LatentVariable(ABC):
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (B, *event) in data space for codes (B, *latent_shape)."""
 
-    def prior(self, n: int) -> Tensor:
+    @property
+    def prior_kind(self) -> PriorKind:
+        """Distribution of the components of a code: "normal" (standard), "uniform" on [-1, 1], or "other"."""
+        return "normal"
+
+    def prior(self, n: int, noise: Noise | None = None) -> Tensor:
         """Draw (n, *latent_shape) codes; standard normal unless a family says otherwise."""
-        return torch.randn(n, *self.latent_shape, device=next(self.parameters()).device)  # type: ignore[attr-defined]
+        device = next(self.parameters()).device  # type: ignore[attr-defined]
+        return noise_for(n, device, noise).normal(*self.latent_shape)
 
 
 class Encoder(ABC):

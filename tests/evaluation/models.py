@@ -4,8 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from veridical.config import OptimizerConfig
+from veridical.config.sampling import SamplingOptions
 from veridical.data.dataset import ArrayData
 from veridical.model import Batch, ExactLikelihood, GenerativeModel, LikelihoodBound, Loss, Sampler, Space
+from veridical.noise import Noise, noise_for
 from veridical.targets import GaussianMixture
 
 
@@ -26,10 +28,15 @@ class Law(GenerativeModel, Sampler, ExactLikelihood):
     def optimizer(self, player: str) -> OptimizerConfig:
         return OptimizerConfig()
 
-    def sample(self, n: int, c: Tensor | None = None) -> Tensor:
+    def sample(
+        self, n: int, c: Tensor | None = None, *, noise: Noise | None = None, options: SamplingOptions | None = None
+    ) -> Tensor:
         self.modes_seen.append(self.training)
-        mode = torch.multinomial(self.law.weights, n, replacement=True)
-        return (self.law.means[mode] + self.law.sigma * torch.randn(n, self.law.dim, dtype=torch.float64)).float()
+        noise = noise_for(n, self.device, noise)
+        mode = torch.searchsorted(self.law.weights.cumsum(0), noise.uniform(dtype=torch.float64)).clamp(
+            max=len(self.law.weights) - 1
+        )
+        return (self.law.means[mode] + self.law.sigma * noise.normal(self.law.dim, dtype=torch.float64)).float()
 
     def log_prob(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         return self.law.log_prob(x.double())

@@ -11,6 +11,7 @@ from veridical.families.gan import GAN
 from veridical.families.unrolled_gan import UnrolledGAN
 from veridical.model import Batch, Space
 from veridical.nn.mlp import MLP
+from veridical.noise import Noise
 from veridical.objectives.game import generator_turn
 from veridical.objectives.unrolling import Moments, unroll
 from veridical.training.engine import Engine
@@ -27,7 +28,7 @@ PLAIN = Engine.plain()
 class FixedCodes(UnrolledGAN):
     """The same codes at every turn, in float64."""
 
-    def prior(self, n: int) -> Tensor:
+    def prior(self, n: int, noise: Noise | None = None) -> Tensor:
         return CODES[:n]
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ import torch
 from scipy import integrate, stats
 from torch import Tensor
 
-from veridical.latent.flow import refine_codes
 from veridical.latent.plug_and_play import Guided, log_label, plug_and_play
+from veridical.latent.refinement import refine_codes
 from veridical.mcmc.langevin import evaluate
+from veridical.noise import FreshNoise
 from veridical.statistics import kolmogorov_smirnov_test
 
 
@@ -44,7 +46,7 @@ class Linear:
 
     def draw(self, n: int, **choices: object) -> Guided:
         z = torch.randn(n, 3, generator=seeded(1))
-        return plug_and_play(self.decode, self.log_condition, z, generator=seeded(2), **choices)  # type: ignore[arg-type]
+        return plug_and_play(self.decode, self.log_condition, z, noise=FreshNoise(n, generator=seeded(2)), **choices)  # type: ignore[arg-type]
 
 
 def whitened(case: Linear, z: Tensor) -> Tensor:
@@ -106,9 +108,8 @@ def test_a_uniform_prior_keeps_its_walls() -> None:
     # p(z) uniform on [-1, 1], x = 2 z, y = 3 +- 1: a Gaussian about 1.5 of width 1/2, cut at 1.
     n = 5_000
     z = 2 * torch.rand(n, 1, generator=seeded(5)) - 1
-    drawn = plug_and_play(
-        lambda z: 2 * z, lambda x: -(x - 3).square().sum(dim=1) / 2, z, prior="uniform", generator=seeded(6)
-    )
+    noise = FreshNoise(n, generator=seeded(6))
+    drawn = plug_and_play(lambda z: 2 * z, lambda x: -(x - 3).square().sum(dim=1) / 2, z, prior="uniform", noise=noise)
     law = stats.truncnorm((-1 - 1.5) / 0.5, (1 - 1.5) / 0.5, 1.5, 0.5)
     assert kolmogorov_smirnov_test(drawn.z[:, 0].numpy(), law.cdf).p_value > 1e-4  # false alarm 1e-4
 
@@ -118,7 +119,7 @@ def test_a_label_of_a_classifier() -> None:
     n = 5_000
     condition = log_label(lambda x: torch.cat([-2 * x, 2 * x], dim=1), 1)
     z = torch.randn(n, 1, generator=seeded(7))
-    drawn = plug_and_play(lambda z: z, condition, z, generator=seeded(8)).z[:, 0].numpy()
+    drawn = plug_and_play(lambda z: z, condition, z, noise=FreshNoise(n, generator=seeded(8))).z[:, 0].numpy()
     edges = np.linspace(-8, 8, 4001)
     mass = integrate.cumulative_trapezoid(2 * stats.norm.pdf(edges) / (1 + np.exp(-4 * edges)), edges, initial=0)
     assert mass[-1] == pytest.approx(1)
@@ -141,14 +142,15 @@ def test_with_the_exact_ratio_as_condition_samples_become_data() -> None:
         )[:, 0]
 
     z = torch.randn(n, 1, generator=seeded(9))
-    guided = 2 * plug_and_play(lambda z: 2 * z, log_ratio, z, generator=seeded(10)).z
-    flowed = 2 * refine_codes(log_ratio, lambda z: 2 * z, z, step=0.01, n_steps=200, noise=1.0, generator=seeded(11))
+    guided = 2 * plug_and_play(lambda z: 2 * z, log_ratio, z, noise=FreshNoise(n, generator=seeded(10))).z
+    how: dict[str, Any] = {"step": 0.01, "n_steps": 200, "entropy_weight": 1.0}
+    flowed = 2 * refine_codes(log_ratio, lambda z: 2 * z, z, noise=FreshNoise(n, generator=seeded(11)), **how)
     p = stats.norm(1, 0.5**0.5)
     assert kolmogorov_smirnov_test(guided[:, 0].numpy(), p.cdf).p_value > 1e-4  # false alarm 1e-4
     assert kolmogorov_smirnov_test(flowed[:, 0].numpy(), p.cdf).p_value < 1e-6
 
 
-def test_the_generator_decides_and_what_cannot_be_asked_is_refused() -> None:
+def test_the_noise_decides_and_what_cannot_be_asked_is_refused() -> None:
     case = Linear()
     assert torch.equal(case.draw(8, n_steps=10).z, case.draw(8, n_steps=10).z)
     with pytest.raises(ValueError, match="n_steps is 1"):

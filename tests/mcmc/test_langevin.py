@@ -19,6 +19,7 @@ from veridical.mcmc.langevin import (
     log_transition,
     unadjusted_step,
 )
+from veridical.noise import FreshNoise
 from veridical.statistics import kolmogorov_smirnov_test
 
 
@@ -43,10 +44,10 @@ def test_unadjusted_steps_on_a_gaussian_settle_at_the_variance_of_theory(tempera
     # v = (1 - h/s2)^2 v + 2 h T has the fixed point T s2 / (1 - h / 2 s2).
     s2, h, n = 0.5, 0.4, 200_000
     expected = temperature * s2 / (1 - h / (2 * s2))
-    generator = seeded()
+    noise = FreshNoise(n, generator=seeded())
     x = torch.zeros(n, 1)
     for _ in range(20):  # (1 - h/s2)^40 < 1e-27
-        x = unadjusted_step(x, -x / s2, h, temperature=temperature, generator=generator)
+        x = unadjusted_step(x, -x / s2, h, temperature=temperature, noise=noise)
     # n v / expected is chi-square with n degrees of freedom; false alarm 1e-4.
     low, high = stats.chi2.ppf([0.5e-4, 1 - 0.5e-4], n) / n
     assert low < float(x.square().mean()) / expected < high
@@ -56,8 +57,9 @@ def test_unadjusted_steps_on_a_gaussian_settle_at_the_variance_of_theory(tempera
 def test_a_preconditioner_is_a_change_of_units() -> None:
     scale = torch.tensor([1.0, 100.0])
     x = torch.randn(7, 2, generator=seeded(1))
-    plain = unadjusted_step(x, -x, 0.1, generator=seeded())
-    stretched = unadjusted_step(x * scale, -x / scale, 0.1, preconditioner=scale**2, generator=seeded())
+    plain = unadjusted_step(x, -x, 0.1, noise=FreshNoise(7, generator=seeded()))
+    noise = FreshNoise(7, generator=seeded())
+    stretched = unadjusted_step(x * scale, -x / scale, 0.1, preconditioner=scale**2, noise=noise)
     torch.testing.assert_close(stretched / scale, plain)
 
 
@@ -83,7 +85,7 @@ def test_adjusted_steps_keep_detailed_balance(h: float) -> None:
     # The kernel's proposals have exactly this density: mean and variance of x' given x.
     n = 200_000
     state = State(*(part.expand(n, *part.shape[1:]) for part in evaluate(quartic, torch.tensor([[0.8]]))))
-    x = unadjusted_step(state.x, state.score, h, preconditioner=M, generator=seeded())
+    x = unadjusted_step(state.x, state.score, h, preconditioner=M, noise=FreshNoise(n, generator=seeded()))
     z = (x - 0.8 - h * 0.7 * float(state.score[0])) / math.sqrt(2 * h * 0.7)
     assert kolmogorov_smirnov_test(z[:, 0].numpy(), stats.norm.cdf).p_value > 1e-4  # false alarm 1e-4
 
@@ -91,8 +93,9 @@ def test_adjusted_steps_keep_detailed_balance(h: float) -> None:
 def test_it_accepts_with_the_probability_of_metropolis() -> None:
     n, h = 100_000, 0.6
     start = State(*(part.expand(n, *part.shape[1:]) for part in init(quartic, torch.tensor([[0.8]]))))
-    moved, accepted = adjusted_step(quartic, start, h, generator=seeded(3))
-    proposals = evaluate(quartic, unadjusted_step(start.x, start.score, h, generator=seeded(3)))
+    moved, accepted = adjusted_step(quartic, start, h, noise=FreshNoise(n, generator=seeded(3)))
+    again = FreshNoise(n, generator=seeded(3))
+    proposals = evaluate(quartic, unadjusted_step(start.x, start.score, h, noise=again))
     ratio = (
         proposals.log_p - start.log_p + log_transition(proposals, start.x, h) - log_transition(start, proposals.x, h)
     )
@@ -116,10 +119,10 @@ def test_adjusted_chains_sample_the_law_where_unadjusted_do_not() -> None:
 
     n, h, generator = 20_000, 0.25, seeded(4)
     x = torch.randn(n, 1, generator=generator) * 1.5
-    adjusted, plain = init(quartic, x), x
+    adjusted, plain, noise = init(quartic, x), x, FreshNoise(n, generator=generator)
     for _ in range(150):
-        adjusted, _ = adjusted_step(quartic, adjusted, h, generator=generator)
-        plain = unadjusted_step(plain, evaluate(quartic, plain).score, h, generator=generator).clamp(-3, 3)
+        adjusted, _ = adjusted_step(quartic, adjusted, h, noise=noise)
+        plain = unadjusted_step(plain, evaluate(quartic, plain).score, h, noise=noise).clamp(-3, 3)
     assert kolmogorov_smirnov_test(adjusted.x[:, 0].numpy(), cdf).p_value > 1e-4  # false alarm 1e-4
     assert kolmogorov_smirnov_test(plain[:, 0].numpy(), cdf).p_value < 1e-8
 
@@ -128,9 +131,9 @@ def test_walls_are_never_crossed_and_the_law_between_them_is_uniform() -> None:
     def box(x: Tensor) -> Tensor:
         return torch.where((x.abs() < 1).all(dim=1), 0.0 * x.sum(dim=1), -math.inf)
 
-    state, generator = init(box, torch.zeros(10_000, 2)), seeded(5)
+    state, noise = init(box, torch.zeros(10_000, 2)), FreshNoise(10_000, generator=seeded(5))
     for _ in range(60):
-        state, _ = adjusted_step(box, state, 0.2, generator=generator)
+        state, _ = adjusted_step(box, state, 0.2, noise=noise)
     assert float(state.x.abs().max()) < 1
     for column in state.x.T:
         assert kolmogorov_smirnov_test(column.numpy(), stats.uniform(-1, 2).cdf).p_value > 1e-4  # false alarm 2e-4
@@ -144,20 +147,20 @@ def test_steps_adapt_to_the_acceptance_asked_for() -> None:
         return -(x / scales).square().sum(dim=1) / 2
 
     state = init(log_p, scales * torch.randn(256, d, generator=generator))
-    step = torch.full((256,), 1e-3)
+    step, noise = torch.full((256,), 1e-3), FreshNoise(256, generator=generator)
     for n in range(300):
-        state, accepted = adjusted_step(log_p, state, step, generator=generator)
+        state, accepted = adjusted_step(log_p, state, step, noise=noise)
         step = adapt(step, accepted, n)
     rate = 0.0
     for _ in range(50):
-        state, accepted = adjusted_step(log_p, state, step, generator=generator)
+        state, accepted = adjusted_step(log_p, state, step, noise=noise)
         rate += float(accepted.double().mean()) / 50
     assert rate == pytest.approx(BEST_ACCEPTANCE, abs=0.05)
 
 
-def test_the_generator_alone_decides_and_global_noise_is_the_default() -> None:
+def test_the_noise_alone_decides_and_global_noise_is_the_default() -> None:
     state = init(quartic, torch.zeros(5, 2))
-    one, two = (adjusted_step(quartic, state, 0.1, generator=seeded(9))[0].x for _ in range(2))
+    one, two = (adjusted_step(quartic, state, 0.1, noise=FreshNoise(5, generator=seeded(9)))[0].x for _ in range(2))
     assert torch.equal(one, two)
     torch.manual_seed(9)
     assert torch.equal(one, adjusted_step(quartic, state, 0.1)[0].x)
@@ -171,6 +174,8 @@ def test_what_cannot_be_a_chain_is_refused() -> None:
         init(lambda x: x.sum(dim=1) - math.inf, x)
     with pytest.raises(ValueError, match="step is 0"):
         unadjusted_step(x, x, 0.0)
+    with pytest.raises(ValueError, match="noise has 2 rows; expected 3"):
+        unadjusted_step(x, x, 0.1, noise=FreshNoise(2))
     with pytest.raises(ValueError, match="temperature is -1"):
         unadjusted_step(x, x, 0.1, temperature=-1.0)
     with pytest.raises(ValueError, match=r"expected \(2,\), positive"):

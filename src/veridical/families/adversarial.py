@@ -11,11 +11,24 @@ from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector
 
 from veridical.config import AdversarialConfig, OptimizerConfig
+from veridical.config.families.adversarial import LOGISTIC, AdversarialSampling
+from veridical.config.sampling import SamplingOptions, options_of
 from veridical.kinds import TermKind
-from veridical.model import Batch, Discriminating, Facts, GenerativeModel, LatentVariable, Loss, Sampler, Space
+from veridical.model import (
+    Batch,
+    Discriminating,
+    Facts,
+    GenerativeModel,
+    LatentVariable,
+    Loss,
+    PriorKind,
+    Sampler,
+    Space,
+)
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of, standard_units
 from veridical.nn.buffers import BufferRole
 from veridical.nn.minibatch import batch_dependent_layers
+from veridical.noise import Noise, TruncatedNoise, noise_for
 from veridical.objectives.penalties import clip_weights, historical_averaging, running_average
 
 
@@ -128,10 +141,28 @@ class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating)
         # Losses and penalties are sums of exponentials and squares: never in half precision.
         return logits.reshape(-1).to(torch.promote_types(logits.dtype, torch.float32))
 
-    def prior(self, n: int) -> Tensor:
+    @property
+    def no_log_ratio(self) -> str | None:
+        """Say whether the objective makes the logits another function of the densities."""
+        if self.config.objective in LOGISTIC and self.config.pack == 1:
+            return None
+        return (
+            f"the discriminator learned with objective {self.config.objective!r} and pack {self.config.pack}; only "
+            f"that of {', '.join(LOGISTIC)}, judging one example at a time, estimates the ratio of the densities."
+        )
+
+    @property
+    def prior_kind(self) -> PriorKind:
+        """Distribution of the components of a code."""
+        return self.config.latent
+
+    def prior(self, n: int, noise: Noise | None = None) -> Tensor:
         """Draw (n, *latent_shape) codes, standard normal or uniform on [-1, 1]."""
-        shape, device = (n, *self.latent_shape), self.device
-        return torch.randn(shape, device=device) if self.config.latent == "normal" else uniform(shape, device)
+        return self.latent_noise(noise_for(n, self.device, noise), *self.latent_shape)
+
+    def latent_noise(self, noise: Noise, *shape: int) -> Tensor:
+        """Return (noise.n, *shape) numbers of the distribution that the configuration names."""
+        return noise.normal(*shape) if self.config.latent == "normal" else noise.symmetric(*shape)
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (B, *space.shape) in data space for codes (B, latent_dim).
@@ -157,13 +188,26 @@ class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating)
         return x.to(torch.promote_types(x.dtype, torch.float32))
 
     @torch.no_grad()
-    def sample(self, n: int, c: Tensor | None = None) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        c: Tensor | None = None,
+        *,
+        noise: Noise | None = None,
+        options: SamplingOptions | None = None,
+    ) -> Tensor:
         """Draw (n, *space.shape) examples in data space.
 
         Raises:
             ValueError: labels are passed to a model that learned without.
         """
-        return self.decode(self.prior(n), c)
+        return self.decode(self.chosen_prior(n, noise, options), c)
+
+    def chosen_prior(self, n: int, noise: Noise | None, options: SamplingOptions | None) -> Tensor:
+        """Draw (n, *latent_shape) codes, truncated where the options say so."""
+        limit = options_of(AdversarialSampling, options).truncation
+        noise = noise_for(n, self.device, noise)
+        return self.prior(n, noise if limit is None else TruncatedNoise(noise, limit))
 
 
 class History(nn.Module):
@@ -191,11 +235,6 @@ class History(nn.Module):
         """Let the newest parameters count."""
         self.count += 1
         self.average.copy_(running_average(self.average, parameters_to_vector(list(parameters)), int(self.count)))
-
-
-def uniform(shape: tuple[int, ...], device: torch.device) -> Tensor:
-    """Draw uniform numbers on [-1, 1]."""
-    return 2 * torch.rand(shape, device=device) - 1
 
 
 def refuse_penalised_dependence(config: AdversarialConfig, discriminator: nn.Module) -> None:

@@ -36,12 +36,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from veridical.config import ConditionalGANConfig
+from veridical.config.sampling import SamplingOptions
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Facts, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
 from veridical.nn.discriminator import Discriminator
 from veridical.nn.orthogonal import orthogonal_penalties
 from veridical.nn.spectral import normalize_spectrum
+from veridical.noise import Noise, noise_for
 from veridical.objectives.game import Logits, Turn, discriminator_turn, generator_turn
 
 
@@ -130,17 +132,25 @@ class ConditionalGAN(AdversarialModel):
         return self.checked(self.generator(z, c), z)
 
     @torch.no_grad()
-    def sample(self, n: int, c: Tensor | None = None) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        c: Tensor | None = None,
+        *,
+        noise: Noise | None = None,
+        options: SamplingOptions | None = None,
+    ) -> Tensor:
         """Draw (n, *space.shape) examples in data space of the labels (n,); None: of labels drawn uniformly.
 
         Raises:
             ValueError: there are not n labels, or one is none of the classes.
         """
+        noise = noise_for(n, self.device, noise)
         if c is None:
-            c = torch.randint(self.classes, (n,), device=self.device)
+            c = noise.integers(self.classes)
         elif bool(((c < 0) | (c >= self.classes)).any()):
             raise ValueError(f"c holds labels from {int(c.min())} to {int(c.max())}; expected 0 to {self.classes - 1}.")
-        return self.decode(self.prior(n), c)
+        return self.decode(self.chosen_prior(n, noise, options), c)
 
 
 class Telling:

@@ -40,11 +40,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from veridical.config import DiscreteGANConfig
+from veridical.config.families.discrete_gan import DiscreteGANSampling
+from veridical.config.sampling import SamplingOptions, options_of
 from veridical.data.preprocess import to_data_space
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Facts, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
 from veridical.nn.minibatch import batch_dependent_layers
+from veridical.noise import FreshNoise, Noise, noise_for
 from veridical.objectives import discrete
 from veridical.objectives.adversarial import OBJECTIVES, pair
 from veridical.objectives.game import Turn, discriminator_turn, generator_turn, view
@@ -116,7 +119,7 @@ class DiscreteGAN(AdversarialModel):
         """Weigh the log-probability of every draw with how much less than the others it cost."""
         theta = self.theta(self.prior(len(x)))
         with torch.no_grad():
-            y = discrete.gumbel_max(theta, noise_like(theta))
+            y = discrete.gumbel_max(theta, gumbel_noise(FreshNoise(len(x), theta.device), theta))
             logit_fake = self.judge(view(y, self.config, step, self.unit))
             seen = logit_fake
             if self.config.relativistic:
@@ -129,7 +132,7 @@ class DiscreteGAN(AdversarialModel):
     def fakes(self, n: int, step: int) -> Tensor:
         """Return n one-hot draws (or relaxed ones), through which gradients pass to the generator."""
         theta = self.theta(self.prior(n))
-        noise = noise_like(theta)
+        noise = gumbel_noise(FreshNoise(n, theta.device), theta)
         if self.config.estimator == "reinforce":
             return discrete.gumbel_max(theta, noise)
         y = discrete.gumbel_softmax(theta, noise, temperature_at(self.config, step))
@@ -176,7 +179,14 @@ class DiscreteGAN(AdversarialModel):
         return self.in_data_space(discrete.straight_through(self.theta(z).softmax(-1)))
 
     @torch.no_grad()
-    def sample(self, n: int, c: Tensor | None = None) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        c: Tensor | None = None,
+        *,
+        noise: Noise | None = None,
+        options: SamplingOptions | None = None,
+    ) -> Tensor:
         """Draw (n, *space.shape) examples, exactly on the levels.
 
         Raises:
@@ -184,8 +194,10 @@ class DiscreteGAN(AdversarialModel):
         """
         if c is not None:
             raise ValueError("c is given, but this GAN learned without labels; call without c.")
-        theta = self.theta(self.prior(n))
-        return self.in_data_space(discrete.gumbel_max(theta, noise_like(theta)))
+        noise = noise_for(n, self.device, noise)
+        theta = self.theta(self.chosen_prior(n, noise, options))
+        theta = theta / options_of(DiscreteGANSampling, options).temperature
+        return self.in_data_space(discrete.gumbel_max(theta, gumbel_noise(noise, theta)))
 
 
 def levels_of(space: Space) -> int:
@@ -217,9 +229,9 @@ def refuse_shared_costs(discriminator: nn.Module) -> None:
         )
 
 
-def noise_like(theta: Tensor) -> Tensor:
-    """Draw Gumbel noise from torch's global generator."""
-    return discrete.gumbel(torch.rand_like(theta))
+def gumbel_noise(noise: Noise, theta: Tensor) -> Tensor:
+    """Return Gumbel noise of the shape of theta (noise.n, *event)."""
+    return discrete.gumbel(noise.uniform(*theta.shape[1:], dtype=theta.dtype))
 
 
 def temperature_at(config: DiscreteGANConfig, step: int) -> float:

@@ -41,10 +41,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from veridical.config import InfoGANConfig
-from veridical.families.adversarial import AdversarialModel, uniform
-from veridical.model import Batch, Facts, Space
+from veridical.families.adversarial import AdversarialModel
+from veridical.model import Batch, Facts, PriorKind, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
 from veridical.nn.discriminator import Discriminator, FullPrecision
+from veridical.noise import Noise, noise_for
 from veridical.objectives.game import Turn, discriminator_turn, generator_turn, view
 from veridical.objectives.information import (
     categorical_entropy,
@@ -164,12 +165,17 @@ class InfoGAN(AdversarialModel):
             return self.generator.parameters()
         return chain(self.discriminator.parameters(), self.reader.parameters())
 
-    def prior(self, n: int) -> Tensor:
+    @property
+    def prior_kind(self) -> PriorKind:
+        """Parts of different distributions."""
+        return "other"
+
+    def prior(self, n: int, noise: Noise | None = None) -> Tensor:
         """Draw (n, *latent_shape): noise, one-hot categorical codes, continuous codes in [-1, 1]."""
-        noise = torch.randn if self.config.latent == "normal" else uniform
-        categorical = tuple(torch.randint(k, (n,), device=self.device) for k in self.config.categorical)
-        continuous = uniform((n, self.config.continuous), self.device)
-        return self.join(Codes(noise((n, self.noise_dim), device=self.device), categorical, continuous))
+        noise = noise_for(n, self.device, noise)
+        categorical = tuple(noise.integers(k) for k in self.config.categorical)
+        continuous = noise.symmetric(self.config.continuous)
+        return self.join(Codes(self.latent_noise(noise, self.noise_dim), categorical, continuous))
 
     def join(self, codes: Codes) -> Tensor:
         """Return (B, *latent_shape) of the parts, so that a code can be set by hand."""

@@ -53,6 +53,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from veridical.config import NoiseLevelConfig, OptimizerConfig
+from veridical.config.families.noise_level import NoiseLevelSampling
+from veridical.config.sampling import SamplingOptions, options_of
 from veridical.kinds import TermKind
 from veridical.mcmc.langevin import unadjusted_step
 from veridical.model import Batch, Denoiser, Facts, GenerativeModel, Loss, Sampler, Space
@@ -60,6 +62,7 @@ from veridical.nn.buffers import BufferRole
 from veridical.nn.conv import ConvEncoder
 from veridical.nn.fourier import FourierFeatures
 from veridical.nn.mlp import MLP
+from veridical.noise import Noise, noise_for
 
 GROUPS = 4
 """Networks that share the levels of a vector among them."""
@@ -195,7 +198,14 @@ class NoiseLevel(GenerativeModel, Sampler, Denoiser):
         return x_t + self._column(sigma.to(x_t).expand(len(x_t))) ** 2 * self.score(x_t, sigma)
 
     @torch.no_grad()
-    def sample(self, n: int, c: Tensor | None = None) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        c: Tensor | None = None,
+        *,
+        noise: Noise | None = None,
+        options: SamplingOptions | None = None,
+    ) -> Tensor:
         """Draw (n, *event) examples by following the discriminator's gradient from pure noise.
 
         Raises:
@@ -203,22 +213,31 @@ class NoiseLevel(GenerativeModel, Sampler, Denoiser):
         """
         if c is not None:
             raise ValueError("c is given, but this model learned without labels; call without c.")
-        sigmas = self.sigmas
-        x = self.space.mean + self.variance**0.5 * torch.randn(n, *self.space.shape, device=self.device)
+        chosen = options_of(NoiseLevelSampling, options)
+        steps = self.config.langevin_steps if chosen.langevin_steps is None else chosen.langevin_steps
+        noise, sigmas = noise_for(n, self.device, noise), self.levels(chosen.noise_levels)
+        x = self.space.mean + self.variance**0.5 * noise.normal(*self.space.shape)
         for k in range(len(sigmas) - 1, -1, -1):
-            for _ in range(self.config.langevin_steps):
+            for _ in range(steps):
                 h = self.config.langevin_step * float(sigmas[k]) ** 2
-                x = unadjusted_step(x, self.score(x, sigmas[k]), h)
-            x = self._step_down(x, float(sigmas[k]), float(sigmas[k - 1]) if k else 0.0)
+                x = unadjusted_step(x, self.score(x, sigmas[k]), h, noise=noise)
+            x = self._step_down(x, float(sigmas[k]), float(sigmas[k - 1]) if k else 0.0, noise)
         return x if self.space.support is None else x.clamp(*self.space.support)
 
-    def _step_down(self, x: Tensor, sigma: float, lower: float) -> Tensor:
+    def levels(self, count: int | None) -> Tensor:
+        """Return (count,) levels in equal ratios from the least noise to the most; None: those of training."""
+        if count is None:
+            return self.sigmas
+        low, high = (math.log(float(self.sigmas[k])) for k in (0, -1))
+        return torch.linspace(low, high, count, dtype=torch.float64, device="cpu").exp().to(self.sigmas)
+
+    def _step_down(self, x: Tensor, sigma: float, lower: float, noise: Noise) -> Tensor:
         """Lower the noise by the exact law of x_lower given x_sigma and its mean; without new noise at the last."""
         score = self.score(x, torch.tensor(sigma))
         if lower == 0:
             return x + sigma**2 / 2 * score  # Euler's step, in sigma^2, of dx = -score/2 d(sigma^2)
         removed = sigma**2 - lower**2
-        return x + removed * score + math.sqrt(removed) * lower / sigma * torch.randn_like(x)
+        return x + removed * score + math.sqrt(removed) * lower / sigma * noise.normal(*x.shape[1:], dtype=x.dtype)
 
     def _score_of_noise(self, x: Tensor) -> Tensor:
         return (self.space.mean - x) / self.variance

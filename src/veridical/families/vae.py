@@ -39,6 +39,8 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
 from veridical.config import OptimizerConfig, VAEConfig
+from veridical.config.families.vae import VAESampling
+from veridical.config.sampling import SamplingOptions, options_of
 from veridical.kinds import TermKind
 from veridical.model import (
     Batch,
@@ -53,6 +55,7 @@ from veridical.model import (
 )
 from veridical.nn.conv import ConvDecoder, ConvEncoder
 from veridical.nn.mlp import MLP
+from veridical.noise import Noise, noise_for
 from veridical.objectives.bounds import active_units, elbo, gaussian_kl, iwae_bound
 from veridical.objectives.likelihoods import bernoulli_log_prob, dequantised_gaussian_log_prob, gaussian_log_prob
 
@@ -186,15 +189,25 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
         return iwae_bound(torch.cat(log_w).T)
 
     @torch.no_grad()
-    def sample(self, n: int, c: Tensor | None = None) -> Tensor:
-        """Draw (n, *event) examples: draws from p(x | z), or its means; see `VAEConfig.sampling`.
+    def sample(
+        self,
+        n: int,
+        c: Tensor | None = None,
+        *,
+        noise: Noise | None = None,
+        options: SamplingOptions | None = None,
+    ) -> Tensor:
+        """Draw (n, *event) examples: draws from p(x | z), or its means; see `VAESampling.output`.
 
         Draws of quantised data are rounded to the nearest level, which is the inverse of adding noise of one bin;
         what a Gaussian puts beyond the support is counted to its ends.
         """
         unlabelled(c)
-        mean = self.decode(self.prior(n).to(next(self.parameters()).dtype))
-        return self.draw(mean) if self.draws else mean
+        chosen, noise = options_of(VAESampling, options), noise_for(n, self.device, noise)
+        z = chosen.temperature * self.prior(n, noise)
+        mean = self.decode(z.to(next(self.parameters()).dtype))
+        draws = self.draws if chosen.output == "auto" else chosen.output == "draw"
+        return self.draw(mean, noise) if draws else mean
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return the means E[x | z] (B, *event) in data space."""
@@ -249,12 +262,12 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
             return bernoulli_log_prob(h, bits(x, self.space))
         return dequantised_gaussian_log_prob(x, h, 2 * self.sigma.log(), self.space.bin_width or 0.0)
 
-    def draw(self, mean: Tensor) -> Tensor:
+    def draw(self, mean: Tensor, noise: Noise) -> Tensor:
         """Draw x from p(x | z), given its means in data space."""
         if self.bernoulli:
             low, high = support(self.space)
-            return low + (high - low) * torch.bernoulli((mean - low) / (high - low))
-        x = mean + self.sigma * torch.randn_like(mean)
+            return low + (high - low) * noise.bernoulli((mean - low) / (high - low))
+        x = mean + self.sigma * noise.normal(*mean.shape[1:], dtype=mean.dtype)
         if self.space.support is None:
             return x
         low, high = self.space.support

@@ -36,6 +36,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from veridical.mcmc.langevin import LogDensity, State, adapt, adjusted_step, evaluate, init, unadjusted_step
+from veridical.noise import Noise, noise_for
 
 Prior = Literal["normal", "uniform"]
 
@@ -65,7 +66,7 @@ def plug_and_play(
     n_steps: int = 200,
     adjusted: bool = True,
     preconditioner: Float[Tensor, "*latent"] | None = None,
-    generator: torch.Generator | None = None,
+    noise: Noise | None = None,
 ) -> Guided:
     r"""Draw codes from $p(z)\, p(y \mid G(z))$, one chain for each row of z.
 
@@ -78,7 +79,7 @@ def plug_and_play(
         n_steps: length of the chains.
         adjusted: accept or reject, so that the law is exact; False takes every proposal.
         preconditioner: diagonal, positive, for codes that the condition pins down unevenly.
-        generator: of all noise; None: torch's global one.
+        noise: one row for each chain; None: torch's global generator.
 
     Returns:
         The codes at the end of the chains; decode them.
@@ -87,8 +88,9 @@ def plug_and_play(
         ValueError: codes outside the prior, or a condition without a value where a chain starts.
 
     Examples:
-        >>> drawn = plug_and_play(lambda z: z, lambda x: -8 * (x - 1).square().sum(dim=1), torch.zeros(500, 1),
-        ...     generator=torch.Generator().manual_seed(0))
+        >>> from veridical.noise import FreshNoise
+        >>> drawn = plug_and_play(lambda z: z, lambda x: -8 * (x - 1).square().sum(dim=1), torch.zeros(5000, 1),
+        ...     noise=FreshNoise(5000, generator=torch.Generator().manual_seed(0)))
         >>> round(drawn.z.mean().item(), 1)  # (0 + 16 * 1) / (1 + 16)
         0.9
     """
@@ -102,7 +104,7 @@ def plug_and_play(
     start = init(log_p, _from_code(z, prior))
     steps = torch.full((len(z),), float(step), dtype=start.log_p.dtype, device=z.device)
     walk = _adjusted if adjusted else _unadjusted
-    state, steps, acceptance = walk(log_p, start, steps, n_steps, preconditioner, generator)
+    state, steps, acceptance = walk(log_p, start, steps, n_steps, preconditioner, noise_for(len(z), z.device, noise))
     log_prior = -state.x.square().flatten(1).sum(dim=1) / 2
     return Guided(to_code(state.x), state.log_p - log_prior, acceptance, steps)
 
@@ -137,11 +139,11 @@ def _adjusted(
     steps: Tensor,
     n_steps: int,
     preconditioner: Tensor | None,
-    generator: torch.Generator | None,
+    noise: Noise,
 ) -> tuple[State, Tensor, Tensor]:
     burn_in, taken = n_steps // 2, torch.zeros_like(steps)
     for n in range(n_steps):
-        state, accepted = adjusted_step(log_p, state, steps, preconditioner=preconditioner, generator=generator)
+        state, accepted = adjusted_step(log_p, state, steps, preconditioner=preconditioner, noise=noise)
         if n < burn_in:
             steps = adapt(steps, accepted, n)
         else:
@@ -155,10 +157,10 @@ def _unadjusted(
     steps: Tensor,
     n_steps: int,
     preconditioner: Tensor | None,
-    generator: torch.Generator | None,
+    noise: Noise,
 ) -> tuple[State, Tensor, Tensor]:
     for _ in range(n_steps):
-        x = unadjusted_step(state.x, state.score, steps, preconditioner=preconditioner, generator=generator)
+        x = unadjusted_step(state.x, state.score, steps, preconditioner=preconditioner, noise=noise)
         state = evaluate(log_p, x)
     return state, steps, torch.ones_like(steps)
 

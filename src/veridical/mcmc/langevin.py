@@ -28,6 +28,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from veridical.noise import Noise, noise_for
+
 LogDensity = Callable[[Tensor], Tensor]
 """(B, *event) → (B,) nats, up to a constant; each number depends on its own example alone."""
 
@@ -97,7 +99,7 @@ def unadjusted_step(
     *,
     temperature: float = 1.0,
     preconditioner: Float[Tensor, "*event"] | None = None,
-    generator: torch.Generator | None = None,
+    noise: Noise | None = None,
 ) -> Float[Tensor, "B *event"]:
     r"""Take one step of unadjusted Langevin dynamics.
 
@@ -107,7 +109,7 @@ def unadjusted_step(
         step: $h$, in squared units of x; one for all chains or one each.
         temperature: $\gamma$; 0 adds no noise.
         preconditioner: diagonal of $M$, positive, broadcast over one example.
-        generator: of the noise; None: torch's global one.
+        noise: one row for each chain, going on from step to step; None: torch's global generator.
 
     Returns:
         The next positions.
@@ -122,7 +124,8 @@ def unadjusted_step(
     x = x + h * M * score
     if temperature == 0:
         return x
-    return x + (2 * temperature * h * M).sqrt() * _noise(x, generator)
+    eps = noise_for(len(x), x.device, noise).normal(*x.shape[1:], dtype=x.dtype)
+    return x + (2 * temperature * h * M).sqrt() * eps.to(x.device)
 
 
 def adjusted_step(
@@ -131,7 +134,7 @@ def adjusted_step(
     step: float | Float[Tensor, " B"],
     *,
     preconditioner: Float[Tensor, "*event"] | None = None,
-    generator: torch.Generator | None = None,
+    noise: Noise | None = None,
 ) -> tuple[State, Bool[Tensor, " B"]]:
     r"""Take one step of Metropolis-adjusted Langevin dynamics (MALA).
 
@@ -143,7 +146,7 @@ def adjusted_step(
         state: of the chains.
         step: $h$, in squared units of x; one for all chains or one each.
         preconditioner: diagonal of $M$, positive, broadcast over one example.
-        generator: of the noise; None: torch's global one.
+        noise: one row for each chain, going on from step to step; None: torch's global generator.
 
     Returns:
         The next state, and which chains moved.
@@ -151,8 +154,9 @@ def adjusted_step(
     Raises:
         ValueError: the log-density is not a number somewhere.
     """
+    noise = noise_for(len(state.x), state.x.device, noise)
     proposal = evaluate(
-        log_density, unadjusted_step(state.x, state.score, step, preconditioner=preconditioner, generator=generator)
+        log_density, unadjusted_step(state.x, state.score, step, preconditioner=preconditioner, noise=noise)
     )
     forth = log_transition(state, proposal.x, step, preconditioner)
     back = log_transition(proposal, state.x, step, preconditioner)
@@ -162,7 +166,7 @@ def adjusted_step(
         raise ValueError(
             f"log_density is not a number at {int(log_ratio.isnan().sum())} proposals; take a smaller step."
         )
-    u = torch.rand(len(state.x), generator=generator, dtype=log_ratio.dtype, device=_draws_on(state.x, generator))
+    u = noise.uniform(dtype=log_ratio.dtype)
     accepted = u.to(log_ratio.device).log() < log_ratio
     return State(*(_choose(accepted, new, old) for new, old in zip(proposal, state, strict=True))), accepted
 
@@ -209,14 +213,6 @@ def _preconditioner(preconditioner: Tensor | None, x: Tensor) -> Tensor:
             f"expected {tuple(x.shape[1:])}, positive."
         )
     return preconditioner.to(x)
-
-
-def _noise(x: Tensor, generator: torch.Generator | None) -> Tensor:
-    return torch.randn(x.shape, generator=generator, dtype=x.dtype, device=_draws_on(x, generator)).to(x.device)
-
-
-def _draws_on(x: Tensor, generator: torch.Generator | None) -> torch.device:
-    return x.device if generator is None else generator.device
 
 
 def _choose(accepted: Tensor, new: Tensor, old: Tensor) -> Tensor:

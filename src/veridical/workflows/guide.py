@@ -10,8 +10,8 @@ from torch import Tensor
 
 from veridical.config.families.adversarial import LOGISTIC
 from veridical.families.adversarial import AdversarialModel
-from veridical.latent.flow import DIVERGENCES, Divergence, normalised, refine, refine_codes
 from veridical.latent.plug_and_play import Prior, log_label, plug_and_play
+from veridical.latent.refinement import DIVERGENCES, Divergence, normalised, refine, refine_codes
 from veridical.model import Discriminating, GenerativeModel, LatentVariable, Sampler
 from veridical.training.callbacks import seeded
 
@@ -30,7 +30,7 @@ class Guidance:
     """What leads samples, and for how long; at most one of the two."""
 
     refine: Divergence | None = None
-    """Let samples flow along the discriminator, down this divergence (`latent/flow.py`)."""
+    """Let samples flow along the discriminator, down this divergence (`latent/refinement.py`)."""
 
     refine_in: Literal["auto", "data", "latent"] = "auto"
     """Where they flow; auto: vectors in data space, pictures in latent space, where they stay pictures."""

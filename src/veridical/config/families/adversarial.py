@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from veridical.config import checks
+from veridical.config.sampling import ConditionedSampling, RefinedSampling
 from veridical.config.training import OptimizerConfig
 
 ObjectiveName = Literal[
@@ -169,6 +170,22 @@ class AdversarialConfig:
                 f"smoothing is {self.smoothing} with objective {self.objective!r}, relativistic {self.relativistic}; "
                 f"labels exist only in the unpaired objectives {', '.join(LOGISTIC)}. Set relativistic to false."
             )
+
+
+@dataclass(frozen=True)
+class AdversarialSampling(RefinedSampling, ConditionedSampling):
+    """Samples of a generator: as it draws them, with truncated codes, refined, or under a condition."""
+
+    truncation: float | None = None
+    """Truncate the components of the code at this many standard deviations: safer, less varied images."""
+
+    def __post_init__(self) -> None:
+        RefinedSampling.__post_init__(self)
+        ConditionedSampling.__post_init__(self)
+        checks.positive("truncation", self.truncation)
+        chosen = [name for name in ("truncation", "refine", "condition") if getattr(self, name) is not None]
+        if len(chosen) > 1:
+            raise ValueError(f"{' and '.join(chosen)} are both given; choose one.")
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from veridical.config import checks
-from veridical.config.families.adversarial import AdversarialConfig
+from veridical.config.families.adversarial import AdversarialConfig, AdversarialSampling
+
+
+@dataclass(frozen=True)
+class ConditionalGANSampling(AdversarialSampling):
+    """Samples of a generator, of one class or of all."""
+
+    labels: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 from veridical.config import checks
-from veridical.config.families.adversarial import AdversarialConfig
+from veridical.config.families.adversarial import AdversarialConfig, AdversarialSampling
+
+
+@dataclass(frozen=True)
+class DiscreteGANSampling(AdversarialSampling):
+    """Samples of a generator of levels."""
+
+    temperature: float = 1.0
+    """Draw each level from p(level)^(1/temperature); below 1 nearer to the most probable level, 1: as learned."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.positive("temperature", self.temperature)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,25 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from veridical.config import checks
+from veridical.config.sampling import SamplingOptions
 from veridical.config.training import OptimizerConfig
+
+
+@dataclass(frozen=True)
+class NoiseLevelSampling(SamplingOptions):
+    """Samples of a discriminator of noise levels: how many levels the noise passes, and what is done at each."""
+
+    noise_levels: int | None = None
+    """Levels that the noise passes, in equal ratios from the most to the least; None: those of training. The
+    discriminator is evaluated noise_levels x (1 + langevin_steps) times."""
+
+    langevin_steps: int | None = None
+    """Steps of Langevin dynamics at every level; None: as the configuration of the model says."""
+
+    def __post_init__(self) -> None:
+        if self.noise_levels is not None and self.noise_levels < 2:
+            raise ValueError(f"noise_levels is {self.noise_levels}; expected at least 2.")
+        checks.positive("langevin_steps", self.langevin_steps, zero=True)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,28 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from veridical.config import checks
+from veridical.config.sampling import ConditionedSampling
 from veridical.config.training import OptimizerConfig
+
+
+@dataclass(frozen=True)
+class VAESampling(ConditionedSampling):
+    """Samples of a decoder."""
+
+    output: Literal["auto", "draw", "mean"] = "auto"
+    """What is returned for a code: a draw from p(x | z), or its mean; auto: as the model's `sampling` says."""
+
+    temperature: float = 1.0
+    """Standard deviation of the codes; below 1 safer, less varied images; 1: the prior."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.one_of("output", self.output, ("auto", "draw", "mean"))
+        checks.positive("temperature", self.temperature)
+        if self.condition is not None and self.temperature != 1.0:
+            raise ValueError(
+                f"temperature is {self.temperature} with a condition, whose chains draw codes of the prior; choose one."
+            )
 
 
 @dataclass(frozen=True)

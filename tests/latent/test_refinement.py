@@ -10,7 +10,7 @@ from scipy import integrate, stats
 from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal
 
-from veridical.latent.flow import (
+from veridical.latent.refinement import (
     DIVERGENCES,
     Divergence,
     gradient_flow,
@@ -21,6 +21,7 @@ from veridical.latent.flow import (
     velocity,
     weight,
 )
+from veridical.noise import FreshNoise
 from veridical.statistics import kolmogorov_smirnov_test
 
 
@@ -53,6 +54,10 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def rows(n: int, seed: int) -> FreshNoise:
+    return FreshNoise(n, generator=seeded(seed))
+
+
 def start(n: int, mu: float = MU, v: float = V) -> Tensor:
     return mu + v**0.5 * torch.randn(n, 1, generator=seeded(8))
 
@@ -82,16 +87,18 @@ def test_a_sample_follows_its_differential_equation(divergence: Divergence) -> N
     assert errors[1] < 0.01 and errors[1] == pytest.approx(errors[0] / 2, rel=0.1)  # Euler's method is of first order
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.4])
+@pytest.mark.parametrize("gamma", [0.0, 0.4])
 @pytest.mark.parametrize("v", [V, 0.2], ids=["wide", "narrow"])
-def test_the_static_flow_moves_a_gaussian_as_derived(v: float, noise: float) -> None:
-    # Mean and variance of dx = -a (x - x*) dt + sqrt(2 noise) dW, a of either sign.
+def test_the_static_flow_moves_a_gaussian_as_derived(v: float, gamma: float) -> None:
+    # Mean and variance of dx = -a (x - x*) dt + sqrt(2 gamma) dW, a of either sign.
     n, t, steps = 20_000, 0.5, 200
     a = 1 / S2 - 1 / v
     peak = (M / S2 - MU / v) / a
-    x = refine(lambda x: ratio(x, v=v), start(n, v=v), step=t / steps, n_steps=steps, noise=noise, generator=seeded(1))
+    x = refine(
+        lambda x: ratio(x, v=v), start(n, v=v), step=t / steps, n_steps=steps, entropy_weight=gamma, noise=rows(n, 1)
+    )
     mean = peak + (MU - peak) * math.exp(-a * t)
-    variance = v * math.exp(-2 * a * t) + noise * (1 - math.exp(-2 * a * t)) / a
+    variance = v * math.exp(-2 * a * t) + gamma * (1 - math.exp(-2 * a * t)) / a
     # 4 standard errors of mean and variance (false alarm 1.3e-4) and the error of Euler's method.
     assert float(x.mean()) == pytest.approx(mean, abs=4 * (variance / n) ** 0.5 + 5e-3 * abs(mean - MU))
     assert float(x.var()) == pytest.approx(variance, rel=4 * (2 / n) ** 0.5 + 0.01)
@@ -109,17 +116,18 @@ def test_the_static_flow_passes_the_data_and_ends_at_the_peak() -> None:
     torch.testing.assert_close(x, torch.full_like(x, PEAK))
 
 
-@pytest.mark.parametrize("divergence, noise", [("kl", 0.5), ("kl", 1.0), ("logd", 0.25)])
-def test_the_static_flow_settles_at_its_own_law_not_at_the_datas(divergence: Divergence, noise: float) -> None:
+@pytest.mark.parametrize("divergence, gamma", [("kl", 0.5), ("kl", 1.0), ("logd", 0.25)])
+def test_the_static_flow_settles_at_its_own_law_not_at_the_datas(divergence: Divergence, gamma: float) -> None:
     edges = np.linspace(-8, 10, 20_001)
-    density = log_stationary(ratio(torch.tensor(edges)[:, None]), divergence, noise).exp().numpy()
+    density = log_stationary(ratio(torch.tensor(edges)[:, None]), divergence, gamma).exp().numpy()
     mass = integrate.cumulative_trapezoid(density, edges, initial=0)
-    x = refine(ratio, start(4_000), divergence=divergence, step=0.01, n_steps=700, noise=noise, generator=seeded(2))
+    x = start(4_000)
+    x = refine(ratio, x, divergence=divergence, step=0.01, n_steps=700, entropy_weight=gamma, noise=rows(4_000, 2))
     # Steps of 0.01 change the variance by less than 1 %, far below what 4,000 draws resolve. False alarm 1e-4.
     assert kolmogorov_smirnov_test(x[:, 0].numpy(), lambda y: np.interp(y, edges, mass / mass[-1])).p_value > 1e-4
     assert kolmogorov_smirnov_test(x[:, 0].numpy(), stats.norm(M, S2**0.5).cdf).p_value < 1e-6
     if divergence == "kl":
-        assert float(x.var()) == pytest.approx(noise / A, rel=4 * (2 / 4_000) ** 0.5 + 0.01)
+        assert float(x.var()) == pytest.approx(gamma / A, rel=4 * (2 / 4_000) ** 0.5 + 0.01)
 
 
 def test_the_landscape_of_js_has_no_law_on_all_of_space() -> None:
@@ -137,17 +145,17 @@ def log_ratio_of(x: Tensor) -> Callable[[Tensor], Tensor]:
     return lambda y: p.log_prob(y) - rho.log_prob(y)
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.5])
-def test_with_the_ratio_of_the_moment_kl_ends_at_the_data(noise: float) -> None:
-    # dC/dt = 2 (1 + noise) I - (C S^-1 + S^-1 C): fixed point (1 + noise) S, the law p^(1 / (1 + noise)).
+@pytest.mark.parametrize("gamma", [0.0, 0.5])
+def test_with_the_ratio_of_the_moment_kl_ends_at_the_data(gamma: float) -> None:
+    # dC/dt = 2 (1 + gamma) I - (C S^-1 + S^-1 C): fixed point (1 + gamma) S, the law p^(1 / (1 + gamma)).
     n = 5_000
     x = torch.randn(n, 2, generator=seeded(3)) * torch.tensor([2.0, 0.3])
-    x = gradient_flow(log_ratio_of, x, step=0.04, n_steps=200, noise=noise, generator=seeded(4))
+    x = gradient_flow(log_ratio_of, x, step=0.04, n_steps=200, entropy_weight=gamma, noise=rows(n, 4))
     error = (
-        5 * (2 * (1 + noise) / n) ** 0.5 + 0.05 * noise if noise else 0.0
+        5 * (2 * (1 + gamma) / n) ** 0.5 + 0.05 * gamma if gamma else 0.0
     )  # sampling (false alarm 1e-5); Euler's method with noise
     torch.testing.assert_close(x.mean(dim=0), torch.tensor([1.0, -2.0]), rtol=0, atol=error + 1e-3)
-    torch.testing.assert_close(x.T.cov(), (1 + noise) * COVARIANCE, rtol=0, atol=error + 1e-3)
+    torch.testing.assert_close(x.T.cov(), (1 + gamma) * COVARIANCE, rtol=0, atol=error + 1e-3)
 
 
 def test_the_true_flow_follows_its_variance_and_starts_as_the_static_one() -> None:
@@ -183,7 +191,7 @@ def test_codes_flow_as_their_examples_pulled_back() -> None:
     def logits(x: Tensor) -> Tensor:
         return -(x - 1).square().sum(dim=1) / 2
 
-    moved = refine_codes(logits, lambda z: z @ B.T, z, step=0.01, n_steps=1, noise=0.0)
+    moved = refine_codes(logits, lambda z: z @ B.T, z, step=0.01, n_steps=1, entropy_weight=0.0)
     torch.testing.assert_close(moved, z - 0.01 * (z @ B.T - 1) @ B)
 
 

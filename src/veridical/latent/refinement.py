@@ -1,4 +1,4 @@
-r"""Flow of samples along the discriminator.
+r"""Refinement: samples are moved along the discriminator, by gradient flows.
 
 With the best discriminator the logit is $\ell = \log p/q$: a landscape that is high where samples are missing and low
 where there are too many. Samples of $q$ that climb it move towards the data; the peaks (in the Morse picture, the
@@ -47,19 +47,20 @@ References:
 
 import math
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from veridical.config.sampling import Divergence
 from veridical.mcmc.langevin import evaluate, unadjusted_step
+from veridical.noise import Noise
 
 Logits = Callable[[Tensor], Tensor]
 """(B, *event) → (B,): log p/q, nats, up to a constant for KL."""
 
-Divergence = Literal["kl", "js", "logd"]
 DIVERGENCES: tuple[Divergence, ...] = get_args(Divergence)
 
 
@@ -100,8 +101,8 @@ def gradient_flow(
     divergence: Divergence = "kl",
     step: float,
     n_steps: int,
-    noise: float = 0.0,
-    generator: torch.Generator | None = None,
+    entropy_weight: float = 0.0,
+    noise: Noise | None = None,
 ) -> Float[Tensor, "B *event"]:
     r"""Move samples along the gradient flow of a divergence to the data, by Euler's method.
 
@@ -111,8 +112,8 @@ def gradient_flow(
         divergence: what descends.
         step: $dt$, in squared units of x.
         n_steps: number of steps.
-        noise: $\gamma$, weight of the negative entropy; 0 adds no noise.
-        generator: of the noise; None: torch's global one.
+        entropy_weight: $\gamma$, of the negative entropy; 0 adds no noise.
+        noise: one row for each example; None: torch's global generator.
 
     Returns:
         The samples at time `n_steps * step`.
@@ -121,7 +122,7 @@ def gradient_flow(
         raise ValueError(f"n_steps is {n_steps}; expected at least 0.")
     for _ in range(n_steps):
         drift = velocity(estimate(x), x, divergence)
-        x = unadjusted_step(x, drift, step, temperature=noise, generator=generator)
+        x = unadjusted_step(x, drift, step, temperature=entropy_weight, noise=noise)
     return x.detach()
 
 
@@ -132,8 +133,8 @@ def refine(
     divergence: Divergence = "kl",
     step: float,
     n_steps: int = 25,
-    noise: float = 0.0,
-    generator: torch.Generator | None = None,
+    entropy_weight: float = 0.0,
+    noise: Noise | None = None,
 ) -> Float[Tensor, "B *event"]:
     """Move samples along one and the same discriminator; see `gradient_flow` and the module docstring.
 
@@ -142,7 +143,13 @@ def refine(
         tensor([[1.]])
     """
     return gradient_flow(
-        lambda _: logits, x, divergence=divergence, step=step, n_steps=n_steps, noise=noise, generator=generator
+        lambda _: logits,
+        x,
+        divergence=divergence,
+        step=step,
+        n_steps=n_steps,
+        entropy_weight=entropy_weight,
+        noise=noise,
     )
 
 
@@ -154,10 +161,10 @@ def refine_codes(
     divergence: Divergence = "kl",
     step: float = 0.1,
     n_steps: int = 25,
-    noise: float = 0.01,
-    generator: torch.Generator | None = None,
+    entropy_weight: float = 0.01,
+    noise: Noise | None = None,
 ) -> Float[Tensor, "B *latent"]:
-    """Move codes along the discriminator of what they decode to; the defaults are those of Ansari et al. (2021).
+    r"""Move codes along the discriminator of what they decode to; the defaults are those of Ansari et al. (2021).
 
     Args:
         logits: of the discriminator, on examples.
@@ -166,8 +173,8 @@ def refine_codes(
         divergence: what descends.
         step: time per step, in squared units of z.
         n_steps: number of steps.
-        noise: weight of the entropy, added to the codes.
-        generator: of the noise; None: torch's global one.
+        entropy_weight: $\gamma$, which adds noise to the codes.
+        noise: one row for each example; None: torch's global generator.
 
     Returns:
         The codes; decode them.
@@ -178,31 +185,35 @@ def refine_codes(
         divergence=divergence,
         step=step,
         n_steps=n_steps,
+        entropy_weight=entropy_weight,
         noise=noise,
-        generator=generator,
     )
 
 
-def log_stationary(logits: Float[Tensor, "*batch"], divergence: Divergence, noise: float) -> Float[Tensor, "*batch"]:
+def log_stationary(
+    logits: Float[Tensor, "*batch"], divergence: Divergence, entropy_weight: float
+) -> Float[Tensor, "*batch"]:
     r"""Log-density, up to a constant, of the law that the static flow leaves invariant: $-f'(e^{-\ell})/\gamma$.
 
     Args:
         logits: $\ell$ where it is asked for.
         divergence: of the flow.
-        noise: $\gamma > 0$.
+        entropy_weight: $\gamma > 0$.
 
     Returns:
         Nats, up to a constant; whether it can be normalised depends on the landscape.
     """
-    if noise <= 0:
-        raise ValueError(f"noise is {noise}; without noise the flow ends at the peaks: expected a number above 0.")
+    if entropy_weight <= 0:
+        raise ValueError(
+            f"entropy_weight is {entropy_weight}; without noise the flow ends at the peaks: expected a number above 0."
+        )
     match divergence:
         case "kl":
-            return logits / noise
+            return logits / entropy_weight
         case "js":
-            return F.softplus(logits) / noise
+            return F.softplus(logits) / entropy_weight
         case "logd":
-            return F.logsigmoid(logits) / noise
+            return F.logsigmoid(logits) / entropy_weight
     raise ValueError(f"divergence is {divergence!r}; expected one of {', '.join(DIVERGENCES)}.")
 
 
