@@ -30,7 +30,8 @@ from veridical.data.loader import Loader
 from veridical.data.sources import load
 from veridical.families.gan import GAN
 from veridical.nn.dcgan import DCGANTrunk, start_small
-from veridical.training.engine import Arithmetic, Engine
+from veridical.training.arithmetic import Arithmetic
+from veridical.training.engine import Engine
 from veridical.training.fit import State, fit
 
 ROWS = ("pixels", "untrained", "trained")

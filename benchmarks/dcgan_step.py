@@ -25,7 +25,8 @@ from veridical.config.presets import PRESETS
 from veridical.data.loader import Loader
 from veridical.data.sources import load
 from veridical.families.gan import GAN
-from veridical.training.engine import Arithmetic, Engine
+from veridical.training.arithmetic import Arithmetic
+from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State, fit
 
 Losses = tuple[float, float]
@@ -100,7 +101,7 @@ def main() -> None:
     torch.manual_seed(0)
     first = GAN(PRESETS["dcgan"].config.model, data.space)  # type: ignore[arg-type]
     print({name: sum(p.numel() for p in first.get_submodule(name).parameters()) for name in first.players})
-    chosen, why = Engine.plain().choose_arithmetic(first, loader.batch(0))
+    chosen, why = Engine.plain().choose_arithmetic(first, loader.batch(0).x.shape)
     print(f"veridical chose {chosen}: {why}")
     fp32 = Arithmetic("fp32", channels_last=chosen.channels_last)
     variants = {

@@ -27,7 +27,8 @@ from veridical.config import DataConfig, GANConfig, OptimizerConfig
 from veridical.data.loader import Loader
 from veridical.data.sources import load
 from veridical.families.gan import GAN
-from veridical.training.engine import Arithmetic, Engine
+from veridical.training.arithmetic import Arithmetic
+from veridical.training.engine import Engine
 from veridical.training.fit import State, fit
 
 BATCH = 8

@@ -10,7 +10,8 @@ import torch
 
 from tests.training import toys
 from veridical.run import Run
-from veridical.training.engine import Arithmetic, DeviceError, Engine, choose_device
+from veridical.training.arithmetic import Arithmetic
+from veridical.training.engine import DeviceError, Engine, choose_device
 from veridical.training.fit import State, fit
 
 ROOT = Path(__file__).parents[2]
@@ -52,23 +53,6 @@ def test_devices_are_found_or_refused() -> None:
     assert choose_device("cpu") == ("cpu", "as asked")
     with pytest.raises(DeviceError, match=r"'tpu', which is not available here; expected auto or one of"):
         choose_device("tpu")
-
-
-def test_choosing_an_arithmetic_leaves_model_and_generators_untouched() -> None:
-    model = toys.model()
-    torch.manual_seed(3)
-    before, generator = {k: v.clone() for k, v in model.state_dict().items()}, torch.get_rng_state()
-    chosen, why = Engine.plain().choose_arithmetic(model, toys.loader().batch(0))
-    assert "measured" in why
-    assert chosen.precision in ("fp32", "bf16")
-    assert torch.equal(generator, torch.get_rng_state())
-    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
-    assert all(p.grad is None for p in model.parameters())
-
-
-def test_an_arithmetic_that_is_asked_for_is_taken() -> None:
-    chosen, why = Engine.plain().choose_arithmetic(toys.model(), toys.loader().batch(0), "bf16")
-    assert (chosen, why) == (Arithmetic("bf16"), "as asked")
 
 
 def test_bf16_trains_in_fp32_weights() -> None:

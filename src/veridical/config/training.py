@@ -73,7 +73,8 @@ class TrainingConfig:
     """auto, cpu, cuda, cuda:N or mps."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the networks; auto measures a few steps of each on this device and takes the faster."""
+    """Arithmetic of the networks; auto: by a fixed rule from device and network, bf16 for wide convolutions where the
+    device is fast in it, fp32 otherwise."""
 
     processes: int = 1
     """Processes on this machine; under torchrun or SLURM their settings are used instead."""

@@ -7,12 +7,9 @@ thawed at every move and penalties differentiate twice, which the hooks of that 
 
 from __future__ import annotations
 
-import copy
 import os
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,27 +18,7 @@ from torch import nn
 
 from veridical.data.batch import Batch
 from veridical.errors import RequestError
-from veridical.model import Trainable
-
-
-@dataclass(frozen=True)
-class Arithmetic:
-    """Precision of the networks and layout of pictures in memory."""
-
-    precision: str = "fp32"
-    channels_last: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.precision}{', channels last' if self.channels_last else ''}"
-
-
-HANDICAP = {
-    Arithmetic("fp32", channels_last=False): 1.0,
-    Arithmetic("fp32", channels_last=True): 1.08,
-    Arithmetic("bf16", channels_last=True): 1.4,  # the layout in which the half-precision kernels are written
-    Arithmetic("bf16", channels_last=False): 1.5,
-}
-"""How many times as fast as plain fp32 an arithmetic must be measured to be preferred to it."""
+from veridical.training.arithmetic import Arithmetic, choose_arithmetic
 
 
 class DeviceError(RuntimeError, RequestError):
@@ -168,46 +145,12 @@ class Engine:
         """Wait for every process."""
         self.fabric.barrier()
 
-    def choose_arithmetic(self, model: Trainable, batch: Batch, precision: str = "auto") -> tuple[Arithmetic, str]:
-        """Measure losses and gradients of every candidate on a copy of the model; return the choice and a sentence.
+    def choose_arithmetic(
+        self, network: nn.Module, shape: torch.Size | tuple[int, ...], precision: str = "auto"
+    ) -> tuple[Arithmetic, str]:
+        """Choose the arithmetic of a network for batches of a shape by a fixed rule; the first process's holds for all.
 
-        What is not plain fp32 must be faster by its handicap to be taken, so that neither noise nor a small gain
-        gives up digits.
+        Returns:
+            The arithmetic, and a sentence that says why.
         """
-        convolves = isinstance(model, nn.Module) and any(p.dim() == 4 for p in model.parameters())
-        pictures = batch.x.dim() == 4 and convolves
-        names = ("fp32", "bf16") if precision == "auto" else (precision,)
-        candidates = [Arithmetic(p, layout) for p in names for layout in ((False, True) if pictures else (False,))]
-        if len(candidates) == 1:
-            return candidates[0], "as asked" if precision != "auto" else "the only candidate"
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            seconds = {candidate: self._time(candidate, model, batch) for candidate in candidates}
-        chosen = min(candidates, key=lambda candidate: seconds[candidate] * HANDICAP[candidate])
-        chosen = self.gather(chosen)[0]
-        measured = "; ".join(f"{candidate} {1e3 * s:.3g} ms" for candidate, s in seconds.items())
-        return chosen, f"measured per step: {measured}"
-
-    def _time(self, arithmetic: Arithmetic, model: Trainable, batch: Batch) -> float:
-        trial = Engine.__new__(Engine)
-        trial.fabric, trial.arithmetic = self.fabric, arithmetic
-        twin: Any = copy.deepcopy(model)
-        trial.place(twin)
-        batch = trial.prepare(batch)
-        best = float("inf")
-        for repeat in range(6):
-            self._synchronise()
-            started = time.perf_counter()
-            for player in twin.players:
-                with trial.autocast():
-                    loss = twin.loss(batch, player=player, step=0).loss
-                loss.backward()
-            self._synchronise()
-            if repeat:
-                best = min(best, time.perf_counter() - started)
-        return best
-
-    def _synchronise(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        elif self.device.type == "mps":
-            torch.mps.synchronize()
+        return self.gather(choose_arithmetic(self.device, network, shape, precision))[0]

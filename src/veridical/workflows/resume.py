@@ -13,7 +13,8 @@ from veridical.data.sources import load as load_data
 from veridical.model import Facts, GenerativeModel
 from veridical.run import Run, write_atomically
 from veridical.training import checkpoint
-from veridical.training.engine import Arithmetic, Engine
+from veridical.training.arithmetic import Arithmetic
+from veridical.training.engine import Engine
 from veridical.training.fit import Callback
 from veridical.workflows.job import Job
 from veridical.workflows.load import build_model

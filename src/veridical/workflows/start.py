@@ -76,7 +76,8 @@ def train(
         model = build_model(config, Facts(data.space, count(data)))
     order, repeats = config.data.order, config.data.repeats
     first = batches(data, settings.batch_size, order=order, repeats=repeats, seed=settings.seed, device=engine.device)
-    engine.arithmetic, why = engine.choose_arithmetic(model.to(engine.device), first.batch(0), settings.precision)
+    shape = (settings.batch_size, *data.space.shape)
+    engine.arithmetic, why = engine.choose_arithmetic(model, shape, settings.precision)
     describe(say, config, data, model, engine, why)
     if dry_run:
         return _one_step(model, first, engine, settings, say, out)
