@@ -1,17 +1,19 @@
 # Two commands: `make demo` and `make test`. Both set up .venv by themselves; nothing is installed elsewhere.
 PYTHON ?= python3.11
 VENV := .venv
+LOWEST := .venv-lowest
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test check docs clean
+.PHONY: demo test test-lowest check docs clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   train on pictures in the package, evaluate, write a report (about 5 minutes, install included)"
 	@echo "make test   run the tests (about 8 minutes)"
+	@echo "make test-lowest  the same on the lowest versions that pyproject.toml admits"
 	@echo "make check  formatter, linters, types, layers, documentation"
-	@echo "make clean  remove .venv and demo/"
+	@echo "make clean  remove .venv, .venv-lowest and demo/"
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found; install Python 3.11, or: make PYTHON=python3.12 ..."; exit 1; }
@@ -32,6 +34,15 @@ demo: $(VENV)/.run
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
+$(LOWEST)/.dev: requirements-lowest.lock pyproject.toml
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --requirement requirements-lowest.lock
+	$(LOWEST)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+test-lowest: $(LOWEST)/.dev
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n $(JOBS) $(ARGS)
+
 check: $(VENV)/.dev
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
 
@@ -39,4 +50,4 @@ docs: $(VENV)/.dev
 	$(BIN)/python -m mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) demo site
+	rm -rf $(VENV) $(LOWEST) demo site

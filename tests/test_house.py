@@ -103,6 +103,16 @@ def test_torch_is_pinned_so_that_no_other_build_is_pulled() -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9_.\-]+==[^ ]+", line) for line in lock if line and not line.startswith("#"))
 
 
+def test_the_lowest_versions_are_those_that_the_project_admits() -> None:
+    lock = dict(line.split("==") for line in (ROOT / "requirements-lowest.lock").read_text().split("\n") if "==" in line)
+    locked = {name.lower(): version for name, version in lock.items()}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for requirement in project["dependencies"]:
+        name, lowest = requirement.lower().split(">=")
+        if name != "torch":  # 2.11 has no build for the processor alone
+            assert re.fullmatch(rf"{re.escape(lowest)}(\.0)*", locked[name]), requirement
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))
 def test_files_stay_short_and_nothing_is_unpickled(source: Path) -> None:
     text = source.read_text()
