@@ -104,7 +104,9 @@ def test_torch_is_pinned_so_that_no_other_build_is_pulled() -> None:
 
 
 def test_the_lowest_versions_are_those_that_the_project_admits() -> None:
-    lock = dict(line.split("==") for line in (ROOT / "requirements-lowest.lock").read_text().split("\n") if "==" in line)
+    lock = dict(
+        line.split("==") for line in (ROOT / "requirements-lowest.lock").read_text().split("\n") if "==" in line
+    )
     locked = {name.lower(): version for name, version in lock.items()}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for requirement in project["dependencies"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -31,8 +31,11 @@ from veridical.nn.minibatch import batch_dependent_layers
 from veridical.noise import Noise, TruncatedNoise, noise_for
 from veridical.objectives.penalties import clip_weights, historical_averaging, running_average
 
+C = TypeVar("C", bound=AdversarialConfig)
+"""The configuration of a game."""
 
-class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating):
+
+class AdversarialModel(GenerativeModel, Generic[C], Sampler, LatentVariable, Discriminating):
     """Base of the games; a family says what the two minimise.
 
     Args:
@@ -58,11 +61,11 @@ class AdversarialModel(GenerativeModel, Sampler, LatentVariable, Discriminating)
         "discriminator/coverage": "coverage",
         "discriminator/energy": "energy_distance",
     }
-    config: AdversarialConfig
+    config: C
 
     def __init__(
         self,
-        config: AdversarialConfig,
+        config: C,
         facts: Facts | Space,
         *,
         generator: nn.Module | None = None,

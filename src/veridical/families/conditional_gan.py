@@ -47,7 +47,7 @@ from veridical.noise import Noise, noise_for
 from veridical.objectives.game import Logits, Turn, discriminator_turn, generator_turn
 
 
-class ConditionalGAN(AdversarialModel):
+class ConditionalGAN(AdversarialModel[ConditionalGANConfig]):
     """A generator told what to draw, against a discriminator that knows what it should be.
 
     Args:
@@ -69,7 +69,6 @@ class ConditionalGAN(AdversarialModel):
         "Brock, Donahue & Simonyan, Large Scale GAN Training for High Fidelity Natural Image Synthesis (2019), "
         "https://arxiv.org/abs/1809.11096",
     )
-    config: ConditionalGANConfig
 
     def __init__(
         self,

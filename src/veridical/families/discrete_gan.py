@@ -55,7 +55,7 @@ from veridical.objectives.game import Turn, discriminator_turn, generator_turn, 
 MOST_LEVELS = 32
 
 
-class DiscreteGAN(AdversarialModel):
+class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
     """A generator that draws levels against a discriminator that sees them one-hot.
 
     Args:
@@ -70,7 +70,6 @@ class DiscreteGAN(AdversarialModel):
             discriminator whose examples depend on each other.
     """
 
-    config: DiscreteGANConfig
     papers = (
         "Jang, Gu & Poole, Categorical Reparameterization with Gumbel-Softmax (2017), https://arxiv.org/abs/1611.01144",
         "Maddison, Mnih & Teh, The Concrete Distribution (2017), https://arxiv.org/abs/1611.00712",

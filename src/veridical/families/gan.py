@@ -35,12 +35,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from veridical.config import GANConfig
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch
 from veridical.objectives.game import Turn, discriminator_turn, generator_turn
 
 
-class GAN(AdversarialModel):
+class GAN(AdversarialModel[GANConfig]):
     """A generator against a discriminator.
 
     Args:

@@ -111,7 +111,7 @@ class Reader(nn.Module):
         return Reading(tuple(logits), mu, (self.smallest_var + raw.exp()).log())
 
 
-class InfoGAN(AdversarialModel):
+class InfoGAN(AdversarialModel[InfoGANConfig]):
     """A generator whose codes can be read from its examples.
 
     Args:
@@ -130,7 +130,6 @@ class InfoGAN(AdversarialModel):
         "Barber & Agakov, The IM Algorithm: A Variational Approach to Information Maximization (2003), "
         "https://dl.acm.org/doi/10.5555/2981345.2981371",
     )
-    config: InfoGANConfig
     discriminator: Discriminator
 
     def __init__(

@@ -58,7 +58,7 @@ from veridical.objectives.game import Turn, discriminator_turn, generator_turn
 from veridical.objectives.information import gaussian_log_q, information_bound, normal_entropy
 
 
-class ProgressiveGAN(AdversarialModel):
+class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig]):
     """A game that grows with its pictures.
 
     Args:
@@ -77,7 +77,6 @@ class ProgressiveGAN(AdversarialModel):
         "Huang et al., The GAN is dead; long live the GAN! A Modern GAN Baseline (2024), "
         "https://arxiv.org/abs/2501.05441",
     )
-    config: ProgressiveGANConfig
     generator: ProgressiveGenerator
     discriminator: ProgressiveDiscriminator
     buffer_roles: ClassVar = {"step": BufferRole.LIVE}

@@ -50,7 +50,7 @@ from veridical.nn.discriminator import Discriminator
 from veridical.objectives.game import Turn, discriminator_turn, view
 
 
-class SemiSupervisedGAN(AdversarialModel):
+class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig]):
     """A generator against a classifier with one class more for fakes.
 
     Args:
@@ -65,7 +65,6 @@ class SemiSupervisedGAN(AdversarialModel):
         "Salimans et al., Improved Techniques for Training GANs (2016), https://arxiv.org/abs/1606.03498",
         "Dai et al., Good Semi-supervised Learning That Requires a Bad GAN (2017), https://arxiv.org/abs/1705.09783",
     )
-    config: SemiSupervisedGANConfig
     discriminator: Discriminator
     buffer_roles: ClassVar = {
         "quota": BufferRole.LIVE,

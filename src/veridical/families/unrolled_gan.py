@@ -50,7 +50,7 @@ from veridical.objectives.game import Turn, discriminator_turn, view
 from veridical.objectives.unrolling import Moments, Rule, accumulate, adam_step, sgd_step, unroll
 
 
-class UnrolledGAN(AdversarialModel):
+class UnrolledGAN(AdversarialModel[UnrolledGANConfig]):
     """A generator that foresees the discriminator's answer.
 
     Args:
@@ -69,7 +69,6 @@ class UnrolledGAN(AdversarialModel):
         "https://arxiv.org/abs/1611.02163",
         "Goodfellow et al., Generative Adversarial Nets (2014), https://arxiv.org/abs/1406.2661",
     )
-    config: UnrolledGANConfig
     buffer_roles: ClassVar = {"first": BufferRole.LIVE, "second": BufferRole.LIVE, "updates": BufferRole.LIVE}
     first: Tensor
     second: Tensor
