@@ -1,0 +1,74 @@
+"""What a model knows of its density: exactly, by a bound, or by its energy and log Z."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from veridical.data.preprocess import log_det
+from veridical.data.space import Space
+from veridical.evaluation import partition
+from veridical.model import EnergyBased, ExactLikelihood, GenerativeModel, LikelihoodBound
+
+BATCH = 256
+
+LogProb = Callable[[Tensor], Tensor]
+
+
+@final
+@dataclass(frozen=True)
+class Density:
+    """Nats of examples in data space."""
+
+    log_prob: LogProb
+    kind: Literal["exact", "lower bound"]
+
+    error: float = 0.0
+    """Standard error that all nats share: that of log Z."""
+
+    source: str = "log_prob"
+    """Where the nats come from: log_prob, elbo, or the energy."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is the density, and no bound."""
+        return self.kind == "exact"
+
+
+def density_of(model: GenerativeModel, space: Space | None = None) -> Density | None:
+    """Return the density of a model, or a bound of it; None where it has neither, or log Z cannot be computed.
+
+    Args:
+        model: asked for its abilities.
+        space: where its examples live; None: the model's own.
+    """
+    if isinstance(model, ExactLikelihood):
+        return Density(model.log_prob, "exact")
+    if isinstance(model, LikelihoodBound):
+        return Density(model.elbo, "lower bound", source="elbo")
+    space = model.space if space is None else space
+    if not isinstance(model, EnergyBased) or partition.why_not(space) is not None:
+        return None
+    log_Z = partition.log_partition(model, space, model.device)
+    constant = log_Z.value + (log_det(space) if space.levels != 2 else 0.0)
+    return Density(lambda x: -model.energy(x) - constant, "exact", log_Z.standard_error, "energy, log Z by enumeration")
+
+
+def why_no_density(model: GenerativeModel, space: Space | None = None) -> str:
+    """Say why a model has no density that can be computed."""
+    name, space = type(model).__name__, model.space if space is None else space
+    if isinstance(model, EnergyBased):
+        return f"log Z of {name} is not known: {partition.why_not(space)}"
+    return f"{name} has no likelihood"
+
+
+@torch.no_grad()
+def score(log_prob: LogProb, x: Float[Tensor, "n *event"], device: torch.device, seed: int) -> Float[Tensor, " n"]:
+    """Return nats of every example in float64; the same for the same seed, and the global generators untouched."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        return torch.cat([log_prob(batch.to(device)).double().cpu() for batch in x.split(BATCH)])

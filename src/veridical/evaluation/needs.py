@@ -1,0 +1,123 @@
+"""What a metric may need, each with the one line that says why it is missing.
+
+A metric lists its needs (`metrics.METRICS`); the first one that is not met is the reason why it is not measured. Needs
+ask for abilities of the model (`veridical.model`) and of the law of the data (`targets.law`), never for a class.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
+
+from veridical.evaluation.density import why_no_density
+from veridical.evaluation.subject import Subject
+from veridical.evaluation.target import mismatch
+from veridical.model import Classifier, Coded, Conditional, Denoiser, Discriminating, Encoder, LatentVariable, Sampler
+from veridical.targets.law import (
+    HasDensity,
+    HasDigits,
+    HasEntropy,
+    HasFactors,
+    HasModes,
+    HasOutcomes,
+    MeasuresFactors,
+)
+
+FEWEST = 20
+"""Samples, training examples and held-out examples below which features are not compared."""
+
+
+@final
+@dataclass(frozen=True)
+class Need:
+    """Something that a metric needs."""
+
+    missing: Callable[[Subject], str | None]
+    """Why a subject does not have it, in plain English; None: it has."""
+
+
+def of_model(ability: type, what: str) -> Need:
+    """Need a model with an ability.
+
+    Args:
+        ability: class of `veridical.model`.
+        what: what a model without it cannot do, after its name: "has no latent codes".
+    """
+
+    def missing(subject: Subject) -> str | None:
+        if subject.model is None:
+            return "only samples are given, not the model that made them"
+        return None if isinstance(subject.model, ability) else f"{type(subject.model).__name__} {what}"
+
+    return Need(missing)
+
+
+def of_law(ability: type, what: str) -> Need:
+    """Need data of a known law of which something is known.
+
+    Args:
+        ability: protocol of `targets.law`.
+        what: what is known of such a law: "modes that can be counted".
+    """
+
+    def missing(subject: Subject) -> str | None:
+        law = subject.train.target
+        if law is None:
+            return f"the distribution of the data is not known, and so no {what}"
+        wrong = mismatch(law, subject.train.space)
+        return wrong if wrong else None if isinstance(law, ability) else f"{law.name} has no {what}"
+
+    return Need(missing)
+
+
+def _no_samples(subject: Subject) -> str | None:
+    if subject.samples is not None:
+        return None
+    return "the model cannot draw samples" if subject.model is None else f"{type(subject.model).__name__} cannot sample"
+
+
+def _no_density(subject: Subject) -> str | None:
+    if subject.model is None:
+        return "only samples are given, and samples have no likelihood"
+    return None if subject.density is not None else why_no_density(subject.model, subject.train.space)
+
+
+def _too_few(subject: Subject) -> str | None:
+    test = len(subject.train) // 2 if subject.test is None else len(subject.test)
+    samples = 0 if subject.samples is None else len(subject.samples)
+    for what, count in (("samples", samples), ("training", len(subject.train)), ("held-out", test)):
+        if count < FEWEST:
+            return f"{count} {what} examples are too few; at least {FEWEST} are needed"
+    return None
+
+
+def _no_classes(subject: Subject) -> str | None:
+    return "the data have no class labels" if subject.train.space.classes is None else None
+
+
+def _not_judged_alone(subject: Subject) -> str | None:
+    model = subject.model
+    return model.logits_of if isinstance(model, Discriminating) else None
+
+
+SAMPLES = Need(_no_samples)
+LIKELIHOOD = Need(_no_density)
+ENOUGH = Need(_too_few)
+CLASSES = Need(_no_classes)
+
+SAMPLER = of_model(Sampler, "cannot sample")
+ENCODER = of_model(Encoder, "has no encoder")
+LATENT = of_model(LatentVariable, "has no latent codes")
+DENOISER = of_model(Denoiser, "is no denoiser")
+DISCRIMINATOR = of_model(Discriminating, "has no discriminator")
+JUDGED_ALONE = Need(_not_judged_alone)
+CONDITIONAL = of_model(Conditional, "cannot be told which class to draw")
+CLASSIFIER = of_model(Classifier, "is no classifier")
+CODED = of_model(Coded, "has no codes that can be read from examples")
+
+DENSITY = of_law(HasDensity, "density that can be computed")
+ENTROPY = of_law(HasEntropy, "entropy that can be computed")
+MODES = of_law(HasModes, "modes that can be counted")
+OUTCOMES = of_law(HasOutcomes, "few outcomes that can be counted")
+DIGITS = of_law(HasDigits, "channels of digits that can be read")
+FACTORS = of_law(HasFactors, "factors behind its examples")
+MEASURED_FACTORS = of_law(MeasuresFactors, "factors that can be measured in samples")
