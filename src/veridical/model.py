@@ -8,6 +8,7 @@ the ability classes below and checked with `isinstance`.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from veridical.noise import Noise, noise_for
 
 __all__ = [
     "Batch",
+    "Classifier",
+    "Coded",
+    "Conditional",
     "Denoiser",
     "Discriminating",
     "Encoder",
@@ -200,6 +204,11 @@ class EnergyBased(ABC):
 class Denoiser(ABC):
     """Knows the mean of clean data given noisy data."""
 
+    @property
+    def noise_range(self) -> tuple[float, float]:
+        """Smallest and largest scale of noise, in data space, that it can take away; any unless a family says so."""
+        return 0.0, math.inf
+
     @abstractmethod
     def denoise(self, x_t: Tensor, sigma: Tensor) -> Tensor:
         """Return E[x | x_t] (B, *event), for x_t = x + sigma * eps."""
@@ -207,6 +216,11 @@ class Denoiser(ABC):
 
 class Discriminating(ABC):
     """Tells data from its own samples."""
+
+    @property
+    def logits_of(self) -> str | None:
+        """What the logits are about, where it is not single examples in data space; None: single examples."""
+        return None
 
     @abstractmethod
     def logits(self, x: Tensor, c: Tensor | None = None) -> Tensor:
@@ -216,6 +230,32 @@ class Discriminating(ABC):
     def no_log_ratio(self) -> str | None:
         """Why even the best logits are not log p(x)/q(x) up to a constant, in a sentence; None: they are."""
         return None
+
+
+class Conditional(ABC):
+    """Draws examples of the class that is asked for: `sample(n, c)` takes labels 0..classes-1."""
+
+    classes: int
+
+
+class Classifier(ABC):
+    """Knows the class of an example."""
+
+    @abstractmethod
+    def classify(self, x: Tensor) -> Tensor:
+        """Return (B, classes) logits of the classes of examples (B, *event) in data space."""
+
+
+class Coded(ABC):
+    """Some parts of its latent are codes that can be read from examples."""
+
+    @abstractmethod
+    def codes(self, z: Tensor) -> dict[str, Tensor]:
+        """Return the (B,) values of every code, by name, in latents (B, *latent_shape)."""
+
+    @abstractmethod
+    def read_codes(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the (B,) values of every code, by the same names, as read from examples (B, *event)."""
 
 
 class LatentVariable(ABC):

@@ -1,14 +1,17 @@
 """Tiny real models whose truth is known: what an evaluation must say of them is known too."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from veridical.config import OptimizerConfig
 from veridical.config.sampling import SamplingOptions
 from veridical.data.dataset import ArrayData
-from veridical.model import Batch, ExactLikelihood, GenerativeModel, LikelihoodBound, Loss, Sampler, Space
+from veridical.evaluation.target import Target
+from veridical.model import Batch, EnergyBased, ExactLikelihood, GenerativeModel, LikelihoodBound, Loss, Sampler, Space
 from veridical.noise import Noise, noise_for
 from veridical.targets import GaussianMixture
+from veridical.targets.ising import Ising
 
 
 class Law(GenerativeModel, Sampler, ExactLikelihood):
@@ -89,3 +92,68 @@ def data_of(law: GaussianMixture, n: int, seed: int, known: bool = True) -> Arra
     x = law.sample(n, torch.Generator().manual_seed(seed), torch.float32)
     space = Space((law.dim,), kind="vector", support=None, levels=None)
     return ArrayData(x, space=space, name=law.name, target=law if known else None)
+
+
+class Known(GenerativeModel, Sampler, ExactLikelihood):
+    """Any law with a density, as a model in data space."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__()
+        self.target, self.space = target, target.space
+        self.unused = nn.Parameter(torch.zeros(()))
+
+    def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
+        loss = -self.log_prob(batch.x).mean()
+        return Loss(loss, {"loss": loss})
+
+    def optimizer(self, player: str) -> OptimizerConfig:
+        return OptimizerConfig()
+
+    def sample(
+        self, n: int, c: Tensor | None = None, *, noise: Noise | None = None, options: SamplingOptions | None = None
+    ) -> Tensor:
+        noise = noise_for(n, self.device, noise)
+        return self.target.sample(n, int(noise.integers(2**31)[0]))  # quick, and not one stream for each sample
+
+    def log_prob(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        return self.target.log_prob(x)
+
+
+class IndependentSpins(Known):
+    """Spins that do not know each other: each is up with probability sigmoid(h)."""
+
+    def __init__(self, space: Space, h: float = 0.3) -> None:
+        GenerativeModel.__init__(self)
+        self.space, self.h = space, nn.Parameter(torch.tensor(h, dtype=torch.float64))
+
+    @torch.no_grad()
+    def sample(
+        self, n: int, c: Tensor | None = None, *, noise: Noise | None = None, options: SamplingOptions | None = None
+    ) -> Tensor:
+        low, high = self.space.support or (0.0, 1.0)
+        p = self.h.sigmoid().float().expand(n, *self.space.shape)
+        return low + (high - low) * noise_for(n, self.device, noise).bernoulli(p)
+
+    def log_prob(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        low, high = self.space.support or (0.0, 1.0)
+        bits = ((x - low) / (high - low)).double().flatten(1)
+        return (bits * self.h - F.softplus(self.h)).sum(1)
+
+
+class Lattice(GenerativeModel, EnergyBased):
+    """The energy of an Ising model, and no more: log Z is not told."""
+
+    def __init__(self, law: Ising, space: Space, offset: float = 2.0) -> None:
+        super().__init__()
+        self.law, self.space, self.offset = law, space, offset
+        self.unused = nn.Parameter(torch.zeros(()))
+
+    def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
+        loss = self.energy(batch.x).mean()
+        return Loss(loss, {"loss": loss})
+
+    def optimizer(self, player: str) -> OptimizerConfig:
+        return OptimizerConfig()
+
+    def energy(self, x: Tensor) -> Tensor:
+        return self.law.energy(Target(self.law, self.space).to_law(x)) + self.offset

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 
 from veridical.data.dataset import ArrayData
-from veridical.data.stacked import STACKED, mode_of
+from veridical.data.stacked import mode_of
 from veridical.evaluation.evaluate import evaluate_samples
 from veridical.evaluation.extractors import digits
 from veridical.evaluation.stacked import (
@@ -18,6 +18,7 @@ from veridical.evaluation.stacked import (
     law_of,
     measure_stacks,
 )
+from veridical.targets.stacked import StackedDigits
 
 MNIST = np.array([5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]) / 60_000
 UNIFORM = np.full(10, 0.1)
@@ -36,10 +37,11 @@ def stacks(rows: list[tuple[int, int, int]]) -> torch.Tensor:
 
 
 def data(n: int = 64, labels: bool = True) -> ArrayData:
-    """Stacks of zeros and ones, under the name of the real ones."""
+    """Stacks of zeros and ones with the law of stacks."""
     triples = torch.randint(0, 2, (n, 3), generator=torch.Generator().manual_seed(0))
-    x = stacks([tuple(t) for t in triples.tolist()])  # type: ignore[misc]
-    return ArrayData(((x + 1) * 127.5).to(torch.uint8), mode_of(triples) if labels else None, name=STACKED)
+    x = ((stacks([tuple(t) for t in triples.tolist()]) + 1) * 127.5).to(torch.uint8)  # type: ignore[misc]
+    law = StackedDigits(x.flatten(0, 1), triples.flatten())
+    return ArrayData(x, mode_of(triples) if labels else None, name="ones and zeros", target=law)
 
 
 class TestReferences:
@@ -121,7 +123,7 @@ class TestMeasure:
         assert "8 of 1000 modes" in found.summary()[1]
         assert "modes of the data are known" in evaluate_samples(samples, train, None).skipped["fid"]
         other = ArrayData(((samples + 1) * 127.5).to(torch.uint8), name="other")
-        with pytest.raises(ValueError, match="not stacked-mnist"):
+        with pytest.raises(ValueError, match="distribution of the data is not known, and so no channels of digits"):
             evaluate_samples(samples, other, None, metrics=["stacks"])
 
 

@@ -22,6 +22,7 @@ import torch
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
 from veridical.data.named import find, how_to_get, read_named
+from veridical.targets.stacked import StackedDigits
 
 STACKED = "stacked-mnist"
 SUMMARY = "128,000 + 26,000 colour 28x28 stacks of three digits of mnist, one per channel; 1,000 modes; needs mnist"
@@ -49,7 +50,8 @@ def read_stacked(split: Literal["train", "test"], *, labels: bool = True) -> Arr
     n, key = _SPLITS[split]
     triples = draw_triples(n, len(x), key)
     modes = mode_of(torch.from_numpy(y.astype(np.int64))[triples])
-    return ArrayData(x, space=space, name="mnist").stack(triples, modes if labels else None, name=STACKED)
+    data = ArrayData(x, space=space, name="mnist", target=StackedDigits(x, y))
+    return data.stack(triples, modes if labels else None, name=STACKED)
 
 
 def draw_triples(n: int, rows: int, key: int) -> torch.Tensor:

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from veridical.evaluation.measurement import Interval, Measurement, ReferenceKind
 from veridical.statistics import mean_interval, wilson_interval
-from veridical.targets import GaussianMixture
+from veridical.targets.law import HasModes
 
 MASS = 1.0 - math.exp(-4.5)
 """Mass of a mode within the radius of high quality."""
@@ -81,22 +81,22 @@ def radius(d: int) -> float:
     return math.sqrt(2 * special.gammaincinv(d / 2, MASS))
 
 
-def separate(target: GaussianMixture) -> bool:
+def separate(target: HasModes) -> bool:
     """Whether no mode reaches into another."""
-    gaps = torch.pdist(target.means)
-    return not len(gaps) or float(gaps.min()) / target.sigma >= radius(target.dim) + APART
+    gaps = torch.pdist(target.modes)
+    return not len(gaps) or float(gaps.min()) / target.sigma >= radius(target.modes.shape[1]) + APART
 
 
-def find_modes(samples: Float[Tensor, "n d"], target: GaussianMixture) -> Modes:
+def find_modes(samples: Float[Tensor, "n d"], target: HasModes) -> Modes:
     """Assign samples to modes."""
     mode, deviation, good = [], [], []
     for x in samples.to(torch.float64).split(1 << 14):
         nearest, distance = target.nearest_mode(x)
         mode.append(nearest)
-        deviation.append((x - target.means[nearest]) / target.sigma)
-        good.append(distance <= radius(target.dim))
+        deviation.append((x - target.modes[nearest]) / target.sigma)
+        good.append(distance <= radius(target.modes.shape[1]))
     where, deviations, inside = torch.cat(mode), torch.cat(deviation), torch.cat(good)
-    modes = len(target.means)
+    modes = len(target.modes)
     counts = torch.bincount(where[inside], minlength=modes)
     return Modes(
         torch.bincount(where, minlength=modes).numpy(),
@@ -105,7 +105,7 @@ def find_modes(samples: Float[Tensor, "n d"], target: GaussianMixture) -> Modes:
     )
 
 
-def measure_modes(samples: Float[Tensor, "n d"], target: GaussianMixture, seed: int = 0) -> list[Measurement]:
+def measure_modes(samples: Float[Tensor, "n d"], target: HasModes, seed: int = 0) -> list[Measurement]:
     """Measure modes, high_quality, mode_kl and mode_width (module docstring), each with its reference.
 
     Args:
@@ -116,8 +116,8 @@ def measure_modes(samples: Float[Tensor, "n d"], target: GaussianMixture, seed: 
     Returns:
         The measurements; mode_width only where some mode has two samples of high quality.
     """
-    if samples.ndim != 2 or samples.shape[1] != target.dim:
-        raise ValueError(f"samples has shape {tuple(samples.shape)}; {target!r} expects (n, {target.dim}).")
+    if samples.ndim != 2 or samples.shape[1] != target.modes.shape[1]:
+        raise ValueError(f"samples has shape {tuple(samples.shape)}; {target!r} expects (n, {target.modes.shape[1]}).")
     began = time.perf_counter()
     rng, n = np.random.default_rng(seed), len(samples)
     found = find_modes(samples, target)
@@ -200,13 +200,11 @@ def _intervals(
     return intervals
 
 
-def _exact_references(
-    target: GaussianMixture, n: int, rng: np.random.Generator
-) -> tuple[np.ndarray, dict[str, Reference]]:
+def _exact_references(target: HasModes, n: int, rng: np.random.Generator) -> tuple[np.ndarray, dict[str, Reference]]:
     law = target.weights.numpy()
     counts = rng.multinomial(n, law, _RESAMPLES)
     hits = rng.binomial(counts, MASS)
-    d, scale = target.dim, _cut_variance(target.dim)
+    d, scale = target.modes.shape[1], _cut_variance(target.modes.shape[1])
     fourth = d * (d + 2) * _cut_variance(d, 2) / (d * scale) ** 2  # of the squares, whose mean is 1
     half = 1.96 * math.sqrt((fourth - 1) / (n * MASS)) / 2
     return law, {
@@ -217,7 +215,7 @@ def _exact_references(
     }
 
 
-def _simulated_references(target: GaussianMixture, n: int, seed: int) -> tuple[np.ndarray, dict[str, Reference]]:
+def _simulated_references(target: HasModes, n: int, seed: int) -> tuple[np.ndarray, dict[str, Reference]]:
     """Score the law itself; shares of the cells come from all simulations together."""
     generator = torch.Generator().manual_seed(seed)
     runs = [find_modes(target.sample(n, generator, torch.float64), target) for _ in range(_SIMULATIONS)]

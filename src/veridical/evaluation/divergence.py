@@ -23,6 +23,9 @@ from veridical.evaluation.target import Target
 from veridical.model import GenerativeModel
 from veridical.targets.law import HasEntropy
 
+ROUNDING = 2.0**-23
+"""Relative error of nats in single precision, which all examples of a model may share."""
+
 
 def measure_divergence(
     model: GenerativeModel,
@@ -56,27 +59,30 @@ def measure_divergence(
         detail["entropy_of_the_law"] = target.law.entropy().value
     began = time.perf_counter()
     x = target.sample(n, seed)
-    gap = target.log_prob(x) - score(density.log_prob, x, model.device, seed)
-    measured = [_divergence("kl_forward", gap, density, time.perf_counter() - began, detail)]
+    log_q = score(density.log_prob, x, model.device, seed)
+    measured = [_divergence("kl_forward", target.log_prob(x) - log_q, log_q, density, began, detail)]
     if samples is not None and density.exact:
         began = time.perf_counter()
-        gap = score(density.log_prob, samples, model.device, seed) - target.log_prob(samples)
-        measured.append(_divergence("kl_reverse", gap, density, time.perf_counter() - began, detail))
+        log_q = score(density.log_prob, samples, model.device, seed)
+        measured.append(_divergence("kl_reverse", log_q - target.log_prob(samples), log_q, density, began, detail))
     return measured
 
 
-def _divergence(name: str, gap: Tensor, density: Density, seconds: float, detail: dict[str, JSON]) -> Measurement:
+def _divergence(
+    name: str, gap: Tensor, log_q: Tensor, density: Density, began: float, detail: dict[str, JSON]
+) -> Measurement:
+    shared = math.hypot(density.error, ROUNDING * float(log_q.abs().mean()))
     return Measurement(
         name,
         float(gap.mean()),
         "nats",
         len(gap),
         higher_is_better=False,
-        interval=mean_or_none(gap, density.error),
+        interval=mean_or_none(gap, shared),
         method="Student",
         reference=0.0,
         reference_kind="floor",
-        seconds=seconds,
+        seconds=time.perf_counter() - began,
         bound=None if density.exact else "upper",
-        detail=detail | {"standard_error": math.hypot(standard_error(gap), density.error)},
+        detail=detail | {"standard_error": math.hypot(standard_error(gap), shared)},
     )

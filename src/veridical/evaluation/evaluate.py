@@ -21,7 +21,8 @@ from veridical.data.preprocess import to_data_space, to_uint8
 from veridical.data.space import Space
 from veridical.evaluation.features import BATCH, Progress
 from veridical.evaluation.measurement import JSON, Measurement
-from veridical.evaluation.metrics import METRICS, AnyExtractor, Subject
+from veridical.evaluation.metrics import METRICS
+from veridical.evaluation.subject import AnyExtractor, Subject
 from veridical.evaluation.summary import sentences
 from veridical.model import GenerativeModel, Sampler
 from veridical.nearest import did_you_mean

@@ -1,144 +1,77 @@
-"""The table of metrics: when each applies, and what it measures."""
+"""The table of metrics: what each needs, and what it measures.
+
+A metric is measured where all its needs are met (`needs.py`), and left out with the reason of the first that is not.
+Numbers that are exact come first. Comparisons of features are measured only when asked for by name where something
+better is known of the data: modes, outcomes or digits that can be counted.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
+from typing import final
 
-import torch
-from torch import Tensor
-
-from veridical.data.dataset import ArrayData
-from veridical.data.stacked import STACKED
 from veridical.evaluation.coverage import measure_modes
-from veridical.evaluation.extractors import Extractor, extractor_for
-from veridical.evaluation.features import BATCH, FeatureSets, Progress, extract, extract_data
-from veridical.evaluation.likelihood import log_prob_of, measure_divergence, measure_likelihood
+from veridical.evaluation.divergence import measure_divergence
+from veridical.evaluation.likelihood import measure_likelihood
 from veridical.evaluation.measurement import Measurement
+from veridical.evaluation.needs import DENSITY, DIGITS, ENOUGH, LIKELIHOOD, MODES, OUTCOMES, SAMPLES, Need
 from veridical.evaluation.outcomes import measure_outcomes
 from veridical.evaluation.stacked import measure_stacks
+from veridical.evaluation.subject import Subject
 from veridical.evaluation.two_sample import measure_frechet, measure_kernel, measure_manifold, measure_memorisation
-from veridical.model import GenerativeModel
-from veridical.targets import GaussianMixture
-from veridical.targets.categorical import Categorical
 
-FEWEST = 20
-"""Samples, training examples and held-out examples below which features are not compared."""
-
-AnyExtractor = str | Extractor | Callable[[Tensor], Tensor]
+__all__ = ["METRICS", "Metric", "Subject"]
 
 
+@final
 @dataclass(frozen=True)
-class Subject:
-    """All that a metric may look at."""
+class Metric:
+    """What a metric needs, and what it measures."""
 
-    model: GenerativeModel | None
-    samples: Tensor | None
-    train: ArrayData
-    test: ArrayData | None
-    n: int
-    seed: int
-    choice: AnyExtractor | None
-    progress: Progress
-
-    @cached_property
-    def extractor(self) -> Extractor:
-        """What makes the features."""
-        device = torch.device("cpu") if self.model is None else self.model.device
-        return extractor_for(self.train.space, self.choice, device)
-
-    @cached_property
-    def features(self) -> FeatureSets:
-        """Features of samples, training and held-out data."""
-        assert self.samples is not None  # `_needs_features` has seen to it
-        self.progress(f"features: {self.extractor.name} ({self.extractor.version})")
-        samples = extract(iter(self.samples.split(BATCH)), self.extractor, len(self.samples), self.progress)
-        train = extract_data(self.train, self.extractor, self.progress)
-        test = None if self.test is None else extract_data(self.test, self.extractor, self.progress)
-        return FeatureSets(self.extractor, samples, train, test, self.seed)
-
-
-class Metric(NamedTuple):
-    """When a metric applies, and what it measures."""
-
-    why_not: Callable[[Subject], str | None]
-    """Reason not to measure; None: it applies."""
+    needs: tuple[Need, ...]
 
     measure: Callable[[Subject], list[Measurement]]
+    """Called only where all needs are met."""
 
-    unasked: Callable[[Subject], str | None] = lambda subject: None
-    """Reason to measure only when asked for by name; None: measured anyway."""
+    replaced_by: tuple[Need, ...] = ()
+    """Where one of these is met, a better metric takes its place: measured only when asked for by name."""
 
+    def why_not(self, subject: Subject) -> str | None:
+        """Return the reason of the first need that is not met; None: it can be measured."""
+        return next((reason for need in self.needs if (reason := need.missing(subject)) is not None), None)
 
-def _needs_mixture(subject: Subject) -> str | None:
-    if subject.samples is None:
-        return "the model cannot sample"
-    return None if isinstance(subject.train.target, GaussianMixture) else "the modes of the data are not known"
-
-
-def _needs_stacks(subject: Subject) -> str | None:
-    if subject.samples is None:
-        return "the model cannot sample"
-    return None if subject.train.name == STACKED else f"the data are not {STACKED}"
+    def unasked(self, subject: Subject) -> str | None:
+        """Return the reason to measure it only when asked for; None: it is measured anyway."""
+        counted = any(need.missing(subject) is None for need in self.replaced_by)
+        return "the modes of the data are known: they are counted" if counted else None
 
 
-def _needs_outcomes(subject: Subject) -> str | None:
-    if subject.samples is None:
-        return "the model cannot sample"
-    return None if isinstance(subject.train.target, Categorical) else "the data are no few outcomes of known law"
-
-
-def _needs_law_and_likelihood(subject: Subject) -> str | None:
-    if not isinstance(subject.train.target, GaussianMixture):
-        return "the law of the data is not known"
-    return _needs_likelihood(subject)
-
-
-def _needs_likelihood(subject: Subject) -> str | None:
-    if subject.model is None:
-        return "samples have no likelihood"
-    return None if log_prob_of(subject.model) else f"{type(subject.model).__name__} has no likelihood"
-
-
-def _needs_features(subject: Subject) -> str | None:
-    if subject.samples is None:
-        return "the model cannot sample"
-    test = len(subject.train) // 2 if subject.test is None else len(subject.test)
-    for what, count in (("samples", len(subject.samples)), ("training", len(subject.train)), ("held-out", test)):
-        if count < FEWEST:
-            return f"{count} {what} examples are too few; at least {FEWEST} are needed"
-    return None
-
-
-def _known_law(subject: Subject) -> str | None:
-    counted = None in (_needs_mixture(subject), _needs_stacks(subject), _needs_outcomes(subject))
-    return "the modes of the data are known: they are counted" if counted else None
-
+COUNTED = (MODES, DIGITS, OUTCOMES)
+FEATURES = (SAMPLES, ENOUGH)
 
 METRICS: Mapping[str, Metric] = {
+    "divergence": Metric(
+        (DENSITY, LIKELIHOOD),
+        lambda s: measure_divergence(s.model, s.target, s.samples, s.n, s.seed, s.density),  # type: ignore[arg-type]
+    ),
     "coverage": Metric(
-        _needs_mixture,
+        (SAMPLES, MODES),
         lambda s: measure_modes(s.samples, s.train.target, s.seed),  # type: ignore[arg-type]
     ),
     "stacks": Metric(
-        _needs_stacks,
+        (SAMPLES, DIGITS),
         lambda s: measure_stacks(s.samples, s.train, s.seed),  # type: ignore[arg-type]
     ),
     "outcomes": Metric(
-        _needs_outcomes,
-        lambda s: measure_outcomes(s.samples, s.train.target, s.seed),  # type: ignore[arg-type]
+        (SAMPLES, OUTCOMES),
+        lambda s: measure_outcomes(s.target.to_law(s.samples), s.target.law, s.seed),  # type: ignore[arg-type]
     ),
-    "divergence": Metric(
-        _needs_law_and_likelihood,
-        lambda s: measure_divergence(s.model, s.train.target, s.samples, s.n, s.seed),  # type: ignore[arg-type]
-    ),
-    "fid": Metric(_needs_features, lambda s: measure_frechet(s.features), _known_law),
-    "kid": Metric(_needs_features, lambda s: measure_kernel(s.features), _known_law),
-    "prdc": Metric(_needs_features, lambda s: measure_manifold(s.features), _known_law),
-    "memorisation": Metric(_needs_features, lambda s: measure_memorisation(s.features), _known_law),
+    "fid": Metric(FEATURES, lambda s: measure_frechet(s.features), COUNTED),
+    "kid": Metric(FEATURES, lambda s: measure_kernel(s.features), COUNTED),
+    "prdc": Metric(FEATURES, lambda s: measure_manifold(s.features), COUNTED),
+    "memorisation": Metric(FEATURES, lambda s: measure_memorisation(s.features), COUNTED),
     "likelihood": Metric(
-        _needs_likelihood,
-        lambda s: measure_likelihood(s.model, s.train, s.test, s.n, s.seed),  # type: ignore[arg-type]
+        (LIKELIHOOD,),
+        lambda s: measure_likelihood(s.model, s.train, s.test, s.n, s.seed, s.density),  # type: ignore[arg-type]
     ),
 }
-"""Everything that can be measured: fid, kid, prdc and memorisation compare features."""
+"""Everything that can be measured, in the order of the table: fid, kid, prdc and memorisation compare features."""

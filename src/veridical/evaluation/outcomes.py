@@ -21,15 +21,21 @@ from jaxtyping import Float, Int
 from scipy import special
 
 from veridical.evaluation.measurement import Measurement
-from veridical.targets.categorical import Categorical
+from veridical.targets.law import HasOutcomes
 
 _RESAMPLES = 2000
 
 
-def count_outcomes(samples: Float[torch.Tensor, "n d"], target: Categorical) -> Int[np.ndarray, " K"]:
-    """Count the samples of every outcome, each component rounded to the nearest level."""
-    nearest = samples.to(torch.float64).round().clamp(0, target.levels - 1)
-    return torch.bincount(target.index(nearest), minlength=len(target.probabilities)).numpy()
+def count_outcomes(samples: Float[torch.Tensor, "n d"], law: HasOutcomes) -> Int[np.ndarray, " K"]:
+    """Count the samples of every outcome, each component rounded to the nearest level.
+
+    Raises:
+        ValueError: a rounded sample is none of the outcomes.
+    """
+    low, high = law.support
+    step = (high - low) / (law.levels - 1)
+    nearest = low + step * ((samples.to(torch.float64) - low) / step).round().clamp(0, law.levels - 1)
+    return torch.bincount(law.index(nearest), minlength=len(law.probabilities)).numpy()
 
 
 def kl_to_law(counts: Int[np.ndarray, "*rows K"], law: Float[np.ndarray, " K"]) -> Float[np.ndarray, "*rows"]:
@@ -43,12 +49,12 @@ def kl_to_law(counts: Int[np.ndarray, "*rows K"], law: Float[np.ndarray, " K"]) 
     return (special.xlogy(share, share) - special.xlogy(share, law)).sum(axis=-1)
 
 
-def measure_outcomes(samples: Float[torch.Tensor, "n d"], target: Categorical, seed: int = 0) -> list[Measurement]:
+def measure_outcomes(samples: Float[torch.Tensor, "n d"], target: HasOutcomes, seed: int = 0) -> list[Measurement]:
     """Measure modes and mode_kl (module docstring), each with what a perfect model scores.
 
     Args:
-        samples: of a model, in data space.
-        target: the law.
+        samples: of a model.
+        target: the law, in whose units the samples are.
         seed: of resampling.
 
     Returns:
@@ -58,8 +64,10 @@ def measure_outcomes(samples: Float[torch.Tensor, "n d"], target: Categorical, s
         ValueError: samples of another shape than the law's.
     """
     began, rng, n = time.perf_counter(), np.random.default_rng(seed), len(samples)
-    if samples.ndim != 2 or samples.shape[1] != target.dim:
-        raise ValueError(f"samples has shape {tuple(samples.shape)}; {target!r} expects (n, {target.dim}).")
+    if samples.ndim != 2 or samples.shape[1] != target.outcomes.shape[1]:
+        raise ValueError(
+            f"samples has shape {tuple(samples.shape)}; {target!r} expects (n, {target.outcomes.shape[1]})."
+        )
     counts, law = count_outcomes(samples, target), target.probabilities.numpy()
     value = float(kl_to_law(counts, law))
     resampled = kl_to_law(rng.multinomial(n, counts / n, _RESAMPLES), law)

@@ -40,9 +40,9 @@ from veridical.data.dataset import ArrayData
 from veridical.data.stacked import DIGITS, MODES, mode_of
 from veridical.evaluation.extractors.digits import CLASSES, classify_digits, load
 from veridical.evaluation.measurement import Interval, Measurement
+from veridical.targets.law import HasDigits
 
 _RESAMPLES = 2000
-_UNLABELLED = 10_000  # stacks whose digits are read by the classifier, where the data come without labels
 
 
 class Reference(NamedTuple):
@@ -106,12 +106,16 @@ def law_of(shares: Float[np.ndarray, "10"]) -> Float[np.ndarray, " K"]:
 
 
 def digit_shares(data: ArrayData) -> Float[np.ndarray, "10"]:
-    """Shares of the digits in the data: from its labels, or as read by the classifier where it has none."""
-    if data.labels is not None:
-        modes = data.labels.cpu().numpy()
-    else:
-        stacks = data.batch(torch.arange(min(len(data), _UNLABELLED)), "cpu").x
-        modes = np.repeat(np.arange(MODES), count_modes(stacks))
+    """Shares of the digits in the data: from its labels, or of its law where it has none.
+
+    Raises:
+        ValueError: neither labels nor the law are known.
+    """
+    if data.labels is None:
+        if not isinstance(data.target, HasDigits):
+            raise ValueError(f"the digits of {data.name} are not known; give it labels 0..999, or its law as target.")
+        return data.target.digit_shares.numpy()
+    modes = data.labels.cpu().numpy()
     digits = np.concatenate([modes // 100, modes // 10 % 10, modes % 10])
     return np.bincount(digits, minlength=CLASSES) / len(digits)
 

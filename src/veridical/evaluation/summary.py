@@ -32,7 +32,7 @@ def _overall(m: Measured) -> str:
         return f"All {len(judged)} measurements are as good as a perfect model's at these numbers of examples."
     parts = [f"short of a perfect model: {_list(short)}"] if short else []
     parts += [f"better than a perfect model, which is suspicious: {_list(odd)}"] if odd else []
-    parts += [f"too few examples to tell: {_list(open_)}"] if open_ else []
+    parts += [f"too little is known to tell: {_list(open_)}"] if open_ else []
     count = len(good) or "none"
     return f"Of {len(judged)} measurements {count} are as good as a perfect model's; {'; '.join(parts)}."
 
@@ -68,7 +68,7 @@ def _mode_shape(m: Measured) -> list[str]:
 
 def _divergence(m: Measured) -> list[str]:
     said = []
-    for name, text in (("kl_forward", "KL(law || model)"), ("kl_reverse", "KL(model || law)")):
+    for name, text in (("kl_forward", "KL(data || model)"), ("kl_reverse", "KL(model || data)")):
         if name in m:
             bound = " at most" if m[name].detail.get("likelihood") == "lower bound" else ""
             same = ", no different from the 0 of a perfect model" if m[name].verdict == GOOD else ""
@@ -159,9 +159,9 @@ def _likelihood(m: Measured) -> list[str]:
 
 
 JUDGES: tuple[Callable[[Measured], list[str]], ...] = (
+    _divergence,
     _modes,
     _mode_shape,
-    _divergence,
     _distance,
     _spread,
     _fidelity,

@@ -11,6 +11,7 @@ Every law can be sampled. What else is known of it is declared by the protocols 
 | `HasOutcomes` | few outcomes, with their probabilities | categorical laws |
 | `HasDigits` | digits in every channel, with their shares | Stacked MNIST |
 | `HasFactors` | the factors behind every example | shapes |
+| `MeasuresFactors` | the factors of any example | shapes |
 | `HasLogPartition` | the energy and $\log Z$ | Ising lattices |
 | `HasEntropy` | the entropy | mixtures, categorical laws, Ising lattices |
 
@@ -41,6 +42,7 @@ __all__ = [
     "HasOutcomes",
     "HasScore",
     "Law",
+    "MeasuresFactors",
 ]
 
 
@@ -129,6 +131,16 @@ class HasOutcomes(Protocol):
     """Finitely many outcomes, few enough to be counted one by one."""
 
     @property
+    def support(self) -> tuple[float, float]:
+        """Smallest and largest value of a component."""
+        ...
+
+    @property
+    def levels(self) -> int:
+        """Number of values of a component."""
+        ...
+
+    @property
     def outcomes(self) -> Tensor:
         """(K, d) all examples there are."""
         ...
@@ -173,6 +185,18 @@ class HasFactors(Protocol):
 
     def render(self, factors: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Return the examples (n, *event) of given factors."""
+        ...
+
+
+@runtime_checkable
+class MeasuresFactors(HasFactors, Protocol):
+    """The factors of any example, also of one that a model made, can be measured."""
+
+    def measure(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return factors (n, factors), nan where there are none, and (n,) how far from the law an example is.
+
+        The distance is 0 for an example of the law, and 1 for one that has nothing of it.
+        """
         ...
 
 

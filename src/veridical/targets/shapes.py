@@ -131,6 +131,12 @@ class Shapes:
                 x[rows, 0] = 2 * coverage(*_own_frame(factors[rows, 1:].to(x.dtype), self.size), self.size) - 1
         return x
 
+    def measure(self, x: Float[Tensor, "n 1 size size"]) -> tuple[Float[Tensor, "n 5"], Float[Tensor, " n"]]:
+        """Measure the factors of any pictures, and how far these are from a shape; see `targets.measure_shapes`."""
+        from veridical.targets.measure_shapes import measure_shapes  # which renders
+
+        return measure_shapes(x)
+
     def _scaled(self, unit: Float[Tensor, "n 5"]) -> Float[Tensor, "n 5"]:
         """Stretch uniform numbers to the ranges; factors that do not vary are put in the middle."""
         low, high = torch.tensor([*RANGES.values()], dtype=torch.float64).T

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from veridical.evaluation.factors import recover
-from veridical.evaluation.shapes import measure_shapes
+from veridical.targets.measure_shapes import measure_shapes
 from veridical.targets.shapes import FACTORS, Shapes
 
 PERIODS = torch.tensor([math.pi / 2, math.pi, 2 * math.pi], dtype=torch.float64)
