@@ -87,6 +87,159 @@ class TestSpace:
         assert data.batch(torch.arange(2)).x.tolist() == [[1.0, 2.0], [3.0, 5.0]]
 
 
+def axes_and_values(x: np.ndarray | torch.Tensor, **how) -> tuple:
+    space = ArrayData(x, **how).space
+    return space.kind, space.shape, space.support, space.levels
+
+
+class TestAxes:
+    @pytest.mark.parametrize("as_torch", [False, True])
+    def test_channels_last_are_made_first_and_that_is_said(self, as_torch: bool) -> None:
+        last = np.ascontiguousarray(PICTURES.transpose(0, 2, 3, 1))
+        data = ArrayData(torch.from_numpy(last) if as_torch else last)
+        assert data.space == ArrayData(PICTURES).space and data.digest == ArrayData(PICTURES).digest
+        assert "channels first" in data.notes[0]
+
+    def test_channels_last_fit_a_given_space_too(self) -> None:
+        data = ArrayData(PICTURES.transpose(0, 2, 3, 1), space=Space((3, 5, 4)))
+        assert torch.equal(data.batch(torch.arange(20)).x, ArrayData(PICTURES).batch(torch.arange(20)).x)
+
+    @pytest.mark.parametrize(
+        ("shape", "kind", "event"),
+        [
+            ((5, 9), "auto", (9,)),
+            ((5, 9), "sequence", (1, 9)),
+            ((5, 9), "lattice", (1, 9)),
+            ((5, 4, 4), "auto", (1, 4, 4)),
+            ((5, 4, 4), "lattice", (1, 4, 4)),
+            ((5, 2, 50), "sequence", (2, 50)),
+            ((5, 50, 2), "sequence", (2, 50)),
+            ((5, 2, 3, 4), "vector", (24,)),
+        ],
+    )
+    def test_kinds(self, shape: tuple[int, ...], kind, event: tuple[int, ...]) -> None:
+        space = ArrayData(RNG.random(shape).astype(np.float32), kind=kind).space
+        assert space.shape == event and space.kind == ("image" if kind == "auto" and len(shape) > 2 else space.kind)
+
+    def test_a_sequence_keeps_its_rate(self) -> None:
+        x = RNG.integers(-32768, 32767, (3, 100), dtype=np.int16)
+        data = ArrayData(x, kind="sequence", sample_rate=8000.0)
+        assert data.space.sample_rate == 8000.0 and data.space.support == (-1.0, 1.0)
+        torch.testing.assert_close(data.batch(torch.arange(3)).x[:, 0], torch.from_numpy(x).float() / 32768)
+
+
+class TestTwoValues:
+    """Spins and bits, in whatever numbers they come: the case spins_to_train and its kind."""
+
+    SPINS = RNG.choice([-1, 1], (30, 4, 4))
+
+    @pytest.mark.parametrize("dtype", ["int8", "int64", "float32", "float64", "int16"])
+    @pytest.mark.parametrize("flat", [False, True])
+    def test_spins(self, dtype: str, flat: bool) -> None:
+        x = self.SPINS.astype(dtype).reshape(30, -1) if flat else self.SPINS.astype(dtype)
+        data = ArrayData(x)
+        assert (data.space.support, data.space.levels) == ((-1.0, 1.0), 2)
+        assert (data.batch(torch.arange(30)).x.flatten(1).numpy() == self.SPINS.reshape(30, -1)).all()
+        assert any("-1 and 1" in note for note in data.notes)
+
+    @pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float32"])
+    @pytest.mark.parametrize("flat", [False, True])
+    def test_bits_become_minus_one_and_one(self, dtype: str, flat: bool) -> None:
+        x = (self.SPINS > 0).astype(dtype)
+        data = ArrayData(x.reshape(30, -1) if flat else x)
+        assert (data.space.support, data.space.levels) == ((-1.0, 1.0), 2)
+        assert (data.batch(torch.arange(30)).x.flatten(1).numpy() == self.SPINS.reshape(30, -1)).all()
+        assert data.space.mean == pytest.approx(self.SPINS.mean(), abs=1e-6)
+        assert any("-1 and 1" in note for note in data.notes)
+
+    def test_spins_that_went_through_unsigned_bytes_are_refused(self) -> None:
+        with pytest.raises(DataError, match="int8"):
+            ArrayData(self.SPINS.astype("uint8"))
+
+    def test_a_third_value_makes_the_difference(self) -> None:
+        x = self.SPINS.astype(np.float32)
+        x[0, 0, 0] = 0.5
+        assert ArrayData(x).space.levels is None
+        assert axes_and_values(x.reshape(30, -1)) == ("vector", (16,), None, None)
+        bits = (self.SPINS > 0).astype(np.uint8)
+        bits[0, 0, 0] = 2
+        assert ArrayData(bits).space.levels == 256
+
+
+class TestRange:
+    """Values that use part of their range: the cases float_range and twelve_bit and their kind."""
+
+    LIGHT = RNG.integers(128, 256, (40, 1, 6, 6))
+
+    def test_light_images_in_minus_one_to_one_are_known_by_their_grid(self) -> None:
+        x = (self.LIGHT / 127.5 - 1).astype(np.float32)
+        assert x.min() >= 0
+        data = ArrayData(x)
+        assert torch.equal(data.batch(torch.arange(40)).x, torch.from_numpy(x))
+        assert "2v/255 - 1" in data.notes[0]
+
+    def test_the_same_values_in_the_unit_interval_are_moved(self) -> None:
+        x = (self.LIGHT / 255).astype(np.float32)
+        data = ArrayData(x)
+        torch.testing.assert_close(data.batch(torch.arange(40)).x, torch.from_numpy(2 * x - 1))
+        assert "--value-range -1 1" in data.notes[0]  # the remedy if they are not
+
+    def test_a_stated_range_counts(self) -> None:
+        x = RNG.uniform(-1.01, 1.01, (9, 1, 3, 3)).astype(np.float32)
+        x[0, 0, 0, :2] = -1.005, 1.005
+        with pytest.raises(DataError, match=r"--value-range -1\.\d+ 1\.\d+"):
+            ArrayData(x)
+        data = ArrayData(x, value_range=(-1.01, 1.01))
+        torch.testing.assert_close(data.batch(torch.arange(9)).x, torch.from_numpy(x / 1.01))
+        light = RNG.uniform(0.3, 1.0, (9, 1, 3, 3)).astype(np.float32)
+        assert torch.equal(ArrayData(light, value_range=(-1, 1)).batch(torch.arange(9)).x, torch.from_numpy(light))
+        with pytest.raises(DataError, match="not within"):
+            ArrayData(x, value_range=(0.0, 1.0))
+
+    @pytest.mark.parametrize("dtype", ["uint16", "int64"])
+    def test_twelve_bits(self, dtype: str) -> None:
+        x = RNG.integers(0, 4096, (30, 1, 5, 5)).astype(dtype)
+        x[0, 0, 0, 0] = 4095
+        with pytest.raises(DataError, match="--levels 4096"):
+            ArrayData(x)
+        data = ArrayData(x, levels=4096)
+        assert data.space.levels == 4096
+        got = data.batch(torch.arange(30)).x
+        torch.testing.assert_close(got, torch.from_numpy(x.astype(np.float32)) * (2 / 4095) - 1)
+
+    @pytest.mark.parametrize("dtype", ["int64", "int16", "uint16"])
+    def test_integers_within_a_byte_are_taken_as_8_bit(self, dtype: str) -> None:
+        data = ArrayData(PICTURES.astype(dtype))
+        assert data.space == ArrayData(PICTURES).space and data.digest == ArrayData(PICTURES).digest
+        assert "8-bit" in data.notes[0]
+
+    def test_levels_that_the_values_do_not_have(self) -> None:
+        with pytest.raises(DataError, match=r"17 levels are the integers 0\.\.16"):
+            ArrayData(PICTURES, levels=17)
+
+
+class TestClassNames:
+    """Labels that are text: the case label_strings and its kind."""
+
+    @pytest.mark.parametrize("dtype", ["U", "S", "O"])
+    def test_text_is_mapped_in_natural_order(self, dtype: str) -> None:
+        words = np.array([str(i % 12) for i in range(20)], dtype=dtype)
+        data = ArrayData(PICTURES, words)
+        assert data.class_names == tuple(str(i) for i in range(12)) and data.space.classes == 12
+        assert data.labels is not None and data.labels.tolist() == [i % 12 for i in range(20)]
+        assert data.subset(torch.arange(3)).class_names == data.class_names
+
+    def test_names_may_be_given(self) -> None:
+        data = ArrayData(PICTURES, np.arange(20) % 2, class_names=["cat", "dog", "cow"])
+        assert data.class_names == ("cat", "dog", "cow") and data.space.classes == 3
+        with pytest.raises(DataError, match="label 19 and 2 class names"):
+            ArrayData(PICTURES, np.arange(20), class_names=["cat", "dog"])
+
+    def test_one_value_for_all_is_refused(self) -> None:
+        with pytest.raises(DataError, match="single value"):
+            ArrayData(PICTURES, np.array(3))
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("x", "words"),
@@ -97,10 +250,10 @@ class TestRefusals:
             (np.full((3, 1, 2, 2), 7, np.uint8), "nothing to learn"),
             (np.array([["a", "b"]]), "expected numbers"),
             (RNG.normal(0, 9, (3, 1, 2, 2)).astype(np.float32), "pass a Space"),
-            (np.arange(12).reshape(3, 1, 2, 2), "pass a Space"),
+            (np.arange(12).reshape(3, 1, 2, 2) * 99, r"--levels 2048 .*pass a Space"),
+            (np.arange(-6, 6).reshape(3, 1, 2, 2), "--value-range -6 5"),
             (np.arange(3 * 2**4).reshape(3, 2, 2, 2, 2), "pass a Space"),
             (np.array([[1.0, 2.0], [np.nan, 0.0], [np.inf, 0.0]]), "2 of 3 examples.*row 1"),
-            (RNG.integers(0, 255, (4, 8, 8, 3), dtype=np.uint8), "channels last"),
         ],
     )
     def test_arrays(self, x: np.ndarray, words: str) -> None:

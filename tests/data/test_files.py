@@ -140,10 +140,10 @@ class TestShaping:
         assert len(data.notes) == (shape[0] != stored)
 
     def test_choices_that_do_not_apply(self, tmp_path: Path) -> None:
-        refused(saved(tmp_path / "a.npy", RNG.normal(size=(5, 2))), "apply to pictures", size=8)
+        refused(saved(tmp_path / "a.npy", RNG.normal(size=(5, 2))), "apply to images", size=8)
         refused(saved(tmp_path / "a.npy", PICTURES > 7), "only uint8 and float", size=8)
         refused(saved(tmp_path / "a.npy", PICTURES.repeat(2, axis=1)), "2 channels", channels="grey")
-        refused(Path("ring"), "points, not pictures", size=8)
+        refused(Path("ring"), "points, not images", size=8)
 
 
 class TestIdx:
@@ -180,7 +180,7 @@ class TestIdx:
 
     def test_labels_in_place_of_pictures(self, tmp_path: Path) -> None:
         (tmp_path / "a-labels-idx1-ubyte").write_bytes(idx(LABELS))
-        refused(tmp_path / "a-labels-idx1-ubyte", "labels, not pictures")
+        refused(tmp_path / "a-labels-idx1-ubyte", "labels, not images")
 
     def test_gzip_cut_short(self, tmp_path: Path) -> None:
         (tmp_path / "a.idx.gz").write_bytes(gzip.compress(idx(PICTURES[:, 0]))[:-20])

@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from veridical.config import DataConfig
 from veridical.data.cache import available_memory
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
+from veridical.data.folder import list_pictures
 from veridical.data.sources import load
 from veridical.data.split import held_out
 
@@ -169,9 +171,6 @@ class TestRefusals:
         assert data.labels is not None and data.labels.tolist() == [0, 0, 1, 1]
         assert data.notes == ("1 pictures left out because they cannot be read: 001.png",)
 
-    def test_one_picture_is_no_set(self, tmp_path: Path) -> None:
-        self.refused(picture(tmp_path / "a.png"), "Expected a folder of pictures")
-
 
 class TestSplits:
     def test_a_share_is_held_out(self, tmp_path: Path) -> None:
@@ -290,3 +289,125 @@ class TestCache:
 
 def test_available_memory_is_positive() -> None:
     assert available_memory() > 0
+
+
+class TestOneImage:
+    def test_is_data_of_one_example(self, tmp_path: Path) -> None:
+        pixels = RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "a.png")
+        data = load(DataConfig(source=str(tmp_path / "a.png")))
+        assert len(data) == 1 and data.space.shape == (3, 6, 8)
+        x = pixels.transpose(2, 0, 1) / 127.5 - 1
+        assert data.space.mean == pytest.approx(x.mean(), abs=1e-6)
+        assert data.space.std == pytest.approx(x.std(), abs=1e-6)
+        torch.testing.assert_close(data.batch(torch.tensor([0])).x[0], torch.from_numpy(x).float())
+
+    def test_has_no_test_split(self, tmp_path: Path) -> None:
+        source = str(picture(tmp_path / "a.png"))
+        with pytest.raises(DataError, match="one single example"):
+            load(DataConfig(source=source), "test")
+
+    def test_size_and_fit_apply(self, tmp_path: Path) -> None:
+        Image.fromarray(RNG.integers(0, 256, (8, 16), dtype=np.uint8)).save(tmp_path / "a.png")
+        assert load(DataConfig(source=str(tmp_path / "a.png"), size=8, fit="crop")).space.shape == (1, 8, 8)
+
+
+class TestClasses:
+    """Structure and names taken for meaning: the cases class_order and shards_as_classes, and their kind."""
+
+    def test_folders_named_by_numbers_are_in_the_order_of_the_numbers(self, tmp_path: Path) -> None:
+        for name in range(12):
+            picture(tmp_path / "in" / str(name) / "a.png")
+        data = load(DataConfig(source=str(tmp_path / "in"), holdout=0.0))
+        assert data.class_names == tuple(str(name) for name in range(12))
+        assert data.labels is not None and data.class_names is not None
+        listing = list_pictures(tmp_path / "in", labels=True)
+        assert [data.class_names[int(c)] for c in data.labels] == [file.parent.name for file in listing.files]
+
+    @pytest.mark.parametrize("names", [("00000", "01000", "02000"), ("0000", "0001"), ("part1", "part2", "part10")])
+    def test_numbered_parts_are_no_classes(self, names: tuple[str, ...], tmp_path: Path) -> None:
+        for name in names:
+            picture(tmp_path / "in" / name / "a.png")
+        listing = list_pictures(tmp_path / "in", labels=True)
+        assert listing.classes is None and "not classes" in listing.notes[0]
+
+    @pytest.mark.parametrize("names", [("2019", "2020"), ("0", "1"), ("00", "01"), ("n01440764", "n01443537")])
+    def test_other_numbers_are(self, names: tuple[str, ...], tmp_path: Path) -> None:
+        for name in names:
+            picture(tmp_path / "in" / name / "a.png")
+        assert list_pictures(tmp_path / "in", labels=True).classes == list(names)
+
+    def test_labels_of_a_file_count_before_folders(self, tmp_path: Path) -> None:
+        files = [picture(tmp_path / "in" / f"{i // 3:05d}" / f"{i}.png") for i in range(6)]
+        stated = [[str(file.relative_to(tmp_path / "in")), i % 3] for i, file in enumerate(files)]
+        (tmp_path / "in" / "dataset.json").write_text(json.dumps({"labels": stated}))
+        data = load(DataConfig(source=str(tmp_path / "in"), holdout=0.0))
+        assert data.labels is not None and data.labels.tolist() == [0, 1, 2, 0, 1, 2]
+        assert any("dataset.json" in note for note in data.notes)
+        assert load(DataConfig(source=str(tmp_path / "in"), labels=False)).labels is None
+
+    @pytest.mark.parametrize("text", ["no json", '{"labels": [["a.png", 0]]}', '{"labels": 3}', "{}"])
+    def test_labels_that_cannot_be_read_are_refused(self, text: str, tmp_path: Path) -> None:
+        picture(tmp_path / "in" / "b.png")
+        picture(tmp_path / "in" / "c.png")
+        (tmp_path / "in" / "dataset.json").write_text(text)
+        with pytest.raises(DataError, match="--no-labels"):
+            list_pictures(tmp_path / "in", labels=True)
+
+
+class TestRanges:
+    """Values that use a sliver of their range: the cases twelve_bit and ink_on_transparent, and their kind."""
+
+    @pytest.mark.parametrize("bits", [10, 12, 14])
+    def test_scans_of_few_bits(self, bits: int, tmp_path: Path) -> None:
+        top = (1 << bits) - 1
+        for i in range(4):
+            scan = RNG.integers(0, top + 1, (5, 5)).astype(np.uint16)
+            scan[0, :2] = 0, top
+            (tmp_path / "in").mkdir(exist_ok=True)
+            Image.fromarray(scan).save(tmp_path / "in" / f"{i}.png")
+        data = load(DataConfig(source=str(tmp_path / "in"), holdout=0.0))
+        assert any(f"--levels {top + 1}" in note for note in data.notes)
+        data = load(DataConfig(source=str(tmp_path / "in"), holdout=0.0, levels=top + 1))
+        expected = np.rint(255.0 * scan / top) / 127.5 - 1
+        torch.testing.assert_close(data.batch(torch.tensor([3])).x[0, 0], torch.from_numpy(expected).float())
+        assert not any("--levels" in note for note in data.notes)
+        with pytest.raises(DataError, match="above 511"):
+            load(DataConfig(source=str(tmp_path / "in"), levels=512))
+
+    def test_8_bit_images_of_few_levels(self, tmp_path: Path) -> None:
+        for i in range(4):
+            picture(tmp_path / "in" / f"{i}.png").unlink()
+            Image.fromarray(RNG.integers(0, 17, (20, 20), dtype=np.uint8)).save(tmp_path / "in" / f"{i}.png")
+        notes = load(DataConfig(source=str(tmp_path / "in"), holdout=0.0)).notes
+        assert sum("--levels 17" in note for note in notes) == 1
+        assert load(DataConfig(source=str(tmp_path / "in"), levels=17)).space.levels == 17
+
+    def test_ink_on_transparency_is_put_on_white_when_asked(self, tmp_path: Path) -> None:
+        folder = tmp_path / "ink"
+        folder.mkdir()
+        for i in range(4):
+            drawing = np.zeros((6, 6, 4), np.uint8)
+            drawing[i, :, 3] = 255  # black where opaque
+            Image.fromarray(drawing).save(folder / f"{i}.png")
+        with pytest.raises(DataError, match="--background white"):
+            load(DataConfig(source=str(folder)))
+        x = load(DataConfig(source=str(folder), holdout=0.0, background="white")).batch(torch.arange(4)).x
+        assert all((x[i, :, i] == -1).all() and x[i].mean() > 0.5 for i in range(4))
+
+
+class TestNames:
+    """A folder and a named set of one name: the case name_shadow."""
+
+    def test_both_readings_are_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        picture(tmp_path / "digits" / "a.png")
+        picture(tmp_path / "digits" / "b.png")
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(DataError, match=r"\./digits for the folder or set:digits for the named set"):
+            load(DataConfig(source="digits"))
+        assert len(load(DataConfig(source="./digits", holdout=0.0))) == 2
+        assert len(load(DataConfig(source="set:digits"))) == 1438
+
+    def test_a_set_that_does_not_exist(self) -> None:
+        with pytest.raises(DataError, match="Did you mean digits"):
+            load(DataConfig(source="set:digit"))

@@ -2,9 +2,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
-from veridical.data.pictures import UNREADABLE, decode, extensions, fit_array, fit_picture, quiet_pillow, read_header
+from veridical.data.pictures import (
+    UNREADABLE,
+    Decoding,
+    decode,
+    extensions,
+    fit_array,
+    fit_picture,
+    quiet_pillow,
+    read_header,
+)
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (6, 4, 3), dtype=np.uint8)  # height 6, width 4
@@ -17,7 +26,7 @@ def saved(path: Path, picture: Image.Image, **options) -> Path:
 
 
 def pixels(path: Path, *, grey: bool = False) -> np.ndarray:
-    return decode(path, grey=grey, size=None, fit="error")
+    return decode(path, Decoding(grey=grey))
 
 
 @pytest.mark.parametrize("ending", ["png", "bmp", "tif", "ppm", "tga"])
@@ -215,3 +224,46 @@ class TestFit:
         x = RGB.transpose(2, 0, 1)[None]
         whole = np.asarray(fit_picture(Image.fromarray(RGB), 4, "crop")).transpose(2, 0, 1)
         assert (fit_array(x, 4, "crop")[0] == np.clip(whole, x.min(), x.max())).all()
+
+
+class TestProfiles:
+    """Embedded colour profiles: the case icc_profile and its kind."""
+
+    @staticmethod
+    def exchanged() -> bytes:
+        """A profile that is sRGB with the red and green primaries exchanged."""
+        profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+        at = {}
+        for i in range(int.from_bytes(profile[128:132])):
+            entry = 132 + 12 * i
+            at[bytes(profile[entry : entry + 4])] = entry
+        red, green = at[b"rXYZ"], at[b"gXYZ"]
+        profile[red + 4 : red + 12], profile[green + 4 : green + 12] = (
+            profile[green + 4 : green + 12],
+            profile[red + 4 : red + 12],
+        )
+        return bytes(profile)
+
+    def test_colours_are_those_that_a_viewer_shows(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.png"
+        Image.new("RGB", (4, 4), (215, 15, 14)).save(path, icc_profile=self.exchanged())
+        assert read_header(path).changes == ("embedded colour profile converted to sRGB",)
+        pixels = decode(path, Decoding())[:, 0, 0].astype(int)
+        assert abs(pixels - [15, 215, 14]).max() <= 2
+
+    def test_srgb_itself_and_damaged_profiles_change_nothing(self, tmp_path: Path) -> None:
+        srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        for i, profile in enumerate((srgb, b"damaged")):
+            path = tmp_path / f"{i}.png"
+            Image.new("RGB", (4, 4), (215, 15, 14)).save(path, icc_profile=profile)
+            assert read_header(path).changes == ()
+            assert decode(path, Decoding())[:, 0, 0].tolist() == [215, 15, 14]
+
+
+def test_transparency_lies_on_the_stated_background(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGBA", (2, 2), (0, 0, 0, 0)).save(path)
+    for background, value in (("black", 0), ("white", 255)):
+        decoding = Decoding(background=background)
+        assert (decode(path, decoding) == value).all()
+        assert read_header(path, decoding).changes == (f"transparency composited on {background}",)

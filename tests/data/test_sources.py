@@ -142,7 +142,7 @@ class TestLattices:
         assert "ising:16x32" in check(DataConfig(source="ising:8x")).findings[0].remedy
 
     def test_choices_for_pictures_do_not_apply(self) -> None:
-        with pytest.raises(DataError, match="lattices, not pictures"):
+        with pytest.raises(DataError, match="lattices, not images"):
             load(DataConfig(source="ising:8", size=16))
 
 

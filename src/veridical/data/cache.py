@@ -18,9 +18,9 @@ import numpy as np
 
 from veridical.config import DataConfig
 from veridical.data.errors import DataError
-from veridical.data.folder import Listing, Plan, bad_files, decoder, in_threads, plan, scan
+from veridical.data.folder import Listing, Plan, bad_files, decoder, decoding_of, in_threads, plan, scan
 
-_FORMAT = 1  # of the cache; raise it when decoding changes
+_FORMAT = 2  # of the cache; raise it when decoding changes
 _UNKNOWN_MEMORY = 4 << 30
 
 
@@ -34,6 +34,12 @@ class Decoded(NamedTuple):
     """The file of each picture."""
 
     notes: tuple[str, ...]
+
+    sixteen: bool = False
+    """Whether every image is stored with 16 bits."""
+
+    transparent: bool = False
+    """Whether some image has transparency."""
 
 
 def cache_folder() -> Path:
@@ -55,7 +61,7 @@ def read_pictures(listing: Listing, config: DataConfig, memory_limit: int | None
     place = cache_folder() / "folders" / f"{_key(listing.files, config)}.npy"
     if place.with_suffix(".json").is_file() and place.is_file():
         return _open(place, listing)
-    headers, bad = scan(listing.files)
+    headers, bad = scan(listing.files, decoding_of(config))
     target = plan(headers, config, listing.folder)
     files = list(headers)
     limit = available_memory() // 2 if memory_limit is None else memory_limit
@@ -64,7 +70,8 @@ def read_pictures(listing: Listing, config: DataConfig, memory_limit: int | None
     x = np.empty((len(files), target.channels, target.height, target.width), np.uint8)
     kept = _decode_into(x, files, target, config, bad)
     _judge(bad, listing, config)
-    return Decoded(x[: len(kept)], kept, (*target.notes, *_left_out(bad)))
+    notes = (*target.notes, *_left_out(bad))
+    return Decoded(x[: len(kept)], kept, notes, target.sixteen, target.transparent)
 
 
 def available_memory() -> int:
@@ -84,7 +91,7 @@ def available_memory() -> int:
 
 def _key(files: Sequence[Path], config: DataConfig) -> str:
     """Digest of all that decides the decoded content."""
-    digest = hashlib.sha256(repr((_FORMAT, config.size, config.fit, config.channels, config.on_bad)).encode())
+    digest = hashlib.sha256(repr((_FORMAT, decoding_of(config), config.channels, config.on_bad)).encode())
     for file in files:
         state = file.stat()
         digest.update(f"{file.absolute()}\0{state.st_size}\0{state.st_mtime_ns}\n".encode(errors="surrogateescape"))
@@ -94,7 +101,8 @@ def _key(files: Sequence[Path], config: DataConfig) -> str:
 def _open(place: Path, listing: Listing) -> Decoded:
     meta = json.loads(place.with_suffix(".json").read_text(encoding="utf-8"))
     files = [listing.files[i] for i in meta["kept"]]
-    return Decoded(np.load(place, mmap_mode="r", allow_pickle=False), files, tuple(meta["notes"]))
+    x = np.load(place, mmap_mode="r", allow_pickle=False)
+    return Decoded(x, files, tuple(meta["notes"]), meta["sixteen"], meta["transparent"])
 
 
 def _decode_to_disk(
@@ -118,7 +126,8 @@ def _decode_to_disk(
         _shorten(beside, shape, len(kept))
         notes = (*target.notes, *_left_out(bad), f"decoded into {place} ({needed / 1e9:.2g} GB), used again next time")
         number = {file: i for i, file in enumerate(listing.files)}
-        meta = json.dumps({"kept": [number[file] for file in kept], "notes": notes})
+        about = {"notes": notes, "sixteen": target.sixteen, "transparent": target.transparent}
+        meta = json.dumps({"kept": [number[file] for file in kept], **about})
         os.replace(beside, place)
         beside.write_text(meta, encoding="utf-8")
         os.replace(beside, place.with_suffix(".json"))  # last: without it the npy file is not used

@@ -15,10 +15,8 @@ from veridical.data.archives import holds_split
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
 from veridical.data.folder import Plan, bad_files, decoder, in_threads, list_pictures, plan, scan
-from veridical.data.named import NAMED
-from veridical.data.sources import find_path, is_drawn, load, split_folder
+from veridical.data.sources import find_path, load, set_name, split_folder
 from veridical.data.split import held_out
-from veridical.data.stacked import STACKED
 
 _FEW = 1000
 _IMBALANCE = 10
@@ -59,7 +57,7 @@ def check(config: DataConfig, batch_size: int | None = None) -> CheckReport:
         batch_size: examples per step, to tell whether there are enough.
     """
     try:
-        if not is_drawn(config.source) and config.source not in (*NAMED, STACKED):
+        if set_name(config.source) is None:
             path = find_path(config.source)
             if path.is_dir() and not holds_split(path):
                 return _check_folders(path, config, batch_size)

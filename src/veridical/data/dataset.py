@@ -1,6 +1,6 @@
 """Data in memory (or memory-mapped), kept as small as they came and made into batches on the device.
 
-Pictures stay 8-bit until a batch is asked for: the gather moves bytes, and scaling happens on the device.
+Images stay 8-bit until a batch is asked for: the gather moves bytes, and scaling happens on the device.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import final
 
@@ -16,9 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from veridical.data.axes import Wish
 from veridical.data.batch import Batch
+from veridical.data.classes import as_labels, with_classes
 from veridical.data.errors import DataError
-from veridical.data.infer import infer
+from veridical.data.infer import Wishes, infer
 from veridical.data.preprocess import to_data_space
 from veridical.data.space import Space
 from veridical.targets.law import Law
@@ -30,21 +32,25 @@ _CHUNK_BYTES = 1 << 24
 class ArrayData:
     """A data set: raw storage, labels, and the `Space` its batches live in.
 
-    Without a space one is inferred and its mean and standard deviation are measured: uint8 pictures get [-1, 1] with
-    256 (or `levels`) levels; float pictures within [-1, 1] are taken as they are, those within [0, 1] are moved to
-    [-1, 1] (see `notes`); booleans get two levels at -1 and 1; vectors (N, d) keep their units, unbounded and
-    continuous. A space that is passed is taken as it is, mean and std included (only `classes` is filled in from
-    integer labels when it is None); then uint8 values are its levels 0..L-1, and all other values are already in data
-    space.
+    Without a space one is inferred and its mean and standard deviation are measured: uint8 images get [-1, 1] with
+    256 (or `levels`) levels; float images within [-1, 1] are taken as they are, those within [0, 1] are moved to
+    [-1, 1] (see `notes`); booleans, and arrays of 0 and 1 or of -1 and 1 alone, get two levels at -1 and 1; other
+    vectors (N, d) keep their units, unbounded and continuous. A space that is passed is taken as it is, mean and std
+    included (only `classes` is filled in from integer labels when it is None); then uint8 values are its levels
+    0..L-1, and all other values are already in data space.
 
     Arrays are not copied when they need no conversion: do not change them afterwards.
 
     Args:
-        x: (N, C, H, W) or (N, H, W) pictures, (N, d) vectors, or (N, *space.shape); numpy (also memory-mapped) or
-            torch.
-        labels: (N,) integers from 0, or (N, *context) floats for other conditioning.
+        x: (N, C, H, W), (N, H, W, C) or (N, H, W) images, (N, d) vectors, or (N, *space.shape); numpy (also
+            memory-mapped) or torch.
+        labels: (N,) integers from 0 or text, or (N, *context) floats for other conditioning.
         space: where the data live; None: inferred.
-        levels: number of values of inferred uint8 pictures: 256 for 8-bit ones, 17 for values 0..16.
+        levels: number of values of inferred integers: 256 for 8-bit images, 17 for values 0..16.
+        kind: what the axes mean; "auto": two axes are vectors, three or four are images.
+        value_range: the values that become -1 and 1; None: see above.
+        sample_rate: steps per second of a sequence.
+        class_names: names of the classes, in the order of the labels; None: those of labels that are text.
         name: what messages and reports call the data.
         target: the exact law of the data when it is known.
 
@@ -55,6 +61,9 @@ class ArrayData:
     target: Law | None
     """The exact law of the data (`veridical.targets`), or None."""
 
+    class_names: tuple[str, ...] | None
+    """Name of every class, in the order of the labels; None where they have none."""
+
     notes: tuple[str, ...]
     """What was done to the raw values, in sentences; empty when nothing was."""
 
@@ -64,16 +73,21 @@ class ArrayData:
         labels: np.ndarray | Tensor | None = None,
         *,
         space: Space | None = None,
-        levels: int = 256,
+        levels: int | None = None,
+        kind: Wish = "auto",
+        value_range: tuple[float, float] | None = None,
+        sample_rate: float | None = None,
+        class_names: Sequence[str] | None = None,
         name: str = "array",
         target: Law | None = None,
     ) -> None:
         self.name, self.target = name, target
-        inferred = infer(x, space, name, levels)
+        inferred = infer(x, space, name, Wishes(kind, levels, value_range, sample_rate))
         self._raw, self._scale, self._shift, self.notes = inferred.raw, inferred.scale, inferred.shift, inferred.notes
         self._rows: Tensor | None = None
-        self._labels = _as_labels(labels, len(self._raw), name)
-        self.space = _with_classes(inferred.space, self._labels, name)
+        self._labels, found = as_labels(labels, len(self._raw), name)
+        self.class_names = found if class_names is None else tuple(class_names)
+        self.space = with_classes(inferred.space, self._labels, name, self.class_names)
         if space is None:
             mean, std = self._moments()
             self.space = dataclasses.replace(self.space, mean=mean, std=std)
@@ -143,24 +157,25 @@ class ArrayData:
         return part
 
     def stack(self, rows: Tensor, labels: Tensor | None, *, name: str) -> ArrayData:
-        """Return data whose examples are k of these pictures on top of each other, gathered when they are asked for.
+        """Return data whose examples are k of these images on top of each other, gathered when they are asked for.
 
         Args:
-            rows: (N, k) rows; k pictures (C, H, W) become one of k C channels.
+            rows: (N, k) rows; k images (C, H, W) become one of k C channels.
             labels: (N,) labels of the stacks.
             name: of the data.
 
         Raises:
-            DataError: these are no pictures, or stacks already.
+            DataError: these are no images, or stacks already.
         """
         if len(self.space.shape) != 3 or self._rows is not None or rows.ndim != 2:
             raise DataError(f"{self.name} {self.space.shape} cannot be stacked by rows {tuple(rows.shape)}.")
         stacks = copy.copy(self)
         stacks.__dict__.pop("digest", None)
-        stacks.name, stacks._rows, stacks._labels = name, rows, _as_labels(labels, len(rows), name)
+        stacks.name, stacks._rows, stacks.class_names = name, rows, None
+        stacks._labels, _ = as_labels(labels, len(rows), name)
         channels, *sides = self.space.shape
         space = dataclasses.replace(self.space, shape=(channels * rows.shape[1], *sides), classes=None)
-        stacks.space = _with_classes(space, stacks._labels, name)
+        stacks.space = with_classes(space, stacks._labels, name)
         return stacks
 
     @cached_property
@@ -219,40 +234,3 @@ def _digest(dtype: np.dtype, shape: tuple[int, ...], chunks: Iterator[np.ndarray
     for chunk in chunks:
         digest.update(np.ascontiguousarray(chunk).data)
     return digest.hexdigest()
-
-
-def _as_labels(labels: np.ndarray | Tensor | None, n: int, name: str) -> Tensor | None:
-    if labels is None:
-        return None
-    c = torch.as_tensor(np.array(labels) if isinstance(labels, np.ndarray) else labels)
-    if len(c) != n:
-        raise DataError(f"{name} has {n:,} examples and {len(c):,} labels; expected one label for each example.")
-    if c.is_floating_point():
-        if not torch.isfinite(c).all():
-            raise DataError(f"the conditioning of {name} holds values that are not finite; remove those examples.")
-        return c.to(torch.float32).reshape(n, -1) if c.ndim == 1 else c.to(torch.float32)
-    c = c.to(torch.int64)
-    if c.ndim == 2 and c.shape[1] == 1:
-        c = c[:, 0]
-    if c.ndim != 1:
-        raise DataError(
-            f"the labels of {name} have shape {tuple(c.shape)}; expected (N,) integers or floats of any shape."
-        )
-    if int(c.min()) < 0:
-        raise DataError(
-            f"the labels of {name} go down to {int(c.min())}; expected integers from 0 (no label: leave out)."
-        )
-    return c
-
-
-def _with_classes(space: Space, labels: Tensor | None, name: str) -> Space:
-    if labels is None or labels.is_floating_point():
-        return space
-    classes = int(labels.max()) + 1
-    if space.classes is None:
-        return dataclasses.replace(space, classes=classes)
-    if classes > space.classes:
-        raise DataError(
-            f"{name} has a label {classes - 1}; its space has {space.classes} classes, 0..{space.classes - 1}."
-        )
-    return space

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from veridical.data.archives import read_split
+from veridical.data.axes import Kind
 from veridical.data.cache import available_memory
 from veridical.data.errors import DataError
 from veridical.data.idx import read_idx
@@ -30,6 +31,15 @@ class Arrays(NamedTuple):
     n_train: int | None = None
     """Where the file has a split of its own: the number of training examples, which come first."""
 
+    class_names: tuple[str, ...] | None = None
+    """Names of the classes, where they have names."""
+
+    kind: Kind | None = None
+    """What the axes mean, where the file says so."""
+
+    eight_bit: bool = False
+    """Whether these are images decoded to 8 bits."""
+
 
 def read_file(path: Path) -> Arrays:
     """Read the arrays of a file, by its content where the ending does not tell.
@@ -48,7 +58,7 @@ def read_file(path: Path) -> Arrays:
         return _load_idx(path)
     raise DataError(
         f"{path} is of no format that is read here.",
-        "Expected a folder of pictures, or a file npy, npz, idx, idx.gz.",
+        "Expected a folder of images, or a file npy, npz, idx, idx.gz.",
     )
 
 
@@ -79,21 +89,35 @@ def _load_npz(path: Path) -> Arrays:
             x_key = next((keys[key] for key in _X_KEYS if key in keys), None)
             y_key = next((keys[key] for key in _Y_KEYS if key in keys), None)
             if x_key is None:
+                if {"packed", "size"} <= keys.keys():
+                    return _packed_lattices(archive, path)
                 raise DataError(
                     f"{path} holds the arrays {', '.join(archive.files) or '(none)'}; expected one of "
                     f"{', '.join(_X_KEYS)} for the examples and {' or '.join(_Y_KEYS)} for labels "
                     "(or x_train, x_test, y_train, y_test).",
                     "Save them again: numpy.savez(file, x=..., y=...).",
                 )
-            unused = [key for key in archive.files if key not in (x_key, y_key)]
+            names_key = next((keys[key] for key in ("class_names", "classes") if key in keys), None)
+            unused = [key for key in archive.files if key not in (x_key, y_key, names_key)]
             notes = (f"arrays of {path.name} that were not used: {', '.join(unused)}",) if unused else ()
-            return Arrays(archive[x_key], None if y_key is None else archive[y_key], notes)
+            names = None if names_key is None else tuple(str(name) for name in archive[names_key])
+            return Arrays(archive[x_key], None if y_key is None else archive[y_key], notes, class_names=names)
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise _unreadable(path, error) from error
     except ValueError as error:
         if isinstance(error, DataError):
             raise
         raise _unreadable(path, error) from error
+
+
+def _packed_lattices(archive: np.lib.npyio.NpzFile, path: Path) -> Arrays:
+    """Unpack the bits of configurations that `veridical ising sample --packed` wrote."""
+    height, width = (int(side) for side in archive["size"])
+    packed = archive["packed"]
+    if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != (height * width + 7) // 8:
+        raise DataError(f"{path} holds packed configurations whose sizes do not fit each other; draw them again.")
+    x = np.unpackbits(packed, axis=1, count=height * width).astype(bool).reshape(-1, height, width)
+    return Arrays(x, None, ("bits of a lattice were unpacked",), kind="lattice")
 
 
 def _both(archive: np.lib.npyio.NpzFile, keys: dict[str, str], letter: str) -> np.ndarray | None:
@@ -103,12 +127,12 @@ def _both(archive: np.lib.npyio.NpzFile, keys: dict[str, str], letter: str) -> n
 
 
 def _load_idx(path: Path) -> Arrays:
-    """Read pictures, and the labels that lie beside them under the usual name."""
+    """Read images, and the labels that lie beside them under the usual name."""
     x = read_idx(path)
     if x.ndim < 2:
         raise DataError(
-            f"{path} holds {x.ndim} axis: labels, not pictures.",
-            "Pass the file of the pictures (images-idx3-ubyte); the labels beside it are found.",
+            f"{path} holds {x.ndim} axis: labels, not images.",
+            "Pass the file of the images (images-idx3-ubyte); the labels beside it are found.",
         )
     beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
     return Arrays(x, read_idx(beside) if beside != path and beside.is_file() else None)

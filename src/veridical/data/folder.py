@@ -1,27 +1,37 @@
-"""A folder of pictures: listed, scanned (headers first), planned, decoded; every bad file counted before training.
+"""A folder of images: listed, scanned (headers first), planned, decoded; every bad file counted before training.
 
-Sub-folders, one level deep, are classes in the order of their names. Where the decoded pictures would fill memory they
+Sub-folders, one level deep, are classes in the order of their names, numbers by value ("10" after "9"). Folders that
+look like numbered shards (00000, 01000, ...) are none; a file dataset.json, as StyleGAN writes it, gives the labels
+instead. Where the decoded images would fill memory they
 are decoded once into a memory-mapped file of the cache (`veridical.data.cache`), never into the folder itself.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from veridical.config import DataConfig
+from veridical.data.classes import in_order
 from veridical.data.errors import DataError
-from veridical.data.pictures import UNREADABLE, Header, decode, extensions, quiet_pillow, read_header
+from veridical.data.pictures import UNREADABLE, Decoding, Header, decode, extensions, quiet_pillow, read_header
 
+_LABELS = "dataset.json"  # StyleGAN's file of labels
 _SHOWN = 10
+_SHARD = re.compile(r"(part|shard|chunk)[-_ ]?\d+", re.IGNORECASE)
+_DIGITS_OF_A_SHARD = 4
 _AT_ONCE = 512
+_SLIVER = 64  # of 255
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
@@ -33,16 +43,16 @@ class Listing:
     folder: Path
     files: list[Path]
     classes: list[str] | None
-    """Names of the classes; None when there are no sub-folders, or labels are not wanted."""
+    """Names of the classes; None when there are none, or labels are not wanted."""
 
     notes: tuple[str, ...]
 
+    class_of: dict[Path, int] = field(default_factory=dict)
+    """Number of the class of every file, where there are classes."""
+
     def labels(self, files: Sequence[Path]) -> np.ndarray | None:
         """Return (N,) class numbers of some of the files."""
-        if self.classes is None:
-            return None
-        number = {name: i for i, name in enumerate(self.classes)}
-        return np.array([number[file.parent.name] for file in files], np.int64)
+        return None if self.classes is None else np.array([self.class_of[file] for file in files], np.int64)
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,12 @@ class Plan:
     height: int
     width: int
     notes: tuple[str, ...]
+
+    sixteen: bool = False
+    """Whether every image is stored with 16 bits."""
+
+    transparent: bool = False
+    """Whether some image has transparency."""
 
     @property
     def picture_bytes(self) -> int:
@@ -68,7 +84,7 @@ def list_pictures(folder: Path, *, labels: bool) -> Listing:
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder.", "Pass a folder of pictures, a file, or the name of a set.")
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    entries = sorted(e for e in folder.iterdir() if not e.name.startswith(".") and e.name != _LABELS)
     if not entries:
         raise DataError(f"{folder} is empty; expected pictures, or sub-folders of pictures.", "Is it the right folder?")
     known = extensions()
@@ -84,24 +100,77 @@ def list_pictures(folder: Path, *, labels: bool) -> Listing:
         )
     notes = [f"{sum(others.values())} other files left out ({_count(others)})"] if others else []
     notes += [f"{deeper} folders deeper than one level were not read"] if deeper else []
-    classes = sorted({f.parent.name for f in pictures if f.parent != folder})
-    loose = sum(f.parent == folder for f in pictures)
-    if labels and classes and loose:
+    names, class_of, more = _classes(folder, pictures) if labels else (None, {}, ())
+    return Listing(folder, pictures, names, (*notes, *more), class_of)
+
+
+def _classes(folder: Path, pictures: list[Path]) -> tuple[list[str] | None, dict[Path, int], tuple[str, ...]]:
+    """Find the classes: those of dataset.json, or the sub-folders, unless these are numbered shards."""
+    stated = folder / _LABELS
+    if stated.is_file():
+        return _stated_classes(stated, pictures)
+    names = in_order({file.parent.name for file in pictures if file.parent != folder})
+    loose = sum(file.parent == folder for file in pictures)
+    if not names:
+        return None, {}, ()
+    if len(names) == 1 and not loose:
+        return None, {}, (f"one sub-folder ({names[0]}) alone makes no classes: no labels",)
+    if _are_shards(names):
+        shown = f"{names[0]}, {names[1]}, ..."
+        note = f"the sub-folders {shown} look like numbered parts, not classes: no labels (classes need other names)"
+        return None, {}, (note,)
+    if loose:
         raise DataError(
-            f"{folder} holds {loose} pictures of its own and {len(pictures) - loose} in sub-folders, which are "
+            f"{folder} holds {loose} images of its own and {len(pictures) - loose} in sub-folders, which are "
             "classes; the former would have no label.",
             "Move them into sub-folders, or read no labels (--no-labels).",
         )
-    if len(classes) == 1:
-        notes.append(f"one sub-folder ({classes[0]}) alone makes no classes: no labels")
-    return Listing(folder, pictures, classes if labels and len(classes) > 1 else None, tuple(notes))
+    number = {name: i for i, name in enumerate(names)}
+    return names, {file: number[file.parent.name] for file in pictures}, ()
 
 
-def scan(files: Sequence[Path]) -> tuple[dict[Path, Header], dict[Path, str]]:
+def _are_shards(names: Sequence[str]) -> bool:
+    """Say whether names are numbers of one width, filled up with zeros or very wide, or numbered parts."""
+    if all(_SHARD.fullmatch(name) for name in names):
+        return True
+    width = len(names[0])
+    alike = width >= _DIGITS_OF_A_SHARD and all(name.isdecimal() and len(name) == width for name in names)
+    return alike and (width > _DIGITS_OF_A_SHARD or any(name.startswith("0") for name in names))
+
+
+def _stated_classes(path: Path, pictures: list[Path]) -> tuple[list[str] | None, dict[Path, int], tuple[str, ...]]:
+    """Read {"labels": [[file, class number], ...]}, the form of StyleGAN; null means no labels."""
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8"))["labels"]
+        if stated is None:
+            return None, {}, (f"{path.name} states no labels",)
+        number = {path.parent / str(file): int(label) for file, label in stated}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(
+            f'{path} cannot be read as labels ({error}); expected {{"labels": [["file.png", 0], ...]}}.',
+            "Repair or remove it, or read no labels (--no-labels).",
+        ) from error
+    absent = [file for file in pictures if file not in number]
+    if absent or min(number.values()) < 0:
+        what = (
+            f"no label for {len(absent)} of {len(pictures)} images, {absent[0]} the first" if absent else "a label < 0"
+        )
+        raise DataError(f"{path} has {what}.", "Complete or remove it, or read no labels (--no-labels).")
+    names = [str(i) for i in range(max(number.values()) + 1)]
+    return names, {file: number[file] for file in pictures}, (f"labels were read from {path.name}",)
+
+
+def decoding_of(config: DataConfig, *, grey: bool = False) -> Decoding:
+    """Return what a configuration makes of every image."""
+    white = config.levels - 1 if config.levels is not None and config.levels > 256 else 65535
+    return Decoding(grey, config.size, config.fit, config.background, white)
+
+
+def scan(files: Sequence[Path], decoding: Decoding | None = None) -> tuple[dict[Path, Header], dict[Path, str]]:
     """Read every header: those that can be read, and why the others cannot."""
     headers: dict[Path, Header] = {}
     bad: dict[Path, str] = {}
-    for file, result in zip(files, in_threads(_attempt(read_header), files), strict=True):
+    for file, result in zip(files, in_threads(_attempt(partial(read_header, decoding=decoding)), files), strict=True):
         if isinstance(result, Header):
             headers[file] = result
         else:
@@ -127,19 +196,49 @@ def plan(headers: dict[Path, Header], config: DataConfig, where: Path) -> Plan:
     if config.size is not None:
         width = height = config.size
     grey = config.channels == "grey" or (config.channels == "auto" and all(h.grey for h in headers.values()))
-    return Plan(1 if grey else 3, height, width, tuple(_plan_notes(headers, sizes, config, grey)))
+    changes = [change for header in headers.values() for change in header.changes]
+    sixteen = sum(change.startswith("16 bits") for change in changes) == len(headers)
+    transparent = any(change.startswith("transparency") for change in changes)
+    notes = tuple(_plan_notes(headers, sizes, config, grey))
+    return Plan(1 if grey else 3, height, width, notes, sixteen, transparent)
 
 
 def decoder(target: Plan, config: DataConfig) -> Callable[[Path], np.ndarray | str]:
     """Return the function that decodes one file to (C, H, W) uint8, or says why it cannot."""
+    decoding = decoding_of(config, grey=target.channels == 1)
 
     def one(path: Path) -> np.ndarray:
-        pixels = decode(path, grey=target.channels == 1, size=config.size, fit=config.fit)
+        pixels = decode(path, decoding)
         if pixels.shape != (target.channels, target.height, target.width):
             raise ValueError(f"decoded to {pixels.shape}, its header said otherwise")
         return pixels
 
     return _attempt(one)
+
+
+def range_notes(high: int, sixteen: bool) -> tuple[str, ...]:
+    """Say that images use a sliver of their range, and which option mends it.
+
+    Args:
+        high: largest 8-bit value.
+        sixteen: whether they are stored with 16 bits.
+    """
+    if high == 0 or high > _SLIVER:
+        return ()
+    if not sixteen:
+        levels = high + 1
+        return (f"the largest value is {high} of 255; if there are {levels} levels, pass --levels {levels}",)
+    bits = next(bits for bits in range(1, 17) if ((1 << bits) - 1 + 128) // 257 >= high)
+    return (f"the largest value is {high} of 255 after rounding; for {bits}-bit scans pass --levels {1 << bits}",)
+
+
+def invisible(where: str, background: str) -> tuple[str, str]:
+    """Return problem and remedy where transparent images are all of one colour once they lie on the background."""
+    other = "white" if background == "black" else "black"
+    return (
+        f"every image of {where} is the same plain colour once its transparency lies on {background}.",
+        f"Put them on {other}: --background {other}.",
+    )
 
 
 def bad_files(bad: dict[Path, str], total: int, where: Path) -> DataError:

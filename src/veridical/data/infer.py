@@ -9,10 +9,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from veridical.data.axes import Wish, arrange, channels_first
 from veridical.data.errors import DataError
 from veridical.data.space import Space
 
 _CHUNK = 1 << 22
+_ON_GRID = 1e-3  # of a level: float32 keeps 8-bit values to 1e-5 of a level
+
+
+class Wishes(NamedTuple):
+    """What the caller knows of an array that its values do not tell; everything can be left open."""
+
+    kind: Wish = "auto"
+    """What the axes mean; auto: two axes are vectors, three or four are images."""
+
+    levels: int | None = None
+    """Number of values 0..L-1 of integers; None: 2 if only two values occur, 256 for 8-bit images."""
+
+    value_range: tuple[float, float] | None = None
+    """The values that become -1 and 1; None: [0, 1] or [-1, 1] for float images, no change for vectors."""
+
+    sample_rate: float | None = None
+    """Steps per second of a sequence."""
 
 
 class Inferred(NamedTuple):
@@ -25,27 +43,151 @@ class Inferred(NamedTuple):
     notes: tuple[str, ...]
 
 
-def infer(x: np.ndarray | Tensor, space: Space | None, name: str, levels: int = 256) -> Inferred:
+class _Values(NamedTuple):
+    """What the values of an array are."""
+
+    support: tuple[float, float] | None
+    levels: int | None
+    scale: float = 1.0
+    shift: float = 0.0
+    note: str = ""
+
+
+def infer(x: np.ndarray | Tensor, space: Space | None, name: str, wishes: Wishes = Wishes()) -> Inferred:  # noqa: B008
     """Decide storage, space and scaling of an array.
+
+    Args:
+        x: (N, ...) values.
+        space: where they live, if that is known; then only checked.
+        name: for messages.
+        wishes: what the caller knows beyond the values.
 
     Raises:
         DataError: nothing in it, a type or a range that is not clear, values that are not finite.
     """
     raw, notes = _storage(x, name)
-    if len(raw) == 0 or raw.ndim < 2 or 0 in raw.shape:
-        raise DataError(
-            f"{name} has shape {tuple(raw.shape)}; expected (N, C, H, W) or (N, H, W) pictures or (N, d) "
-            "vectors, with N at least 1."
-        )
     if space is not None:
-        return Inferred(_in_given_space(raw, space, name), space, 1.0, 0.0, notes)
-    if raw.ndim == 2:
-        return _vectors(raw, x, notes)
-    if raw.ndim == 3:
-        raw = raw[:, None]
-    if raw.ndim != 4:
-        raise DataError(f"{name} has shape {tuple(raw.shape)}; pass a Space that says what its axes mean.")
-    return _pictures(raw, x, name, levels, notes)
+        raw, more = _fit_axes(raw, space, name)
+        _require_in(raw, space, name)
+        return Inferred(raw, space, 1.0, 0.0, (*notes, *more))
+    raw, kind, more = arrange(raw, wishes.kind, name)
+    dtype = str(x.dtype).removeprefix("torch.")
+    low, high = _range(raw)
+    if (
+        dtype.startswith(("int", "uint"))
+        and isinstance(raw, Tensor)
+        and raw.dtype is torch.float32
+        and kind != "vector"
+        and _is_8_bit(low, high)
+    ):
+        raw = raw.to(torch.uint8)
+        more += (f"{dtype} values within 0..255 were taken as 8-bit",)
+        dtype = "uint8"
+    values = _values(raw, dtype, kind, name, wishes, (low, high))
+    shape = tuple(raw.shape[1:])
+    rate = wishes.sample_rate if kind == "sequence" else None
+    inferred = Space(shape, kind, values.support, values.levels, sample_rate=rate)
+    said = (*notes, *more, values.note) if values.note else (*notes, *more)
+    return Inferred(raw, inferred, values.scale, values.shift, said)
+
+
+def _values(
+    raw: Tensor | np.ndarray, dtype: str, kind: str, name: str, wishes: Wishes, ends: tuple[float, float]
+) -> _Values:
+    """Decide support, resolution and scaling."""
+    if dtype == "bool":
+        return _Values((-1.0, 1.0), 2, note="false and true became -1 and 1")
+    if wishes.levels is not None:
+        return _given_levels(raw, dtype, kind, name, wishes.levels, ends)
+    if wishes.value_range is not None:
+        return _given_range(name, wishes.value_range, ends)
+    if (two := _two_values(raw, dtype, name, ends)) is not None:
+        return two
+    if kind == "vector":
+        return _Values(None, None)
+    if dtype == "uint8":
+        return _Values((-1.0, 1.0), 256, note=_dark(ends[1]))
+    if dtype == "int16" and kind == "sequence":
+        return _Values((-1.0, 1.0), None, 1 / 32768, 0.0, "16-bit samples were divided by 32768")
+    if not dtype.startswith("float") or not (-1.0 <= ends[0] and ends[1] <= 1.0):
+        return _unclear(raw, dtype, kind, name, ends)
+    return _floats(raw, kind, ends)
+
+
+def _given_levels(
+    raw: Tensor | np.ndarray, dtype: str, kind: str, name: str, levels: int, ends: tuple[float, float]
+) -> _Values:
+    if dtype.startswith("float") or ends[0] < 0 or ends[1] >= levels:
+        raise DataError(
+            f"{name} holds {dtype} values from {ends[0]:g} to {ends[1]:g}; {levels} levels are the integers "
+            f"0..{levels - 1}.",
+            "Give the number of levels that the file has, or leave levels out.",
+        )
+    support = (0.0, levels - 1.0) if kind == "vector" else (-1.0, 1.0)
+    if raw.dtype in (torch.uint8, np.dtype(np.uint8)):
+        return _Values(support, levels)
+    width = (support[1] - support[0]) / (levels - 1)
+    return _Values(support, levels, width, support[0])
+
+
+def _given_range(name: str, value_range: tuple[float, float], ends: tuple[float, float]) -> _Values:
+    low, high = value_range
+    if not (low <= ends[0] and ends[1] <= high and low < high):
+        raise DataError(
+            f"{name} ranges over [{ends[0]:g}, {ends[1]:g}], which is not within the value range [{low:g}, {high:g}].",
+            "Give a range that holds all values.",
+        )
+    scale = 2.0 / (high - low)
+    note = "" if (low, high) == (-1.0, 1.0) else f"the range [{low:g}, {high:g}] was moved to [-1, 1]"
+    return _Values((-1.0, 1.0), None, scale, -1.0 - scale * low, note)
+
+
+def _two_values(raw: Tensor | np.ndarray, dtype: str, name: str, ends: tuple[float, float]) -> _Values | None:
+    """Recognise arrays of exactly two values: bits, spins, and what becomes of spins as unsigned bytes."""
+    if ends not in ((0.0, 1.0), (-1.0, 1.0), (1.0, 255.0)) or not _only(raw, ends):
+        return None
+    if ends == (1.0, 255.0):
+        raise DataError(
+            f"{name} holds the values 1 and 255 alone, which is what spins 1 and -1 become as unsigned bytes.",
+            "Save them as int8 or float32.",
+        )
+    if ends == (-1.0, 1.0):
+        return _Values(ends, 2, note="only -1 and 1 occur: taken as spins or bits, 2 levels")
+    by_levels = dtype == "uint8"
+    note = "only 0 and 1 occur: taken as bits, 2 levels; they became -1 and 1"
+    return _Values((-1.0, 1.0), 2, 1.0 if by_levels else 2.0, 0.0 if by_levels else -1.0, note)
+
+
+def _floats(raw: Tensor | np.ndarray, kind: str, ends: tuple[float, float]) -> _Values:
+    """Tell [-1, 1] from [0, 1]: by values below 0, else by the grid on which 8-bit values lie in either."""
+    low, high = ends
+    span = f"float values over [{low:.3g}, {high:.3g}]"
+    if kind == "sequence" or low < 0.0:
+        return _Values((-1.0, 1.0), None, note=f"{span} were taken as [-1, 1], unchanged")
+    if _odd_255ths(raw):
+        note = f"{span} were taken as [-1, 1], unchanged, because all are of the form 2v/255 - 1"
+        return _Values((-1.0, 1.0), None, note=note)
+    doubt = ""
+    if low > 0.25:
+        doubt = "; none is dark: if they are light images in [-1, 1], pass --value-range -1 1 (value_range=(-1, 1))"
+    return _Values((-1.0, 1.0), None, 2.0, -1.0, f"{span} were taken as [0, 1] and moved to [-1, 1]{doubt}")
+
+
+def _unclear(raw: Tensor | np.ndarray, dtype: str, kind: str, name: str, ends: tuple[float, float]) -> _Values:
+    low, high = ends
+    if kind == "sequence":
+        return _Values(None, None)
+    remedy = f"Say which values become -1 and 1: --value-range {low:g} {high:g} (value_range=({low:g}, {high:g}))"
+    if low >= 0 and not dtype.startswith("float"):
+        levels = 1 << max(1, int(high).bit_length())
+        remedy += f", or how many levels there are: --levels {levels} (levels={levels})"
+    shape = tuple(raw.shape[1:])
+    raise DataError(
+        f"the values of {name} are {dtype} over [{low:g}, {high:g}]; expected uint8 in 0..255, or floats in [0, 1] or "
+        f"[-1, 1].",
+        f"{remedy}. In Python you can also pass a Space with their support: Space({shape}, "
+        f"support=({low:g}, {high:g}), levels=None).",
+    )
 
 
 def _storage(x: np.ndarray | Tensor, name: str) -> tuple[Tensor | np.ndarray, tuple[str, ...]]:
@@ -79,14 +221,25 @@ def _finite(x: Tensor, name: str) -> Tensor:
     return x
 
 
-def _in_given_space(raw: Tensor | np.ndarray, space: Space, name: str) -> Tensor | np.ndarray:
-    if tuple(raw.shape[1:]) != space.shape and (1, *raw.shape[1:]) == space.shape:
-        raw = raw[:, None]
-    if tuple(raw.shape[1:]) != space.shape:
-        raise DataError(
-            f"an example of {name} has shape {tuple(raw.shape[1:])}; the space says {space.shape}. "
-            "Reshape the array, or pass the space it has."
-        )
+def _fit_axes(raw: Tensor | np.ndarray, space: Space, name: str) -> tuple[Tensor | np.ndarray, tuple[str, ...]]:
+    """Bring the axes to those of a given space."""
+    if len(raw) == 0 or raw.ndim < 2:
+        raise DataError(f"{name} has shape {tuple(raw.shape)}; expected (N, {', '.join(map(str, space.shape))}).")
+    if tuple(raw.shape[1:]) == space.shape:
+        return raw, ()
+    if (1, *raw.shape[1:]) == space.shape:
+        return raw[:, None], ()
+    turned, notes = channels_first(raw)
+    if tuple(turned.shape[1:]) == space.shape:
+        return turned, notes
+    raise DataError(
+        f"an example of {name} has shape {tuple(raw.shape[1:])}; the space says {space.shape}. "
+        "Reshape the array, or pass the space it has."
+    )
+
+
+def _require_in(raw: Tensor | np.ndarray, space: Space, name: str) -> None:
+    """Check that all values are of the given space."""
     low, high = _range(raw)
     if raw.dtype in (torch.uint8, np.dtype(np.uint8)) and space.levels is not None:
         if high >= space.levels:
@@ -96,50 +249,33 @@ def _in_given_space(raw: Tensor | np.ndarray, space: Space, name: str) -> Tensor
             f"{name} ranges over [{low:g}, {high:g}]; the support of its space is {list(space.support)}. "
             "Values that are not uint8 are taken to be in data space: scale them, or pass another support."
         )
-    return raw
 
 
-def _vectors(raw: Tensor | np.ndarray, x: np.ndarray | Tensor, notes: tuple[str, ...]) -> Inferred:
-    if str(x.dtype).removeprefix("torch.") == "bool":
-        note = "false and true became -1 and 1"
-        space = Space(tuple(raw.shape[1:]), "vector", (-1.0, 1.0), 2)
-        return Inferred(raw, space, 1.0, 0.0, (*notes, note))
-    space = Space(tuple(raw.shape[1:]), "vector", None, None)
-    return Inferred(raw, space, 1.0, 0.0, notes)
+def _dark(high: float) -> str:
+    """Say that the values use a sliver of their range."""
+    if high > 64:
+        return ""
+    return (
+        f"the largest 8-bit value is {high:g} of 255; if there are {high + 1:g} levels, pass --levels {high + 1:g} "
+        f"(in Python levels={high + 1:g})"
+    )
 
 
-def _pictures(
-    raw: Tensor | np.ndarray, x: np.ndarray | Tensor, name: str, levels: int, notes: tuple[str, ...]
-) -> Inferred:
-    if raw.shape[1] > 4 and raw.shape[-1] in (1, 3):
-        raise DataError(
-            f"{name} has shape {tuple(raw.shape)}, which looks like channels last; "
-            "expected (N, C, H, W): pass x.transpose(0, 3, 1, 2) (torch: x.permute(0, 3, 1, 2))."
-        )
-    shape, kind = tuple(raw.shape[1:]), str(x.dtype).removeprefix("torch.")
-    low, high = _range(raw)
-    if kind == "bool":
-        return Inferred(raw, Space(shape, levels=2), 1.0, 0.0, (*notes, "false and true became -1 and 1"))
-    if kind == "uint8":
-        space = Space(shape, levels=levels)
-        return Inferred(_in_given_space(raw, space, name), space, 1.0, 0.0, (*notes, *_dark(high, levels)))
-    if not kind.startswith("float") or not (-1.0 <= low and high <= 1.0):
-        raise DataError(
-            f"the pictures of {name} are {kind} over [{low:g}, {high:g}]; expected uint8 in 0..255, or floats in "
-            "[0, 1] or [-1, 1]. Convert them (x.astype('uint8') where they are 8-bit), or pass a Space with their "
-            f"support: Space({shape}, support=({low:g}, {high:g}), levels=None)."
-        )
-    if low < 0.0:
-        note = f"float pictures over [{low:.3g}, {high:.3g}] were taken as [-1, 1], unchanged"
-        return Inferred(raw, Space(shape, levels=None), 1.0, 0.0, (*notes, note))
-    note = f"float pictures over [{low:.3g}, {high:.3g}] were taken as [0, 1] and moved to [-1, 1]"
-    return Inferred(raw, Space(shape, levels=None), 2.0, -1.0, (*notes, note))
+def _is_8_bit(low: float, high: float) -> bool:
+    return low >= 0 and 1 < high <= 255
 
 
-def _dark(high: float, levels: int) -> tuple[str, ...]:
-    if high > 17 or levels < 256:
-        return ()
-    return (f"the largest 8-bit value is {high:g} of 255; if there are {high + 1:g} levels, pass levels={high + 1:g}",)
+def _only(raw: Tensor | np.ndarray, ends: tuple[float, float]) -> bool:
+    return all(bool(((part == ends[0]) | (part == ends[1])).all()) for part in _parts(raw))
+
+
+def _odd_255ths(raw: Tensor | np.ndarray) -> bool:
+    """Say whether all values are odd multiples of 1/255, as 8-bit values in [-1, 1] are; those in [0, 1] are mixed."""
+    for part in _parts(raw):
+        rest = ((part if isinstance(part, Tensor) else torch.from_numpy(np.array(part))) * 255.0 - 1.0) % 2.0
+        if torch.minimum(rest, 2.0 - rest).max() > _ON_GRID:
+            return False
+    return True
 
 
 def _range(raw: Tensor | np.ndarray) -> tuple[float, float]:

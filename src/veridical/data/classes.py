@@ -1,0 +1,162 @@
+"""Labels as numbers, and the names of the classes that the numbers stand for."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from veridical.data.errors import DataError
+from veridical.data.space import Space
+from veridical.nearest import nearest
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sort names as a person would: numbers in them by value, so that "10" comes after "9".
+
+    Examples:
+        >>> in_order(["10", "9", "a2", "a10"])
+        ['9', '10', 'a2', 'a10']
+    """
+    return sorted(names, key=lambda name: ([_part(part) for part in re.split(r"(\d+)", name)], name))
+
+
+def numbered(labels: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Turn labels that are text into numbers 0..K-1, in the order of `in_order`, and return the names.
+
+    Args:
+        labels: (N,) text, bytes, or Python strings.
+
+    Returns:
+        (N,) int64 numbers, and the name of each.
+
+    Raises:
+        DataError: anything else among them.
+    """
+    words = [word.decode() if isinstance(word, bytes) else word for word in labels.reshape(-1).tolist()]
+    other = next((word for word in words if not isinstance(word, str)), None)
+    if other is not None or labels.shape != (len(words),):
+        raise DataError(
+            f"the labels have shape {labels.shape} and hold {type(other).__name__} values; expected (N,) integers "
+            "from 0, or (N,) text."
+        )
+    names = in_order(set(words))
+    number = {name: i for i, name in enumerate(names)}
+    return np.array([number[word] for word in words], np.int64), tuple(names)
+
+
+def class_number(label: str | int, classes: int, names: tuple[str, ...] | None = None) -> int:
+    """Return the number of a class that is given by its number or its name; a name counts first.
+
+    Args:
+        label: number or name.
+        classes: how many there are.
+        names: of the classes, in the order of their numbers; None where they have none.
+
+    Raises:
+        DataError: no such class; the nearest name is said.
+
+    Examples:
+        >>> class_number("cat", 2, ("cat", "dog")), class_number("1", 2)
+        (0, 1)
+    """
+    if names and label in names:
+        return names.index(str(label))
+    if str(label).isdecimal() and int(label) < classes:
+        return int(label)
+    near = nearest(str(label), names or ())
+    known = f" ({', '.join(names[:20])}{', ...' if len(names) > 20 else ''})" if names else ""
+    raise DataError(
+        f"there is no class {str(label)!r}; expected a number from 0 to {classes - 1}"
+        f"{f' or one of the {len(names)} names' if names else ''}{known}.",
+        f"Did you mean {near!r}?" if near else "",
+    )
+
+
+def as_labels(
+    labels: np.ndarray | Tensor | Sequence[Any] | None, n: int, name: str
+) -> tuple[Tensor | None, tuple[str, ...] | None]:
+    """Bring labels to int64 (N,), or other conditioning to float32 (N, *context); text gets numbers and names.
+
+    Args:
+        labels: what was given.
+        n: number of examples.
+        name: of the data, for messages.
+
+    Returns:
+        The labels, and the names of the classes where the labels were text.
+
+    Raises:
+        DataError: not one label for each example, or labels of a type that has no meaning here.
+    """
+    if labels is None:
+        return None, None
+    names, array = None, np.asarray(labels) if not isinstance(labels, Tensor) else labels
+    if isinstance(array, np.ndarray):
+        if array.dtype.kind in "USO":
+            array, names = numbered(array)
+        elif array.dtype.kind not in "buif":
+            raise DataError(f"the labels of {name} are {array.dtype} values; expected integers from 0, or text.")
+        array = np.array(array)
+    return _as_tensor(torch.as_tensor(array), n, name), names
+
+
+def _as_tensor(c: Tensor, n: int, name: str) -> Tensor:
+    if c.ndim == 0:
+        raise DataError(f"the labels of {name} are a single value; expected one label for each of {n:,} examples.")
+    if len(c) != n:
+        raise DataError(f"{name} has {n:,} examples and {len(c):,} labels; expected one label for each example.")
+    if c.is_floating_point():
+        if not torch.isfinite(c).all():
+            raise DataError(f"the conditioning of {name} holds values that are not finite; remove those examples.")
+        return c.to(torch.float32).reshape(n, -1) if c.ndim == 1 else c.to(torch.float32)
+    c = c.to(torch.int64)
+    if c.ndim == 2 and c.shape[1] == 1:
+        c = c[:, 0]
+    if c.ndim != 1:
+        raise DataError(
+            f"the labels of {name} have shape {tuple(c.shape)}; expected (N,) integers or floats of any shape."
+        )
+    if int(c.min()) < 0:
+        raise DataError(
+            f"the labels of {name} go down to {int(c.min())}; expected integers from 0 (no label: leave out)."
+        )
+    return c
+
+
+def with_classes(space: Space, labels: Tensor | None, name: str, names: Sequence[str] | None = None) -> Space:
+    """Return the space with the number of classes that labels and names tell.
+
+    Args:
+        space: of the examples.
+        labels: as `as_labels` returned them.
+        name: of the data, for messages.
+        names: of the classes.
+
+    Raises:
+        DataError: a label beyond the classes of the space, or beyond the names.
+    """
+    if labels is None or labels.is_floating_point():
+        return space
+    classes = int(labels.max()) + 1
+    if names is not None:
+        if classes > len(names):
+            raise DataError(f"{name} has a label {classes - 1} and {len(names)} class names; expected one for each.")
+        classes = len(names)
+    if space.classes is None:
+        return dataclasses.replace(space, classes=classes)
+    if classes > space.classes:
+        raise DataError(
+            f"{name} has a label {classes - 1}; its space has {space.classes} classes, 0..{space.classes - 1}."
+        )
+    return space
+
+
+def _part(text: str) -> tuple[int, int, str]:
+    """Order numbers by value and before text."""
+    return (0, int(text), "") if text.isdecimal() else (1, 0, text)

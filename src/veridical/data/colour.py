@@ -1,0 +1,53 @@
+"""Embedded colour profiles: what the numbers of an image mean, brought to sRGB, which is what screens show."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+
+from PIL import Image, ImageCms
+
+_MODES = ("RGB", "CMYK")
+_NO_CACHE = 0x0040  # of lcms: transforms without it must not be shared between threads
+
+
+def profile_of(picture: Image.Image) -> bytes | None:
+    """Return the embedded profile of a colour image whose conversion to sRGB changes its colours; otherwise None."""
+    profile = picture.info.get("icc_profile")
+    if not isinstance(profile, bytes) or picture.mode not in _MODES:
+        return None
+    return profile if _transform(profile, picture.mode) is not None else None
+
+
+def to_srgb(picture: Image.Image) -> Image.Image:
+    """Convert an image by its embedded profile, relative colorimetric; one without a profile stays as it is."""
+    profile = profile_of(picture)
+    transform = None if profile is None else _transform(profile, picture.mode)
+    if transform is None:
+        return picture
+    converted = ImageCms.applyTransform(picture, transform)
+    return picture if converted is None else converted
+
+
+@lru_cache(maxsize=64)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Return the transform to sRGB; None for damaged profiles and for those that change nothing, as sRGB itself."""
+    intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+    try:
+        own, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+        transform = ImageCms.buildTransform(own, target, mode, "RGB", intent, ImageCms.Flags(_NO_CACHE))
+    except (ImageCms.PyCMSError, OSError):
+        return None
+    return transform if mode != "RGB" or _changes_colours(transform) else None
+
+
+def _changes_colours(transform: ImageCms.ImageCmsTransform) -> bool:
+    """Say whether any of 27 colours moves by more than rounding."""
+    steps = (0, 128, 255)
+    probe = Image.new("RGB", (27, 1))
+    probe.putdata([(r, g, b) for r in steps for g in steps for b in steps])
+    moved = ImageCms.applyTransform(probe, transform)
+    if moved is None:
+        return False
+    pairs = zip(probe.tobytes(), moved.tobytes(), strict=True)
+    return max(abs(before - after) for before, after in pairs) > 2

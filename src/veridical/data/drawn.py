@@ -1,0 +1,107 @@
+"""Data sets that are drawn from a distribution whose law is known: points, words of bits, shapes, spin lattices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+
+from veridical.config import DataConfig
+from veridical.data.dataset import ArrayData
+from veridical.data.errors import DataError
+from veridical.data.space import Space
+from veridical.targets import GaussianMixture, grid, ring
+from veridical.targets import shapes as shapes_law
+from veridical.targets.categorical import Categorical, zipf, zipf_bits
+from veridical.targets.ising import Ising
+from veridical.targets.shapes import Shapes
+
+Split = Literal["train", "test"]
+
+MIXTURES: dict[str, tuple[str, Callable[[], GaussianMixture]]] = {
+    "ring": ("100,000 points of 8 Gaussians of width 0.01 on the unit circle (VEEGAN, PacGAN); drawn", ring),
+    "grid": ("100,000 points of 25 Gaussians of width 0.05 on {-4,-2,0,2,4}^2 (VEEGAN, PacGAN); drawn", grid),
+}
+CATEGORICALS: dict[str, tuple[str, Callable[[], Categorical]]] = {
+    "categorical": ("100,000 draws of one of 32 levels of known probabilities, 1/rank; drawn", zipf),
+    "categorical-bits": ("the same law of 32 outcomes as words of 5 bits, dependent on each other; drawn", zipf_bits),
+}
+LAWS = MIXTURES | CATEGORICALS
+"""Laws of vectors that are drawn from."""
+
+SHAPES = "shapes"
+"""The named set of images with known factors."""
+
+LATTICE = "ising:L"
+"""The named set of critical lattices of side L (or ising:HxW)."""
+
+_DRAWS = {"train": (100_000, 0), "test": (25_000, 1)}  # size and seed of each split of a drawn set
+_SHAPES = {"train": (50_000, 0), "test": (10_000, 1)}
+_LATTICES = {"train": (50_000, 0), "test": (10_000, 1)}
+
+SUMMARIES: dict[str, str] = {
+    **{name: summary for name, (summary, _) in LAWS.items()},
+    SHAPES: "50,000 grey 28x28 images of a shape whose kind, scale, orientation and place are known; drawn",
+    LATTICE: "50,000 critical configurations of the Ising model on a torus of side L (or ising:HxW), 2 levels; drawn",
+}
+"""One line on each, by name."""
+
+
+def is_drawn(name: str) -> bool:
+    """Tell whether a name is that of a distribution that is drawn from."""
+    return name in LAWS or name == SHAPES or name.startswith(LATTICE[:-1])
+
+
+def draw(config: DataConfig, split: Split) -> ArrayData:
+    """Draw a split; that for testing is drawn with another seed and shares the space of the training split.
+
+    Raises:
+        DataError: options that the set has no use for, or a name that is no lattice.
+    """
+    if config.source in LAWS:
+        return _points(config, split)
+    return _shapes(config, split) if config.source == SHAPES else _lattices(config, split)
+
+
+def _points(config: DataConfig, split: Split) -> ArrayData:
+    """Draw a split of points; the test split is a fresh draw with another seed, in the space of the training split."""
+    if config.size is not None or config.channels != "auto":
+        raise DataError(f"{config.source} are points, not images.", "Leave out size and channels.")
+    law = LAWS[config.source][1]()
+    n, seed = _DRAWS[split]
+    x = law.sample(n, torch.Generator().manual_seed(seed), torch.float32)
+    if isinstance(law, Categorical):
+        space = Space((law.dim,), "vector", (0.0, law.levels - 1.0), law.levels, mean=law.mean(), std=law.std())
+        return ArrayData(x.to(torch.uint8), space=space, name=config.source, target=law)
+    space = None if split == "train" else _points(config, "train").space
+    return ArrayData(x, space=space, name=config.source, target=law)
+
+
+def _shapes(config: DataConfig, split: Split) -> ArrayData:
+    """Draw a split of the shapes, at the side asked for; its target knows the factors of every row."""
+    if config.channels == "colour":
+        raise DataError(f"{config.source} are grey.", "Leave out channels.")
+    n, seed = _SHAPES[split]
+    law = Shapes(config.size or 28, seed=seed)
+    factors = law.factors(torch.arange(n))
+    x = ((law.render(factors, torch.float32) + 1) * 127.5).round().to(torch.uint8)
+    space = None if split == "train" else _shapes(config, "train").space
+    labels = factors[:, 0].long() if config.labels else None
+    return ArrayData(x, labels, space=space, class_names=shapes_law.SHAPES, name=config.source, target=law)
+
+
+def _lattices(config: DataConfig, split: Split) -> ArrayData:
+    """Draw critical configurations; mean and standard deviation of a spin are exact."""
+    if config.size is not None or config.channels != "auto":
+        raise DataError(f"{config.source} are lattices, not images.", "Leave out size and channels.")
+    sides = config.source.removeprefix("ising:").split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() and int(side) > 1 for side in sides):
+        raise DataError(
+            f"{config.source!r} names no lattice.", "Write its side, ising:16, or height x width, ising:16x32."
+        )
+    law = Ising(int(sides[0]), int(sides[-1]))
+    n, seed = _LATTICES[split]
+    space = Space(law.shape, kind="lattice", support=(-1.0, 1.0), levels=2, mean=0.0, std=1.0)
+    name = law.name.replace(":", "-")  # names become folders
+    return ArrayData(law.draw(n, seed), space=space, name=name, target=law)
