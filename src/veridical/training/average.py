@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from veridical.nn.buffers import BufferRole, buffer_roles
+from veridical.training.packing import covers
 
 
 class EMA:
@@ -30,14 +31,34 @@ class EMA:
             if tensor.is_floating_point() and roles.get(name, BufferRole.AVERAGED) is BufferRole.AVERAGED
         ]
         self.live: list[Tensor] = [named[name].detach() for name in self.names]
-        self.average: list[Tensor] = [tensor.clone() for tensor in self.live]
+        self.pairs: list[tuple[Tensor, Tensor]] = []
+        """(average, live), each the vector of all neighbours in memory."""
+        pieces: dict[int, Tensor] = {}
+        for cover in covers(self.live):
+            self.pairs.append((average := cover.vector.clone(), cover.vector))
+            pieces |= {id(live): piece for live, piece in zip(cover.tensors, cover.views(average), strict=True)}
+        self.average: list[Tensor] = [pieces[id(live)] for live in self.live]
+        devices = {live.device for live in self.live}
+        self.shares = {device: torch.zeros((), device=device) for device in devices}
+        """() on each device: the share $1 - d_t$ of the present weights."""
+
+    def advance(self) -> None:
+        """Count one more update, and set the share that the present weights have in it."""
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        for share in self.shares.values():
+            share.fill_(1.0 - decay)
+        self.updates += 1
 
     @torch.no_grad()
+    def apply(self) -> None:
+        """Move the average towards the present weights by the share that was set; a function of tensors alone."""
+        for average, live in self.pairs:
+            average.lerp_(live, self.shares[live.device].to(live.dtype))
+
     def update(self) -> None:
         """Move the average towards the present weights."""
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        torch._foreach_lerp_(self.average, self.live, 1.0 - decay)
-        self.updates += 1
+        self.advance()
+        self.apply()
 
     @torch.no_grad()
     def swap(self) -> None:

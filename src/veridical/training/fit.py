@@ -19,6 +19,7 @@ from veridical.model import Trainable
 from veridical.training.average import EMA
 from veridical.training.engine import Engine
 from veridical.training.optim import Schedule, build_optimizer
+from veridical.training.packing import Stretch
 from veridical.training.terms import Row, TermLog
 
 
@@ -62,7 +63,7 @@ class Player:
         self.name = name
         self.optimizer = build_optimizer(config, model.player_parameters(name))
         self.schedule = Schedule(config, self.optimizer, steps, lr_scale)
-        self.parameters: list[nn.Parameter] = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.parameters: list[nn.Parameter] = self.optimizer.parameters
         own = {id(p) for p in self.parameters}
         self.others = [p for p in module.parameters() if id(p) not in own and p.requires_grad]
 
@@ -128,21 +129,36 @@ def move(state: State, player: Player, batch: Batch, engine: Engine, clip_norm: 
         parameter.requires_grad_(False)
     with engine.autocast():
         loss, terms = state.model.loss(batch, player=player.name, step=state.step)
-    for parameter in player.parameters:
-        parameter.grad = None
+    player.optimizer.zero_grad()
     loss.backward()
     for parameter in player.others:
         parameter.requires_grad_(True)
     engine.average_gradients(player.parameters)
-    norm = gradient_norm(player.parameters)
+    gradients = player.optimizer.gradients()
+    norm = gradient_norm(list(gradients.values()))
     if clip_norm is not None:
-        torch.nn.utils.clip_grads_with_norm_(player.parameters, clip_norm, norm)
+        clip(gradients, clip_norm / (norm + 1e-6))
     player.schedule.set(state.step)
-    player.optimizer.step()
+    player.optimizer.step(gradients)
     state.model.after_update(player.name)
     state.terms.add(state.step, player.name, terms, norm)
 
 
-def gradient_norm(parameters: list[nn.Parameter]) -> Tensor:
+def gradient_norm(gradients: list[Tensor]) -> Tensor:
     """Euclidean norm of a player's gradient, () on its device; parameters without gradient count as 0."""
-    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None], foreach=True)
+    norms = [torch.linalg.vector_norm(gradient) for gradient in gradients]
+    return norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
+
+
+@torch.no_grad()
+def clip(gradients: dict[Stretch, Tensor], scale: Tensor) -> None:
+    """Scale a player's gradient down, where it is longer than it may be.
+
+    Args:
+        gradients: of the player's stretches, scaled in place; so are those that the parameters hold.
+        scale: () the length it may have over the one it has.
+    """
+    for stretch, gradient in gradients.items():
+        gradient.mul_(scale.clamp(max=1.0))
+        for parameter, piece in zip(stretch.parameters, stretch.views(gradient), strict=True):
+            parameter.grad = piece

@@ -1,39 +1,37 @@
-"""Optimisers and step-size schedules, built from `OptimizerConfig`."""
+"""Optimisers and step-size schedules, built from `OptimizerConfig`.
+
+An optimiser works on stretches of parameters (`training/packing.py`), so that its step is a few operations whatever
+the number of layers, and reads nothing back: step sizes, and the number of steps done, are tensors on the device.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from veridical.config import OptimizerConfig
+from veridical.training.packing import BLOCK, Stretch, pack
+from veridical.training.rules import UpdateRule, update_rule
+
+Parameters = Iterable[nn.Parameter] | list[dict[str, Any]]
 
 
-def build_optimizer(
-    config: OptimizerConfig, parameters: Iterable[nn.Parameter] | list[dict[str, Any]]
-) -> torch.optim.Optimizer:
+def build_optimizer(config: OptimizerConfig, parameters: Parameters) -> Optimizer:
     """Build one player's optimiser, its steps relative to the size of the weights if the configuration says so."""
-    rule = update_rule(config, list(parameters))  # type: ignore[arg-type]
-    return rule if config.trust is None else RelativeSteps(rule, momentum_of(config))
+    rule = update_rule(config)
+    groups = [Group(entry, config) for entry in as_groups(parameters)]
+    return PlainSteps(rule, groups) if config.trust is None else RelativeSteps(rule, groups, momentum_of(config))
 
 
-def update_rule(config: OptimizerConfig, parameters: list[Any]) -> torch.optim.Optimizer:
-    """Build the rule of the configuration; the fused kernels do the same arithmetic in one pass over memory."""
-    if config.name in ("adam", "adamw"):
-        kind = torch.optim.Adam if config.name == "adam" else torch.optim.AdamW
-        return kind(parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True)
-    if config.name == "lion":
-        return Lion(parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay)
-    if config.name == "rmsprop":
-        return torch.optim.RMSprop(
-            parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, foreach=True
-        )
-    return torch.optim.SGD(
-        parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=True
-    )
+def as_groups(parameters: Parameters) -> list[dict[str, Any]]:
+    """Return parameters as groups, each a dictionary with "params" and what differs from the configuration."""
+    entries: list[Any] = list(parameters)
+    return entries if entries and isinstance(entries[0], dict) else [{"params": entries}]
 
 
 def momentum_of(config: OptimizerConfig) -> float:
@@ -48,7 +46,130 @@ def momentum_of(config: OptimizerConfig) -> float:
     return config.betas[0] if config.name in ("adam", "adamw") else config.momentum
 
 
-class RelativeSteps(torch.optim.Optimizer):
+class Group:
+    """Parameters with one step size.
+
+    Args:
+        entry: "params", and "lr", "weight_decay" where they differ from the configuration's.
+        config: the configuration.
+    """
+
+    def __init__(self, entry: Mapping[str, Any], config: OptimizerConfig) -> None:
+        self.parameters: list[nn.Parameter] = list(entry["params"])
+        self.stretches = pack(self.parameters)
+        self.weight_decay: float = entry.get("weight_decay", config.weight_decay)
+        self.step_size: float = entry.get("lr", config.lr)
+        """The step size as a number, for those who show it."""
+        device = self.parameters[0].device if self.parameters else torch.device("cpu")
+        dtype = torch.float64 if device.type == "cpu" else torch.float32
+        self.lr = torch.full((), self.step_size, dtype=dtype, device=device)
+        """() the step size, changed in place."""
+
+    def set(self, step_size: float) -> None:
+        """Set the step size."""
+        self.step_size = step_size
+        self.lr.fill_(step_size)
+
+
+class Optimizer(ABC):
+    """One player's parameters, and what its update rule remembers of them.
+
+    Args:
+        rule: how a vector follows its gradient.
+        groups: the parameters, by step size.
+    """
+
+    def __init__(self, rule: UpdateRule, groups: list[Group]) -> None:
+        self.rule, self.groups = rule, groups
+        self.memory: dict[Stretch, dict[str, Tensor]] = {s: {} for group in groups for s in group.stretches}
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """All parameters, group after group."""
+        return [p for group in self.groups for p in group.parameters]
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def gradients(self) -> dict[Stretch, Tensor]:
+        """Return the gradient (n,) of every stretch whose parameters have one; split those of which only some have."""
+        for group in self.groups:
+            for stretch in list(group.stretches):
+                present = [p.grad is not None for p in stretch.parameters]
+                if len(set(present)) > 1:
+                    self._split(group, stretch, present)
+        stretches = (s for group in self.groups for s in group.stretches if s.parameters[0].grad is not None)
+        return {s: s.join([p.grad for p in s.parameters]) for s in stretches}  # type: ignore[misc]
+
+    def _split(self, group: Group, stretch: Stretch, kinds: list[Any]) -> None:
+        memory, place = self.memory.pop(stretch), group.stretches.index(stretch)
+        pieces = stretch.split(kinds)
+        group.stretches[place : place + 1] = [piece for piece, _ in pieces]
+        for piece, part in pieces:
+            self.memory[piece] = {key: v[part].clone() if v.dim() else v.clone() for key, v in memory.items()}
+
+    @torch.no_grad()
+    def step(self, gradients: Mapping[Stretch, Tensor] | None = None) -> None:
+        """Move all parameters that have a gradient.
+
+        Args:
+            gradients: of the stretches, as `gradients` returns them; None: those.
+        """
+        gradients = self.gradients() if gradients is None else gradients
+        for group in self.groups:
+            for stretch in group.stretches:
+                self._move(group, stretch, gradients.get(stretch))
+
+    @abstractmethod
+    def _move(self, group: Group, stretch: Stretch, gradient: Tensor | None) -> None:
+        """Move one stretch."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is remembered of every parameter, by its number: {"state": {number: {name: tensor}}}."""
+        numbers = {id(p): i for i, p in enumerate(self.parameters)}
+        state: dict[int, dict[str, Tensor]] = {}
+        for stretch, memory in self.memory.items():
+            split = {key: stretch.views(v) if v.dim() else [v] * len(stretch.parameters) for key, v in memory.items()}
+            for i, parameter in enumerate(stretch.parameters):
+                state[numbers[id(parameter)]] = {key: values[i].clone() for key, values in split.items()}
+        return {"state": {i: entry for i, entry in sorted(state.items()) if entry}}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        state = {id(p): dict(state_dict["state"].get(i, {})) for i, p in enumerate(self.parameters)}
+        for parameter, last in zip(self.parameters, state_dict.get("last", ()), strict=False):
+            state[id(parameter)]["last"] = last  # as earlier versions kept it
+        for group in self.groups:
+            for stretch in list(group.stretches):
+                entries = [state[id(p)] for p in stretch.parameters]
+                histories = [(sorted(entry), float(entry.get("step", 0.0))) for entry in entries]
+                if any(history != histories[0] for history in histories):
+                    self._split(group, stretch, histories)
+        for stretch in self.memory:
+            self.memory[stretch] = joined_memory(stretch, [state[id(p)] for p in stretch.parameters])
+
+
+def joined_memory(stretch: Stretch, entries: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Return what is remembered of a stretch, given what is remembered of each of its parameters."""
+    memory: dict[str, Tensor] = {}
+    for key in entries[0]:
+        values = [entry[key].to(stretch.vector.device) for entry in entries]
+        whole = values[0].shape == stretch.parameters[0].shape and key != "step"
+        memory[key] = stretch.join(values) if whole else values[0].clone()
+    return memory
+
+
+class PlainSteps(Optimizer):
+    """Takes the steps that the rule proposes."""
+
+    def _move(self, group: Group, stretch: Stretch, gradient: Tensor | None) -> None:
+        if gradient is not None:
+            self.rule.move(stretch.vector, gradient, self.memory[stretch], group.lr, group.weight_decay)
+
+
+class RelativeSteps(Optimizer):
     r"""Takes the direction from an update rule and the length from the weights.
 
     For the weights $W$ of every layer and the direction $u$ that the rule proposes,
@@ -72,6 +193,7 @@ class RelativeSteps(torch.optim.Optimizer):
 
     Args:
         rule: proposes the direction.
+        groups: the parameters, whose step size is relative.
         momentum: share $\beta$ of its last direction that the rule keeps.
 
     References:
@@ -83,93 +205,47 @@ class RelativeSteps(torch.optim.Optimizer):
             Thm. 1 and Alg. 1 (Fromage). https://arxiv.org/abs/2002.03432
     """
 
-    def __init__(self, rule: torch.optim.Optimizer, momentum: float = 0.0) -> None:
-        self.rule, self.momentum = rule, momentum
-        self.parameters: list[Tensor] = [p for group in rule.param_groups for p in group["params"]]
-        self.least = [
-            math.sqrt(p.numel()) * (math.sqrt(2 / p[0].numel()) if p.ndim > 1 else 0.1) for p in self.parameters
-        ]
-        self.last = [torch.zeros_like(p) for p in self.parameters] if momentum else []
+    def __init__(self, rule: UpdateRule, groups: list[Group], momentum: float = 0.0) -> None:
+        super().__init__(rule, groups)
+        self.momentum = momentum
+        self.sizes: dict[Stretch, Sizes] = {}
+        self.ones = {group.lr.device: torch.ones_like(group.lr) for group in groups}
 
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:  # type: ignore[override]
-        """The rule's groups; their lr is the relative step asked for."""
-        return self.rule.param_groups
-
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Move all parameters."""
-        before = [p.clone() for p in self.parameters]
-        asked = [group["lr"] for group in self.param_groups]
-        for group in self.param_groups:
-            group["lr"] = 1.0
-        self.rule.step()
-        for group, lr in zip(self.param_groups, asked, strict=True):
-            group["lr"] = lr
-        etas = [lr for group, lr in zip(self.param_groups, asked, strict=True) for _ in group["params"]]
-        change = torch._foreach_sub(self.parameters, before)
+    def _move(self, group: Group, stretch: Stretch, gradient: Tensor | None) -> None:
+        memory, x = self.memory[stretch], stretch.vector
+        old = x.clone()
+        if gradient is not None:
+            self.rule.move(x, gradient, memory, self.ones[x.device], group.weight_decay)
+        change = x - old
         if self.momentum:
-            proposed, change = change, torch._foreach_sub(change, torch._foreach_mul(self.last, self.momentum))
-            self.last = list(proposed)
-        sizes, lengths = torch._foreach_norm(before), torch._foreach_norm(change)
-        for parameter, old, new, size, length, least, eta in zip(
-            self.parameters, before, change, sizes, lengths, self.least, etas, strict=True
-        ):
-            scale = eta * size.clamp(min=least) / length.clamp(min=torch.finfo(length.dtype).tiny)
-            torch.addcmul(old, new, scale, out=parameter)
-            if parameter.ndim > 1:
-                parameter.div_(math.sqrt(1 + eta**2))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the rule's state, and what it proposed last."""
-        return {**self.rule.state_dict(), "last": list(self.last)}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
-        self.last = [old.to(p) for old, p in zip(state_dict["last"], self.parameters, strict=bool(self.momentum))]
-        self.rule.load_state_dict({key: value for key, value in state_dict.items() if key != "last"})
+            proposed, last = change, memory.setdefault("last", torch.zeros_like(x))
+            change = torch.sub(proposed, last, alpha=self.momentum)
+            last.copy_(proposed)
+        sizes = self.sizes.setdefault(stretch, Sizes(stretch))
+        length = stretch.norms(change).clamp(min=torch.finfo(x.dtype).tiny)
+        scale = group.lr * torch.maximum(stretch.norms(old), sizes.least) / length
+        rows = torch.addcmul(old.view(-1, BLOCK), change.view(-1, BLOCK), stretch.spread(scale))
+        growth = (1 + group.lr.square()).sqrt().pow(sizes.matrices)
+        torch.div(rows, stretch.spread(growth), out=x.view(-1, BLOCK))
 
 
-class Lion(torch.optim.Optimizer):
-    r"""Moves every weight by the same amount, in the direction of the sign of its momentum.
-
-    $$ \theta \leftarrow (1 - \eta\lambda)\theta - \eta\,\mathrm{sign}(\beta_1 m + (1 - \beta_1) g), \qquad
-    m \leftarrow \beta_2 m + (1 - \beta_2) g $$
+class Sizes:
+    """What counts as the size of a stretch's parameters.
 
     Args:
-        parameters: as for any optimiser.
-        lr: step size $\eta$.
-        betas: $\beta_1$ of the look-ahead and $\beta_2$ of the momentum $m$.
-        weight_decay: $\lambda$.
-
-    References:
-        Chen et al., Symbolic Discovery of Optimization Algorithms (2023), Alg. 2. https://arxiv.org/abs/2302.06675
+        stretch: the parameters.
     """
 
-    def __init__(
-        self,
-        parameters: Iterable[nn.Parameter] | list[dict[str, Any]],
-        lr: float = 1e-4,
-        betas: tuple[float, float] = (0.9, 0.99),
-        weight_decay: float = 0.0,
-    ) -> None:
-        super().__init__(parameters, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
-
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Move all parameters that have a gradient."""
-        for group in self.param_groups:
-            parameters = [p for p in group["params"] if p.grad is not None]
-            if not parameters:
-                continue
-            gradients = [p.grad for p in parameters]
-            momenta = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in parameters]
-            lr, (beta_1, beta_2) = group["lr"], group["betas"]
-            directions = torch._foreach_lerp(gradients, momenta, beta_1)
-            torch._foreach_sign_(directions)
-            torch._foreach_mul_(parameters, 1 - lr * group["weight_decay"])
-            torch._foreach_add_(parameters, directions, alpha=-lr)
-            torch._foreach_lerp_(momenta, gradients, 1 - beta_2)
+    def __init__(self, stretch: Stretch) -> None:
+        like = stretch.vector
+        least = [
+            math.sqrt(p.numel()) * (math.sqrt(2 / p[0].numel()) if p.ndim > 1 else 0.1) for p in stretch.parameters
+        ]
+        self.least = torch.tensor(least, dtype=like.dtype, device=like.device)
+        """(parameters,) the least size."""
+        matrices = [float(p.ndim > 1) for p in stretch.parameters]
+        self.matrices = torch.tensor(matrices, dtype=like.dtype, device=like.device)
+        """(parameters,) 1 for matrices and kernels, 0 for vectors."""
 
 
 def lr_factor(config: OptimizerConfig, step: int, steps: int) -> float:
@@ -196,18 +272,18 @@ def lr_factor(config: OptimizerConfig, step: int, steps: int) -> float:
 class Schedule:
     """Sets the step size of one optimiser as a function of the step alone, hence resumes by itself."""
 
-    def __init__(self, config: OptimizerConfig, optimizer: torch.optim.Optimizer, steps: int, scale: float) -> None:
+    def __init__(self, config: OptimizerConfig, optimizer: Optimizer, steps: int, scale: float) -> None:
         self.config, self.optimizer, self.steps = config, optimizer, steps
         trust = math.inf if config.trust is None else config.trust
-        self.base = [min(group["lr"] * scale, trust) for group in optimizer.param_groups]
+        self.base = [min(group.step_size * scale, trust) for group in optimizer.groups]
 
     def set(self, step: int) -> None:
         """Set the step size for this step."""
         factor = lr_factor(self.config, step, self.steps)
-        for group, base in zip(self.optimizer.param_groups, self.base, strict=True):
-            group["lr"] = base * factor
+        for group, base in zip(self.optimizer.groups, self.base, strict=True):
+            group.set(base * factor)
 
     @property
     def lr(self) -> float:
         """Step size in force (of the first group)."""
-        return self.optimizer.param_groups[0]["lr"]
+        return self.optimizer.groups[0].step_size
