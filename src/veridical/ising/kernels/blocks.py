@@ -4,7 +4,6 @@ A block owns its random numbers: what it yields depends on the seed and on its o
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import UInt64
@@ -25,7 +24,7 @@ Rows = UInt64[np.ndarray, "rows words"]
 class Block(ABC):
     """Chains side by side."""
 
-    rows: ClassVar[int] = LANES
+    rows: int = LANES
     """Configurations that one call of `record` can write."""
 
     @abstractmethod
