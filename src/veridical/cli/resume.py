@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -12,13 +13,25 @@ from veridical.cli.parse import is_terminal, parse, say
 
 @dataclass(frozen=True)
 class Resume:
-    """Continue a run from its newest undamaged checkpoint, as if it had never stopped."""
+    """Continue a run from its newest undamaged checkpoint; without options as if it had never stopped."""
 
     run: tyro.conf.Positional[Path]
     """Run directory."""
 
     steps: int | None = None
     """Train to this step instead of the run's own last one."""
+
+    lr_scale: float | None = None
+    """Multiply the step size of every player by this from here on."""
+
+    clip_norm: float | None = None
+    """Largest norm of a player's gradient from here on."""
+
+    precision: Literal["fp32", "bf16"] | None = None
+    """Arithmetic of the networks from here on."""
+
+    device: str | None = None
+    """Device to go on with: auto, cpu, cuda, cuda:N or mps."""
 
 
 def run(arguments: list[str]) -> None:
@@ -36,4 +49,13 @@ def run(arguments: list[str]) -> None:
         from rich.console import Console
 
         progress = LiveProgress(Console(), read(Run(options.run).config_file)[0].training.batch_size)
-    resume(options.run, steps=options.steps, say=say, progress=progress)
+    resume(
+        options.run,
+        steps=options.steps,
+        lr_scale=options.lr_scale,
+        clip_norm=options.clip_norm,
+        precision=options.precision,
+        device=options.device,
+        say=say,
+        progress=progress,
+    )

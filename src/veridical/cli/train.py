@@ -32,11 +32,11 @@ class Options:
     """Run directory, which must not exist; runs/NNNN-family-data if left out."""
 
     dry_run: bool = False
-    """Do one step, write nothing."""
+    """Do a few steps, write nothing, and say how long the whole would take."""
 
 
 def run(arguments: list[str]) -> None:
-    """Train as told."""
+    """Start a training."""
     base, origins = starting_point(arguments)
     options, config = parse_options(arguments, base)
     if not config.data.source:

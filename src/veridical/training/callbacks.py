@@ -1,8 +1,9 @@
-"""What happens around the loop: lines, pictures, checkpoints, interruptions. The loop itself knows none of it."""
+"""What happens around the loop: metrics, sample grids, checkpoints, interruptions. `fit` knows nothing of it."""
 
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,7 +130,10 @@ class Interruption(Callback):
 
     @contextmanager
     def listen(self) -> Iterator[None]:
-        """Catch the signals inside the block."""
+        """Catch the signals inside the block; in another thread than the main one there are none to catch."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before = {number: signal.signal(number, self._catch) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield

@@ -56,7 +56,8 @@ class NonFiniteError(ArithmeticError):
         player, _, term = name.partition("/")
         super().__init__(
             f"{term} of player {player} is {value} at step {step}. Training stopped; the last checkpoint is finite. "
-            f"Try a smaller step (--lr-scale 0.3), --clip-norm 1, or --precision fp32, and resume or start anew."
+            "Try a smaller step (--lr-scale 0.3), --clip-norm 1 or --precision fp32, with `veridical resume` or in a "
+            "new run."
         )
 
 

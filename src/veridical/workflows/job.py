@@ -1,9 +1,10 @@
-"""One training on its way: what starting and resuming share."""
+"""A training job: what starting and resuming share."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class Interrupted(KeyboardInterrupt):
 
 @dataclasses.dataclass
 class Job:
-    """One training on its way: everything `train` and `resume` share."""
+    """A training job: a model, its data, where it runs, and the run directory it fills."""
 
     run: Run
     config: RunConfig
@@ -57,22 +58,27 @@ class Job:
             checkpoint.load(resume_from, state, {"health": health}, self.engine.rank)
             saver.saved = state.step
         interruption = Interruption(self.engine, self.say)
-        watchers = (
-            [SingularValues(self.run if self.engine.rank == 0 else None, every)]
-            if (every := training.spectrum_every)
-            else []
-        )
-        callbacks: list[Callback] = [*self._outputs(health), *watchers, saver, interruption, *self.extra]
+        callbacks = [*self._outputs(health), *self._watchers(), saver, interruption, *self.extra]
+        with self._recorded(state, health), interruption.listen():
+            fit(
+                state,
+                self._loader(),
+                self.engine,
+                clip_norm=training.clip_norm,
+                log_every=training.log_every,
+                callbacks=callbacks,
+            )
+        if state.stop is not None:
+            self._fail("interrupted", state.step, state.stop)
+            raise Interrupted(self._how_to_go_on(f"Saved step {state.step}"))
+        self._finish(state)
+        return self.run
+
+    @contextmanager
+    def _recorded(self, state: State, health: Health) -> Iterator[None]:
+        """Write into the run how training inside the block ended, if it did not end well."""
         try:
-            with interruption.listen():
-                fit(
-                    state,
-                    self._loader(),
-                    self.engine,
-                    clip_norm=training.clip_norm,
-                    log_every=training.log_every,
-                    callbacks=callbacks,
-                )
+            yield
         except NonFiniteError as error:
             health.on_nonfinite(error)
             self._fail("failed", state.step, str(error))
@@ -84,11 +90,11 @@ class Job:
             self._fail("failed", state.step, f"{type(error).__name__}: {error}")
             self.engine.explain(self.say)
             raise
-        if state.stop is not None:
-            self._fail("interrupted", state.step, state.stop)
-            raise Interrupted(self._how_to_go_on(f"Saved step {state.step}"))
-        self._finish(state)
-        return self.run
+
+    def _watchers(self) -> list[Callback]:
+        """Every process measures, since terms are averaged over all; the first writes."""
+        every = self.config.training.spectrum_every
+        return [SingularValues(self.run if self.engine.rank == 0 else None, every)] if every else []
 
     def _outputs(self, health: Health) -> list[Callback]:
         """Only the first process writes and shows; every process judges its health, so that all resume alike."""
@@ -100,7 +106,7 @@ class Job:
             pictures.draw(samples, space, self.run.samples / f"step-{step:08d}.png", behind=reals)
 
         grids = SampleGrids(self.config.training.sample_every, pictures.how_many(space), draw)
-        return [MetricsFile(self.run), health, grids, self.progress]
+        return [MetricsFile(self.run), health, self.progress, grids]
 
     def _reals(self) -> Tensor | None:
         return examples(self.data, pictures.how_many(self.data.space))

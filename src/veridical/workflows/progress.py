@@ -6,6 +6,7 @@ import os
 import resource
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -51,81 +52,101 @@ def memory() -> str:
     return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9:.1f} GB"
 
 
+class Rate:
+    """Steps per second over the last half minute, so that a slow start does not spoil the estimate.
+
+    Args:
+        step: where this process began.
+        now: seconds on any clock.
+    """
+
+    def __init__(self, step: int, now: float) -> None:
+        self.marks: deque[tuple[float, int]] = deque([(now, step)], maxlen=31)
+
+    def update(self, step: int, now: float) -> float:
+        """Take in how far training came; return the rate."""
+        began, first = self.marks[0]
+        if now - self.marks[-1][0] >= 1.0:
+            self.marks.append((now, step))
+        return (step - first) / max(now - began, 1e-9)
+
+
 class Progress(Callback):
-    """Shows step, ETA, examples per second, losses and memory."""
+    """Shows step, time left, examples per second, losses and memory."""
 
     def __init__(self, say: Say, batch_size: int, every: float = 10.0) -> None:
         """Print a line every so many seconds; for terminals see `LiveProgress`."""
         self.say, self.batch_size, self.every = say, batch_size, every
-        self.started = self.last = time.monotonic()
-        self.first = 0
+        self.last = time.monotonic()
+        self.steps_per_second = Rate(0, self.last)
+        self.losses = ""
 
     def on_start(self, state: State) -> None:
         """Remember where this process began, so that rates are its own."""
-        self.started = self.last = time.monotonic()
-        self.first = state.step
-
-    def rate(self, state: State) -> float:
-        """Steps per second of this process."""
-        return (state.step - self.first) / max(time.monotonic() - self.started, 1e-9)
+        self.last = time.monotonic()
+        self.steps_per_second = Rate(state.step, self.last)
 
     def on_log(self, state: State, row: Row) -> None:
+        """Remember the newest losses."""
+        self.losses = losses(row)
+
+    def on_step(self, state: State) -> None:
         """Print a line if one is due."""
-        if time.monotonic() - self.last < self.every and state.step < state.steps:
+        now = time.monotonic()
+        rate = self.steps_per_second.update(state.step, now)
+        if now - self.last < self.every and state.step < state.steps:
             return
-        self.last = time.monotonic()
-        self.say(f"step {state.step}/{state.steps}  {self.figures(state)}  {losses(row)}")
+        self.last = now
+        speed = f"{rate:.1f} steps/s  {rate * self.batch_size:,.0f} examples/s"
+        left = left_of(state, rate)
+        self.say("  ".join(filter(None, [f"step {state.step}/{state.steps}", left, speed, memory(), self.losses])))
 
     def close(self) -> None:
         """Stop showing; safe to call twice."""
 
-    def figures(self, state: State) -> str:
-        """Return rate, time left and memory as text."""
-        rate = self.rate(state)
-        left = duration((state.steps - state.step) / max(rate, 1e-9))
-        return f"{rate:.1f} steps/s  {rate * self.batch_size:,.0f} examples/s  left {left}  {memory()}"
+
+def left_of(state: State, rate: float) -> str:
+    """Return the time left as text; empty while nothing is known."""
+    return f"left {duration((state.steps - state.step) / rate)}" if rate > 0 else ""
 
 
 class LiveProgress(Progress):
-    """The same as a bar that redraws itself, for terminals."""
+    """The same as a bar that redraws itself, for terminals; step and time left stay visible however narrow it is."""
 
     def __init__(self, console: Any, batch_size: int) -> None:
         """Draw on a rich console."""
         super().__init__(console.print, batch_size)
-        self.console, self.bar, self.task, self.text = console, None, None, ""
+        self.console, self.bar, self.task = console, None, None
 
     def on_start(self, state: State) -> None:
         """Start the bar at the right step."""
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
 
         super().on_start(state)
+        rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self.bar = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[text]}"),
+            TextColumn("{task.fields[done]}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=12),
+            TextColumn("{task.fields[text]}", table_column=rest),
             console=self.console,
             refresh_per_second=4,
+            expand=True,
         )
-        self.task = self.bar.add_task("training", total=state.steps, completed=state.step, text="")
+        self.task = self.bar.add_task("", total=state.steps, completed=state.step, done=_done(state, 0.0), text="")
         self.bar.start()
-
-    def on_log(self, state: State, row: Row) -> None:
-        """Show new losses."""
-        rate = self.rate(state)
-        self.text = f"{rate * self.batch_size:,.0f} examples/s  {losses(row)}  {memory()}"
 
     def on_step(self, state: State) -> None:
         """Move the bar, at most four times a second."""
-        if time.monotonic() - self.last > 0.25 and self.bar is not None and self.task is not None:
-            self.last = time.monotonic()
-            self.bar.update(self.task, completed=state.step, text=self.text)
+        now = time.monotonic()
+        rate = self.steps_per_second.update(state.step, now)
+        if now - self.last > 0.25:
+            self.last = now
+            self._show(state, rate)
 
     def on_end(self, state: State) -> None:
         """Leave the finished bar on the screen."""
-        if self.bar is not None and self.task is not None:
-            self.bar.update(self.task, completed=state.step, text=self.text)
+        self._show(state, self.steps_per_second.update(state.step, time.monotonic()))
         self.close()
 
     def close(self) -> None:
@@ -133,3 +154,48 @@ class LiveProgress(Progress):
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
+
+    def _show(self, state: State, rate: float) -> None:
+        if self.bar is not None and self.task is not None:
+            text = f"{self.losses}  {rate * self.batch_size:,.0f} examples/s  {memory()}".strip()
+            self.bar.update(self.task, completed=state.step, done=_done(state, rate), text=text)
+
+
+def _done(state: State, rate: float) -> str:
+    return f"step {state.step}/{state.steps}  {left_of(state, rate)}".rstrip()
+
+
+class Stopwatch(Callback):
+    """Times a few steps for an estimate of the whole; ends the loop once it knows enough. It decides nothing.
+
+    Args:
+        warm_up: first steps that are not timed, since they allocate and compile.
+        seconds: of timed steps that are enough.
+        synchronise: waits for the device, so that finished steps are counted.
+    """
+
+    def __init__(self, warm_up: int = 2, seconds: float = 2.0, synchronise: Callable[[], None] | None = None) -> None:
+        self.warm_up, self.seconds, self.synchronise = warm_up, seconds, synchronise or (lambda: None)
+        self.began = self.ended = 0.0
+        self.timed = 0
+
+    def on_step(self, state: State) -> None:
+        """Read the clock."""
+        self.synchronise()
+        self.ended = time.monotonic()
+        self.timed = state.step - self.warm_up
+        if self.timed <= 0:
+            self.began = self.ended
+        elif self.ended - self.began > self.seconds:
+            state.stop = "timed"
+
+    def estimate(self, steps: int) -> str:
+        """Return the estimate of a whole run as a sentence; empty if no step was timed."""
+        if self.timed <= 0:
+            return ""
+        each = (self.ended - self.began) / self.timed
+        took = f"{each:.3g} s" if each >= 1 else f"{1e3 * each:.3g} ms"
+        return (
+            f"{steps:,} steps would take about {duration(each * steps)} here: {self.timed} steps took {took} each, "
+            "without sample grids and checkpoints."
+        )

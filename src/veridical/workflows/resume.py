@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from veridical.config import RunConfig
 from veridical.config.files import read, to_yaml
 from veridical.data.dataset import ArrayData
 from veridical.data.source import BatchSource, count
@@ -27,18 +29,28 @@ def resume(
     model: GenerativeModel | None = None,
     data: ArrayData | BatchSource | None = None,
     steps: int | None = None,
+    lr_scale: float | None = None,
+    clip_norm: float | None = None,
+    precision: str | None = None,
+    device: str | None = None,
     say: Say = print,
     progress: Callback | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Run:
-    """Continue a run from its newest undamaged checkpoint; equal to the bit to never having stopped.
+    """Continue a run from its newest undamaged checkpoint, by default with the same result as without the stop.
 
     Args:
         path: the run directory.
         model: the untrained model, for runs on modules of your own.
         data: the data, for runs on data of your own.
         steps: train to this step instead of the run's own last one.
+        lr_scale: multiplies the step size of every player from here on.
+        clip_norm: largest norm of a player's gradient from here on.
+        precision: "fp32" or "bf16" from here on.
+        device: where to go on.
         say: told what happens, and when the result cannot be equal to the bit.
         progress: shows how far the run came.
+        callbacks: called after the built-in ones.
 
     Raises:
         NotARunError: the path is no run directory.
@@ -51,9 +63,9 @@ def resume(
     about = run.read_json("environment.json")
     found = checkpoint.newest(run.checkpoints, say)
     meta = checkpoint.read_meta(found)
-    if steps is not None and steps != config.training.steps:
-        config = dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
-        origins |= {"training.steps": "resume"}
+    asked = {"steps": steps, "lr_scale": lr_scale, "clip_norm": clip_norm, "precision": precision, "device": device}
+    config, changes = change(config, asked)
+    origins |= dict.fromkeys((f"training.{name}" for name in changes), "resume")
     if meta["step"] >= config.training.steps:
         say(f"{run.path} has done all of its {config.training.steps} steps. To go further: --steps N")
         return run
@@ -62,19 +74,36 @@ def resume(
             f"{run.path} was trained from Python on data or modules of its caller's own; "
             "continue it there with veridical.resume(run, model=model, data=data)."
         )
-    data = load_data(config.data, "train") if data is None else data
+    if data is None:
+        say(f"Reading {config.data.source}.")
+        data = load_data(config.data, "train")
     _require_same_data(data, about)
-    engine = Engine(config.training.device, config.training.processes, Arithmetic(**about["arithmetic"]))
+    arithmetic = Arithmetic(**about["arithmetic"] | ({"precision": precision} if precision else {}))
+    engine = Engine(config.training.device, config.training.processes, arithmetic)
     engine.launch()
     model = build_model(config, Facts(data.space, count(data))) if model is None else model
-    for difference in differences(meta["topology"], engine):
+    settings = [sentence for name, sentence in changes.items() if name not in ("steps", "device")]
+    for difference in [*differences(meta["topology"], engine), *settings]:
         say(f"Not equal to the bit to an uninterrupted run: {difference}.")
     where = f"{engine.device}, {engine.arithmetic}"
-    say(f"Resuming {run.path} at step {meta['step']} of {config.training.steps} on {where}.")
+    say(f"Resuming {run.path} after step {meta['step']} of {config.training.steps} on {where}.")
     if engine.rank == 0:
         write_atomically(run.config_file, to_yaml(config, origins))
-    job = Job(run, config, data, engine, model, say, progress or Progress(say, config.training.batch_size))
-    return job.go(found)
+    progress = progress or Progress(say, config.training.batch_size)
+    return Job(run, config, data, engine, model, say, progress, callbacks).go(found)
+
+
+def change(config: RunConfig, asked: Mapping[str, Any]) -> tuple[RunConfig, dict[str, str]]:
+    """Return the configuration with the training settings that were asked for, and a sentence for each that changed.
+
+    Args:
+        config: the run's own.
+        asked: fields of `TrainingConfig`; None leaves one as it is.
+    """
+    now = {name: getattr(config.training, name) for name in asked}
+    new = {name: value for name, value in asked.items() if value is not None and value != now[name]}
+    changed = dataclasses.replace(config, training=dataclasses.replace(config.training, **new))
+    return changed, {name: f"{name} was {now[name]}, is {value}" for name, value in new.items()}
 
 
 def differences(topology: dict[str, Any], engine: Engine) -> list[str]:

@@ -21,7 +21,10 @@ from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State, fit
 from veridical.workflows.job import Job
 from veridical.workflows.load import build_model
-from veridical.workflows.progress import Progress, Say, quiet_unless_first
+from veridical.workflows.progress import Progress, Say, Stopwatch, quiet_unless_first
+
+DRY_STEPS = 20
+"""Steps of a dry run, at most."""
 
 
 def train(
@@ -49,7 +52,7 @@ def train(
         say: told what happens, a line at a time.
         progress: shows how far the run came; plain lines if left out.
         callbacks: called after the built-in ones.
-        dry_run: do one step without writing anything.
+        dry_run: do a few steps without writing anything, and say how long the whole would take.
 
     Raises:
         RunExistsError: `out` exists.
@@ -68,7 +71,9 @@ def train(
         Run.require_free(out)
     own = {"own_data": data is not None}
     own_model = model is not None
-    data = load_data(config.data, "train") if data is None else data
+    if data is None:
+        say(f"Reading {config.data.source}.")
+        data = load_data(config.data, "train")
     engine = Engine(settings.device, settings.processes)
     engine.launch()
     if model is None:
@@ -80,7 +85,8 @@ def train(
     engine.arithmetic, why = engine.choose_arithmetic(model, shape, settings.precision)
     describe(say, config, data, model, engine, why)
     if dry_run:
-        return _one_step(model, first, engine, settings, say, out)
+        _try_out(model, first, engine, settings, say)
+        return Run(out or "")
     run = _create(engine, out, f"{config.family}-{data.name}")
     say(f"run        {run.path}")
     job = Job(run, config, data, engine, model, say, progress or Progress(say, settings.batch_size), callbacks)
@@ -92,19 +98,16 @@ def train(
     return job.go()
 
 
-def _one_step(
-    model: GenerativeModel,
-    loader: BatchSource,
-    engine: Engine,
-    settings: TrainingConfig,
-    say: Say,
-    out: str | Path | None,
-) -> Run:
-    """Do one step and write nothing."""
+def _try_out(model: GenerativeModel, loader: BatchSource, engine: Engine, settings: TrainingConfig, say: Say) -> None:
+    """Do a few steps, write nothing, and say how long the whole would take."""
     engine.place(model)
-    fit(State(model, steps=1, ema=settings.ema), loader, engine, log_every=1)
-    say("Dry run: one step was done, nothing was written.")
-    return Run(out or "")
+    watch = Stopwatch(synchronise=torch.cuda.synchronize if engine.device.type == "cuda" else None)
+    state = State(model, steps=min(settings.steps, DRY_STEPS), ema=settings.ema, lr_scale=settings.lr_scale)
+    fit(state, loader, engine, log_every=1, callbacks=[watch])
+    estimate = watch.estimate(settings.steps)
+    say(f"Dry run: {state.step} step{'s were' if state.step > 1 else ' was'} done, nothing was written.")
+    if estimate:
+        say(estimate)
 
 
 def describe(

@@ -1,0 +1,112 @@
+"""Resumed runs: equal to uninterrupted ones, or said not to be; what may be changed on the way."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training import toys
+from tests.workflows.runs import QUICK, VAE, Press, digest, lines, silent
+from tests.workflows.test_job import Poison
+from veridical.config.files import read
+from veridical.data.dataset import ArrayData
+from veridical.run import Run
+from veridical.training import checkpoint
+from veridical.training.terms import NonFiniteError
+from veridical.workflows.job import Interrupted
+from veridical.workflows.resume import resume
+from veridical.workflows.start import train
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, number: int) -> None:
+    whole = train(VAE, out=tmp_path / "whole", say=silent)
+    with pytest.raises(Interrupted, match="veridical resume"):
+        train(VAE, out=tmp_path / "parts", say=silent, callbacks=[Press(8, number)])
+    parts = Run.open(tmp_path / "parts")
+    assert parts.status["state"] == "interrupted"
+    assert checkpoint.complete(parts.checkpoints)[0].name in ("step-00000008", "step-00000009")
+    said: list[str] = []
+    resume(parts.path, say=said.append)
+    assert not any("Not equal to the bit" in line for line in said)
+    assert parts.status["state"] == "finished"
+    assert lines(whole) == lines(parts)
+    a, b = digest(whole), digest(parts)
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    pictures = [{p.name: p.read_bytes() for p in run.samples.iterdir()} for run in (whole, parts)]
+    assert pictures[0] == pictures[1]
+
+
+def test_what_keeps_a_resumed_run_from_being_equal_to_the_bit_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        train(VAE, out=tmp_path / "run", say=silent, callbacks=[Press(8)])
+    newest = checkpoint.complete(tmp_path / "run" / "checkpoints")[0]
+    meta = json.loads((newest / checkpoint.META).read_text())
+    meta["topology"]["threads"] += 1
+    (newest / checkpoint.META).write_text(json.dumps(meta))
+    said: list[str] = []
+    resume(tmp_path / "run", say=said.append)
+    (line,) = (line for line in said if "Not equal to the bit" in line)
+    assert "threads was" in line
+
+
+def test_resuming_a_finished_run_does_nothing_unless_told_to_go_further(tmp_path: Path) -> None:
+    run = train(VAE, out=tmp_path / "run", say=silent)
+    before = run.metrics_file.read_bytes()
+    said: list[str] = []
+    resume(run.path, say=said.append)
+    assert run.metrics_file.read_bytes() == before
+    assert "--steps" in said[-1]
+    resume(run.path, steps=15, say=silent)
+    assert run.status["step"] == 15
+    assert [row["step"] for row in run.metrics()] == [5, 10, 12, 15]
+    assert read(run.config_file)[1]["training.steps"] == "resume"
+
+
+def test_a_damaged_newest_checkpoint_costs_only_the_steps_since_the_one_before(tmp_path: Path) -> None:
+    whole = train(VAE, out=tmp_path / "whole", say=silent)
+    with pytest.raises(Interrupted):
+        train(VAE, out=tmp_path / "parts", say=silent, callbacks=[Press(8)])
+    parts = Run.open(tmp_path / "parts")
+    (checkpoint.complete(parts.checkpoints)[0] / checkpoint.WEIGHTS).write_bytes(b"nonsense")
+    said: list[str] = []
+    resume(parts.path, say=said.append)
+    assert any("damaged" in line and "Falling back" in line for line in said)
+    assert lines(whole) == lines(parts)
+    assert all(torch.equal(v, digest(parts)[k]) for k, v in digest(whole).items())
+
+
+def test_resuming_on_other_data_is_refused(tmp_path: Path) -> None:
+    data = toys.data()
+    run = train(model=toys.model(), data=data, training=QUICK, out=tmp_path / "run", say=silent)
+    other = ArrayData(torch.randn(100, 2))
+    with pytest.raises(checkpoint.CheckpointError, match="not those of the run"):
+        resume(run.path, steps=20, model=toys.model(), data=other, say=silent)
+
+
+def test_settings_may_change_on_the_way_and_are_said_and_recorded(tmp_path: Path) -> None:
+    whole = train(VAE, out=tmp_path / "whole", say=silent)
+    with pytest.raises(Interrupted):
+        train(VAE, out=tmp_path / "run", say=silent, callbacks=[Press(8)])
+    said: list[str] = []
+    run = resume(tmp_path / "run", lr_scale=0.5, clip_norm=1.0, device="cpu", say=said.append)
+    told = [line for line in said if "Not equal to the bit" in line]
+    assert [line.split(": ")[1] for line in told] == ["lr_scale was 1.0, is 0.5.", "clip_norm was None, is 1.0."]
+    config, origins = read(run.config_file)
+    assert (config.training.lr_scale, config.training.clip_norm, config.training.device) == (0.5, 1.0, "cpu")
+    assert origins["training.lr_scale"] == origins["training.device"] == "resume"
+    assert origins["training.ema"] == "default"
+    rates, plain = ([row["model/lr"] for row in of.metrics()] for of in (run, whole))
+    assert rates == pytest.approx([plain[0], *(rate / 2 for rate in plain[1:])])
+
+
+def test_a_diverged_run_goes_on_with_the_smaller_steps_that_its_message_names(tmp_path: Path) -> None:
+    with pytest.raises(NonFiniteError, match=r"veridical resume"):
+        train(VAE, out=tmp_path / "run", say=silent, callbacks=[Poison()])
+    run = resume(tmp_path / "run", lr_scale=0.3, clip_norm=1.0, precision="fp32", say=silent)
+    assert run.status["state"] == "finished"
