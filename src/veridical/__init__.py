@@ -1,85 +1,58 @@
 """Generative models, measured against the truth.
 
-The public names are imported when first used, so that `import veridical` costs nothing.
+The public names are imported when first used, so that `import veridical` costs nothing. Every family of the table
+(`veridical.config.families.table`) adds two: its class and its configuration, `VAE` and `VAEConfig`.
 """
 
 from typing import TYPE_CHECKING, Any
+
+from veridical.config.families.table import public_names as _public_names
 
 __version__ = "0.1.0"
 
 _HOME = {
     "ArrayData": "veridical.data.dataset",
     "Batch": "veridical.data.batch",
-    "ConditionalGAN": "veridical.families.conditional_gan",
-    "ConditionalGANConfig": "veridical.config",
     "DataConfig": "veridical.config",
-    "DiscreteGAN": "veridical.families.discrete_gan",
-    "DiscreteGANConfig": "veridical.config",
-    "GAN": "veridical.families.gan",
-    "GANConfig": "veridical.config",
+    "Facts": "veridical.model",
     "GenerativeModel": "veridical.model",
-    "InfoGAN": "veridical.families.infogan",
-    "InfoGANConfig": "veridical.config",
     "Loader": "veridical.data.loader",
     "Loss": "veridical.model",
-    "NoiseLevel": "veridical.families.noise_level",
-    "NoiseLevelConfig": "veridical.config",
     "OptimizerConfig": "veridical.config",
-    "ProgressiveGAN": "veridical.families.progressive_gan",
-    "ProgressiveGANConfig": "veridical.config",
+    "OwnModel": "veridical.config",
     "RunConfig": "veridical.config",
-    "SemiSupervisedGAN": "veridical.families.semisupervised_gan",
-    "SemiSupervisedGANConfig": "veridical.config",
     "Space": "veridical.data.space",
     "State": "veridical.training.fit",
     "TrainingConfig": "veridical.config",
-    "UnrolledGAN": "veridical.families.unrolled_gan",
-    "UnrolledGANConfig": "veridical.config",
-    "VAE": "veridical.families.vae",
-    "VAEConfig": "veridical.config",
     "build_report": "veridical.report",
     "draw": "veridical.workflows.sample",
     "evaluate": "veridical.evaluation",
     "evaluate_samples": "veridical.evaluation",
     "fit": "veridical.training.fit",
+    "preset": "veridical.config.presets",
     "load": "veridical.workflows.load",
     "load_data": "veridical.data.sources",
     "resume": "veridical.workflows.resume",
     "train": "veridical.workflows.start",
 }
-_NAMES = {"build_report": "build", "load_data": "load"}
+_FAMILIES = _public_names()
+_NAMES = {"preset": "find_preset", "build_report": "build", "load_data": "load"}
 
-__all__ = [
+__all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "__version__",
     "ArrayData",
     "Batch",
-    "ConditionalGAN",
-    "ConditionalGANConfig",
     "DataConfig",
-    "DiscreteGAN",
-    "DiscreteGANConfig",
-    "GAN",
-    "GANConfig",
+    "Facts",
     "GenerativeModel",
-    "InfoGAN",
-    "InfoGANConfig",
     "Loader",
     "Loss",
-    "NoiseLevel",
-    "NoiseLevelConfig",
     "OptimizerConfig",
-    "ProgressiveGAN",
-    "ProgressiveGANConfig",
+    "OwnModel",
     "RunConfig",
-    "SemiSupervisedGAN",
-    "SemiSupervisedGANConfig",
     "Space",
     "State",
     "TrainingConfig",
-    "UnrolledGAN",
-    "UnrolledGANConfig",
-    "VAE",
-    "VAEConfig",
     "build_report",
     "draw",
     "evaluate",
@@ -87,18 +60,21 @@ __all__ = [
     "fit",
     "load",
     "load_data",
+    "preset",
     "resume",
     "train",
+    *_FAMILIES,  # pyright: ignore[reportUnsupportedDunderAll]
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name from where it lives."""
-    if name not in _HOME:
+    home = _HOME.get(name) or _FAMILIES.get(name)
+    if home is None:
         raise AttributeError(f"module 'veridical' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOME[name]), _NAMES.get(name, name))
+    return getattr(import_module(home), _NAMES.get(name, name))
 
 
 def __dir__() -> list[str]:
@@ -108,36 +84,20 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from veridical.config import (
-        ConditionalGANConfig,
         DataConfig,
-        DiscreteGANConfig,
-        GANConfig,
-        InfoGANConfig,
-        NoiseLevelConfig,
         OptimizerConfig,
-        ProgressiveGANConfig,
+        OwnModel,
         RunConfig,
-        SemiSupervisedGANConfig,
         TrainingConfig,
-        UnrolledGANConfig,
-        VAEConfig,
     )
+    from veridical.config.presets import find_preset as preset
     from veridical.data.batch import Batch
     from veridical.data.dataset import ArrayData
     from veridical.data.loader import Loader
     from veridical.data.sources import load as load_data
     from veridical.data.space import Space
     from veridical.evaluation import evaluate, evaluate_samples
-    from veridical.families.conditional_gan import ConditionalGAN
-    from veridical.families.discrete_gan import DiscreteGAN
-    from veridical.families.gan import GAN
-    from veridical.families.infogan import InfoGAN
-    from veridical.families.noise_level import NoiseLevel
-    from veridical.families.progressive_gan import ProgressiveGAN
-    from veridical.families.semisupervised_gan import SemiSupervisedGAN
-    from veridical.families.unrolled_gan import UnrolledGAN
-    from veridical.families.vae import VAE
-    from veridical.model import GenerativeModel, Loss
+    from veridical.model import Facts, GenerativeModel, Loss
     from veridical.report import build as build_report
     from veridical.training.fit import State, fit
     from veridical.workflows.load import load

@@ -7,14 +7,13 @@ import pytest
 from veridical.config import GANConfig, RunConfig, TrainingConfig, VAEConfig
 from veridical.config.files import (
     ConfigError,
-    find_preset,
     flatten,
     origins_of,
     preset_origins,
     read,
     to_yaml,
 )
-from veridical.config.presets import PRESETS
+from veridical.config.presets import PRESETS, find_preset
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -1,14 +1,12 @@
 """What is said of the presets."""
 
 import importlib.util
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from veridical.config import DataConfig, TrainingConfig
-from veridical.config.presets import PRESETS
-from veridical.config.run import FAMILY_CONFIGS
+from veridical.config.families.table import FAMILIES, find_family
+from veridical.config.presets import PRESETS, by_purpose, find_preset
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,8 +30,12 @@ def test_every_preset_of_a_game_names_its_paper_its_number_and_ours() -> None:
             assert all((preset.paper, preset.published, preset.measured)), name
 
 
-@pytest.mark.parametrize("name", FAMILY_CONFIGS)
-def test_no_choice_of_a_family_has_the_name_of_one_of_the_data_or_the_training(name: str) -> None:
-    own = {field.name for field in fields(FAMILY_CONFIGS[name])}
-    others = {field.name for config in (DataConfig, TrainingConfig) for field in fields(config)}
-    assert not own & others  # they share the flags of one command line
+def test_every_preset_is_in_one_group_and_no_name_is_given_twice() -> None:
+    grouped = [name for presets in by_purpose().values() for name in presets]
+    assert sorted(grouped) == sorted(PRESETS)
+    assert len(PRESETS) == sum(len(find_family(family).presets) for family in FAMILIES)
+
+
+def test_a_preset_that_is_not_there_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"no preset 'VAE'\. Did you mean vae\?"):
+        find_preset("VAE")

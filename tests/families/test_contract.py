@@ -9,24 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from veridical.config import (
-    ConditionalGANConfig,
-    DiscreteGANConfig,
-    GANConfig,
-    InfoGANConfig,
-    ModelConfig,
-    NoiseLevelConfig,
-    ProgressiveGANConfig,
-    SemiSupervisedGANConfig,
-    UnrolledGANConfig,
-    VAEConfig,
-)
-from veridical.config.run import FAMILY_CONFIGS
-from veridical.families import FAMILIES
+from veridical.config.families.table import find_family
+from veridical.families import FAMILIES, unmet
 from veridical.model import (
     Batch,
     Encoder,
     ExactLikelihood,
+    Facts,
     GenerativeModel,
     LatentVariable,
     LikelihoodBound,
@@ -36,20 +25,6 @@ from veridical.model import (
 )
 from veridical.nn.buffers import undeclared_buffers
 
-SMALL: dict[str, ModelConfig] = {
-    "conditional-gan": ConditionalGANConfig(latent_dim=4, width=8),
-    "discrete-gan": DiscreteGANConfig(latent_dim=4, width=8),
-    "gan": GANConfig(latent_dim=4, width=8),
-    "infogan": InfoGANConfig(latent_dim=4, width=8, categorical=(3, 2), restore_noise=0.5, reader_width=8),
-    "noise-level": NoiseLevelConfig(levels=4, width=8, sigma_min=0.1),
-    # Grown from the start: parameters of a later stage would rightly learn nothing at step 0.
-    "progressive-gan": ProgressiveGANConfig(
-        latent_dim=4, width=8, stage_steps=None, codes_per_scale=2, consistency=1.0
-    ),
-    "semisupervised-gan": SemiSupervisedGANConfig(latent_dim=4, width=8, labelled=20),
-    "unrolled-gan": UnrolledGANConfig(latent_dim=4, width=8, unrolled_steps=2),
-    "vae": VAEConfig(latent_dim=4, width=8),
-}
 SPACES = {
     "grey": Space((1, 9, 12), mean=-0.4, std=0.7, classes=10),
     "colour": Space((3, 8, 8), levels=None, mean=0.1, std=0.5),
@@ -58,13 +33,6 @@ SPACES = {
     "box": Space((2,), kind="vector", support=(0.0, 10.0), levels=11, mean=4.0, std=3.0, classes=3),
     "spins": Space((1, 8, 8), kind="lattice", levels=2),
 }
-REFUSED: dict[str, tuple[str, ...]] = {
-    "conditional-gan": ("colour", "vector", "spins"),
-    "discrete-gan": ("grey", "colour", "vector"),
-    "progressive-gan": ("vector", "box"),
-    "semisupervised-gan": ("colour", "vector", "spins"),
-}
-"""Spaces in which a family has no meaning, and says so."""
 
 
 def examples(space: Space, n: int = 6) -> Batch:
@@ -81,10 +49,15 @@ def examples(space: Space, n: int = 6) -> Batch:
 
 def build(family: str, space: Space, seed: int = 0) -> GenerativeModel:
     torch.manual_seed(seed)
-    return FAMILIES[family](SMALL[family], space)  # type: ignore[call-arg, arg-type]
+    return FAMILIES[family](find_family(family).smallest, Facts(space, len(examples(space).x)))
 
 
-MEANINGFUL = [pair for pair in itertools.product(FAMILIES, SPACES) if pair[1] not in REFUSED.get(pair[0], ())]
+def fulfils(family: str, space: str) -> bool:
+    return not unmet(family, Facts(SPACES[space], 6))
+
+
+PAIRS = list(itertools.product(FAMILIES, SPACES))
+MEANINGFUL = [pair for pair in PAIRS if fulfils(*pair)]
 
 
 @pytest.fixture(params=MEANINGFUL, ids="-".join)
@@ -118,14 +91,17 @@ def samples(model: GenerativeModel, n: int = 5, seed: int = 3) -> Tensor:
     return model.sample(n)
 
 
-def test_the_tables_name_the_same_families() -> None:
-    assert FAMILIES.keys() == FAMILY_CONFIGS.keys() == SMALL.keys()
-    for name, family in FAMILIES.items():
-        assert issubclass(family, GenerativeModel) and type(SMALL[name]) is FAMILY_CONFIGS[name]
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_declaration_fits_the_model(family: str) -> None:
+    declared, model = find_family(family), FAMILIES[family]
+    assert issubclass(model, GenerativeModel) and declared.config.__name__ == f"{model.__name__}Config"
+    assert isinstance(declared.smallest, declared.config)
+    assert all(isinstance(preset.model, declared.config) for preset in declared.presets.values())
+    assert declared.about.endswith(".") and any(fulfils(family, space) for space in SPACES)
 
 
-@pytest.mark.parametrize(("family", "space"), [(f, s) for f, spaces in REFUSED.items() for s in spaces])
-def test_spaces_without_meaning_are_refused(family: str, space: str) -> None:
+@pytest.mark.parametrize(("family", "space"), [pair for pair in PAIRS if not fulfils(*pair)])
+def test_data_that_lack_what_it_needs_are_refused(family: str, space: str) -> None:
     with pytest.raises(ValueError, match=r"space has shape .*; .*\."):
         build(family, SPACES[space])
 
@@ -139,18 +115,17 @@ def test_it_names_its_papers(family: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_defaults_build_and_learn(family: str) -> None:
     torch.manual_seed(0)
-    model = FAMILIES[family](FAMILY_CONFIGS[family](), SPACES["thumbnail"])  # type: ignore[call-arg, arg-type]
+    model = FAMILIES[family](find_family(family).config(), Facts(SPACES["thumbnail"], 6))
     for player in model.turns(0):
         assert model.loss(examples(model.space), player=player, step=0).loss.isfinite()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_sizes_below_one_are_refused(family: str) -> None:
-    sizes = [field.name for field in fields(SMALL[family]) if field.name in ("width", "latent_dim")]
-    assert sizes
-    for name in sizes:
+    smallest = find_family(family).smallest
+    for name in [field.name for field in fields(smallest) if field.name in ("width", "latent_dim")]:
         with pytest.raises(ValueError, match=f"{name} is -3; expected"):
-            replace(SMALL[family], **{name: -3})
+            replace(smallest, **{name: -3})
 
 
 def test_every_player_moves(model: GenerativeModel) -> None:

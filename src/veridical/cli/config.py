@@ -9,8 +9,8 @@ import tyro
 
 from veridical.cli import UsageError
 from veridical.cli.parse import parse, say
-from veridical.config.files import ConfigError, find_preset, preset_origins, read, to_yaml
-from veridical.config.presets import PRESETS, Preset
+from veridical.config.files import ConfigError, preset_origins, read, to_yaml
+from veridical.config.presets import PRESETS, Preset, find_preset
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def parse(kind: type[T], command: str, arguments: list[str], default: T | None =
             kind,
             prog=f"veridical {command}",
             description=(kind.__doc__ or "").strip(),
-            args=arguments,
+            args=[f"--source{a[6:]}" if a == "--data" or a.startswith("--data=") else a for a in arguments],
             default=default,
             config=(tyro.conf.AvoidSubcommands,),
         )

@@ -12,8 +12,8 @@ import tyro
 from veridical.cli import UsageError
 from veridical.cli.parse import is_terminal, parse, say
 from veridical.config import DataConfig, RunConfig, TrainingConfig
-from veridical.config.files import Origins, find_preset, origins_of, preset_origins, read
-from veridical.config.presets import PRESETS
+from veridical.config.files import Origins, origins_of, preset_origins, read
+from veridical.config.presets import PRESETS, find_preset
 
 ABOUT = "Train a model. PRESET is one of: " + "; ".join(f"{name} ({p.summary})" for name, p in PRESETS.items())
 

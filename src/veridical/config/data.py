@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
-
-import tyro
+from dataclasses import dataclass, field
+from typing import Literal
 
 from veridical.config import checks
 
@@ -14,7 +12,7 @@ from veridical.config import checks
 class DataConfig:
     """A named set, a folder of images, one image, or a file of arrays (npy, npz, pt, csv, idx, idx.gz)."""
 
-    source: Annotated[str, tyro.conf.arg(name="data", metavar="NAME|FOLDER|FILE")] = ""
+    source: str = field(default="", metadata={"flag": "data", "metavar": "NAME|FOLDER|FILE"})
     """Name (`veridical data list`), folder or file. Where a name and a folder are the same, write ./NAME for the
     folder and set:NAME for the named set."""
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from veridical.config.families.table import FAMILIES, find_family
 from veridical.config.presets import PRESETS
-from veridical.config.run import FAMILY_CONFIGS, RunConfig
+from veridical.config.run import OwnModel, RunConfig, plain
 from veridical.errors import RequestError
 from veridical.nearest import did_you_mean
 
@@ -46,10 +48,23 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
         64
     """
     leaves: dict[str, Any] = {}
-    for field in dataclasses.fields(config):
-        value, key = getattr(config, field.name), f"{prefix}{field.name}"
-        leaves |= flatten(value, f"{key}.") if is_dataclass(value) else {key: value}
+    for name, value in entries(config).items():
+        leaves |= flatten(value, f"{prefix}{name}.") if is_section(value) else {f"{prefix}{name}": value}
     return leaves
+
+
+def entries(section: Any) -> Mapping[str, Any]:
+    """Return what stands in a section: the fields of a dataclass, the settings of a model of one's own."""
+    if isinstance(section, OwnModel):
+        return section.settings
+    if isinstance(section, Mapping):
+        return section
+    return {field.name: getattr(section, field.name) for field in dataclasses.fields(section)}
+
+
+def is_section(value: Any) -> bool:
+    """Tell whether a value is written as a section of its own."""
+    return is_dataclass(value) or (isinstance(value, Mapping) and bool(value))
 
 
 def origins_of(config: RunConfig, base: RunConfig, base_origins: Origins, source: str) -> Origins:
@@ -67,22 +82,12 @@ def preset_origins(name: str) -> Origins:
     return origins_of(config, RunConfig(model=type(config.model)()), {}, f"preset {name}")
 
 
-def find_preset(name: str) -> RunConfig:
-    """Return a preset's configuration.
-
-    Raises:
-        ValueError: there is no such preset; names the nearest.
-    """
-    if name not in PRESETS:
-        raise ValueError(f"there is no preset {name!r}. {did_you_mean(name, PRESETS)}")
-    return PRESETS[name].config
-
-
 def to_yaml(config: RunConfig, origins: Origins) -> str:
     """Write a complete configuration, the origin of each value as a comment and again under `origin`."""
     lines = [f"family: {config.family}"]
     for section in ("model", "data", "training"):
-        lines += ["", f"{section}:", *_section(getattr(config, section), f"{section}.", origins, "  ")]
+        written = _section(getattr(config, section), f"{section}.", origins, "  ")
+        lines += ["", f"{section}:" if written else f"{section}: {{}}", *written]
     told = {key: origin for key, origin in origins.items() if origin != "default"}
     lines += ["", "# Where the values that are not defaults come from.", "origin:" if told else "origin: {}"]
     lines += [f"  {key}: {_scalar(origin)}" for key, origin in told.items()]
@@ -91,12 +96,12 @@ def to_yaml(config: RunConfig, origins: Origins) -> str:
 
 def _section(config: Any, prefix: str, origins: Origins, indent: str) -> list[str]:
     lines = []
-    for field in dataclasses.fields(config):
-        value, key = getattr(config, field.name), f"{prefix}{field.name}"
-        if is_dataclass(value):
-            lines += [f"{indent}{field.name}:", *_section(value, f"{key}.", origins, indent + "  ")]
+    for name, value in entries(config).items():
+        key = f"{prefix}{name}"
+        if is_section(value):
+            lines += [f"{indent}{_scalar(name)}:", *_section(value, f"{key}.", origins, indent + "  ")]
         else:
-            lines.append(f"{indent}{field.name}: {_scalar(value)}  # {origins.get(key, 'default')}")
+            lines.append(f"{indent}{_scalar(name)}: {_scalar(value)}  # {origins.get(key, 'default')}")
     return lines
 
 
@@ -139,7 +144,9 @@ class _Reader:
         base, origins = self._base(nodes)
         sections: dict[str, Any] = {"model": base.model, "data": base.data, "training": base.training}
         for name in sections:
-            if name in nodes:
+            if name in nodes and isinstance(sections[name], OwnModel):
+                sections[name] = self._own(sections[name], nodes[name])
+            elif name in nodes:
                 sections[name] = self._fill(sections[name], nodes[name], f"{name}.")
         origin = _construct(nodes["origin"]) if "origin" in nodes else {}
         if self.problems:
@@ -158,8 +165,8 @@ class _Reader:
             )
             preset = None
         family = _construct(nodes["family"]) if "family" in nodes else None
-        if family is not None and family not in FAMILY_CONFIGS:
-            message = f"there is no family {family!r}. {did_you_mean(str(family), FAMILY_CONFIGS)}"
+        if family is not None and family not in FAMILIES and not is_own(family):
+            message = f"there is no family {family!r}. {did_you_mean(str(family), FAMILIES)}"
             self._problem(nodes["family"], "family", message)
             family = None
             nodes.pop("model", None)  # its keys cannot be judged
@@ -168,7 +175,15 @@ class _Reader:
             if family is not None and base.family != family:
                 self._problem(nodes["family"], "family", f"preset {preset} is of family {base.family}, not {family}")
             return base, preset_origins(preset)
-        return RunConfig(model=FAMILY_CONFIGS[family or "gan"]()), {}
+        if is_own(family):
+            return RunConfig(model=OwnModel(str(family))), {}
+        return RunConfig(model=find_family(family or "gan").config()), {}
+
+    def _own(self, base: OwnModel, node: yaml.Node) -> OwnModel:
+        if not isinstance(node, yaml.MappingNode):
+            self._problem(node, "model", "expected keys and values")
+            return base
+        return OwnModel(base.name, plain(_construct(node)))
 
     def _fill(self, base: Any, node: yaml.Node, prefix: str) -> Any:
         from pydantic import TypeAdapter, ValidationError
@@ -212,6 +227,11 @@ class _Reader:
 
     def _problem(self, node: yaml.Node, key: str, message: str) -> None:
         self.problems.append(Problem(node.start_mark.line + 1, key, message))
+
+
+def is_own(family: object) -> bool:
+    """Tell whether a family's name is that of a class outside the table."""
+    return isinstance(family, str) and "." in family
 
 
 def _construct(node: yaml.Node) -> Any:

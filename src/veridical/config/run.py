@@ -1,47 +1,88 @@
-"""A whole run in one value: family, data, training."""
+"""A whole run in one value: model, data, training."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
 
 from veridical.config.data import DataConfig
-from veridical.config.families import (
-    ConditionalGANConfig,
-    DiscreteGANConfig,
-    GANConfig,
-    InfoGANConfig,
-    ModelConfig,
-    NoiseLevelConfig,
-    ProgressiveGANConfig,
-    SemiSupervisedGANConfig,
-    UnrolledGANConfig,
-    VAEConfig,
-)
+from veridical.config.families.table import name_of
 from veridical.config.training import TrainingConfig
 
-FAMILY_CONFIGS: dict[str, type[ModelConfig]] = {
-    "conditional-gan": ConditionalGANConfig,
-    "discrete-gan": DiscreteGANConfig,
-    "gan": GANConfig,
-    "infogan": InfoGANConfig,
-    "noise-level": NoiseLevelConfig,
-    "progressive-gan": ProgressiveGANConfig,
-    "semisupervised-gan": SemiSupervisedGANConfig,
-    "unrolled-gan": UnrolledGANConfig,
-    "vae": VAEConfig,
-}
-"""The configuration class of every family; the key is written in config.yaml."""
+
+@dataclass(frozen=True)
+class OwnModel:
+    """What is recorded of a model that is no family of the table: its class and its settings."""
+
+    name: str
+    """Module and class, `package.module.Class`."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Plain values (numbers, texts, lists, mappings), as they are written to `config.yaml`."""
+
+    def __post_init__(self) -> None:
+        if "." not in self.name:
+            raise ValueError(f"name is {self.name!r}; expected module and class, such as 'mine.Model'.")
+
+    @classmethod
+    def of(cls, kind: type, config: object = None) -> OwnModel:
+        """Record a class, and the fields of its configuration where that is a dataclass.
+
+        Examples:
+            >>> OwnModel.of(DataConfig).name
+            'veridical.config.data.DataConfig'
+            >>> OwnModel.of(DataConfig, TrainingConfig(steps=7)).settings["steps"]
+            7
+        """
+        settings = plain(config) if is_dataclass(config) else {}
+        return cls(f"{kind.__module__}.{kind.__qualname__}", settings)
 
 
 @dataclass(frozen=True)
 class RunConfig:
     """All choices of one run; `config.yaml` is this, with the origin of each value."""
 
-    model: ModelConfig = field(default_factory=GANConfig)
+    model: Any = field(default_factory=lambda: default_model())
+    """Configuration of a family (`veridical.config.families`), or the record of a model of your own."""
+
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.model, OwnModel) and name_of(self.model) is None:
+            raise ValueError(
+                f"model is {type(self.model).__name__}, the configuration of no family; expected one of "
+                "veridical.config.families. For a model of your own pass the model itself: "
+                "veridical.train(model=model, ...)."
+            )
+
     @property
     def family(self) -> str:
-        """Name of the family of `model`."""
-        return next(name for name, config in FAMILY_CONFIGS.items() if type(self.model) is config)
+        """Name of the model's family; of a model of your own, its module and class."""
+        return self.model.name if isinstance(self.model, OwnModel) else str(name_of(self.model))
+
+
+def default_model() -> Any:
+    """Return the model of the default recipe."""
+    from veridical.config.families.gan import GANConfig
+
+    return GANConfig()
+
+
+def plain(value: object) -> Any:
+    """Return a value as plain numbers, texts, lists and mappings; what is none of these, as its representation.
+
+    Examples:
+        >>> plain({"sides": (1, 2), "kind": complex})
+        {'sides': [1, 2], 'kind': "<class 'complex'>"}
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return repr(value)

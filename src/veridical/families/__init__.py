@@ -1,38 +1,43 @@
-"""The table of families; each is a page of its own, and none knows another."""
+"""The models of the table of families, imported when first used. A family is a page of its own and knows no other."""
 
-from veridical.families.conditional_gan import ConditionalGAN
-from veridical.families.discrete_gan import DiscreteGAN
-from veridical.families.gan import GAN
-from veridical.families.infogan import InfoGAN
-from veridical.families.noise_level import NoiseLevel
-from veridical.families.progressive_gan import ProgressiveGAN
-from veridical.families.semisupervised_gan import SemiSupervisedGAN
-from veridical.families.unrolled_gan import UnrolledGAN
-from veridical.families.vae import VAE
-from veridical.model import GenerativeModel
+from __future__ import annotations
 
-FAMILIES: dict[str, type[GenerativeModel]] = {
-    "conditional-gan": ConditionalGAN,
-    "discrete-gan": DiscreteGAN,
-    "gan": GAN,
-    "infogan": InfoGAN,
-    "noise-level": NoiseLevel,
-    "progressive-gan": ProgressiveGAN,
-    "semisupervised-gan": SemiSupervisedGAN,
-    "unrolled-gan": UnrolledGAN,
-    "vae": VAE,
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from veridical.config.families import table
+from veridical.config.families.family import FEW_LEVELS, Need
+from veridical.model import Facts
+
+__all__ = ["FAMILIES", "NEEDS", "unmet"]
+
+NEEDS: dict[Need, Callable[[Facts], bool]] = {
+    "labels": lambda facts: facts.space.classes is not None,
+    "image": lambda facts: len(facts.space.shape) == 3,
+    "few-levels": lambda facts: facts.space.levels is not None and facts.space.levels <= FEW_LEVELS,
+    "number": lambda facts: facts.n is not None,
 }
-"""Name, as in config.yaml, to class."""
+"""What a family may need of the data, and whether they fulfil it."""
 
-__all__ = [
-    "FAMILIES",
-    "GAN",
-    "ConditionalGAN",
-    "DiscreteGAN",
-    "InfoGAN",
-    "NoiseLevel",
-    "ProgressiveGAN",
-    "SemiSupervisedGAN",
-    "UnrolledGAN",
-    "VAE",
-]
+
+class _Families(Mapping[str, Any]):
+    """Name to class; a class is imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(import_module(f"veridical.families.{table.module_name(name)}"), table.FAMILIES[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(table.FAMILIES)
+
+    def __len__(self) -> int:
+        return len(table.FAMILIES)
+
+
+FAMILIES: Mapping[str, Any] = _Families()
+"""Name, as in config.yaml, to class: `FAMILIES[name](config, facts)`."""
+
+
+def unmet(family: str, facts: Facts) -> list[Need]:
+    """Return what a family needs and the data lack."""
+    return [need for need in table.find_family(family).needs if not NEEDS[need](facts)]

@@ -35,7 +35,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from veridical.config import ConditionalGANConfig
+from veridical.config.families.conditional_gan import ConditionalGANConfig
 from veridical.config.sampling import SamplingOptions
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Facts, Space

@@ -39,8 +39,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from veridical.config import DiscreteGANConfig
-from veridical.config.families.discrete_gan import DiscreteGANSampling
+from veridical.config.families.discrete_gan import DiscreteGANConfig, DiscreteGANSampling
+from veridical.config.families.family import FEW_LEVELS
 from veridical.config.sampling import SamplingOptions, options_of
 from veridical.data.preprocess import to_data_space
 from veridical.families.adversarial import AdversarialModel
@@ -51,8 +51,6 @@ from veridical.noise import FreshNoise, Noise, noise_for
 from veridical.objectives import discrete
 from veridical.objectives.adversarial import OBJECTIVES, pair
 from veridical.objectives.game import Turn, discriminator_turn, generator_turn, view
-
-MOST_LEVELS = 32
 
 
 class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
@@ -205,10 +203,10 @@ def levels_of(space: Space) -> int:
     Raises:
         ValueError: there are none, or more than a one-hot vector should have.
     """
-    if space.levels is None or space.levels > MOST_LEVELS:
+    if space.levels is None or space.levels > FEW_LEVELS:
         raise ValueError(
             f"space has shape {space.shape} and levels {space.levels}; a discrete GAN draws from at most "
-            f"{MOST_LEVELS} levels. Reduce the levels of the data, or train gan."
+            f"{FEW_LEVELS} levels. Reduce the levels of the data, or train gan."
         )
     return space.levels
 

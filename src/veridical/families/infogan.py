@@ -40,7 +40,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from veridical.config import InfoGANConfig
+from veridical.config.families.infogan import InfoGANConfig
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Facts, PriorKind, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of

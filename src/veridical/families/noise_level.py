@@ -52,8 +52,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from veridical.config import NoiseLevelConfig, OptimizerConfig
-from veridical.config.families.noise_level import NoiseLevelSampling
+from veridical.config import OptimizerConfig
+from veridical.config.families.noise_level import NoiseLevelConfig, NoiseLevelSampling
 from veridical.config.sampling import SamplingOptions, options_of
 from veridical.kinds import TermKind
 from veridical.mcmc.langevin import unadjusted_step

@@ -41,7 +41,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from veridical.config import ProgressiveGANConfig
+from veridical.config.families.progressive_gan import ProgressiveGANConfig
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Facts, Space
 from veridical.nn.adversarial import ToDataSpace, ToStandardUnits, latent_dim_of

@@ -41,7 +41,7 @@ import torch.distributed
 import torch.nn.functional as F
 from torch import Tensor
 
-from veridical.config import SemiSupervisedGANConfig
+from veridical.config.families.semisupervised_gan import SemiSupervisedGANConfig
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Facts, Space
 from veridical.nn.adversarial import build_discriminator

@@ -41,7 +41,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from veridical.config import UnrolledGANConfig
+from veridical.config.families.unrolled_gan import UnrolledGANConfig
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Facts, Space
 from veridical.nn.buffers import BufferRole

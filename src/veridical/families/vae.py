@@ -38,8 +38,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
-from veridical.config import OptimizerConfig, VAEConfig
-from veridical.config.families.vae import VAESampling
+from veridical.config import OptimizerConfig
+from veridical.config.families.vae import VAEConfig, VAESampling
 from veridical.config.sampling import SamplingOptions, options_of
 from veridical.kinds import TermKind
 from veridical.model import (

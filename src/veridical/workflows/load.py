@@ -20,7 +20,7 @@ from veridical.training import checkpoint
 
 def build_model(config: RunConfig, facts: Facts | Space) -> GenerativeModel:
     """Build the untrained model of a configuration for data of which these facts are known."""
-    return FAMILIES[config.family](config.model, facts)  # type: ignore[call-arg]
+    return FAMILIES[config.family](config.model, facts)
 
 
 def read_facts(run: Run) -> Facts:

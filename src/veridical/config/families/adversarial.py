@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from veridical.config import checks
 from veridical.config.sampling import ConditionedSampling, RefinedSampling
@@ -188,6 +188,10 @@ class AdversarialSampling(RefinedSampling, ConditionedSampling):
             raise ValueError(f"{' and '.join(chosen)} are both given; choose one.")
 
 
-@dataclass(frozen=True)
-class GANConfig(AdversarialConfig):
-    """A generator against a discriminator (`families/gan.py`)."""
+PLAIN: dict[str, Any] = {"relativistic": False, "r1": 0.0, "r2": 0.0}
+"""A game without pairing and penalties, as it was before 2018."""
+
+
+def both(optimizer: OptimizerConfig) -> dict[str, Any]:
+    """Give both players the same optimiser."""
+    return {"generator_optimizer": optimizer, "discriminator_optimizer": optimizer}

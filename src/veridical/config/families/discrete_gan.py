@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from veridical.config import checks
-from veridical.config.families.adversarial import AdversarialConfig, AdversarialSampling
+from veridical.config.families.adversarial import AdversarialConfig, AdversarialSampling, both
+from veridical.config.families.family import Family, Preset
+from veridical.config.training import OptimizerConfig, TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -71,3 +73,36 @@ class DiscreteGANConfig(AdversarialConfig):
                 f'pack is {self.pack} with estimator "reinforce", which needs a cost of every single example. Set '
                 'pack to 1, or choose estimator "gumbel".'
             )
+
+
+def _recipe(estimator: Literal["gumbel", "reinforce"]) -> DiscreteGANConfig:
+    optimizer = OptimizerConfig(lr=2e-3, betas=(0.0, 0.99), schedule="linear")
+    return DiscreteGANConfig(estimator=estimator, depth=2, **both(optimizer))
+
+
+FAMILY = Family(
+    config=DiscreteGANConfig,
+    sampling=DiscreteGANSampling,
+    about="A game whose generator draws every component from a few levels.",
+    purpose="discrete",
+    needs=("few-levels",),
+    smallest=DiscreteGANConfig(latent_dim=4, width=8),
+    presets={
+        "discrete-gumbel": Preset(
+            "Learns through draws from few levels by Gumbel-softmax, straight-through.",
+            model=_recipe("gumbel"),
+            training=TrainingConfig(steps=500, batch_size=256, ema=0.99),
+            paper="Jang, Gu & Poole (2017), https://arxiv.org/abs/1611.01144",
+            published="none for GANs on a known law",
+            measured="categorical: KL 0.0019; categorical-bits: KL 0.08 to 0.15; 4 s of processor (one or two seeds)",
+        ),
+        "discrete-reinforce": Preset(
+            "Learns from the cost alone of draws from few levels: REINFORCE with a leave-one-out baseline.",
+            model=_recipe("reinforce"),
+            training=TrainingConfig(steps=500, batch_size=256, ema=0.99),
+            paper="Kool, van Hoof & Welling, Buy 4 REINFORCE samples, get a baseline for free (2019)",
+            published="none for GANs on a known law",
+            measured="categorical: KL 0.0009; categorical-bits: KL 0.009 to 0.013; 4 s of processor (one or two seeds)",
+        ),
+    },
+)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from veridical.config import checks
-from veridical.config.families.adversarial import AdversarialConfig
+from veridical.config.families.adversarial import AdversarialConfig, AdversarialSampling
+from veridical.config.families.family import Family, Preset
+from veridical.config.training import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -50,3 +52,23 @@ class InfoGANConfig(AdversarialConfig):
             raise ValueError("there are no codes; give categorical or continuous, or train the family gan.")
         if self.pack > 1:
             raise ValueError(f"pack is {self.pack}; codes are read from single examples. Set pack to 1.")
+
+
+FAMILY = Family(
+    config=InfoGANConfig,
+    sampling=AdversarialSampling,
+    about="A game whose codes can be read back from its samples.",
+    purpose="codes",
+    needs=(),
+    smallest=InfoGANConfig(latent_dim=4, width=8, categorical=(3, 2), restore_noise=0.5, reader_width=8),
+    presets={
+        "infogan": Preset(
+            "Codes that can be read from the samples, their information in nats; on the default recipe.",
+            model=InfoGANConfig(latent_dim=62),
+            training=TrainingConfig(ema=0.995),
+            paper="Chen et al., InfoGAN (2016), https://arxiv.org/abs/1606.03657",
+            published="MNIST: the categorical code matches the digit in 95 % of the cases",
+            measured="fashion-mnist-10k: FID 9.5 (9.3 to 9.7), recall 0.02, 156 steps of 64 in 46 s",
+        ),
+    },
+)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from veridical.config import checks
+from veridical.config.families.family import Family, Preset
 from veridical.config.sampling import SamplingOptions
-from veridical.config.training import OptimizerConfig
+from veridical.config.training import OptimizerConfig, TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -78,3 +79,24 @@ class NoiseLevelConfig:
             raise ValueError(
                 f"sigma_min is {self.sigma_min} and sigma_max {self.sigma_max}; expected the first smaller."
             )
+
+
+FAMILY = Family(
+    config=NoiseLevelConfig,
+    sampling=NoiseLevelSampling,
+    about="A discriminator of noise levels, whose gradient denoises and generates.",
+    purpose="denoising",
+    needs=(),
+    smallest=NoiseLevelConfig(levels=4, width=8, sigma_min=0.1),
+    presets={
+        "noise-level": Preset(
+            "A discriminator of noise levels whose gradient denoises and generates.",
+            model=NoiseLevelConfig(),
+            training=TrainingConfig(batch_size=128),
+            paper="Yadin, Elata & Michaeli, Classification Diffusion Models (2024), https://arxiv.org/abs/2402.10095",
+            published="none comparable at hand",
+            measured="fashion-mnist-10k: FID 44.9 (44.6 to 45.2), recall 0.00, 162 steps of 128 in 25 s; grid: 25 "
+            "modes, high quality 0.87, 1,461 steps of 128 in 19 s",
+        ),
+    },
+)

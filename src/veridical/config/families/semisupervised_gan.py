@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from veridical.config import checks
-from veridical.config.families.adversarial import AdversarialConfig
-from veridical.config.training import OptimizerConfig
+from veridical.config.families.adversarial import AdversarialConfig, AdversarialSampling
+from veridical.config.families.family import Family, Preset
+from veridical.config.training import OptimizerConfig, TrainingConfig
 
 
 def _optimizer() -> OptimizerConfig:
@@ -45,3 +46,24 @@ class SemiSupervisedGANConfig(AdversarialConfig):
                 f"pack is {self.pack}, minibatch {self.minibatch!r}; the class of an example must not depend on the "
                 'others of its batch. Leave pack = 1 and minibatch = "none".'
             )
+
+
+FAMILY = Family(
+    config=SemiSupervisedGANConfig,
+    sampling=AdversarialSampling,
+    about="A classifier learned from few labelled and many unlabelled examples.",
+    purpose="labels",
+    needs=("labels",),
+    smallest=SemiSupervisedGANConfig(latent_dim=4, width=8, labelled=20),
+    presets={
+        "semisupervised": Preset(
+            "A classifier from 100 labels, with fakes as one more class and feature matching.",
+            model=SemiSupervisedGANConfig(instance_noise=0.3, instance_noise_steps=1_000_000),
+            training=TrainingConfig(steps=3_000),
+            paper="Salimans et al., Improved Techniques for Training GANs (2016), https://arxiv.org/abs/1606.03498",
+            published="MNIST, 100 labels: 93 errors of 10,000 (± 6.5)",
+            measured="digits, 100 labels: 7.2 % of the test wrong, 9.8 % with the labels alone (three seeds, 9 s); "
+            "fashion-mnist-10k: FID 17.5 (17.3 to 17.7), recall 0.00, 129 steps of 64 in 24 s",
+        ),
+    },
+)

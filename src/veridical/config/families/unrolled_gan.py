@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from veridical.config import checks
-from veridical.config.families.adversarial import AdversarialConfig, ObjectiveName
-from veridical.config.training import OptimizerConfig
+from veridical.config.families.adversarial import AdversarialConfig, AdversarialSampling, ObjectiveName
+from veridical.config.families.family import Family, Preset
+from veridical.config.training import OptimizerConfig, TrainingConfig
 
 REFUSED = ("r1", "r2", "gradient_penalty", "dragan", "historical_averaging", "clip_weights", "spectral_norm")
 
@@ -48,3 +49,23 @@ class UnrolledGANConfig(AdversarialConfig):
                     "and its second derivatives are exact without penalties, clipping and spectral normalisation only. "
                     "Leave it out, or choose the family gan."
                 )
+
+
+FAMILY = Family(
+    config=UnrolledGANConfig,
+    sampling=AdversarialSampling,
+    about="A generator that looks several discriminator steps ahead.",
+    purpose="vectors",
+    needs=(),
+    smallest=UnrolledGANConfig(latent_dim=4, width=8, unrolled_steps=2),
+    presets={
+        "unrolled": Preset(
+            "For vectors: a generator that foresees five answers of the discriminator.",
+            model=UnrolledGANConfig(network="tanh-mlp", width=128, discriminator_depth=2, latent_dim=256),
+            training=TrainingConfig(batch_size=128, ema=0.0),
+            paper="Metz et al., Unrolled Generative Adversarial Networks (2017), https://arxiv.org/abs/1611.02163",
+            published="ring, as run by VEEGAN: 7.6 of 8 modes, 35.6 % of high quality",
+            measured="grid: 17 modes, high quality 0.01, 463 steps of 128 in 24 s",
+        ),
+    },
+)

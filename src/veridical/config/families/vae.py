@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from veridical.config import checks
+from veridical.config.families.family import Family, Preset
 from veridical.config.sampling import ConditionedSampling
 from veridical.config.training import OptimizerConfig
 
@@ -69,3 +70,23 @@ class VAEConfig:
         checks.positive("depth", self.depth, zero=True)
         for name in ("importance_samples", "latent_dim", "width"):
             checks.positive(name, getattr(self, name))
+
+
+FAMILY = Family(
+    config=VAEConfig,
+    sampling=VAESampling,
+    about="An encoder and a decoder trained on a bound of the likelihood.",
+    purpose="likelihood",
+    needs=(),
+    smallest=VAEConfig(latent_dim=4, width=8),
+    presets={
+        "vae": Preset(
+            "Variational autoencoder, trained on the elbo.",
+            model=VAEConfig(),
+        ),
+        "iwae": Preset(
+            "Importance-weighted autoencoder with 5 samples.",
+            model=VAEConfig(importance_samples=5),
+        ),
+    },
+)
