@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from veridical.experiments.sampling_order import ORDERS, QUICK, compare, table, train, verdict
+from veridical.experiments.sampling_order import ORDERS, QUICK, RECIPES, compare, table, train, verdict
 
 
 def runs(change: dict[str, list[float]]) -> list[dict]:
@@ -42,3 +42,14 @@ def test_runs_repeat_and_orders_differ() -> None:
     assert once == again
     assert once["variety"] != train("2014", 64, "iid", 3, QUICK)["variety"]
     assert 1 / 8 <= once["variety"] <= 1 and 0 <= once["high_quality"] <= 1
+
+
+def test_recipes_are_frozen_and_none_is_called_default() -> None:
+    """Their numbers are published: they must not change with the defaults."""
+    assert set(RECIPES) == {"2014", "relativistic"}
+    then = {"relativistic": (True, 0.1, 0.1, 7, 2e-3, None), "2014": (False, 0.0, 0.0, 0, 2e-3, None)}
+    for name, config in RECIPES.items():
+        optimizer = config.generator_optimizer
+        assert optimizer is not None
+        found = config.relativistic, config.r1, config.r2, config.fourier_octaves, optimizer.lr, optimizer.trust
+        assert found == then[name]

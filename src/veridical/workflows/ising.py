@@ -6,7 +6,7 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from veridical.ising import CRITICAL_COUPLING, Method, SamplingPlan, plan, strea
 
 if TYPE_CHECKING:
     from veridical.ising.check import CheckReport
+    from veridical.ising.files import Writer
+    from veridical.ising.output import Configurations
 
 Say = Callable[[str], None]
 Size = tuple[int, int]
@@ -52,14 +54,39 @@ def sample_to_file(
         ValueError: a law or a size that cannot be sampled, or more than the disk has room for.
         KeyboardInterrupt: it was asked to stop; nothing remains.
     """
-    from veridical import __version__
     from veridical.ising.files import Writer
 
     coupling = CRITICAL_COUPLING if coupling is None else coupling
     chosen, row = plan(size, coupling, method, n=n), math.ceil(size[0] * size[1] / 8)
     blocks = max(1, min(chosen.blocks(n), _MOST_PACKED // (row * chosen.together)))
-    known = {
-        "coupling": coupling,
+    need = n * (row if packed else size[0] * size[1])
+    writer = Writer(out, n, size, _provenance(chosen, blocks, seed), packed)
+    _require_room(out, need)
+    say(_describe_plan(chosen, n, need, seed))
+    pace = Pace(n, size[0] * size[1], say)
+    pieces = stream(size, coupling, method, seed, n=n, blocks=blocks, packed=True, threads=threads)
+    _write(writer, pieces, pace)
+    say(f"wrote {out}: {pace.summary()}")
+    return out
+
+
+def _write(writer: Writer, pieces: Iterator[Configurations], pace: Pace) -> None:
+    """Write all pieces; an interrupt leaves nothing and says how far it came."""
+    try:
+        with writer:
+            for piece in pieces:
+                writer.write(piece)
+                pace.tell(writer.done)
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(f"Interrupted after {writer.done:,} configurations; nothing was kept.") from error
+
+
+def _provenance(chosen: SamplingPlan, blocks: int, seed: int) -> dict[str, Any]:
+    """Return what the file says of how its configurations were drawn."""
+    from veridical import __version__
+
+    return {
+        "coupling": chosen.law.horizontal,
         "method": chosen.method,
         "burn_in": chosen.burn_in,
         "thinning": chosen.thinning,
@@ -68,21 +95,6 @@ def sample_to_file(
         "seed": seed,
         "version": f"veridical {__version__}",
     }
-    need = n * (row if packed else size[0] * size[1])
-    writer = Writer(out, n, size, known, packed)
-    _require_room(out, need)
-    say(_describe_plan(chosen, n, need, seed))
-    pace = Pace(n, size[0] * size[1], say)
-    pieces = stream(size, coupling, method, seed, n=n, blocks=blocks, packed=True, threads=threads)
-    try:
-        with writer:
-            for piece in pieces:
-                writer.write(piece)
-                pace.tell(writer.done)
-    except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(f"Interrupted after {writer.done:,} configurations; nothing was kept.") from error
-    say(f"wrote {out}: {pace.summary()}")
-    return out
 
 
 class Pace:
