@@ -10,7 +10,7 @@ from veridical.data.errors import DataError
 from veridical.data.space import Space
 
 RNG = np.random.default_rng(0)
-PICTURES = RNG.integers(0, 256, (20, 3, 5, 4), dtype=np.uint8)
+IMAGES = RNG.integers(0, 256, (20, 3, 5, 4), dtype=np.uint8)
 CONTINUOUS = Space((2,), "vector", None, None)
 
 
@@ -20,18 +20,18 @@ def mapped(path: Path, x: np.ndarray) -> np.ndarray:
 
 
 class TestSpace:
-    def test_8_bit_pictures(self) -> None:
-        space = ArrayData(PICTURES).space
-        x = PICTURES / 127.5 - 1
+    def test_8_bit_images(self) -> None:
+        space = ArrayData(IMAGES).space
+        x = IMAGES / 127.5 - 1
         assert (space.shape, space.kind, space.support, space.levels) == ((3, 5, 4), "image", (-1.0, 1.0), 256)
         assert space.mean == pytest.approx(x.mean(), abs=1e-6)
         assert space.std == pytest.approx(x.std(), abs=1e-6)
 
-    def test_grey_pictures_get_a_channel(self) -> None:
-        assert ArrayData(PICTURES[:, 0]).space.shape == (1, 5, 4)
+    def test_grey_images_get_a_channel(self) -> None:
+        assert ArrayData(IMAGES[:, 0]).space.shape == (1, 5, 4)
 
     def test_17_levels(self) -> None:
-        data = ArrayData(PICTURES % 17, levels=17)
+        data = ArrayData(IMAGES % 17, levels=17)
         assert data.space.levels == 17
         assert data.batch(torch.arange(20)).x.aminmax() == (-1.0, 1.0)
 
@@ -71,15 +71,15 @@ class TestSpace:
 
     def test_a_given_space_is_kept_with_its_moments(self) -> None:
         space = Space((3, 5, 4), mean=0.25, std=3.0)
-        assert ArrayData(PICTURES, space=space).space == space
+        assert ArrayData(IMAGES, space=space).space == space
 
     def test_doubles_are_rounded_and_that_is_said(self) -> None:
         data = ArrayData(RNG.normal(size=(5, 2)))
         assert data.batch(torch.arange(5)).x.dtype is torch.float32
         assert "float32" in data.notes[0]
 
-    def test_dark_pictures_are_remarked(self) -> None:
-        assert "levels=17" in ArrayData(PICTURES % 17).notes[0]
+    def test_dark_images_are_remarked(self) -> None:
+        assert "levels=17" in ArrayData(IMAGES % 17).notes[0]
 
     @pytest.mark.parametrize("dtype", [np.uint16, np.int64, ">f4", "<f2", ">i2"])
     def test_other_number_types_of_vectors_become_float32(self, dtype: str) -> None:
@@ -95,14 +95,14 @@ def axes_and_values(x: np.ndarray | torch.Tensor, **how) -> tuple:
 class TestAxes:
     @pytest.mark.parametrize("as_torch", [False, True])
     def test_channels_last_are_made_first_and_that_is_said(self, as_torch: bool) -> None:
-        last = np.ascontiguousarray(PICTURES.transpose(0, 2, 3, 1))
+        last = np.ascontiguousarray(IMAGES.transpose(0, 2, 3, 1))
         data = ArrayData(torch.from_numpy(last) if as_torch else last)
-        assert data.space == ArrayData(PICTURES).space and data.digest == ArrayData(PICTURES).digest
+        assert data.space == ArrayData(IMAGES).space and data.digest == ArrayData(IMAGES).digest
         assert "channels first" in data.notes[0]
 
     def test_channels_last_fit_a_given_space_too(self) -> None:
-        data = ArrayData(PICTURES.transpose(0, 2, 3, 1), space=Space((3, 5, 4)))
-        assert torch.equal(data.batch(torch.arange(20)).x, ArrayData(PICTURES).batch(torch.arange(20)).x)
+        data = ArrayData(IMAGES.transpose(0, 2, 3, 1), space=Space((3, 5, 4)))
+        assert torch.equal(data.batch(torch.arange(20)).x, ArrayData(IMAGES).batch(torch.arange(20)).x)
 
     @pytest.mark.parametrize(
         ("shape", "kind", "event"),
@@ -209,13 +209,13 @@ class TestRange:
 
     @pytest.mark.parametrize("dtype", ["int64", "int16", "uint16"])
     def test_integers_within_a_byte_are_taken_as_8_bit(self, dtype: str) -> None:
-        data = ArrayData(PICTURES.astype(dtype))
-        assert data.space == ArrayData(PICTURES).space and data.digest == ArrayData(PICTURES).digest
+        data = ArrayData(IMAGES.astype(dtype))
+        assert data.space == ArrayData(IMAGES).space and data.digest == ArrayData(IMAGES).digest
         assert "8-bit" in data.notes[0]
 
     def test_levels_that_the_values_do_not_have(self) -> None:
         with pytest.raises(DataError, match=r"17 levels are the integers 0\.\.16"):
-            ArrayData(PICTURES, levels=17)
+            ArrayData(IMAGES, levels=17)
 
 
 class TestClassNames:
@@ -224,20 +224,20 @@ class TestClassNames:
     @pytest.mark.parametrize("dtype", ["U", "S", "O"])
     def test_text_is_mapped_in_natural_order(self, dtype: str) -> None:
         words = np.array([str(i % 12) for i in range(20)], dtype=dtype)
-        data = ArrayData(PICTURES, words)
+        data = ArrayData(IMAGES, words)
         assert data.class_names == tuple(str(i) for i in range(12)) and data.space.classes == 12
         assert data.labels is not None and data.labels.tolist() == [i % 12 for i in range(20)]
         assert data.subset(torch.arange(3)).class_names == data.class_names
 
     def test_names_may_be_given(self) -> None:
-        data = ArrayData(PICTURES, np.arange(20) % 2, class_names=["cat", "dog", "cow"])
+        data = ArrayData(IMAGES, np.arange(20) % 2, class_names=["cat", "dog", "cow"])
         assert data.class_names == ("cat", "dog", "cow") and data.space.classes == 3
         with pytest.raises(DataError, match="label 19 and 2 class names"):
-            ArrayData(PICTURES, np.arange(20), class_names=["cat", "dog"])
+            ArrayData(IMAGES, np.arange(20), class_names=["cat", "dog"])
 
     def test_one_value_for_all_is_refused(self) -> None:
         with pytest.raises(DataError, match="single value"):
-            ArrayData(PICTURES, np.array(3))
+            ArrayData(IMAGES, np.array(3))
 
 
 class TestRefusals:
@@ -269,8 +269,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("x", "space", "words"),
         [
-            (PICTURES, Space((3, 4, 5)), r"\(3, 5, 4\)"),
-            (PICTURES, Space((3, 5, 4), levels=17), "17 levels"),
+            (IMAGES, Space((3, 4, 5)), r"\(3, 5, 4\)"),
+            (IMAGES, Space((3, 5, 4), levels=17), "17 levels"),
             (np.full((2, 2), 3.0, np.float32), Space((2,), "vector", (-1.0, 1.0), None), "support"),
         ],
     )
@@ -289,33 +289,33 @@ class TestRefusals:
     )
     def test_labels(self, labels: np.ndarray, words: str) -> None:
         with pytest.raises(DataError, match=words):
-            ArrayData(PICTURES, labels)
+            ArrayData(IMAGES, labels)
 
     def test_more_classes_than_the_space_has(self) -> None:
         with pytest.raises(DataError, match="label 19"):
-            ArrayData(PICTURES, np.arange(20), space=Space((3, 5, 4), classes=10))
+            ArrayData(IMAGES, np.arange(20), space=Space((3, 5, 4), classes=10))
 
 
 class TestBatch:
     def test_rows_labels_and_values(self) -> None:
         index = torch.tensor([7, 0, 7])
-        batch = ArrayData(PICTURES, np.arange(20) % 4).batch(index)
+        batch = ArrayData(IMAGES, np.arange(20) % 4).batch(index)
         assert torch.equal(batch.index, index)
         assert batch.c is not None and batch.c.tolist() == [3, 0, 3] and batch.c.dtype is torch.int64
-        torch.testing.assert_close(batch.x, torch.from_numpy(PICTURES[[7, 0, 7]]).float() / 127.5 - 1)
+        torch.testing.assert_close(batch.x, torch.from_numpy(IMAGES[[7, 0, 7]]).float() / 127.5 - 1)
 
     def test_labels_count_the_classes(self) -> None:
-        assert ArrayData(PICTURES, np.arange(20) % 4).space.classes == 4
-        assert ArrayData(PICTURES, np.arange(20).reshape(20, 1) % 4).space.classes == 4
+        assert ArrayData(IMAGES, np.arange(20) % 4).space.classes == 4
+        assert ArrayData(IMAGES, np.arange(20).reshape(20, 1) % 4).space.classes == 4
 
     def test_conditioning_that_is_no_label(self) -> None:
-        data = ArrayData(PICTURES, np.linspace(0, 1, 20))
+        data = ArrayData(IMAGES, np.linspace(0, 1, 20))
         c = data.batch(torch.tensor([19])).c
         assert c is not None and c.tolist() == [[1.0]]
         assert data.space.classes is None
 
     def test_a_mapped_file_gives_the_same_as_memory(self, tmp_path: Path) -> None:
-        inside, outside = ArrayData(PICTURES), ArrayData(mapped(tmp_path / "x.npy", PICTURES))
+        inside, outside = ArrayData(IMAGES), ArrayData(mapped(tmp_path / "x.npy", IMAGES))
         index = torch.tensor([3, 19, 3])
         assert inside.space == outside.space
         assert inside.digest == outside.digest
@@ -323,9 +323,9 @@ class TestBatch:
         assert outside.to("cpu") is outside
 
     def test_a_fortran_ordered_array_gives_the_same(self) -> None:
-        other = ArrayData(np.asfortranarray(PICTURES))
-        assert other.digest == ArrayData(PICTURES).digest
-        assert torch.equal(other.batch(torch.tensor([5])).x, ArrayData(PICTURES).batch(torch.tensor([5])).x)
+        other = ArrayData(np.asfortranarray(IMAGES))
+        assert other.digest == ArrayData(IMAGES).digest
+        assert torch.equal(other.batch(torch.tensor([5])).x, ArrayData(IMAGES).batch(torch.tensor([5])).x)
 
     def test_batch_does_not_change_the_data(self) -> None:
         x = torch.rand(4, 1, 2, 2)
@@ -337,23 +337,23 @@ class TestBatch:
 
 class TestDigest:
     def test_is_the_hash_of_type_shape_and_bytes(self) -> None:
-        expected = hashlib.sha256(b"uint8 20x3x5x4\n" + PICTURES.tobytes()).hexdigest()
-        assert ArrayData(PICTURES).digest == ArrayData(torch.from_numpy(PICTURES)).digest == digest_of(PICTURES)
-        assert digest_of(PICTURES) == expected
+        expected = hashlib.sha256(b"uint8 20x3x5x4\n" + IMAGES.tobytes()).hexdigest()
+        assert ArrayData(IMAGES).digest == ArrayData(torch.from_numpy(IMAGES)).digest == digest_of(IMAGES)
+        assert digest_of(IMAGES) == expected
 
     def test_one_changed_value_changes_it(self) -> None:
-        other = PICTURES.copy()
+        other = IMAGES.copy()
         other[19, 2, 4, 3] ^= 1
-        assert ArrayData(other).digest != ArrayData(PICTURES).digest
+        assert ArrayData(other).digest != ArrayData(IMAGES).digest
 
 
 class TestSubset:
     @pytest.mark.parametrize("on_disk", [False, True])
     def test_rows_of_rows(self, on_disk: bool, tmp_path: Path) -> None:
-        data = ArrayData(mapped(tmp_path / "x.npy", PICTURES) if on_disk else PICTURES, np.arange(20))
+        data = ArrayData(mapped(tmp_path / "x.npy", IMAGES) if on_disk else IMAGES, np.arange(20))
         part = data.subset(torch.arange(1, 20, 2)).subset(torch.tensor([2, 0]))
         assert len(part) == 2
         assert part.labels is not None and part.labels.tolist() == [5, 1]
         assert torch.equal(part.batch(torch.tensor([0])).x, data.batch(torch.tensor([5])).x)
-        assert part.digest == digest_of(PICTURES[[5, 1]])
+        assert part.digest == digest_of(IMAGES[[5, 1]])
         assert part.space == data.space

@@ -19,7 +19,7 @@ from veridical.data.sources import load
 from veridical.data.split import held_out
 
 RNG = np.random.default_rng(0)
-PICTURES = RNG.integers(0, 256, (10, 1, 6, 6), dtype=np.uint8)
+IMAGES = RNG.integers(0, 256, (10, 1, 6, 6), dtype=np.uint8)
 LABELS = (np.arange(10) % 3).astype(np.uint8)
 
 
@@ -52,23 +52,23 @@ def refused(path: Path, words: str, **options) -> None:
 
 class TestNumpy:
     def test_npy(self, tmp_path: Path) -> None:
-        data = load(config(saved(tmp_path / "a.npy", PICTURES)))
-        assert (every(data) == PICTURES).all()
+        data = load(config(saved(tmp_path / "a.npy", IMAGES)))
+        assert (every(data) == IMAGES).all()
         assert (data.name, data.labels) == ("a.npy", None)
 
     @pytest.mark.parametrize(("x", "y"), [("x", "y"), ("images", "labels"), ("data", "y"), ("X", "Y")])
     def test_npz_by_the_usual_keys(self, x: str, y: str, tmp_path: Path) -> None:
-        path = saved(tmp_path / "a.npz", **{x: PICTURES, y: LABELS})
+        path = saved(tmp_path / "a.npz", **{x: IMAGES, y: LABELS})
         data = load(config(path))
-        assert (every(data) == PICTURES).all()
+        assert (every(data) == IMAGES).all()
         assert data.labels is not None and data.labels.tolist() == LABELS.tolist()
         assert load(config(path, labels=False)).space.classes is None
 
     def test_npz_with_splits_of_its_own(self, tmp_path: Path) -> None:
-        parts = {"x_train": PICTURES[:7], "y_train": LABELS[:7], "x_test": PICTURES[7:], "y_test": LABELS[7:]}
+        parts = {"x_train": IMAGES[:7], "y_train": LABELS[:7], "x_test": IMAGES[7:], "y_test": LABELS[7:]}
         path = saved(tmp_path / "a.npz", **parts)
         train, test = load(config(path)), load(config(path), "test")
-        assert (every(train) == PICTURES[:7]).all() and (every(test) == PICTURES[7:]).all()
+        assert (every(train) == IMAGES[:7]).all() and (every(test) == IMAGES[7:]).all()
         assert test.labels is not None and test.labels.tolist() == LABELS[7:].tolist()
 
     def test_vectors_hold_out_a_share(self, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ class TestNumpy:
         assert len(load(config(path, holdout=0.1))) == 36
 
     def test_unused_arrays_are_said(self, tmp_path: Path) -> None:
-        path = saved(tmp_path / "a.npz", x=PICTURES, weights=LABELS)
+        path = saved(tmp_path / "a.npz", x=IMAGES, weights=LABELS)
         assert "not used: weights" in load(config(path)).notes[0]
 
     def test_channels_last_are_turned_and_that_is_said(self, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ class TestNumpy:
         assert "channels first" in data.notes[0]
 
     def test_other_keys_are_named(self, tmp_path: Path) -> None:
-        refused(saved(tmp_path / "a.npz", pics=PICTURES, tags=LABELS), r"pics, tags.*x, images, data")
+        refused(saved(tmp_path / "a.npz", pics=IMAGES, tags=LABELS), r"pics, tags.*x, images, data")
 
     def test_pickled_objects_are_not_read(self, tmp_path: Path) -> None:
         refused(saved(tmp_path / "a.npy", np.array([{"a": 1}], dtype=object)), "pickled")
@@ -104,7 +104,7 @@ class TestNumpy:
 
     @pytest.mark.parametrize("name", ["a.npy", "a.npz"])
     def test_files_cut_short(self, name: str, tmp_path: Path) -> None:
-        path = saved(tmp_path / name, PICTURES, x=PICTURES)
+        path = saved(tmp_path / name, IMAGES, x=IMAGES)
         path.write_bytes(path.read_bytes()[:-30])
         refused(path, "cannot be read")
 
@@ -113,48 +113,48 @@ class TestNumpy:
         refused(tmp_path / "a.csv", "of no format")
 
     def test_labels_that_do_not_match(self, tmp_path: Path) -> None:
-        refused(saved(tmp_path / "a.npz", x=PICTURES, y=LABELS[:9]), "10 examples and 9 labels")
+        refused(saved(tmp_path / "a.npz", x=IMAGES, y=LABELS[:9]), "10 examples and 9 labels")
 
 
 class TestShaping:
     @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
     def test_size(self, dtype, tmp_path: Path) -> None:
-        x = PICTURES.astype(dtype) if dtype == np.uint8 else (PICTURES / 255).astype(dtype)
+        x = IMAGES.astype(dtype) if dtype == np.uint8 else (IMAGES / 255).astype(dtype)
         data = load(config(saved(tmp_path / "a.npy", x), size=3))
         assert data.space.shape == (1, 3, 3)
         assert data.notes[0] == "resized from 6x6 to 3x3"
 
     def test_size_of_what_is_not_square(self, tmp_path: Path) -> None:
-        path = saved(tmp_path / "a.npy", PICTURES[..., :4])
+        path = saved(tmp_path / "a.npy", IMAGES[..., :4])
         refused(path, r"4 x 6 \(width x height\).*--fit crop", size=4)
         data = load(config(path, size=4, fit="crop"))
-        assert (every(data) == PICTURES[:, :, 1:5, :4]).all()
+        assert (every(data) == IMAGES[:, :, 1:5, :4]).all()
 
     @pytest.mark.parametrize(("channels", "shape"), [("grey", (1, 6, 6)), ("colour", (3, 6, 6))])
     @pytest.mark.parametrize("stored", [1, 3])
     def test_channels(self, channels, shape, stored: int, tmp_path: Path) -> None:
-        path = saved(tmp_path / "a.npy", PICTURES.repeat(stored, axis=1))
+        path = saved(tmp_path / "a.npy", IMAGES.repeat(stored, axis=1))
         data = load(config(path, channels=channels))
         assert data.space.shape == shape
-        assert (every(data) == PICTURES).all()  # equal channels have their value as luma
+        assert (every(data) == IMAGES).all()  # equal channels have their value as luma
         assert len(data.notes) == (shape[0] != stored)
 
     def test_choices_that_do_not_apply(self, tmp_path: Path) -> None:
         refused(saved(tmp_path / "a.npy", RNG.normal(size=(5, 2))), "apply to images", size=8)
-        refused(saved(tmp_path / "a.npy", PICTURES > 7), "only uint8 and float", size=8)
-        refused(saved(tmp_path / "a.npy", PICTURES.repeat(2, axis=1)), "2 channels", channels="grey")
+        refused(saved(tmp_path / "a.npy", IMAGES > 7), "only uint8 and float", size=8)
+        refused(saved(tmp_path / "a.npy", IMAGES.repeat(2, axis=1)), "2 channels", channels="grey")
         refused(Path("ring"), "points, not images", size=8)
 
 
 class TestIdx:
     @pytest.mark.parametrize("packed", [False, True])
-    def test_pictures_and_the_labels_beside_them(self, packed: bool, tmp_path: Path) -> None:
+    def test_images_and_the_labels_beside_them(self, packed: bool, tmp_path: Path) -> None:
         ending, pack = (".gz", gzip.compress) if packed else ("", bytes)
         (tmp_path / f"my-labels-idx1-ubyte{ending}").write_bytes(pack(idx(LABELS)))
         path = tmp_path / f"my-images-idx3-ubyte{ending}"
-        path.write_bytes(pack(idx(PICTURES[:, 0])))
+        path.write_bytes(pack(idx(IMAGES[:, 0])))
         data = load(config(path))
-        assert (every(data) == PICTURES).all()
+        assert (every(data) == IMAGES).all()
         assert data.labels is not None and data.labels.tolist() == LABELS.tolist()
 
     @pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 3, 4), (1, 2, 3, 4)])
@@ -169,8 +169,8 @@ class TestIdx:
             (b"\x00\x00\x0d\x03" + bytes(12), "00 00 0d 03"),
             (b"\x01\x00\x08\x03" + bytes(12), "01 00 08 03"),
             (bytes([0, 0, 8, 3, 0, 0]), "within its header"),
-            (idx(PICTURES[:, 0])[:-1], "cut short"),
-            (idx(PICTURES[:, 0]) + b"!", "cut short or damaged"),
+            (idx(IMAGES[:, 0])[:-1], "cut short"),
+            (idx(IMAGES[:, 0]) + b"!", "cut short or damaged"),
         ],
     )
     def test_refusals(self, content: bytes, words: str, tmp_path: Path) -> None:
@@ -178,23 +178,23 @@ class TestIdx:
         with pytest.raises(DataError, match=words):
             read_idx(tmp_path / "a.idx")
 
-    def test_labels_in_place_of_pictures(self, tmp_path: Path) -> None:
+    def test_labels_in_place_of_images(self, tmp_path: Path) -> None:
         (tmp_path / "a-labels-idx1-ubyte").write_bytes(idx(LABELS))
         refused(tmp_path / "a-labels-idx1-ubyte", "labels, not images")
 
     def test_gzip_cut_short(self, tmp_path: Path) -> None:
-        (tmp_path / "a.idx.gz").write_bytes(gzip.compress(idx(PICTURES[:, 0]))[:-20])
+        (tmp_path / "a.idx.gz").write_bytes(gzip.compress(idx(IMAGES[:, 0]))[:-20])
         refused(tmp_path / "a.idx.gz", "cannot be read")
 
 
 def mnist_files() -> dict[str, bytes]:
     parts = {"train": slice(0, 7), "t10k": slice(7, 10)}
-    files = {f"{stem}-images-idx3-ubyte": idx(PICTURES[rows, 0]) for stem, rows in parts.items()}
+    files = {f"{stem}-images-idx3-ubyte": idx(IMAGES[rows, 0]) for stem, rows in parts.items()}
     return files | {f"{stem}-labels-idx1-ubyte": idx(LABELS[rows]) for stem, rows in parts.items()}
 
 
 def cifar_files(n: int) -> tuple[dict[str, bytes], np.ndarray]:
-    """Six batches of n pictures, each one PNG: a row per picture, a column per pixel."""
+    """Six batches of n images, each one PNG: a row per image, a column per pixel."""
     x = RNG.integers(0, 256, (6, n, 32, 32, 3), dtype=np.uint8)
     files = {}
     for name, batch in zip([*(f"data_batch_{i}.png" for i in range(1, 6)), "test_batch.png"], x, strict=True):
@@ -227,16 +227,16 @@ class TestArchives:
     def test_the_four_files_of_mnist(self, make, tmp_path: Path) -> None:
         path = make(tmp_path / "a.tgz", mnist_files())
         train, test = load(config(path)), load(config(path), "test")
-        assert (every(train) == PICTURES[:7]).all() and (every(test) == PICTURES[7:]).all()
+        assert (every(train) == IMAGES[:7]).all() and (every(test) == IMAGES[7:]).all()
         assert test.labels is not None and test.labels.tolist() == LABELS[7:].tolist()
 
     def test_packed_files(self, tmp_path: Path) -> None:
         packed = {f"{name}.gz": gzip.compress(content) for name, content in mnist_files().items()}
         x, y = read_split(as_folder(tmp_path / "a", packed), "test")
-        assert (x == PICTURES[7:]).all() and (y == LABELS[7:]).all()
+        assert (x == IMAGES[7:]).all() and (y == LABELS[7:]).all()
 
     @pytest.mark.parametrize("make", [as_folder, as_archive])
-    def test_the_pictures_of_cifar(self, make, tmp_path: Path) -> None:
+    def test_the_images_of_cifar(self, make, tmp_path: Path) -> None:
         files, x = cifar_files(2)
         path = make(tmp_path / "a.tgz", files)
         train, labels = read_split(path, "train")

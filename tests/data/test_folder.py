@@ -12,24 +12,24 @@ from veridical.config import DataConfig
 from veridical.data.cache import available_memory
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
-from veridical.data.folder import list_pictures
+from veridical.data.folder import list_images
 from veridical.data.sources import load
 from veridical.data.split import held_out
 
 RNG = np.random.default_rng(0)
 
 
-def picture(path: Path, size: tuple[int, int] = (8, 8), mode: str = "L") -> Path:
-    """Save a picture of noise; lossless."""
+def image(path: Path, size: tuple[int, int] = (8, 8), mode: str = "L") -> Path:
+    """Save an image of noise; lossless."""
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = (size[1], size[0]) if mode == "L" else (size[1], size[0], len(mode))
     Image.fromarray(RNG.integers(0, 256, shape, dtype=np.uint8)).save(path)
     return path
 
 
-def pictures(folder: Path, n: int, **options) -> Path:
+def images(folder: Path, n: int, **options) -> Path:
     for i in range(n):
-        picture(folder / f"{i:03d}.png", **options)
+        image(folder / f"{i:03d}.png", **options)
     return folder
 
 
@@ -47,66 +47,66 @@ def on_file(folder: Path) -> np.ndarray:
 
 
 class TestReading:
-    def test_pictures_in_the_order_of_their_names(self, tmp_path: Path) -> None:
-        folder = pictures(tmp_path / "in", 5)
+    def test_images_in_the_order_of_their_names(self, tmp_path: Path) -> None:
+        folder = images(tmp_path / "in", 5)
         data = load(config(folder))
         assert (data.space.shape, data.space.classes, data.name) == ((1, 8, 8), None, "in")
         assert (every(data) == on_file(folder)).all()
         assert data.notes == ()
 
     def test_sub_folders_are_classes(self, tmp_path: Path) -> None:
-        pictures(tmp_path / "in" / "dogs", 2)
-        pictures(tmp_path / "in" / "cats", 3)
+        images(tmp_path / "in" / "dogs", 2)
+        images(tmp_path / "in" / "cats", 3)
         data = load(config(tmp_path / "in"))
         assert data.labels is not None and data.labels.tolist() == [0, 0, 0, 1, 1]
         assert load(config(tmp_path / "in", labels=False)).labels is None
 
     def test_one_sub_folder_makes_no_labels(self, tmp_path: Path) -> None:
-        pictures(tmp_path / "in" / "only", 2)
+        images(tmp_path / "in" / "only", 2)
         data = load(config(tmp_path / "in"))
         assert data.labels is None and "no labels" in data.notes[0]
 
     def test_other_files_and_deeper_folders_are_said(self, tmp_path: Path) -> None:
-        folder = pictures(tmp_path / "in", 2)
+        folder = images(tmp_path / "in", 2)
         (folder / "readme.txt").write_text("hello")
         (folder / ".DS_Store").write_text("hidden files are not worth a word")
-        picture(folder / "a" / "b" / "deep.png")
-        picture(folder / "a" / "shallow.png")
+        image(folder / "a" / "b" / "deep.png")
+        image(folder / "a" / "shallow.png")
         notes = load(config(folder, labels=False)).notes
         assert notes[0] == "1 other files left out (1 .txt)"
         assert "1 folders deeper than one level" in notes[1]
 
     def test_grey_and_colour_together_become_colour(self, tmp_path: Path) -> None:
-        folder = pictures(tmp_path / "in", 2)
-        picture(folder / "z.png", mode="RGB")
+        folder = images(tmp_path / "in", 2)
+        image(folder / "z.png", mode="RGB")
         data = load(config(folder))
         assert data.space.shape == (3, 8, 8)
-        assert data.notes == ("2 of 3 pictures: grey made colour by repeating the channel",)
+        assert data.notes == ("2 of 3 images: grey made colour by repeating the channel",)
         grey = load(config(folder, channels="grey"))
         assert grey.space.shape == (1, 8, 8)
-        assert grey.notes == ("1 of 3 pictures: colour made grey (ITU-R 601 luma)",)
+        assert grey.notes == ("1 of 3 images: colour made grey (ITU-R 601 luma)",)
 
     def test_conversions_are_counted(self, tmp_path: Path) -> None:
-        folder = pictures(tmp_path / "in", 3, mode="RGB")
-        picture(folder / "y.png", mode="RGBA")
-        picture(folder / "z.png", mode="RGBA")
-        assert load(config(folder)).notes == ("2 of 5 pictures: transparency composited on black",)
+        folder = images(tmp_path / "in", 3, mode="RGB")
+        image(folder / "y.png", mode="RGBA")
+        image(folder / "z.png", mode="RGBA")
+        assert load(config(folder)).notes == ("2 of 5 images: transparency composited on black",)
 
-    def test_pictures_that_are_not_square_are_taken_as_they_are(self, tmp_path: Path) -> None:
-        assert load(config(pictures(tmp_path / "in", 3, size=(10, 6)))).space.shape == (1, 6, 10)
+    def test_images_that_are_not_square_are_taken_as_they_are(self, tmp_path: Path) -> None:
+        assert load(config(images(tmp_path / "in", 3, size=(10, 6)))).space.shape == (1, 6, 10)
 
     @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
     def test_sizes_are_brought_together(self, fit, tmp_path: Path) -> None:
-        folder = pictures(tmp_path / "in", 2, size=(16, 16))
-        picture(folder / "y.png", size=(40, 20))
-        picture(folder / "z.png", size=(20, 31))
+        folder = images(tmp_path / "in", 2, size=(16, 16))
+        image(folder / "y.png", size=(40, 20))
+        image(folder / "z.png", size=(20, 31))
         data = load(config(folder, size=16, fit=fit))
         assert data.space.shape == (1, 16, 16)
-        assert data.notes[0].startswith("2 of 4 pictures: resized to 16x16")
+        assert data.notes[0].startswith("2 of 4 images: resized to 16x16")
         assert (every(data)[0, 0] == np.asarray(Image.open(folder / "000.png"))).all()
 
     def test_names_that_are_no_text(self, tmp_path: Path) -> None:
-        folder = pictures(tmp_path / "in", 2)
+        folder = images(tmp_path / "in", 2)
         os.rename(folder / "000.png", os.fsencode(str(folder)) + b"/\xff\xfe.png")
         assert len(load(config(folder), memory_limit=0)) == 2
 
@@ -121,60 +121,60 @@ class TestRefusals:
         (tmp_path / "in").mkdir()
         self.refused(tmp_path / "in", "is empty")
 
-    def test_no_pictures(self, tmp_path: Path) -> None:
+    def test_no_images(self, tmp_path: Path) -> None:
         (tmp_path / "a.txt").write_text("hello")
-        self.refused(tmp_path, r"no pictures; other files: 1 \.txt")
+        self.refused(tmp_path, r"no images; other files: 1 \.txt")
 
-    def test_pictures_too_deep(self, tmp_path: Path) -> None:
-        picture(tmp_path / "a" / "b" / "c.png")
+    def test_images_too_deep(self, tmp_path: Path) -> None:
+        image(tmp_path / "a" / "b" / "c.png")
         self.refused(tmp_path, "deeper than one level")
 
     def test_empty_sub_folders(self, tmp_path: Path) -> None:
         (tmp_path / "in" / "a").mkdir(parents=True)
         self.refused(tmp_path / "in", "sub-folders are empty")
 
-    def test_pictures_beside_classes(self, tmp_path: Path) -> None:
-        picture(tmp_path / "in" / "a.png")
-        picture(tmp_path / "in" / "x" / "b.png")
+    def test_images_beside_classes(self, tmp_path: Path) -> None:
+        image(tmp_path / "in" / "a.png")
+        image(tmp_path / "in" / "x" / "b.png")
         self.refused(tmp_path / "in", "would have no label.*--no-labels")
 
     def test_mixed_sizes_with_the_histogram_and_the_flags(self, tmp_path: Path) -> None:
-        folder = pictures(tmp_path / "in", 6, size=(80, 100))
-        picture(folder / "y.png", size=(64, 64))
-        picture(folder / "z.png", size=(500, 64))
+        folder = images(tmp_path / "in", 6, size=(80, 100))
+        image(folder / "y.png", size=(64, 64))
+        image(folder / "z.png", size=(500, 64))
         message = self.refused(folder, "have 3 sizes")
         assert "80 x 100" in message and "#" in message
         assert "--size 64 --fit crop" in message
 
     def test_not_square_with_a_size(self, tmp_path: Path) -> None:
-        message = self.refused(pictures(tmp_path / "in", 2, size=(10, 6)), "not square", size=8)
+        message = self.refused(images(tmp_path / "in", 2, size=(10, 6)), "not square", size=8)
         assert "10 x 6" in message and "--fit crop" in message
 
     def test_all_bad_files_are_counted_and_named(self, tmp_path: Path) -> None:
-        folder = pictures(tmp_path / "in", 4, size=(64, 64))
-        (folder / "000.png").write_bytes(b"no picture")  # found by its header
+        folder = images(tmp_path / "in", 4, size=(64, 64))
+        (folder / "000.png").write_bytes(b"no image")  # found by its header
         content = (folder / "002.png").read_bytes()
         (folder / "002.png").write_bytes(content[: len(content) // 2])  # found by decoding alone
-        message = self.refused(folder, "2 of 4 pictures")
+        message = self.refused(folder, "2 of 4 images")
         assert "000.png: " in message and "002.png: " in message
         assert "--on-bad skip" in message
 
     def test_only_bad_files(self, tmp_path: Path) -> None:
-        (tmp_path / "a.png").write_bytes(b"no picture")
-        self.refused(tmp_path, "no picture of .* can be read", on_bad="skip")
+        (tmp_path / "a.png").write_bytes(b"no image")
+        self.refused(tmp_path, "no image of .* can be read", on_bad="skip")
 
     def test_bad_files_can_be_left_out_and_that_is_said(self, tmp_path: Path) -> None:
-        pictures(tmp_path / "in" / "a", 3)
-        pictures(tmp_path / "in" / "b", 2)
-        (tmp_path / "in" / "a" / "001.png").write_bytes(b"no picture")
+        images(tmp_path / "in" / "a", 3)
+        images(tmp_path / "in" / "b", 2)
+        (tmp_path / "in" / "a" / "001.png").write_bytes(b"no image")
         data = load(config(tmp_path / "in", on_bad="skip"))
         assert data.labels is not None and data.labels.tolist() == [0, 0, 1, 1]
-        assert data.notes == ("1 pictures left out because they cannot be read: 001.png",)
+        assert data.notes == ("1 images left out because they cannot be read: 001.png",)
 
 
 class TestSplits:
     def test_a_share_is_held_out(self, tmp_path: Path) -> None:
-        folder = pictures(tmp_path / "in", 20)
+        folder = images(tmp_path / "in", 20)
         train, test = (load(config(folder, holdout=0.25), split) for split in ("train", "test"))
         files = on_file(folder)
         chosen = held_out(20, 0.25)
@@ -183,7 +183,7 @@ class TestSplits:
         assert train.space == test.space
 
     def test_nothing_held_out(self, tmp_path: Path) -> None:
-        folder = pictures(tmp_path / "in", 5)
+        folder = images(tmp_path / "in", 5)
         assert len(load(config(folder, holdout=0.1))) == 5
         with pytest.raises(DataError, match="no test split"):
             load(config(folder, holdout=0.1), "test")
@@ -192,7 +192,7 @@ class TestSplits:
     def test_folders_train_and_test_are_splits_and_no_classes(self, name: str, tmp_path: Path) -> None:
         for split, n in (("train", 4), (name, 2)):
             for label in ("a", "b"):
-                pictures(tmp_path / "in" / split / label, n)
+                images(tmp_path / "in" / split / label, n)
         train, test = (load(config(tmp_path / "in"), split) for split in ("train", "test"))
         assert (len(train), len(test)) == (8, 4)
         assert test.labels is not None and test.labels.tolist() == [0, 0, 1, 1]
@@ -201,19 +201,19 @@ class TestSplits:
 
     def test_classes_of_the_test_folder_must_be_those_of_the_training_folder(self, tmp_path: Path) -> None:
         for place in ("train/a", "train/b", "test/a", "test/c"):
-            pictures(tmp_path / "in" / place, 2)
+            images(tmp_path / "in" / place, 2)
         with pytest.raises(DataError, match="the classes of"):
             load(config(tmp_path / "in"), "test")
 
     def test_a_grey_test_folder_follows_a_colour_training_folder(self, tmp_path: Path) -> None:
-        pictures(tmp_path / "in" / "train", 3, mode="RGB")
-        pictures(tmp_path / "in" / "test", 2)
+        images(tmp_path / "in" / "train", 3, mode="RGB")
+        images(tmp_path / "in" / "test", 2)
         assert load(config(tmp_path / "in"), "test").batch(torch.arange(2)).x.shape == (2, 3, 8, 8)
 
 
 class TestCache:
     def test_the_same_data_as_in_memory_outside_the_folder(self, tmp_path: Path, own_cache: Path) -> None:
-        folder = pictures(tmp_path / "in", 12)
+        folder = images(tmp_path / "in", 12)
         before = sorted(tmp_path.joinpath("in").iterdir())
         mapped = load(config(folder, holdout=0.25), memory_limit=0)
         inside = load(config(folder, holdout=0.25), memory_limit=None)
@@ -225,13 +225,13 @@ class TestCache:
         assert files == [".json", ".npy"]
 
     def test_memory_is_used_when_it_is_enough(self, tmp_path: Path, own_cache: Path) -> None:
-        load(config(pictures(tmp_path / "in", 3)), memory_limit=3 * 64)
+        load(config(images(tmp_path / "in", 3)), memory_limit=3 * 64)
         assert not own_cache.exists()
         load(config(tmp_path / "in"), memory_limit=3 * 64 - 1)
         assert own_cache.exists()
 
     def test_it_is_used_again(self, tmp_path: Path, own_cache: Path) -> None:
-        folder = pictures(tmp_path / "in", 3)
+        folder = images(tmp_path / "in", 3)
         first = load(config(folder), memory_limit=0)
         (npy,) = (own_cache / "folders").glob("*.npy")
         with open(npy, "r+b") as file:
@@ -244,12 +244,12 @@ class TestCache:
         assert again.notes == first.notes
 
     @pytest.mark.parametrize("change", ["content", "name", "options"])
-    def test_what_changes_the_pictures_changes_the_cache(self, change: str, tmp_path: Path, own_cache: Path) -> None:
-        folder = pictures(tmp_path / "in", 3)
+    def test_what_changes_the_images_changes_the_cache(self, change: str, tmp_path: Path, own_cache: Path) -> None:
+        folder = images(tmp_path / "in", 3)
         load(config(folder), memory_limit=0)
         size = None
         if change == "content":
-            picture(folder / "001.png")
+            image(folder / "001.png")
             os.utime(folder / "001.png", ns=(1, 1))
         elif change == "name":
             (folder / "001.png").rename(folder / "009.png")
@@ -261,7 +261,7 @@ class TestCache:
             assert (every(data) == on_file(folder)).all()
 
     def test_bad_files_left_out_shorten_it(self, tmp_path: Path) -> None:
-        folder = pictures(tmp_path / "in", 5, size=(64, 64))
+        folder = images(tmp_path / "in", 5, size=(64, 64))
         content = (folder / "002.png").read_bytes()
         (folder / "002.png").write_bytes(content[: len(content) // 2])
         inside = load(config(folder, on_bad="skip"))
@@ -271,7 +271,7 @@ class TestCache:
         assert load(config(folder, on_bad="skip"), memory_limit=0).digest == inside.digest
 
     def test_a_failed_decoding_leaves_nothing(self, tmp_path: Path, own_cache: Path) -> None:
-        folder = pictures(tmp_path / "in", 3, size=(64, 64))
+        folder = images(tmp_path / "in", 3, size=(64, 64))
         content = (folder / "002.png").read_bytes()
         (folder / "002.png").write_bytes(content[: len(content) // 2])
         with pytest.raises(DataError, match="1 of 3"):
@@ -279,7 +279,7 @@ class TestCache:
         assert list((own_cache / "folders").iterdir()) == []
 
     def test_a_file_without_its_second_half_is_not_used(self, tmp_path: Path, own_cache: Path) -> None:
-        folder = pictures(tmp_path / "in", 3)
+        folder = images(tmp_path / "in", 3)
         load(config(folder), memory_limit=0)
         (npy,) = (own_cache / "folders").glob("*.npy")
         npy.write_bytes(b"half")
@@ -303,7 +303,7 @@ class TestOneImage:
         torch.testing.assert_close(data.batch(torch.tensor([0])).x[0], torch.from_numpy(x).float())
 
     def test_has_no_test_split(self, tmp_path: Path) -> None:
-        source = str(picture(tmp_path / "a.png"))
+        source = str(image(tmp_path / "a.png"))
         with pytest.raises(DataError, match="one single example"):
             load(DataConfig(source=source), "test")
 
@@ -317,28 +317,28 @@ class TestClasses:
 
     def test_folders_named_by_numbers_are_in_the_order_of_the_numbers(self, tmp_path: Path) -> None:
         for name in range(12):
-            picture(tmp_path / "in" / str(name) / "a.png")
+            image(tmp_path / "in" / str(name) / "a.png")
         data = load(DataConfig(source=str(tmp_path / "in"), holdout=0.0))
         assert data.class_names == tuple(str(name) for name in range(12))
         assert data.labels is not None and data.class_names is not None
-        listing = list_pictures(tmp_path / "in", labels=True)
+        listing = list_images(tmp_path / "in", labels=True)
         assert [data.class_names[int(c)] for c in data.labels] == [file.parent.name for file in listing.files]
 
     @pytest.mark.parametrize("names", [("00000", "01000", "02000"), ("0000", "0001"), ("part1", "part2", "part10")])
     def test_numbered_parts_are_no_classes(self, names: tuple[str, ...], tmp_path: Path) -> None:
         for name in names:
-            picture(tmp_path / "in" / name / "a.png")
-        listing = list_pictures(tmp_path / "in", labels=True)
+            image(tmp_path / "in" / name / "a.png")
+        listing = list_images(tmp_path / "in", labels=True)
         assert listing.classes is None and "not classes" in listing.notes[0]
 
     @pytest.mark.parametrize("names", [("2019", "2020"), ("0", "1"), ("00", "01"), ("n01440764", "n01443537")])
     def test_other_numbers_are(self, names: tuple[str, ...], tmp_path: Path) -> None:
         for name in names:
-            picture(tmp_path / "in" / name / "a.png")
-        assert list_pictures(tmp_path / "in", labels=True).classes == list(names)
+            image(tmp_path / "in" / name / "a.png")
+        assert list_images(tmp_path / "in", labels=True).classes == list(names)
 
     def test_labels_of_a_file_count_before_folders(self, tmp_path: Path) -> None:
-        files = [picture(tmp_path / "in" / f"{i // 3:05d}" / f"{i}.png") for i in range(6)]
+        files = [image(tmp_path / "in" / f"{i // 3:05d}" / f"{i}.png") for i in range(6)]
         stated = [[str(file.relative_to(tmp_path / "in")), i % 3] for i, file in enumerate(files)]
         (tmp_path / "in" / "dataset.json").write_text(json.dumps({"labels": stated}))
         data = load(DataConfig(source=str(tmp_path / "in"), holdout=0.0))
@@ -348,11 +348,11 @@ class TestClasses:
 
     @pytest.mark.parametrize("text", ["no json", '{"labels": [["a.png", 0]]}', '{"labels": 3}', "{}"])
     def test_labels_that_cannot_be_read_are_refused(self, text: str, tmp_path: Path) -> None:
-        picture(tmp_path / "in" / "b.png")
-        picture(tmp_path / "in" / "c.png")
+        image(tmp_path / "in" / "b.png")
+        image(tmp_path / "in" / "c.png")
         (tmp_path / "in" / "dataset.json").write_text(text)
         with pytest.raises(DataError, match="--no-labels"):
-            list_pictures(tmp_path / "in", labels=True)
+            list_images(tmp_path / "in", labels=True)
 
 
 class TestRanges:
@@ -361,15 +361,15 @@ class TestRanges:
     @pytest.mark.parametrize("bits", [10, 12, 14])
     def test_scans_of_few_bits(self, bits: int, tmp_path: Path) -> None:
         top = (1 << bits) - 1
-        for i in range(4):
-            scan = RNG.integers(0, top + 1, (5, 5)).astype(np.uint16)
-            scan[0, :2] = 0, top
-            (tmp_path / "in").mkdir(exist_ok=True)
+        scans = RNG.integers(0, top + 1, (4, 5, 5)).astype(np.uint16)
+        scans[:, 0, :2] = 0, top
+        (tmp_path / "in").mkdir()
+        for i, scan in enumerate(scans):
             Image.fromarray(scan).save(tmp_path / "in" / f"{i}.png")
         data = load(DataConfig(source=str(tmp_path / "in"), holdout=0.0))
         assert any(f"--levels {top + 1}" in note for note in data.notes)
         data = load(DataConfig(source=str(tmp_path / "in"), holdout=0.0, levels=top + 1))
-        expected = np.rint(255.0 * scan / top) / 127.5 - 1
+        expected = np.rint(255.0 * scans[3] / top) / 127.5 - 1
         torch.testing.assert_close(data.batch(torch.tensor([3])).x[0, 0], torch.from_numpy(expected).float())
         assert not any("--levels" in note for note in data.notes)
         with pytest.raises(DataError, match="above 511"):
@@ -377,7 +377,7 @@ class TestRanges:
 
     def test_8_bit_images_of_few_levels(self, tmp_path: Path) -> None:
         for i in range(4):
-            picture(tmp_path / "in" / f"{i}.png").unlink()
+            image(tmp_path / "in" / f"{i}.png").unlink()
             Image.fromarray(RNG.integers(0, 17, (20, 20), dtype=np.uint8)).save(tmp_path / "in" / f"{i}.png")
         notes = load(DataConfig(source=str(tmp_path / "in"), holdout=0.0)).notes
         assert sum("--levels 17" in note for note in notes) == 1
@@ -400,8 +400,8 @@ class TestNames:
     """A folder and a named set of one name: the case name_shadow."""
 
     def test_both_readings_are_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        picture(tmp_path / "digits" / "a.png")
-        picture(tmp_path / "digits" / "b.png")
+        image(tmp_path / "digits" / "a.png")
+        image(tmp_path / "digits" / "b.png")
         monkeypatch.chdir(tmp_path)
         with pytest.raises(DataError, match=r"\./digits for the folder or set:digits for the named set"):
             load(DataConfig(source="digits"))

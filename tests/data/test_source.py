@@ -85,7 +85,7 @@ def test_the_digest_of_an_energy_tells_space_and_name_apart() -> None:
     assert EnergySource(PLANE, 3).digest == EnergySource(PLANE, 4).digest
 
 
-def test_examples_for_a_picture() -> None:
+def test_examples_for_a_image() -> None:
     shown = examples(points(9), 4)
     assert shown is not None and len(shown.unique(dim=0)) == 4
     again = examples(points(9), 4)

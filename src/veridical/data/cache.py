@@ -1,4 +1,4 @@
-"""Decoded pictures: in memory when they fit, otherwise decoded once into a memory-mapped npy file of the user's cache.
+"""Decoded images: in memory when they fit, otherwise decoded once into a memory-mapped npy file of the user's cache.
 
 The cache file is named by a digest of everything that decides its content: the names, sizes and times of the files, and
 the options. It is written beside its place and renamed, so that an interrupted decoding leaves no half file in use.
@@ -25,13 +25,13 @@ _UNKNOWN_MEMORY = 4 << 30
 
 
 class Decoded(NamedTuple):
-    """Pictures of a folder, decoded."""
+    """Images of a folder, decoded."""
 
     x: np.ndarray
     """(N, C, H, W) uint8, in memory or memory-mapped."""
 
     files: list[Path]
-    """The file of each picture."""
+    """The file of each image."""
 
     notes: tuple[str, ...]
 
@@ -47,13 +47,13 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "veridical"
 
 
-def read_pictures(listing: Listing, config: DataConfig, memory_limit: int | None = None) -> Decoded:
+def read_images(listing: Listing, config: DataConfig, memory_limit: int | None = None) -> Decoded:
     """Decode a listed folder, or open what was decoded before.
 
     Args:
         listing: the files.
         config: size, fit, channels, and what to do with bad files.
-        memory_limit: bytes of decoded pictures kept in memory; None: half of what is free.
+        memory_limit: bytes of decoded images kept in memory; None: half of what is free.
 
     Raises:
         DataError: bad files (all counted), sizes that differ, no room for the cache.
@@ -65,7 +65,7 @@ def read_pictures(listing: Listing, config: DataConfig, memory_limit: int | None
     target = plan(headers, config, listing.folder)
     files = list(headers)
     limit = available_memory() // 2 if memory_limit is None else memory_limit
-    if len(files) * target.picture_bytes > limit:
+    if len(files) * target.image_bytes > limit:
         return _decode_to_disk(place, listing, files, target, config, bad)
     x = np.empty((len(files), target.channels, target.height, target.width), np.uint8)
     kept = _decode_into(x, files, target, config, bad)
@@ -109,11 +109,11 @@ def _decode_to_disk(
     place: Path, listing: Listing, files: list[Path], target: Plan, config: DataConfig, bad: dict[Path, str]
 ) -> Decoded:
     shape = (len(files), target.channels, target.height, target.width)
-    needed = len(files) * target.picture_bytes
+    needed = len(files) * target.image_bytes
     place.parent.mkdir(parents=True, exist_ok=True)
     if needed > shutil.disk_usage(place.parent).free:
         raise DataError(
-            f"the decoded pictures of {listing.folder} need {needed / 1e9:.1f} GB, more than memory holds and more "
+            f"the decoded images of {listing.folder} need {needed / 1e9:.1f} GB, more than memory holds and more "
             f"than is free in {place.parent}.",
             "Set XDG_CACHE_HOME to a larger disk, or lower --size.",
         )
@@ -157,7 +157,7 @@ def _judge(bad: dict[Path, str], listing: Listing, config: DataConfig) -> None:
 
 def _left_out(bad: dict[Path, str]) -> tuple[str, ...]:
     shown = ", ".join(file.name for file in list(bad)[:10]) + (", ..." if len(bad) > 10 else "")
-    return (f"{len(bad)} pictures left out because they cannot be read: {shown}",) if bad else ()
+    return (f"{len(bad)} images left out because they cannot be read: {shown}",) if bad else ()
 
 
 def _shorten(file: Path, shape: tuple[int, ...], rows: int) -> None:

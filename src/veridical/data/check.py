@@ -14,7 +14,7 @@ from veridical.config import DataConfig
 from veridical.data.archives import holds_split
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
-from veridical.data.folder import Plan, bad_files, decoder, in_threads, list_pictures, plan, scan
+from veridical.data.folder import Plan, bad_files, decoder, in_threads, list_images, plan, scan
 from veridical.data.sources import find_path, load, set_name, split_folder
 from veridical.data.split import held_out
 
@@ -69,7 +69,7 @@ def check(config: DataConfig, batch_size: int | None = None) -> CheckReport:
 def describe(data: ArrayData) -> str:
     """Return one line on the data: how many, of what shape and resolution, of how many classes, their spread."""
     space = data.space
-    what = {"image": "pictures", "vector": "vectors", "lattice": "configurations"}[space.kind]
+    what = {"image": "images", "vector": "vectors", "lattice": "configurations"}[space.kind]
     levels = f", {space.levels} levels" if space.levels else ", continuous"
     classes = f", {space.classes} classes" if space.classes else ", no labels"
     shape = "x".join(map(str, space.shape))
@@ -99,7 +99,7 @@ def _check_folders(path: Path, config: DataConfig, batch_size: int | None) -> Ch
 
 
 def _check_folder(folder: Path, config: DataConfig, batch_size: int | None, holdout: float) -> CheckReport:
-    listing = list_pictures(folder, labels=config.labels)
+    listing = list_images(folder, labels=config.labels)
     headers, bad = scan(listing.files)
     findings = [Finding("note", note) for note in listing.notes]
     size = "unknown size"
@@ -123,7 +123,7 @@ def _check_folder(folder: Path, config: DataConfig, batch_size: int | None, hold
         findings += _imbalance({name: counts[name] for name in listing.classes})
     classes = f"{len(listing.classes)} classes" if listing.classes else "no labels"
     held = f", {kept:,} of them held out" if kept else ""
-    return CheckReport(f"{len(usable):,} pictures of {size} in {folder}, {classes}{held}", tuple(findings))
+    return CheckReport(f"{len(usable):,} images of {size} in {folder}, {classes}{held}", tuple(findings))
 
 
 def _decode_all(files: list[Path], target: Plan, config: DataConfig, bad: dict[Path, str]) -> list[Finding]:
@@ -150,7 +150,7 @@ def _doubles(seen: dict[bytes, list[Path]]) -> list[Finding]:
     return [
         Finding(
             "warning",
-            f"{extra} pictures equal another pixel for pixel (for example {first})",
+            f"{extra} images equal another pixel for pixel (for example {first})",
             "Remove the doubles: a model learns them with more weight, and held-out copies look memorised.",
         )
     ]

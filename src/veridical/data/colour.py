@@ -11,22 +11,22 @@ _MODES = ("RGB", "CMYK")
 _NO_CACHE = 0x0040  # of lcms: transforms without it must not be shared between threads
 
 
-def profile_of(picture: Image.Image) -> bytes | None:
+def profile_of(image: Image.Image) -> bytes | None:
     """Return the embedded profile of a colour image whose conversion to sRGB changes its colours; otherwise None."""
-    profile = picture.info.get("icc_profile")
-    if not isinstance(profile, bytes) or picture.mode not in _MODES:
+    profile = image.info.get("icc_profile")
+    if not isinstance(profile, bytes) or image.mode not in _MODES:
         return None
-    return profile if _transform(profile, picture.mode) is not None else None
+    return profile if _transform(profile, image.mode) is not None else None
 
 
-def to_srgb(picture: Image.Image) -> Image.Image:
+def to_srgb(image: Image.Image) -> Image.Image:
     """Convert an image by its embedded profile, relative colorimetric; one without a profile stays as it is."""
-    profile = profile_of(picture)
-    transform = None if profile is None else _transform(profile, picture.mode)
+    profile = profile_of(image)
+    transform = None if profile is None else _transform(profile, image.mode)
     if transform is None:
-        return picture
-    converted = ImageCms.applyTransform(picture, transform)
-    return picture if converted is None else converted
+        return image
+    converted = ImageCms.applyTransform(image, transform)
+    return image if converted is None else converted
 
 
 @lru_cache(maxsize=64)

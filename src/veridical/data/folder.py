@@ -24,7 +24,7 @@ import numpy as np
 from veridical.config import DataConfig
 from veridical.data.classes import in_order
 from veridical.data.errors import DataError
-from veridical.data.pictures import UNREADABLE, Decoding, Header, decode, extensions, quiet_pillow, read_header
+from veridical.data.images import UNREADABLE, Decoding, Header, decode, extensions, quiet_pillow, read_header
 
 _LABELS = "dataset.json"  # StyleGAN's file of labels
 _SHOWN = 10
@@ -38,7 +38,7 @@ _Out = TypeVar("_Out")
 
 @dataclass(frozen=True)
 class Listing:
-    """The picture files of a folder, sorted, with their classes."""
+    """The image files of a folder, sorted, with their classes."""
 
     folder: Path
     files: list[Path]
@@ -57,7 +57,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Plan:
-    """What every picture of a folder becomes."""
+    """What every image of a folder becomes."""
 
     channels: int
     height: int
@@ -71,46 +71,44 @@ class Plan:
     """Whether some image has transparency."""
 
     @property
-    def picture_bytes(self) -> int:
-        """Size of one decoded picture."""
+    def image_bytes(self) -> int:
+        """Size of one decoded image."""
         return self.channels * self.height * self.width
 
 
-def list_pictures(folder: Path, *, labels: bool) -> Listing:
-    """List the pictures of a folder and of its sub-folders.
+def list_images(folder: Path, *, labels: bool) -> Listing:
+    """List the images of a folder and of its sub-folders.
 
     Raises:
-        DataError: no folder, nothing in it, no pictures, or pictures both in it and in sub-folders.
+        DataError: no folder, nothing in it, no images, or images both in it and in sub-folders.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder.", "Pass a folder of pictures, a file, or the name of a set.")
+        raise DataError(f"{folder} is not a folder.", "Pass a folder of images, a file, or the name of a set.")
     entries = sorted(e for e in folder.iterdir() if not e.name.startswith(".") and e.name != _LABELS)
     if not entries:
-        raise DataError(f"{folder} is empty; expected pictures, or sub-folders of pictures.", "Is it the right folder?")
+        raise DataError(f"{folder} is empty; expected images, or sub-folders of images.", "Is it the right folder?")
     known = extensions()
     inner = [entry for entry in entries if entry.is_dir()]
     within = {entry: sorted(f for f in entry.iterdir() if not f.name.startswith(".")) for entry in inner}
     everything = [f for f in [*entries, *(f for files in within.values() for f in files)] if f.is_file()]
-    pictures = [f for f in everything if f.suffix.lower() in known]
+    images = [f for f in everything if f.suffix.lower() in known]
     others = Counter(f.suffix.lower() or "(none)" for f in everything if f.suffix.lower() not in known)
     deeper = sum(f.is_dir() for files in within.values() for f in files)
-    if not pictures:
-        raise DataError(
-            f"{folder} holds no pictures; {_what_else(others, deeper)}.", "Expected png, jpg, webp, tif, ..."
-        )
+    if not images:
+        raise DataError(f"{folder} holds no images; {_what_else(others, deeper)}.", "Expected png, jpg, webp, tif, ...")
     notes = [f"{sum(others.values())} other files left out ({_count(others)})"] if others else []
     notes += [f"{deeper} folders deeper than one level were not read"] if deeper else []
-    names, class_of, more = _classes(folder, pictures) if labels else (None, {}, ())
-    return Listing(folder, pictures, names, (*notes, *more), class_of)
+    names, class_of, more = _classes(folder, images) if labels else (None, {}, ())
+    return Listing(folder, images, names, (*notes, *more), class_of)
 
 
-def _classes(folder: Path, pictures: list[Path]) -> tuple[list[str] | None, dict[Path, int], tuple[str, ...]]:
+def _classes(folder: Path, images: list[Path]) -> tuple[list[str] | None, dict[Path, int], tuple[str, ...]]:
     """Find the classes: those of dataset.json, or the sub-folders, unless these are numbered shards."""
     stated = folder / _LABELS
     if stated.is_file():
-        return _stated_classes(stated, pictures)
-    names = in_order({file.parent.name for file in pictures if file.parent != folder})
-    loose = sum(file.parent == folder for file in pictures)
+        return _stated_classes(stated, images)
+    names = in_order({file.parent.name for file in images if file.parent != folder})
+    loose = sum(file.parent == folder for file in images)
     if not names:
         return None, {}, ()
     if len(names) == 1 and not loose:
@@ -121,12 +119,12 @@ def _classes(folder: Path, pictures: list[Path]) -> tuple[list[str] | None, dict
         return None, {}, (note,)
     if loose:
         raise DataError(
-            f"{folder} holds {loose} images of its own and {len(pictures) - loose} in sub-folders, which are "
+            f"{folder} holds {loose} images of its own and {len(images) - loose} in sub-folders, which are "
             "classes; the former would have no label.",
             "Move them into sub-folders, or read no labels (--no-labels).",
         )
     number = {name: i for i, name in enumerate(names)}
-    return names, {file: number[file.parent.name] for file in pictures}, ()
+    return names, {file: number[file.parent.name] for file in images}, ()
 
 
 def _are_shards(names: Sequence[str]) -> bool:
@@ -138,7 +136,7 @@ def _are_shards(names: Sequence[str]) -> bool:
     return alike and (width > _DIGITS_OF_A_SHARD or any(name.startswith("0") for name in names))
 
 
-def _stated_classes(path: Path, pictures: list[Path]) -> tuple[list[str] | None, dict[Path, int], tuple[str, ...]]:
+def _stated_classes(path: Path, images: list[Path]) -> tuple[list[str] | None, dict[Path, int], tuple[str, ...]]:
     """Read {"labels": [[file, class number], ...]}, the form of StyleGAN; null means no labels."""
     try:
         stated = json.loads(path.read_text(encoding="utf-8"))["labels"]
@@ -150,14 +148,12 @@ def _stated_classes(path: Path, pictures: list[Path]) -> tuple[list[str] | None,
             f'{path} cannot be read as labels ({error}); expected {{"labels": [["file.png", 0], ...]}}.',
             "Repair or remove it, or read no labels (--no-labels).",
         ) from error
-    absent = [file for file in pictures if file not in number]
+    absent = [file for file in images if file not in number]
     if absent or min(number.values()) < 0:
-        what = (
-            f"no label for {len(absent)} of {len(pictures)} images, {absent[0]} the first" if absent else "a label < 0"
-        )
+        what = f"no label for {len(absent)} of {len(images)} images, {absent[0]} the first" if absent else "a label < 0"
         raise DataError(f"{path} has {what}.", "Complete or remove it, or read no labels (--no-labels).")
     names = [str(i) for i in range(max(number.values()) + 1)]
-    return names, {file: number[file] for file in pictures}, (f"labels were read from {path.name}",)
+    return names, {file: number[file] for file in images}, (f"labels were read from {path.name}",)
 
 
 def decoding_of(config: DataConfig, *, grey: bool = False) -> Decoding:
@@ -179,13 +175,13 @@ def scan(files: Sequence[Path], decoding: Decoding | None = None) -> tuple[dict[
 
 
 def plan(headers: dict[Path, Header], config: DataConfig, where: Path) -> Plan:
-    """Decide channels and size of all pictures.
+    """Decide channels and size of all images.
 
     Raises:
-        DataError: pictures that differ in size or are not square, and no word on what to do about it.
+        DataError: images that differ in size or are not square, and no word on what to do about it.
     """
     if not headers:
-        raise DataError(f"no picture of {where} can be read.", "Are these really pictures, and fully copied?")
+        raise DataError(f"no image of {where} can be read.", "Are these really images, and fully copied?")
     sizes = Counter(header.size for header in headers.values())
     width, height = next(iter(sizes))
     square = all(w == h for w, h in sizes)
@@ -246,7 +242,7 @@ def bad_files(bad: dict[Path, str], total: int, where: Path) -> DataError:
     lines = [f"\n  {path}: {reason}" for path, reason in list(bad.items())[:_SHOWN]]
     more = f"\n  ... and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
     return DataError(
-        f"{len(bad)} of {total} pictures of {where} cannot be read:{''.join(lines)}{more}\n",
+        f"{len(bad)} of {total} images of {where} cannot be read:{''.join(lines)}{more}\n",
         "Repair or remove them, or leave them out with --on-bad skip.",
     )
 
@@ -275,12 +271,12 @@ def _attempt(work: Callable[[Path], _Out]) -> Callable[[Path], _Out | str]:
 def _plan_notes(headers: dict[Path, Header], sizes: Counter, config: DataConfig, grey: bool) -> Iterator[str]:
     changes = Counter(change for header in headers.values() for change in header.changes)
     total = len(headers)
-    yield from (f"{count} of {total} pictures: {change}" for change, count in sorted(changes.items()))
+    yield from (f"{count} of {total} images: {change}" for change, count in sorted(changes.items()))
     stored_grey = sum(header.grey for header in headers.values())
     if grey and stored_grey < total:
-        yield f"{total - stored_grey} of {total} pictures: colour made grey (ITU-R 601 luma)"
+        yield f"{total - stored_grey} of {total} images: colour made grey (ITU-R 601 luma)"
     if not grey and stored_grey:
-        yield f"{stored_grey} of {total} pictures: grey made colour by repeating the channel"
+        yield f"{stored_grey} of {total} images: grey made colour by repeating the channel"
     resized = total - sizes[(config.size, config.size)] if config.size is not None else 0
     if resized:
         how = {
@@ -289,7 +285,7 @@ def _plan_notes(headers: dict[Path, Header], sizes: Counter, config: DataConfig,
             "pad": " and padded with black",
             "stretch": " by stretching",
         }
-        yield f"{resized} of {total} pictures: resized to {config.size}x{config.size}{how[config.fit]}"
+        yield f"{resized} of {total} images: resized to {config.size}x{config.size}{how[config.fit]}"
 
 
 def _sizes(sizes: Counter, where: Path) -> str:
@@ -297,11 +293,11 @@ def _sizes(sizes: Counter, where: Path) -> str:
     lines = [f"\n  {w:>5} x {h:<5} {n:>8,}  {'#' * max(1, 40 * n // total)}" for (w, h), n in sizes.most_common(_SHOWN)]
     more = f"\n  ... and {len(sizes) - _SHOWN} more sizes" if len(sizes) > _SHOWN else ""
     what = f"{len(sizes)} sizes" if len(sizes) > 1 else "one size that is not square"
-    return f"the {total:,} pictures of {where} have {what} (width x height):{''.join(lines)}{more}\n"
+    return f"the {total:,} images of {where} have {what} (width x height):{''.join(lines)}{more}\n"
 
 
 def _usual_side(sizes: Counter) -> int:
-    """Largest power of two (at most 256) that three quarters of the pictures fill without being enlarged."""
+    """Largest power of two (at most 256) that three quarters of the images fill without being enlarged."""
     sides = sorted(min(size) for size, n in sizes.items() for _ in range(n))
     side = sides[len(sides) // 4]
     return min(256, 1 << max(3, side.bit_length() - 1))

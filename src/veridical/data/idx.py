@@ -48,7 +48,7 @@ def parse_idx(content: bytes, name: str) -> np.ndarray:
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] != _UNSIGNED_BYTE or not 1 <= magic[3] <= 4:
         raise DataError(
             f"{name} starts with the bytes {magic.hex(' ') or '(none)'}; an idx file of unsigned bytes starts with "
-            "00 00 08 and the number of axes (00 00 08 03 for grey pictures, 00 00 08 01 for labels). "
+            "00 00 08 and the number of axes (00 00 08 03 for grey images, 00 00 08 01 for labels). "
             "Is it really an idx file, and fully downloaded?"
         )
     start = 4 + 4 * magic[3]

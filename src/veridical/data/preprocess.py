@@ -5,7 +5,7 @@ $[a, b]$,
 
 $$ x = a + \delta\, r, \qquad \delta = \frac{b-a}{L-1}, $$
 
-so 8-bit pictures lie at the 256 points of spacing 2/255 from -1 to 1. A density over data space and one over raw
+so 8-bit images lie at the 256 points of spacing 2/255 from -1 to 1. A density over data space and one over raw
 values differ by the Jacobian, $\log p_r(r) = \log p_x(x) + D\log\delta$. Uniform noise of one bin width, centred at
 the level, makes discrete values continuous; $\mathbb E_u \log p_x(x+u) + D\log\delta \le \log P(r)$ by Jensen's
 inequality (Theis, van den Oord & Bethge, A note on the evaluation of generative models, ICLR 2016, Eq. 3-5).

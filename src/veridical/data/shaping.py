@@ -7,12 +7,12 @@ import numpy as np
 from veridical.config import DataConfig
 from veridical.data.axes import channels_first
 from veridical.data.errors import DataError
-from veridical.data.pictures import fit_array
+from veridical.data.images import fit_array
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow's "L"
 
 
-def shape_pictures(x: np.ndarray, config: DataConfig, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def shape_images(x: np.ndarray, config: DataConfig, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Bring an array to (N, C, H, W) of the wanted channels and side; vectors pass when nothing is asked.
 
     Returns:

@@ -112,7 +112,7 @@ def batches(
 
 
 def examples(data: ArrayData | BatchSource, n: int) -> Tensor | None:
-    """Return at most n examples for a picture of the data, always the same; None where there are no data."""
+    """Return at most n examples for an image of the data, always the same; None where there are no data."""
     if isinstance(data, ArrayData):
         rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:n]
         return data.batch(rows, "cpu").x

@@ -10,16 +10,16 @@ import torch
 
 from veridical.config import DataConfig
 from veridical.data.archives import holds_split
-from veridical.data.cache import read_pictures
+from veridical.data.cache import read_images
 from veridical.data.dataset import ArrayData
 from veridical.data.drawn import SUMMARIES, draw, is_drawn
 from veridical.data.errors import DataError, NoSuchDataError
 from veridical.data.fetch import get
 from veridical.data.files import Arrays, read_both_splits, read_file
-from veridical.data.folder import Listing, invisible, list_pictures, range_notes
+from veridical.data.folder import Listing, invisible, list_images, range_notes
+from veridical.data.images import extensions
 from veridical.data.named import NAMED, find, how_to_get, read_named, recognise
-from veridical.data.pictures import extensions
-from veridical.data.shaping import shape_pictures
+from veridical.data.shaping import shape_images
 from veridical.data.space import Space
 from veridical.data.split import held_out
 from veridical.data.stacked import STACKED, read_stacked
@@ -43,7 +43,7 @@ def load(config: DataConfig, split: Split = "train", *, memory_limit: int | None
     Args:
         config: what to read and how to make it fit.
         split: "train", or "test" for examples kept from training.
-        memory_limit: bytes of decoded pictures of a folder kept in memory; None: half of what is free.
+        memory_limit: bytes of decoded images of a folder kept in memory; None: half of what is free.
 
     Raises:
         DataError: no such source, or data that cannot be used.
@@ -152,8 +152,8 @@ def _folder_of_splits(config: DataConfig, train: Path, test: Path, split: Split,
     data = _array_data(arrays, config, train.parent.name)
     if split == "train":
         return data
-    known = list_pictures(train, labels=config.labels).classes
-    listing = list_pictures(test, labels=config.labels)
+    known = list_images(train, labels=config.labels).classes
+    listing = list_images(test, labels=config.labels)
     if listing.classes != known:
         raise DataError(
             f"the classes of {test} are {listing.classes}, those of {train} are {known}.",
@@ -179,12 +179,12 @@ def _read_folder(path: Path, config: DataConfig, memory_limit: int | None) -> Ar
         name = recognise(arrays.x[: arrays.n_train], "train")
         note = (f"these are the images of {name} (their SHA-256 is the published one)",) if name else ()
         return _shaped(arrays._replace(notes=note), config, str(path))
-    return _decoded(list_pictures(path, labels=config.labels), config, memory_limit)
+    return _decoded(list_images(path, labels=config.labels), config, memory_limit)
 
 
 def _decoded(listing: Listing, config: DataConfig, memory_limit: int | None) -> Arrays:
     """Decode listed images."""
-    decoded = read_pictures(listing, config, memory_limit)
+    decoded = read_images(listing, config, memory_limit)
     names = None if listing.classes is None else tuple(listing.classes)
     notes = (*listing.notes, *decoded.notes, *range_notes(int(decoded.x.max()), decoded.sixteen))
     if decoded.transparent and decoded.x.min() == decoded.x.max():
@@ -193,7 +193,7 @@ def _decoded(listing: Listing, config: DataConfig, memory_limit: int | None) -> 
 
 
 def _shaped(arrays: Arrays, config: DataConfig, where: str) -> Arrays:
-    x, notes = shape_pictures(arrays.x, config, where)
+    x, notes = shape_images(arrays.x, config, where)
     return arrays._replace(x=x, notes=(*arrays.notes, *notes))
 
 

@@ -1,4 +1,4 @@
-r"""Stacked MNIST: pictures of three random digits, one per channel, whose thousand modes can be counted.
+r"""Stacked MNIST: images of three random digits, one per channel, whose thousand modes can be counted.
 
 A stack shows digits $a, b, c$ in its first, second and third channel and belongs to mode $100a + 10b + c$. The triple
 of rows of MNIST behind every stack is a pure function of its index: a counter-based generator (Philox, key of the

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from veridical.data.pictures import (
+from veridical.data.images import (
     UNREADABLE,
     Decoding,
     decode,
     extensions,
     fit_array,
-    fit_picture,
+    fit_image,
     quiet_pillow,
     read_header,
 )
@@ -20,8 +20,8 @@ RGB = RNG.integers(0, 256, (6, 4, 3), dtype=np.uint8)  # height 6, width 4
 GREY = RGB[..., 0]
 
 
-def saved(path: Path, picture: Image.Image, **options) -> Path:
-    picture.save(path, **options)
+def saved(path: Path, image: Image.Image, **options) -> Path:
+    image.save(path, **options)
     return path
 
 
@@ -38,7 +38,7 @@ def test_lossless_formats_come_back_exactly(ending: str, tmp_path: Path) -> None
     assert (pixels(path) == RGB.transpose(2, 0, 1)).all()
 
 
-def test_formats_that_run_other_programs_are_no_pictures() -> None:
+def test_formats_that_run_other_programs_are_no_images() -> None:
     assert not {".eps", ".ps", ".wmf", ".pdf"} & extensions()
 
 
@@ -115,9 +115,9 @@ def test_palette_of_colours_and_of_greys(tmp_path: Path) -> None:
 
 
 def test_transparent_palette(tmp_path: Path) -> None:
-    picture = Image.frombytes("P", (2, 1), bytes([0, 1]))
-    picture.putpalette([200, 100, 50, 10, 20, 30])
-    path = saved(tmp_path / "a.png", picture, transparency=0)
+    image = Image.frombytes("P", (2, 1), bytes([0, 1]))
+    image.putpalette([200, 100, 50, 10, 20, 30])
+    path = saved(tmp_path / "a.png", image, transparency=0)
     assert "transparency composited on black" in read_header(path).changes
     assert pixels(path)[:, 0].T.tolist() == [[0, 0, 0], [10, 20, 30]]
 
@@ -173,7 +173,7 @@ def test_exif_after_the_pixels_of_a_png_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("values", [GREY.astype(np.float32), np.full((2, 2), 70_000, np.int32)])
-def test_pictures_without_8_bit_values_are_refused(values: np.ndarray, tmp_path: Path) -> None:
+def test_images_without_8_bit_values_are_refused(values: np.ndarray, tmp_path: Path) -> None:
     path = saved(tmp_path / "a.tif", Image.fromarray(values))
     with pytest.raises(ValueError, match="store them as npy"):
         pixels(path, grey=True)
@@ -193,22 +193,22 @@ def test_files_that_are_cut_short_raise_what_is_declared(ending: str, keep: floa
 class TestFit:
     def test_crop_takes_the_centre(self) -> None:
         columns = Image.fromarray(np.tile(np.arange(10, dtype=np.uint8), (4, 1)))
-        assert np.asarray(fit_picture(columns, 4, "crop"))[0].tolist() == [3, 4, 5, 6]
+        assert np.asarray(fit_image(columns, 4, "crop"))[0].tolist() == [3, 4, 5, 6]
 
     def test_pad_adds_black_on_both_sides(self) -> None:
         white = Image.new("RGB", (8, 4), (255, 255, 255))
-        padded = np.asarray(fit_picture(white, 8, "pad"))
+        padded = np.asarray(fit_image(white, 8, "pad"))
         assert padded.shape == (8, 8, 3)
         assert (padded[2:6] == 255).all() and (padded[:2] == 0).all() and (padded[6:] == 0).all()
 
     def test_stretch_fills_the_square(self) -> None:
         white = Image.new("L", (8, 4), 255)
-        assert (np.asarray(fit_picture(white, 6, "stretch")) == np.full((6, 6), 255)).all()
+        assert (np.asarray(fit_image(white, 6, "stretch")) == np.full((6, 6), 255)).all()
 
     def test_reduction_is_antialiased(self) -> None:
         stripes = np.zeros((64, 64), np.uint8)
         stripes[:, ::2] = 255  # above the new Nyquist frequency: it must average out, not alias
-        small = np.asarray(fit_picture(Image.fromarray(stripes), 16, "error")).astype(int)
+        small = np.asarray(fit_image(Image.fromarray(stripes), 16, "error")).astype(int)
         assert np.abs(small - 127.5).max() < 12
 
     @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
@@ -220,9 +220,9 @@ class TestFit:
         larger = fit_array(x, 16, "error")
         assert larger.max() <= 16  # bicubic overshoots at edges
 
-    def test_arrays_are_resized_as_pictures_are(self) -> None:
+    def test_arrays_are_resized_as_images_are(self) -> None:
         x = RGB.transpose(2, 0, 1)[None]
-        whole = np.asarray(fit_picture(Image.fromarray(RGB), 4, "crop")).transpose(2, 0, 1)
+        whole = np.asarray(fit_image(Image.fromarray(RGB), 4, "crop")).transpose(2, 0, 1)
         assert (fit_array(x, 4, "crop")[0] == np.clip(whole, x.min(), x.max())).all()
 
 

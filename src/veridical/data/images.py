@@ -38,7 +38,7 @@ UNREADABLE = (
 )
 """What Pillow raises on damaged files."""
 
-_RUN_OTHER_PROGRAMS_OR_NO_PICTURE = {"EPS", "WMF", "MPEG", "HDF5", "GRIB", "BUFR", "FITS"}
+_RUN_OTHER_PROGRAMS_OR_NO_IMAGE = {"EPS", "WMF", "MPEG", "HDF5", "GRIB", "BUFR", "FITS"}
 _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 exchange the sides
 _EXIF_IN_PNG = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
@@ -61,7 +61,7 @@ class Decoding(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What the header of a picture says, before any pixel is decoded."""
+    """What the header of an image says, before any pixel is decoded."""
 
     size: tuple[int, int]
     """Width and height once the orientation is applied."""
@@ -75,18 +75,16 @@ class Header(NamedTuple):
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Keep Pillow's warnings (odd EXIF, large pictures) off the screen; they name no file, and what fails is said."""
+    """Keep Pillow's warnings (odd EXIF, large images) off the screen; they name no file, and what fails is said."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         yield
 
 
 def extensions() -> frozenset[str]:
-    """Return the file name endings that are read as pictures, lower case with the dot."""
+    """Return the file name endings that are read as images, lower case with the dot."""
     known = Image.registered_extensions().items()
-    readable = {
-        ending for ending, kind in known if kind in Image.OPEN and kind not in _RUN_OTHER_PROGRAMS_OR_NO_PICTURE
-    }
+    readable = {ending for ending, kind in known if kind in Image.OPEN and kind not in _RUN_OTHER_PROGRAMS_OR_NO_IMAGE}
     return frozenset(readable)
 
 
@@ -94,118 +92,118 @@ def read_header(path: Path, decoding: Decoding | None = None) -> Header:
     """Read size, mode and changes of an image.
 
     Raises:
-        OSError: and the others of `UNREADABLE`: not a picture, or damaged.
+        OSError: and the others of `UNREADABLE`: not an image, or damaged.
     """
-    with Image.open(path) as picture:
-        width, height = picture.size
-        changes = _changes(picture, decoding or Decoding())
-        orientation = _orientation(picture, path)
+    with Image.open(path) as image:
+        width, height = image.size
+        changes = _changes(image, decoding or Decoding())
+        orientation = _orientation(image, path)
         if orientation in (5, 6, 7, 8):
             width, height = height, width
         if orientation in (2, 3, 4, 5, 6, 7, 8):
             changes.insert(0, "turned or mirrored as their EXIF orientation asks")
-        return Header((width, height), _is_grey(picture), tuple(changes))
+        return Header((width, height), _is_grey(image), tuple(changes))
 
 
 def decode(path: Path, decoding: Decoding) -> np.ndarray:
     """Decode an image to (C, H, W) uint8.
 
     Raises:
-        OSError: and the others of `UNREADABLE`: not a picture, or damaged.
+        OSError: and the others of `UNREADABLE`: not an image, or damaged.
     """
-    with Image.open(path) as picture:
-        picture.load()
-        flat = _eight_bit(to_srgb(ImageOps.exif_transpose(picture)), decoding)
-    flat = fit_picture(flat.convert("L" if decoding.grey else "RGB"), decoding.size, decoding.fit)
+    with Image.open(path) as image:
+        image.load()
+        flat = _eight_bit(to_srgb(ImageOps.exif_transpose(image)), decoding)
+    flat = fit_image(flat.convert("L" if decoding.grey else "RGB"), decoding.size, decoding.fit)
     pixels = np.asarray(flat)
     return pixels[None] if decoding.grey else pixels.transpose(2, 0, 1)
 
 
-def fit_picture(picture: Image.Image, size: int | None, fit: Fit) -> Image.Image:
+def fit_image(image: Image.Image, size: int | None, fit: Fit) -> Image.Image:
     """Resize to size x size: crop the longer side, pad the shorter with black, or stretch; None: as it is."""
-    if size is None or picture.size == (size, size):
-        return picture
-    width, height = picture.size
+    if size is None or image.size == (size, size):
+        return image
+    width, height = image.size
     bicubic = Image.Resampling.BICUBIC
     if fit == "crop":
         side = min(width, height)
         left, top = (width - side) // 2, (height - side) // 2
-        return picture.resize((size, size), bicubic, box=(left, top, left + side, top + side))
+        return image.resize((size, size), bicubic, box=(left, top, left + side, top + side))
     if fit == "pad":
         side = max(width, height)
-        inner = picture.resize((max(1, round(width * size / side)), max(1, round(height * size / side))), bicubic)
-        canvas = Image.new(picture.mode, (size, size))
+        inner = image.resize((max(1, round(width * size / side)), max(1, round(height * size / side))), bicubic)
+        canvas = Image.new(image.mode, (size, size))
         canvas.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
         return canvas
-    return picture.resize((size, size), bicubic)
+    return image.resize((size, size), bicubic)
 
 
 def fit_array(x: np.ndarray, size: int, fit: Fit) -> np.ndarray:
-    """Resize (N, C, H, W) pictures, uint8 or float32, channel by channel, within the range they had.
+    """Resize (N, C, H, W) images, uint8 or float32, channel by channel, within the range they had.
 
     The kernel overshoots at edges; values are clamped to the smallest and largest of the input.
     """
     planes = x.reshape(-1, *x.shape[2:])
-    resized = np.stack([np.asarray(fit_picture(Image.fromarray(plane), size, fit)) for plane in planes])
+    resized = np.stack([np.asarray(fit_image(Image.fromarray(plane), size, fit)) for plane in planes])
     return np.clip(resized, x.min(), x.max()).reshape(*x.shape[:2], size, size)
 
 
-def _is_grey(picture: Image.Image) -> bool:
-    if picture.mode == "P":
-        colours = np.array(picture.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
+def _is_grey(image: Image.Image) -> bool:
+    if image.mode == "P":
+        colours = np.array(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
         return bool((colours == colours[:, :1]).all())
-    return picture.mode in ("1", "L", "LA", "La", "F", *_SIXTEEN_BITS)
+    return image.mode in ("1", "L", "LA", "La", "F", *_SIXTEEN_BITS)
 
 
-def _orientation(picture: Image.Image, path: Path) -> int:
+def _orientation(image: Image.Image, path: Path) -> int:
     """Read the EXIF orientation; Pillow decodes a whole PNG for it, which is needed only where one is written."""
-    if picture.format == "PNG" and "exif" not in picture.info:
+    if image.format == "PNG" and "exif" not in image.info:
         content = path.read_bytes()
         if not any(chunk in content for chunk in _EXIF_IN_PNG):
             return 1
-    return picture.getexif().get(_ORIENTATION, 1)
+    return image.getexif().get(_ORIENTATION, 1)
 
 
-def _changes(picture: Image.Image, decoding: Decoding) -> list[str]:
-    mode, changes = picture.mode, []
+def _changes(image: Image.Image, decoding: Decoding) -> list[str]:
+    mode, changes = image.mode, []
     if mode in _SIXTEEN_BITS:
         how = "v/257" if decoding.white == 65535 else f"255 v/{decoding.white}"
         changes.append(f"16 bits rounded to 8 ({how})")
-    elif _is_deep_colour(picture):
+    elif _is_deep_colour(image):
         changes.append("16-bit colour cut to its upper 8 bits")
-    if mode in _ALPHA or "transparency" in picture.info:
+    if mode in _ALPHA or "transparency" in image.info:
         changes.append(f"transparency composited on {decoding.background}")
     if mode in ("P", "PA"):
         changes.append("palette resolved")
     if mode in ("CMYK", "YCbCr", "LAB", "HSV"):
         changes.append(f"{mode} converted to RGB")
-    if profile_of(picture) is not None:
+    if profile_of(image) is not None:
         changes.append("embedded colour profile converted to sRGB")
-    if getattr(picture, "n_frames", 1) > 1:
+    if getattr(image, "n_frames", 1) > 1:
         changes.append("first frame of an animation or a stack taken")
     return changes
 
 
-def _is_deep_colour(picture: Image.Image) -> bool:
+def _is_deep_colour(image: Image.Image) -> bool:
     """Say whether Pillow cuts 16-bit channels to 8 while decoding, which shows in the raw mode alone."""
-    tile = getattr(picture, "tile", None)
+    tile = getattr(image, "tile", None)
     arguments = tile[0][3] if tile else ()
     raw_mode = arguments if isinstance(arguments, str) else next((a for a in arguments or () if isinstance(a, str)), "")
     return ";16" in raw_mode
 
 
-def _eight_bit(picture: Image.Image, decoding: Decoding) -> Image.Image:
+def _eight_bit(image: Image.Image, decoding: Decoding) -> Image.Image:
     """Bring any mode to L or RGB."""
-    if picture.mode == "F":
-        raise ValueError("floating-point pictures have no defined 8-bit values; store them as npy")
-    if picture.mode in _SIXTEEN_BITS:
-        values = np.asarray(picture).astype(np.int64)
+    if image.mode == "F":
+        raise ValueError("floating-point images have no defined 8-bit values; store them as npy")
+    if image.mode in _SIXTEEN_BITS:
+        values = np.asarray(image).astype(np.int64)
         if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
-            raise ValueError("32-bit pictures have no defined 8-bit values; store them as npy")
+            raise ValueError("32-bit images have no defined 8-bit values; store them as npy")
         if values.max(initial=0) > decoding.white:
             raise ValueError(f"a value of {values.max()} is above {decoding.white}, the largest of the stated levels")
         return Image.fromarray(((2 * 255 * values + decoding.white) // (2 * decoding.white)).astype(np.uint8))
-    if picture.mode in _ALPHA or "transparency" in picture.info:
-        solid = picture.convert("RGBA")
+    if image.mode in _ALPHA or "transparency" in image.info:
+        solid = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", solid.size, decoding.background), solid).convert("RGB")
-    return picture if picture.mode in ("L", "RGB") else picture.convert("L" if picture.mode == "1" else "RGB")
+    return image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB")
