@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -60,16 +61,6 @@ def test_resuming_equals_never_having_stopped_to_the_bit(tmp_path: Path, stop: i
     assert [row["step"] for row in lines(parts)] == [7, 14, 21, 28, 30]
 
 
-def test_all_random_generators_are_restored() -> None:
-    saved = checkpoint.random_state()
-    first = (torch.rand(3), random.random(), np.random.random(3))  # noqa: NPY002
-    checkpoint.set_random_state(saved)
-    second = (torch.rand(3), random.random(), np.random.random(3))  # noqa: NPY002
-    assert torch.equal(first[0], second[0])
-    assert first[1] == second[1]
-    assert (first[2] == second[2]).all()
-
-
 def test_only_the_newest_are_kept(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run")
     train(run, 30, every=5)
@@ -111,6 +102,106 @@ def test_parameters_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
     with pytest.raises(NonFiniteError, match="parameters"):
         checkpoint.save(run.checkpoints, state, {}, [checkpoint.of_this_process(state)], 3)
     assert checkpoint.complete(run.checkpoints)[0].name == checkpoint.named(5)
+
+
+def process(rank: int) -> State:
+    """One of several, after a few steps; chains and noise are its own."""
+    state = toys.chained(4)
+    torch.manual_seed(rank)
+    return fit(state, toys.loader())
+
+
+def two_processes(folder: Path) -> tuple[Path, list[State], list[dict[str, Any]]]:
+    """Write the checkpoint of two processes; return it, their states, and what each gave to it."""
+    states, saved = [], []
+    for rank in range(2):
+        states.append(process(rank))
+        saved.append(checkpoint.of_this_process(states[-1], rank))
+    return checkpoint.save(folder, states[0], {}, saved, 1), states, saved
+
+
+def chains_of_every_process_are_restored(folder: Path) -> None:
+    path, states, saved = two_processes(folder)
+    for rank, state in enumerate(states):
+        resumed = toys.chained(4)
+        checkpoint.load(path, resumed, {}, rank)
+        for name in ("chains", "network.1.running_var"):
+            assert torch.equal(resumed.module.get_buffer(name), state.module.get_buffer(name)), name
+        assert resumed.ema is not None and state.ema is not None
+        averaged = "network.1.running_var"
+        assert torch.equal(resumed.ema.tensors()[averaged], state.ema.tensors()[averaged])
+        assert torch.equal(torch.get_rng_state(), saved[rank]["random"]["torch"])
+
+
+def test_every_process_finds_its_own_buffers_again(tmp_path: Path) -> None:
+    chains_of_every_process_are_restored(tmp_path)
+
+
+def test_keeping_the_buffers_of_the_first_process_only_would_be_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "own_buffers", lambda model: {})
+    with pytest.raises(AssertionError, match="chains"):
+        chains_of_every_process_are_restored(tmp_path)
+
+
+def draws_of(path: Path, rank: int) -> list[float]:
+    checkpoint.load(path, toys.chained(8), {}, rank, seed=3)
+    return torch.rand(3).tolist()
+
+
+def test_new_processes_draw_numbers_of_their_own_and_start_from_the_chains_there_are(tmp_path: Path) -> None:
+    path, states, _ = two_processes(tmp_path)
+    drawn = [draws_of(path, rank) for rank in range(5)]
+    assert len({number for numbers in drawn for number in numbers}) == 15
+    assert drawn[4] == draws_of(path, 4)
+    for rank in range(5):
+        state = toys.chained(8)
+        checkpoint.load(path, state, {}, rank, seed=3)
+        assert torch.equal(state.module.get_buffer("chains"), states[rank % 2].module.get_buffer("chains"))
+
+
+def test_on_another_kind_of_device_random_numbers_start_anew(tmp_path: Path) -> None:
+    state = process(0)
+    path = checkpoint.save(tmp_path, state, {}, [checkpoint.of_this_process(state)], 1)
+    here = draws_of(path, 0)
+    meta = json.loads((path / checkpoint.META).read_text())
+    meta["topology"]["device"] = "cuda"
+    (path / checkpoint.META).write_text(json.dumps(meta))
+    there = draws_of(path, 0)
+    assert there == draws_of(path, 0) != here
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        ({"processes": 2, "device": "cpu"}, {"processes": 2, "device": "cpu"}, []),
+        (
+            {"processes": 1, "device": "cpu"},
+            {"processes": 2, "device": "cpu"},
+            ["processes was 1, is 2", "process 1 starts from the buffers of process 0, with random numbers"],
+        ),
+        (
+            {"processes": 2, "device": "cpu"},
+            {"processes": 4, "device": "cpu"},
+            ["processes was 2, is 4", "process 2 starts from the buffers of process 0,", "process 3 starts from the"],
+        ),
+        (
+            {"processes": 3, "device": "cpu"},
+            {"processes": 1, "device": "cpu"},
+            ["processes was 3, is 1", "the buffers and random numbers of processes 1 and up are dropped"],
+        ),
+        (
+            {"processes": 1, "device": "cuda"},
+            {"processes": 1, "device": "cpu"},
+            ["device was cuda, is cpu", "random numbers follow from seed 7, rank and step 40"],
+        ),
+    ],
+)
+def test_what_differs_is_said_with_what_follows(before: dict[str, Any], now: dict[str, Any], said: list[str]) -> None:
+    found = checkpoint.differences(before, now, step=40, seed=7)
+    assert len(found) == len(said)
+    assert all(line.startswith(start) for line, start in zip(found, said, strict=True)), found
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:

@@ -22,11 +22,13 @@ ROOT = Path(__file__).parents[2]
 def test_two_processes_agree_average_and_resume_to_the_bit(tmp_path: Path, launcher: str) -> None:
     Run.create(tmp_path / "whole")
     Run.create(tmp_path / "parts")
+    Run.create(tmp_path / "chains-whole")
+    Run.create(tmp_path / "chains")
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [sys.executable, "-m", "tests.training.two_processes"]
     if launcher == "torchrun":
         command = [sys.executable, *torchrun, "--module", "tests.training.two_processes"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     done = subprocess.run(
         [*command, str(tmp_path)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200
     )
@@ -34,11 +36,17 @@ def test_two_processes_agree_average_and_resume_to_the_bit(tmp_path: Path, launc
     first, second = (torch.load(tmp_path / f"rank-{r}.pt", weights_only=True) for r in (0, 1))
     for rank in (first, second):
         toys.assert_equal(rank["uninterrupted"], rank["resumed"])
+        toys.assert_equal(*rank["chains"])
         assert rank["gradient"].tolist() == [1.5, 1.5]
         assert rank["mean"] == [0.5, 4.0]
     own = {k: v for k, v in first["resumed"].items() if k != "random"}
     toys.assert_equal(own, {k: second["resumed"][k] for k in own})
     assert not torch.equal(first["resumed"]["random"], second["resumed"]["random"])
+    # Every process kept chains and statistics of its own; the weights are common.
+    (one, _), (two, _) = first["chains"], second["chains"]
+    for name in ("chains", "network.1.running_mean"):
+        assert not torch.equal(one[f"model.{name}"], two[f"model.{name}"]), name
+    assert torch.equal(one["model.network.0.weight"], two["model.network.0.weight"])
     assert torch.equal(torch.cat([first["index"], second["index"]]), toys.loader().batch(3).index)
     whole, parts = (
         [{k: v for k, v in row.items() if k != "seconds"} for row in Run(tmp_path / name).metrics()]

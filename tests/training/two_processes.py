@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -22,8 +23,8 @@ class StopAt(Callback):
             state.stop = "asked to"
 
 
-def train(engine: Engine, run: Run, *callbacks: Callback) -> State:
-    state = toys.state(steps=20)
+def train(engine: Engine, run: Run, *callbacks: Callback, make: Callable[[int], State] = toys.state) -> State:
+    state = make(20)
     torch.manual_seed(100 + engine.rank)
     saver = Checkpointer(run, engine, TrainingConfig(), {})
     if checkpoint.complete(run.checkpoints):
@@ -44,6 +45,9 @@ def main() -> None:
     uninterrupted = toys.everything(train(engine, whole))
     train(engine, parts, StopAt())
     resumed = toys.everything(train(engine, parts))
+    chains = []
+    for name, callbacks in (("chains-whole", []), ("chains", [StopAt()]), ("chains", [])):
+        chains.append(toys.everything(train(engine, Run(out / name), *callbacks, make=toys.chained)))
     # The gradient of the mean over both shares is the mean of the gradients.
     parameter = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
     (parameter * (engine.rank + 1)).sum().backward()
@@ -52,6 +56,7 @@ def main() -> None:
         {
             "uninterrupted": uninterrupted,
             "resumed": resumed,
+            "chains": (chains[0], chains[2]),
             "gradient": parameter.grad,
             "mean": engine.mean([float(engine.rank), 4.0]),
             "index": toys.loader(rank=engine.rank, world_size=2).batch(3).index,

@@ -64,7 +64,7 @@ def test_it_trains_resumes_samples_and_reports(preset: str, tmp_path: Path) -> N
 def test_all_train_and_resume_to_the_bit_as_two_processes(tmp_path: Path) -> None:
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [sys.executable, *launcher, "--module", "tests.workflows.presets_of_two", str(tmp_path)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
     assert [line for line in done.stdout.splitlines() if line] == [f"{p} resumed to the bit" for p in PRESETS]

@@ -111,7 +111,7 @@ class Checkpointer(Callback):
         """Save now; every process takes part, the first writes."""
         if self.saved == state.step:
             return None
-        processes = self.engine.gather(checkpoint.of_this_process(state))
+        processes = self.engine.gather(checkpoint.of_this_process(state, self.engine.rank))
         path = None
         if self.engine.rank == 0:
             path = checkpoint.save(self.run.checkpoints, state, self.kept, processes, self.config.keep)

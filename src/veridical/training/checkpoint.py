@@ -3,8 +3,8 @@
     checkpoints/step-00000500/
         weights.safetensors   the model's state_dict
         ema.safetensors       the averaged weights (if an average is kept)
-        state.pt              optimisers, terms since the last line, callbacks, random generators of every process;
-                              read with weights_only=True
+        state.pt              optimisers, callbacks, and of every process its terms since the last line, its random
+                              generators and its own buffers; read with weights_only=True
         meta.json             step, SHA-256 of each file, versions and topology
 
 A checkpoint is written beside its place, flushed to the disk and renamed; whenever the process is killed, what bears
@@ -16,18 +16,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from veridical.nn.buffers import BufferRole, buffer_roles
 from veridical.training.fit import Callback, State
+from veridical.training.generators import random_state, seed_process, set_random_state
 
 WEIGHTS, AVERAGE, REST, META = "weights.safetensors", "ema.safetensors", "state.pt", "meta.json"
 
@@ -36,36 +36,32 @@ class CheckpointError(RuntimeError):
     """No checkpoint can be read, or it belongs to another model."""
 
 
-def random_state() -> dict[str, Any]:
-    """Return the state of every random generator of this process."""
-    kind, keys, position, has_gauss, gauss = np.random.get_state()  # noqa: NPY002
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "numpy": (str(kind), torch.from_numpy(np.asarray(keys).astype(np.int64)), int(position), int(has_gauss), gauss),
-        "python": random.getstate(),
-    }
+def of_this_process(state: State, rank: int = 0) -> dict[str, Any]:
+    """Return what differs between processes: terms since the last line, random generators, and buffers of its own.
 
-
-def set_random_state(state: dict[str, Any]) -> None:
-    """Restore what `random_state` returned."""
-    # Clones: set_rng_state reads a view from the start of its storage (torch 2.13).
-    torch.set_rng_state(state["torch"].clone())
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([s.clone() for s in state["cuda"]])
-    kind, keys, position, has_gauss, gauss = state["numpy"]
-    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, gauss))  # noqa: NPY002
-    version, internal, gauss_next = state["python"]
-    random.setstate((version, tuple(internal), gauss_next))
-
-
-def of_this_process(state: State) -> dict[str, Any]:
-    """Return what differs between processes: the terms since the last line, and the random generators.
+    The buffers of the first process stand with the weights. Running statistics count as a process's own too, since
+    each sees its own share of every batch.
 
     Raises:
         NonFiniteError: a term is not finite.
     """
-    return {"terms": state.terms.state_dict(), "random": random_state()}
+    kept = {"terms": state.terms.state_dict(), "random": random_state()}
+    if rank == 0:
+        return kept
+    own = own_buffers(state.module)
+    average = {name: t for name, t in state.ema.tensors().items() if name in own} if state.ema is not None else {}
+    return {**kept, "buffers": copied(own), "average": copied(average)}
+
+
+def own_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """Return the buffers of which every process has its own, by name."""
+    named = dict(model.named_buffers(remove_duplicate=False))
+    return {name: named[name] for name, role in buffer_roles(model).items() if role is not BufferRole.LIVE}
+
+
+def copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return copies on the processor that lie densely in memory."""
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
 
 
 def named(step: int) -> str:
@@ -96,9 +92,9 @@ def save(
     if place.exists():
         return place
     beside.mkdir()
-    save_file({k: v.detach().cpu().contiguous().clone() for k, v in model.state_dict().items()}, beside / WEIGHTS)
+    save_file(copied(model.state_dict()), beside / WEIGHTS)
     if state.ema is not None:
-        save_file({k: v.cpu().contiguous().clone() for k, v in state.ema.tensors().items()}, beside / AVERAGE)
+        save_file(copied(state.ema.tensors()), beside / AVERAGE)
     rest = {
         "optimizers": {name: player.optimizer.state_dict() for name, player in state.players.items()},
         "callbacks": {name: callback.state_dict() for name, callback in callbacks.items()},
@@ -211,8 +207,22 @@ def load_weights(checkpoint: Path, model: nn.Module, *, average: bool = True) ->
         raise CheckpointError(f"{checkpoint} does not fit the model built from config.yaml: {error}") from error
 
 
-def load(checkpoint: Path, state: State, callbacks: dict[str, Callback], rank: int) -> dict[str, Any]:
-    """Restore everything a checkpoint holds; return its meta data. Random generators are restored last."""
+def load(
+    checkpoint: Path, state: State, callbacks: dict[str, Callback], rank: int = 0, *, seed: int = 0
+) -> dict[str, Any]:
+    """Restore everything a checkpoint holds; return its meta data. Random generators are restored last.
+
+    A process that was not there when the checkpoint was written starts from the buffers and terms of process
+    `rank % n` of the n that were, and from random numbers that follow from seed, rank and step. So do the random
+    numbers of every process where the kind of device is another.
+
+    Args:
+        checkpoint: its folder.
+        state: what is restored.
+        callbacks: whose state is restored with it.
+        rank: of this process.
+        seed: of the run.
+    """
     meta = read_meta(checkpoint)
     load_weights(checkpoint, state.module, average=False)
     if state.ema is not None:
@@ -224,7 +234,49 @@ def load(checkpoint: Path, state: State, callbacks: dict[str, Callback], rank: i
         if name in rest["callbacks"]:
             callback.load_state_dict(rest["callbacks"][name])
     state.step, state.seconds = meta["step"], meta["seconds"]
-    own = rest["processes"][min(rank, len(rest["processes"]) - 1)]
+    there = rest["processes"]
+    own = there[rank % len(there)]
     state.terms.load_state_dict(own["terms"])
-    set_random_state(own["random"])
+    _load_buffers(state, own)
+    device = next(state.module.parameters()).device.type
+    if rank < len(there) and device == meta["topology"]["device"]:
+        set_random_state(own["random"])
+    else:
+        seed_process(seed, rank, state.step)
     return meta
+
+
+@torch.no_grad()
+def _load_buffers(state: State, own: dict[str, Any]) -> None:
+    """Restore the buffers of a process that is not the first."""
+    named = own_buffers(state.module)
+    for name, tensor in own.get("buffers", {}).items():
+        named[name].copy_(tensor)
+    if state.ema is not None:
+        averages = state.ema.tensors()
+        for name, tensor in own.get("average", {}).items():
+            averages[name].copy_(tensor)
+
+
+def differences(topology: dict[str, Any], here: dict[str, Any], step: int, seed: int) -> list[str]:
+    """Say what differs between where a checkpoint was written and here, and what follows from it.
+
+    Args:
+        topology: of the checkpoint.
+        here: `topology` of this process.
+        step: of the checkpoint.
+        seed: of the run.
+    """
+    changed = [name for name in here if topology.get(name) != here[name]]
+    said = [f"{name} was {topology.get(name)}, is {here[name]}" for name in changed]
+    before, now = topology["processes"], here["processes"]
+    for rank in range(before, now):
+        said.append(
+            f"process {rank} starts from the buffers of process {rank % before}, with random numbers that follow from "
+            f"seed {seed}, its rank and step {step}"
+        )
+    if now < before:
+        said.append(f"the buffers and random numbers of processes {now} and up are dropped")
+    if "device" in changed:
+        said.append(f"random numbers follow from seed {seed}, rank and step {step}")
+    return said

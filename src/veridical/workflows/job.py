@@ -55,7 +55,7 @@ class Job:
         health = Health(self.model.term_kinds, self.run.health_file if first else None, self.say if first else None)
         saver = Checkpointer(self.run, self.engine, training, {"health": health})
         if resume_from is not None:
-            checkpoint.load(resume_from, state, {"health": health}, self.engine.rank)
+            checkpoint.load(resume_from, state, {"health": health}, self.engine.rank, seed=training.seed)
             saver.saved = state.step
         interruption = Interruption(self.engine, self.say)
         callbacks = [*self._outputs(health), *self._watchers(), saver, interruption, *self.extra]

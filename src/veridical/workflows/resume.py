@@ -83,7 +83,7 @@ def resume(
     engine.launch()
     model = build_model(config, Facts(data.space, count(data))) if model is None else model
     settings = [sentence for name, sentence in changes.items() if name not in ("steps", "device")]
-    for difference in [*differences(meta["topology"], engine), *settings]:
+    for difference in [*differences(meta, engine, config.training.seed), *settings]:
         say(f"Not equal to the bit to an uninterrupted run: {difference}.")
     where = f"{engine.device}, {engine.arithmetic}"
     say(f"Resuming {run.path} after step {meta['step']} of {config.training.steps} on {where}.")
@@ -106,10 +106,10 @@ def change(config: RunConfig, asked: Mapping[str, Any]) -> tuple[RunConfig, dict
     return changed, {name: f"{name} was {now[name]}, is {value}" for name, value in new.items()}
 
 
-def differences(topology: dict[str, Any], engine: Engine) -> list[str]:
+def differences(meta: dict[str, Any], engine: Engine, seed: int) -> list[str]:
     """Say what differs between where a checkpoint was written and here."""
     here = checkpoint.topology(engine.world_size, engine.device.type)
-    return [f"{name} was {topology[name]}, is {here[name]}" for name in here if topology.get(name) != here[name]]
+    return checkpoint.differences(meta["topology"], here, meta["step"], seed)
 
 
 def _require_same_data(data: ArrayData | BatchSource, about: dict[str, Any]) -> None:
