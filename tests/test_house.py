@@ -34,6 +34,7 @@ PUBLIC = {
     "preset",
     "__version__",
     "build_report",
+    "callbacks",
     "draw",
     "evaluate",
     "evaluate_samples",

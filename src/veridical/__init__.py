@@ -25,6 +25,7 @@ _HOME = {
     "State": "veridical.training.fit",
     "TrainingConfig": "veridical.config",
     "build_report": "veridical.report",
+    "callbacks": "veridical.callbacks",
     "draw": "veridical.workflows.sample",
     "evaluate": "veridical.evaluation",
     "evaluate_samples": "veridical.evaluation",
@@ -36,7 +37,8 @@ _HOME = {
     "train": "veridical.workflows.start",
 }
 _FAMILIES = _public_names()
-_NAMES = {"preset": "find_preset", "build_report": "build", "load_data": "load"}
+_NAMES = {"preset": "find_preset", "build_report": "build", "load_data": "load", "callbacks": ""}
+"""Names that are called otherwise in their module; empty: the module itself."""
 
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "__version__",
@@ -54,6 +56,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "State",
     "TrainingConfig",
     "build_report",
+    "callbacks",
     "draw",
     "evaluate",
     "evaluate_samples",
@@ -74,7 +77,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'veridical' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(home), _NAMES.get(name, name))
+    attribute = _NAMES.get(name, name)
+    return getattr(import_module(home), attribute) if attribute else import_module(home)
 
 
 def __dir__() -> list[str]:
@@ -83,6 +87,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from veridical import callbacks
     from veridical.config import (
         DataConfig,
         OptimizerConfig,

@@ -7,6 +7,8 @@
     health.jsonl       findings of the monitors: step, name, severity, message, cause, remedy
     samples/           reals.png, step-00000000.png, ...: grids from fixed codes
     checkpoints/       step-00000500/: weights.safetensors, ema.safetensors, state.pt, meta.json
+    best/              the best checkpoint, of runs that are evaluated while they train
+    metrics.csv, tensorboard/   the numbers of metrics.jsonl for other programs, where asked for
     evaluation.json    what `evaluate` measured
     report.html, report.json
 
@@ -51,12 +53,12 @@ def write_atomically(path: Path, text: str) -> None:
 class Run:
     """One run directory."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         """Refer to a directory; see `create` and `open`."""
         self.path = Path(path)
 
     @classmethod
-    def create(cls, path: str | Path) -> Run:
+    def create(cls, path: str | os.PathLike[str]) -> Run:
         """Create an empty run directory.
 
         Raises:
@@ -69,7 +71,7 @@ class Run:
         return run
 
     @classmethod
-    def require_free(cls, path: str | Path) -> None:
+    def require_free(cls, path: str | os.PathLike[str]) -> None:
         """Make sure that nothing would be written over.
 
         Raises:
@@ -83,7 +85,7 @@ class Run:
             )
 
     @classmethod
-    def open(cls, path: str | Path) -> Run:
+    def open(cls, path: str | os.PathLike[str]) -> Run:
         """Open an existing run directory.
 
         Raises:
@@ -126,6 +128,11 @@ class Run:
     def checkpoints(self) -> Path:
         """Folder of checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """Folder of the best checkpoint, where the run was evaluated while it trained."""
+        return self.path / "best"
 
     @property
     def evaluation_file(self) -> Path:

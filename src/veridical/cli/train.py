@@ -31,6 +31,9 @@ class Options:
     out: Path | None = None
     """Run directory, which must not exist; runs/NNNN-family-data if left out."""
 
+    start: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    """Another run, whose weights this one starts from (fine-tuning); same family and sizes."""
+
     dry_run: bool = False
     """Do a few steps, write nothing, and say how long the whole would take."""
 
@@ -55,6 +58,7 @@ def run(arguments: list[str]) -> None:
         origins=origins_of(config, base, origins, "command line"),
         say=say,
         progress=progress,
+        start=options.start,
         dry_run=options.dry_run,
     )
     if not options.dry_run:

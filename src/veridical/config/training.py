@@ -94,10 +94,29 @@ class TrainingConfig:
     keep: int = 2
     """Newest checkpoints kept."""
 
+    evaluate_every: int = 0
+    """Steps between measurements of the first metric that applies (FID for most data), logged as evaluation/NAME; the
+    best checkpoint is kept in best/. 0: never."""
+
+    evaluate_n: int = 1_000
+    """Samples of such a measurement."""
+
+    log: Literal["none", "csv", "tensorboard", "both"] = "none"
+    """Where the numbers of metrics.jsonl are written besides: metrics.csv, or tensorboard/ for TensorBoard."""
+
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "processes", "log_every", "sample_every", "checkpoint_every", "keep"):
+        for name in (
+            "steps",
+            "batch_size",
+            "processes",
+            "log_every",
+            "sample_every",
+            "checkpoint_every",
+            "keep",
+            "evaluate_n",
+        ):
             checks.positive(name, getattr(self, name))
-        for name in ("seed", "spectrum_every"):
+        for name in ("seed", "spectrum_every", "evaluate_every"):
             checks.positive(name, getattr(self, name), zero=True)
         checks.positive("lr_scale", self.lr_scale)
         checks.share("ema", self.ema)

@@ -111,13 +111,22 @@ class Checkpointer(Callback):
         """Save now; every process takes part, the first writes."""
         if self.saved == state.step:
             return None
+        path = self._write(state, self.run.checkpoints, self.config.keep)
+        self.saved = state.step
+        return path
+
+    def save_best(self, state: State) -> Path | None:
+        """Save the best checkpoint so far, in place of the one before."""
+        return self._write(state, self.run.best, 1)
+
+    def _write(self, state: State, folder: Path, keep: int) -> Path | None:
         processes = self.engine.gather(checkpoint.of_this_process(state, self.engine.rank))
         path = None
         if self.engine.rank == 0:
-            path = checkpoint.save(self.run.checkpoints, state, self.kept, processes, self.config.keep)
+            folder.mkdir(exist_ok=True)
+            path = checkpoint.save(folder, state, self.kept, processes, keep)
             self.run.set_status("running", state.step)
         self.engine.barrier()
-        self.saved = state.step
         return path
 
 

@@ -22,9 +22,11 @@ from veridical.training import checkpoint
 from veridical.training.callbacks import Checkpointer, Interruption, MetricsFile, SampleGrids
 from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State, fit
+from veridical.training.logs import logs
 from veridical.training.spectrum import SingularValues
 from veridical.training.terms import NonFiniteError
 from veridical.workflows import environment, pictures
+from veridical.workflows.periodic import CannotEvaluateError, PeriodicEvaluation
 from veridical.workflows.progress import Progress, Say, duration
 
 
@@ -53,12 +55,17 @@ class Job:
         state = State(self.model, steps=training.steps, ema=training.ema, lr_scale=training.lr_scale)
         first = self.engine.rank == 0
         health = Health(self.model.term_kinds, self.run.health_file if first else None, self.say if first else None)
-        saver = Checkpointer(self.run, self.engine, training, {"health": health})
+        kept: dict[str, Callback] = {"health": health}
+        saver = Checkpointer(self.run, self.engine, training, kept)
+        evaluation = self._evaluation(saver)
+        if evaluation is not None:
+            kept["evaluation"] = evaluation
         if resume_from is not None:
-            checkpoint.load(resume_from, state, {"health": health}, self.engine.rank, seed=training.seed)
+            checkpoint.load(resume_from, state, kept, self.engine.rank, seed=training.seed)
             saver.saved = state.step
         interruption = Interruption(self.engine, self.say)
-        callbacks = [*self._outputs(health), *self._watchers(), saver, interruption, *self.extra]
+        first_of_all = [] if evaluation is None else [evaluation]
+        callbacks = [*first_of_all, *self._outputs(health), *self._watchers(), saver, interruption, *self.extra]
         with self._recorded(state, health), interruption.listen():
             fit(
                 state,
@@ -91,6 +98,15 @@ class Job:
             self.engine.explain(self.say)
             raise
 
+    def _evaluation(self, saver: Checkpointer) -> PeriodicEvaluation | None:
+        """Return what measures the model now and then, in every process, since the best checkpoint needs all."""
+        training = self.config.training
+        if not training.evaluate_every:
+            return None
+        if not isinstance(self.data, ArrayData):
+            raise CannotEvaluateError(f"{self.data.name} has no examples to compare with; leave out evaluate_every.")
+        return PeriodicEvaluation(self.data, training.evaluate_every, training.evaluate_n, saver)
+
     def _watchers(self) -> list[Callback]:
         """Every process measures, since terms are averaged over all; the first writes."""
         every = self.config.training.spectrum_every
@@ -106,7 +122,7 @@ class Job:
             pictures.draw(samples, space, self.run.samples / f"step-{step:08d}.png", behind=reals)
 
         grids = SampleGrids(self.config.training.sample_every, pictures.how_many(space), draw)
-        return [MetricsFile(self.run), health, self.progress, grids]
+        return [MetricsFile(self.run), *logs(self.config.training.log, self.run), health, self.progress, grids]
 
     def _reals(self) -> Tensor | None:
         return examples(self.data, pictures.how_many(self.data.space))

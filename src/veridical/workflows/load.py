@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -32,18 +34,20 @@ def read_facts(run: Run) -> Facts:
 
 
 def load(
-    path: str | Path,
+    path: str | os.PathLike[str],
     *,
     model: GenerativeModel | None = None,
     average: bool = True,
+    which: Literal["newest", "best"] = "newest",
     say: Callable[[str], None] = print,
 ) -> GenerativeModel:
-    """Load the model of a run from its newest undamaged checkpoint, ready to sample.
+    """Load the model of a run from a checkpoint, ready to sample.
 
     Args:
         path: the run directory.
         model: the untrained model, for runs that were trained on modules of your own.
         average: take the averaged weights, where the run kept an average.
+        which: the newest undamaged checkpoint, or the best of a run that was evaluated while it trained.
         say: told which damaged checkpoints were passed over.
 
     Raises:
@@ -51,7 +55,7 @@ def load(
         CheckpointError: no checkpoint can be read, or it does not fit the model.
     """
     run = Run.open(path)
-    found = checkpoint.newest(run.checkpoints, say)
+    found = find_checkpoint(run, which, say)
     if model is None:
         if run.read_json("environment.json").get("own_modules"):
             raise checkpoint.CheckpointError(
@@ -62,6 +66,20 @@ def load(
             model = build_model(read(run.config_file)[0], read_facts(run))
     checkpoint.load_weights(found, model, average=average)
     return model.eval()
+
+
+def find_checkpoint(run: Run, which: Literal["newest", "best"], say: Callable[[str], None]) -> Path:
+    """Return a run's newest undamaged checkpoint, or its best.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if which == "best" and not checkpoint.complete(run.best):
+        raise checkpoint.CheckpointError(
+            f"{run.path} has no best checkpoint; it is kept by runs that are evaluated while they train "
+            "(veridical train --evaluate-every N). Load the newest one."
+        )
+    return checkpoint.newest(run.best if which == "best" else run.checkpoints, say)
 
 
 def load_splits(run: Run) -> tuple[ArrayData, ArrayData | None]:

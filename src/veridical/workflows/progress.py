@@ -40,8 +40,10 @@ def quiet_unless_first(say: Say) -> Say:
 
 
 def losses(row: Row) -> str:
-    """Return the losses of a line of metrics as text."""
-    return "  ".join(f"{name.removesuffix('/loss')} {v:.4g}" for name, v in row.items() if name.endswith("/loss"))
+    """Return the losses of a row of metrics as text, and what was measured with it."""
+    shown = {name.removesuffix("/loss"): value for name, value in row.items() if name.endswith("/loss")}
+    shown |= {name.removeprefix("evaluation/"): row[name] for name in row if name.startswith("evaluation/")}
+    return "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
 
 
 def memory() -> str:

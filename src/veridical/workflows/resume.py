@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from veridical.config import RunConfig
@@ -24,7 +24,7 @@ from veridical.workflows.progress import Progress, Say, quiet_unless_first
 
 
 def resume(
-    path: str | Path,
+    path: str | os.PathLike[str],
     *,
     model: GenerativeModel | None = None,
     data: ArrayData | BatchSource | None = None,

@@ -19,6 +19,8 @@ from veridical.model import Facts, GenerativeModel
 from veridical.run import Run
 from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State, fit
+from veridical.training.logs import require_tensorboard
+from veridical.workflows.finetune import take_weights
 from veridical.workflows.job import Job
 from veridical.workflows.load import build_model
 from veridical.workflows.progress import Progress, Say, Stopwatch, quiet_unless_first
@@ -38,6 +40,7 @@ def train(
     say: Say = print,
     progress: Callback | None = None,
     callbacks: Sequence[Callback] = (),
+    start: Run | str | Path | None = None,
     dry_run: bool = False,
 ) -> Run:
     """Train a model and return its run directory.
@@ -52,12 +55,15 @@ def train(
         say: told what happens, a line at a time.
         progress: shows how far the run came; plain lines if left out.
         callbacks: called after the built-in ones.
+        start: another run, whose weights this one starts from (fine-tuning).
         dry_run: do a few steps without writing anything, and say how long the whole would take.
 
     Raises:
         RunExistsError: `out` exists.
         DataError: the data cannot be used; the message says why and what to do.
         DeviceError: the device asked for is not there.
+        OtherShapesError: the weights of `start` do not fit; the tensors are named.
+        MissingPackageError: `training.log` asks for TensorBoard, which is not installed.
         NonFiniteError: training diverged; the last checkpoint is finite.
         Interrupted: it was asked to stop, and saved.
     """
@@ -69,7 +75,9 @@ def train(
     say = quiet_unless_first(say)
     if out is not None:
         Run.require_free(out)
-    own = {"own_data": data is not None}
+    if settings.log in ("tensorboard", "both"):
+        require_tensorboard()
+    own: dict[str, Any] = {"own_data": data is not None}
     own_model = model is not None
     if data is None:
         say(f"Reading {config.data.source}.")
@@ -79,6 +87,8 @@ def train(
     if model is None:
         torch.manual_seed(settings.seed)
         model = build_model(config, Facts(data.space, count(data)))
+    if start is not None:
+        own["start"] = take_weights(model, start, say)
     order, repeats = config.data.order, config.data.repeats
     first = batches(data, settings.batch_size, order=order, repeats=repeats, seed=settings.seed, device=engine.device)
     shape = (settings.batch_size, *data.space.shape)
