@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from veridical.config import OptimizerConfig
-from veridical.training.optim import RelativeSteps, Schedule, build_optimizer, lr_factor
+from veridical.training.optim import Optimizer, RelativeSteps, Schedule, build_optimizer, lr_factor
 
 RULES: dict[str, dict[str, Any]] = {
     "adam": {"betas": (0.0, 0.99)},
@@ -25,7 +25,7 @@ def network(seed: int = 0) -> nn.Sequential:
     return nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 2)).double()
 
 
-def step(model: nn.Module, optimizer: torch.optim.Optimizer, seed: int, weight: float = 1.0) -> None:
+def step(model: nn.Module, optimizer: Optimizer, seed: int, weight: float = 1.0) -> None:
     x = torch.randn(16, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     model.zero_grad()
     (weight * (model(x) - x[:, :2].sin()).square().mean()).backward()

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from veridical.config import OptimizerConfig
-from veridical.training.packing import BLOCK, Stretch, pack
+from veridical.training.packing import Stretch, pack
+from veridical.training.rows import Memory, RowBatch, as_matrices, gather, shaped_like_the_table
 from veridical.training.rules import UpdateRule, update_rule
 
 Parameters = Iterable[nn.Parameter] | list[dict[str, Any]]
@@ -50,13 +51,16 @@ class Group:
     """Parameters with one step size.
 
     Args:
-        entry: "params", and "lr", "weight_decay" where they differ from the configuration's.
+        entry: "params"; "lr", "weight_decay" where they differ from the configuration's; "rows": True for tables of
+            codes, one row for each example.
         config: the configuration.
     """
 
     def __init__(self, entry: Mapping[str, Any], config: OptimizerConfig) -> None:
         self.parameters: list[nn.Parameter] = list(entry["params"])
-        self.stretches = pack(self.parameters)
+        self.rows: bool = entry.get("rows", False)
+        """Whether every row of a parameter moves on its own, and only when it has a gradient (`training/rows.py`)."""
+        self.stretches = [s for p in self.parameters for s in pack([p])] if self.rows else pack(self.parameters)
         self.weight_decay: float = entry.get("weight_decay", config.weight_decay)
         self.step_size: float = entry.get("lr", config.lr)
         """The step size as a number, for those who show it."""
@@ -120,17 +124,24 @@ class Optimizer(ABC):
         gradients = self.gradients() if gradients is None else gradients
         for group in self.groups:
             for stretch in group.stretches:
-                self._move(group, stretch, gradients.get(stretch))
+                gradient, memory = gradients.get(stretch), self.memory[stretch]
+                if not group.rows:
+                    self._move(group, stretch, gradient, memory)
+                elif gradient is not None and (batch := gather(stretch, gradient, memory)) is not None:
+                    self._move(group, batch, batch.gradient, batch.memory)
+                    batch.scatter()
 
     @abstractmethod
-    def _move(self, group: Group, stretch: Stretch, gradient: Tensor | None) -> None:
-        """Move one stretch."""
+    def _move(self, group: Group, stretch: Stretch | RowBatch, gradient: Tensor | None, memory: Memory) -> None:
+        """Move one stretch, or the rows of a batch."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is remembered of every parameter, by its number: {"state": {number: {name: tensor}}}."""
         numbers = {id(p): i for i, p in enumerate(self.parameters)}
         state: dict[int, dict[str, Tensor]] = {}
-        for stretch, memory in self.memory.items():
+        for stretch, memory in self._of_rows():
+            state[numbers[id(stretch.parameters[0])]] = shaped_like_the_table(stretch, memory)
+        for stretch, memory in self._of_vectors():
             split = {key: stretch.views(v) if v.dim() else [v] * len(stretch.parameters) for key, v in memory.items()}
             for i, parameter in enumerate(stretch.parameters):
                 state[numbers[id(parameter)]] = {key: values[i].clone() for key, values in split.items()}
@@ -141,14 +152,22 @@ class Optimizer(ABC):
         state = {id(p): dict(state_dict["state"].get(i, {})) for i, p in enumerate(self.parameters)}
         for parameter, last in zip(self.parameters, state_dict.get("last", ()), strict=False):
             state[id(parameter)]["last"] = last  # as earlier versions kept it
+        for stretch, _ in self._of_rows():
+            self.memory[stretch] = as_matrices(stretch, state[id(stretch.parameters[0])])
         for group in self.groups:
-            for stretch in list(group.stretches):
+            for stretch in [] if group.rows else list(group.stretches):
                 entries = [state[id(p)] for p in stretch.parameters]
                 histories = [(sorted(entry), float(entry.get("step", 0.0))) for entry in entries]
                 if any(history != histories[0] for history in histories):
                     self._split(group, stretch, histories)
-        for stretch in self.memory:
+        for stretch, _ in self._of_vectors():
             self.memory[stretch] = joined_memory(stretch, [state[id(p)] for p in stretch.parameters])
+
+    def _of_vectors(self) -> list[tuple[Stretch, Memory]]:
+        return [(s, self.memory[s]) for group in self.groups if not group.rows for s in group.stretches]
+
+    def _of_rows(self) -> list[tuple[Stretch, Memory]]:
+        return [(s, self.memory[s]) for group in self.groups if group.rows for s in group.stretches]
 
 
 def joined_memory(stretch: Stretch, entries: list[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -164,9 +183,9 @@ def joined_memory(stretch: Stretch, entries: list[dict[str, Tensor]]) -> dict[st
 class PlainSteps(Optimizer):
     """Takes the steps that the rule proposes."""
 
-    def _move(self, group: Group, stretch: Stretch, gradient: Tensor | None) -> None:
+    def _move(self, group: Group, stretch: Stretch | RowBatch, gradient: Tensor | None, memory: Memory) -> None:
         if gradient is not None:
-            self.rule.move(stretch.vector, gradient, self.memory[stretch], group.lr, group.weight_decay)
+            self.rule.move(stretch.vector, gradient, memory, group.lr, group.weight_decay)
 
 
 class RelativeSteps(Optimizer):
@@ -211,8 +230,8 @@ class RelativeSteps(Optimizer):
         self.sizes: dict[Stretch, Sizes] = {}
         self.ones = {group.lr.device: torch.ones_like(group.lr) for group in groups}
 
-    def _move(self, group: Group, stretch: Stretch, gradient: Tensor | None) -> None:
-        memory, x = self.memory[stretch], stretch.vector
+    def _move(self, group: Group, stretch: Stretch | RowBatch, gradient: Tensor | None, memory: Memory) -> None:
+        x = stretch.vector
         old = x.clone()
         if gradient is not None:
             self.rule.move(x, gradient, memory, self.ones[x.device], group.weight_decay)
@@ -221,12 +240,19 @@ class RelativeSteps(Optimizer):
             proposed, last = change, memory.setdefault("last", torch.zeros_like(x))
             change = torch.sub(proposed, last, alpha=self.momentum)
             last.copy_(proposed)
-        sizes = self.sizes.setdefault(stretch, Sizes(stretch))
+        sizes = self._sizes(stretch)
         length = stretch.norms(change).clamp(min=torch.finfo(x.dtype).tiny)
         scale = group.lr * torch.maximum(stretch.norms(old), sizes.least) / length
-        rows = torch.addcmul(old.view(-1, BLOCK), change.view(-1, BLOCK), stretch.spread(scale))
+        rows = torch.addcmul(stretch.rows(old), stretch.rows(change), stretch.spread(scale))
         growth = (1 + group.lr.square()).sqrt().pow(sizes.matrices)
-        torch.div(rows, stretch.spread(growth), out=x.view(-1, BLOCK))
+        torch.div(rows, stretch.spread(growth), out=stretch.rows(x))
+
+    def _sizes(self, stretch: Stretch | RowBatch) -> Sizes:
+        if isinstance(stretch, RowBatch):
+            return Sizes(stretch)
+        if stretch not in self.sizes:
+            self.sizes[stretch] = Sizes(stretch)
+        return self.sizes[stretch]
 
 
 class Sizes:
@@ -236,14 +262,12 @@ class Sizes:
         stretch: the parameters.
     """
 
-    def __init__(self, stretch: Stretch) -> None:
+    def __init__(self, stretch: Stretch | RowBatch) -> None:
         like = stretch.vector
-        least = [
-            math.sqrt(p.numel()) * (math.sqrt(2 / p[0].numel()) if p.ndim > 1 else 0.1) for p in stretch.parameters
-        ]
+        least = [math.sqrt(s.numel()) * (math.sqrt(2 / s[1:].numel()) if len(s) > 1 else 0.1) for s in stretch.shapes]
         self.least = torch.tensor(least, dtype=like.dtype, device=like.device)
         """(parameters,) the least size."""
-        matrices = [float(p.ndim > 1) for p in stretch.parameters]
+        matrices = [float(len(s) > 1) for s in stretch.shapes]
         self.matrices = torch.tensor(matrices, dtype=like.dtype, device=like.device)
         """(parameters,) 1 for matrices and kernels, 0 for vectors."""
 

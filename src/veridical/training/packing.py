@@ -58,9 +58,18 @@ class Stretch:
         pairs = zip(self.parameters, self.starts, strict=True)
         return [vector[a : a + p.numel()].as_strided(p.shape, p.stride()) for p, a in pairs]
 
+    @property
+    def shapes(self) -> list[torch.Size]:
+        """The parameters' shapes."""
+        return [p.shape for p in self.parameters]
+
+    def rows(self, vector: Tensor) -> Tensor:
+        """Return a vector (n,) as (blocks, BLOCK), each row of one parameter alone."""
+        return vector.view(-1, BLOCK)
+
     def norms(self, vector: Tensor) -> Tensor:
         """Return (parameters,) Euclidean norms of the pieces of a vector (n,)."""
-        squares = vector.view(-1, BLOCK).square().sum(1)
+        squares = self.rows(vector).square().sum(1)
         return torch.segment_reduce(squares, "sum", lengths=self.blocks, unsafe=True).sqrt()
 
     def spread(self, values: Tensor) -> Tensor:

@@ -28,12 +28,12 @@ class UpdateRule(ABC):
 
     @abstractmethod
     def move(self, x: Tensor, gradient: Tensor, state: dict[str, Tensor], lr: Tensor, weight_decay: float) -> None:
-        """Move a vector in place.
+        """Move a vector in place, or several of which each has a memory and a number of steps of its own.
 
         Args:
-            x: (n,) parameters.
-            gradient: (n,), which may be overwritten.
-            state: what is remembered of this vector, empty at first: tensors (n,) or (), changed in place.
+            x: (n,) parameters, or (B, n) for B vectors.
+            gradient: like x, which may be overwritten.
+            state: what is remembered, empty at first: tensors like x, or () or (B,), changed in place. All start at 0.
             lr: () step size.
             weight_decay: decay of the weights per step, or weight of half their squared norm in the loss.
         """
@@ -58,16 +58,18 @@ class Adam(UpdateRule):
     def move(self, x: Tensor, gradient: Tensor, state: dict[str, Tensor], lr: Tensor, weight_decay: float) -> None:
         """Move a vector in place."""
         if "step" not in state:
-            state["step"] = torch.zeros((), dtype=torch.float32, device=x.device)
+            state["step"] = torch.zeros(x.shape[:-1], dtype=torch.float32, device=x.device)
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(x), torch.zeros_like(x)
         state["step"] += 1
+        of_each = (x, gradient, state["exp_avg"], state["exp_avg_sq"], state["step"])
+        x_, gradients, means, squares, steps = (list(t.unbind()) if x.dim() > 1 else [t] for t in of_each)
         self.kernel(
-            [x],
-            [gradient],
-            [state["exp_avg"]],
-            [state["exp_avg_sq"]],
+            x_,
+            gradients,
+            means,
+            squares,
             [],
-            [state["step"]],
+            steps,
             lr=lr,
             beta1=self.betas[0],
             beta2=self.betas[1],
