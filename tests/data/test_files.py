@@ -109,8 +109,8 @@ class TestNumpy:
         refused(path, "cannot be read")
 
     def test_an_unknown_format(self, tmp_path: Path) -> None:
-        (tmp_path / "a.csv").write_text("1,2")
-        refused(tmp_path / "a.csv", "of no format")
+        (tmp_path / "a.mat").write_text("1,2")
+        refused(tmp_path / "a.mat", "of no format")
 
     def test_labels_that_do_not_match(self, tmp_path: Path) -> None:
         refused(saved(tmp_path / "a.npz", x=IMAGES, y=LABELS[:9]), "10 examples and 9 labels")
@@ -255,3 +255,75 @@ class TestArchives:
         files, _ = cifar_files(1)
         del files[absent]
         refused(as_folder(tmp_path / "a", files), absent)
+
+
+class TestTorchFiles:
+    @pytest.mark.parametrize("name", ["a.pt", "a.pth"])
+    def test_tensors_pairs_and_dicts(self, name: str, tmp_path: Path) -> None:
+        x, y = torch.from_numpy(IMAGES), torch.from_numpy(LABELS)
+        for held in (x, (x, y), [x, y], {"x": x, "y": y}, {"images": x, "labels": y}):
+            torch.save(held, tmp_path / name)
+            data = load(config(tmp_path / name))
+            assert (every(data) == IMAGES).all()
+            assert data.labels is None or data.labels.tolist() == LABELS.tolist()
+            assert (data.labels is None) == (held is x)
+
+    def test_channels_last_and_bfloat16(self, tmp_path: Path) -> None:
+        x = torch.rand(9, 6, 6, 3).bfloat16()
+        torch.save(x, tmp_path / "a.pt")
+        data = load(config(tmp_path / "a.pt"))
+        assert data.space.shape == (3, 6, 6) and "channels first" in data.notes[0]
+
+    def test_other_objects_are_refused_and_never_run(self, tmp_path: Path) -> None:
+        torch.save({"weights": torch.ones(2)}, tmp_path / "a.pt")
+        refused(tmp_path / "a.pt", "a dict of weights; expected a tensor")
+        torch.save(torch.nn.Linear(1, 1), tmp_path / "b.pt")
+        refused(tmp_path / "b.pt", "cannot be read as tensors")
+        (tmp_path / "c.pt").write_bytes(b"no file of torch")
+        refused(tmp_path / "c.pt", "cannot be read as tensors")
+
+
+class TestPackedLattices:
+    def test_the_files_of_the_ising_sampler(self, tmp_path: Path) -> None:
+        spins = RNG.random((7, 3, 5)) > 0.5
+        packed = np.packbits(spins.reshape(7, -1), axis=1)
+        path = saved(tmp_path / "a.npz", packed=packed, size=np.array([3, 5]), metadata=np.array("{}"))
+        data = load(config(path))
+        assert (data.space.kind, data.space.shape, data.space.levels) == ("lattice", (1, 3, 5), 2)
+        assert (data.batch(torch.arange(7)).x[:, 0].numpy() == np.where(spins, 1, -1)).all()
+
+
+class TestDataOptions:
+    """The options that state what values and axes mean reach arrays of files."""
+
+    def test_lattices_sequences_ranges_and_levels(self, tmp_path: Path) -> None:
+        spins = saved(tmp_path / "spins.npy", RNG.choice([-1, 1], (9, 4, 4)))
+        assert load(config(spins)).space.kind == "image"
+        assert load(config(spins, kind="lattice")).space.kind == "lattice"
+        waves = saved(tmp_path / "waves.npy", RNG.uniform(-1, 1, (9, 40)))
+        space = load(config(waves, kind="sequence", sample_rate=100.0)).space
+        assert (space.kind, space.shape, space.sample_rate) == ("sequence", (1, 40), 100.0)
+        light = saved(tmp_path / "light.npy", RNG.uniform(0.5, 1, (9, 4, 4)))
+        assert load(config(light, value_range=(-1.0, 1.0))).batch(torch.arange(9)).x.min() >= 0.5
+        few = saved(tmp_path / "few.npy", RNG.integers(0, 5, (9, 8, 8)))
+        assert load(config(few, levels=5)).space.levels == 5
+
+
+class TestClassNames:
+    def test_labels_that_are_text(self, tmp_path: Path) -> None:
+        for kind in ("U", "S"):
+            data = load(config(saved(tmp_path / f"{kind}.npz", x=IMAGES, y=np.array(list("badbadbadb")).astype(kind))))
+            assert data.class_names == ("a", "b", "d") and data.labels is not None
+            assert data.labels.tolist() == [1, 0, 2, 1, 0, 2, 1, 0, 2, 1]
+        refused(saved(tmp_path / "zero_d.npz", x=IMAGES, y=np.array(3)), "single value")
+
+    def test_names_in_the_file(self, tmp_path: Path) -> None:
+        names = np.array([f"class {i}" for i in range(10)])
+        data = load(config(saved(tmp_path / "a.npz", x=IMAGES, y=LABELS, class_names=names)))
+        assert data.class_names == tuple(names)
+
+    @pytest.mark.parametrize("name", ["digits", "fashion-mnist-10k", "shapes"])
+    def test_named_sets_have_them(self, name: str) -> None:
+        data = load(DataConfig(source=name))
+        assert data.class_names is not None and len(data.class_names) == data.space.classes
+        assert load(DataConfig(source=name, labels=False)).class_names is None

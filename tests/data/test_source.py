@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+from veridical.config import DataConfig, TrainingConfig
 from veridical.data.batch import Batch
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
 from veridical.data.loader import Loader
-from veridical.data.source import BatchSource, EnergySource, batches, count, examples, notes
+from veridical.data.source import BatchSource, EnergySource, batch_size, batches, count, examples, notes
 from veridical.data.space import Space
 
 PLANE = Space((2,), "vector", None, None)
@@ -26,7 +27,7 @@ class Counting:
 
 
 def points(n: int) -> ArrayData:
-    return ArrayData(np.arange(2.0 * n, dtype=np.float32).reshape(n, 2), np.arange(n))
+    return ArrayData(np.arange(2.0 * n, dtype=np.float32).reshape(n, 2) + 5, np.arange(n))
 
 
 @pytest.mark.parametrize("source", [Loader(points(9), 3), EnergySource(PLANE), Counting()])
@@ -42,7 +43,7 @@ def test_a_data_set_is_no_source_because_its_batches_are_asked_for_by_rows() -> 
 
 def test_batches_of_a_data_set_are_those_of_its_loader() -> None:
     data = points(20)
-    made = batches(data, 6, order="iid", seed=3)
+    made = batches(data, DataConfig(order="iid"), TrainingConfig(batch_size=6, seed=3))
     for step in range(5):
         assert torch.equal(made.batch(step).x, Loader(data, 6, order="iid", seed=3).batch(step).x)
 
@@ -50,7 +51,9 @@ def test_batches_of_a_data_set_are_those_of_its_loader() -> None:
 @pytest.mark.parametrize("world_size", [1, 2, 3, 4])
 def test_parts_of_the_processes_tile_the_batch_of_a_source(world_size: int) -> None:
     source = Counting(12)
-    parts = [batches(source, 99, rank=rank, world_size=world_size) for rank in range(world_size)]
+    parts = [
+        batches(source, DataConfig(), TrainingConfig(), rank=rank, world_size=world_size) for rank in range(world_size)
+    ]
     for step in range(3):
         whole, got = source.batch(step), [part.batch(step) for part in parts]
         assert torch.equal(torch.cat([part.x for part in got]), whole.x)
@@ -61,11 +64,11 @@ def test_parts_of_the_processes_tile_the_batch_of_a_source(world_size: int) -> N
 
 def test_batches_that_do_not_fit_are_refused() -> None:
     with pytest.raises(DataError, match=r"12 examples for 5 processes"):
-        batches(Counting(12), 1, world_size=5).batch(0)
+        batches(Counting(12), DataConfig(), TrainingConfig(), world_size=5).batch(0)
     with pytest.raises(DataError, match=r"shape \(12, 3\).*\(B, 2\)"):
-        batches(Counting(shape=(3,)), 1).batch(0)
+        batches(Counting(shape=(3,)), DataConfig(), TrainingConfig()).batch(0)
     with pytest.raises(DataError, match="rank is 2"):
-        batches(Counting(), 1, rank=2, world_size=2)
+        batches(Counting(), DataConfig(), TrainingConfig(), rank=2, world_size=2)
 
 
 def test_the_batches_of_an_energy_have_a_shape_and_no_values() -> None:
@@ -97,4 +100,31 @@ def test_examples_for_a_image() -> None:
 
 def test_count_and_notes() -> None:
     assert (count(points(9)), count(Counting()), count(EnergySource(PLANE))) == (9, None, None)
-    assert notes(points(9)) == () and "batch size" in notes(Counting())[0]
+    assert notes(points(1000)) == () and notes(points(1)) == () and "batch size" in notes(Counting())[0]
+    assert "9 examples are few" in notes(points(9))[0]
+
+
+@pytest.mark.parametrize(
+    ("n", "order", "world_size", "size"),
+    [
+        (100, "epoch", 1, 64),
+        (64, "epoch", 1, 64),
+        (40, "epoch", 1, 40),
+        (41, "epoch", 2, 40),
+        (40, "iid", 1, 64),
+        (1, "epoch", 1, 64),
+        (1, "epoch", 2, 64),
+    ],
+)
+def test_a_batch_is_as_large_as_the_data_allow(n: int, order, world_size: int, size: int) -> None:
+    got = batch_size(points(n), DataConfig(order=order), 64, world_size)
+    assert got == size
+    part = batches(points(n), DataConfig(order=order), TrainingConfig(batch_size=got), world_size=world_size)
+    assert len(part.batch(3).x) == size // world_size
+    assert batch_size(Counting(12), DataConfig(), 64) == 12
+
+
+def test_one_example_fills_every_batch() -> None:
+    data = points(1)
+    batch = batches(data, DataConfig(), TrainingConfig(batch_size=5)).batch(7)
+    assert batch.index.tolist() == [0] * 5 and (batch.x == torch.tensor([5.0, 6.0])).all()

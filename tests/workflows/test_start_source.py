@@ -105,3 +105,23 @@ def test_resuming_on_an_energy_goes_on_and_refuses_another(tmp_path: Path) -> No
     assert [row["step"] for row in run.metrics()] == [1, 2, 3, 4, 5, 6]
     with pytest.raises(RuntimeError, match="not those of the run"):
         resume(run.path, model=GaussianByReverseKL(PLANE), data=EnergySource(PLANE, name="other"), steps=8, say=quiet)
+
+
+def test_few_examples_shrink_the_batch_and_that_is_recorded(tmp_path: Path) -> None:
+    said: list[str] = []
+    few = TrainingConfig(steps=2, batch_size=64, log_every=1, ema=0.0, precision="fp32", device="cpu")
+    data = {"x": torch.randn(40, 2), "y": ["b", "a"] * 20}
+    run = train(RunConfig(training=few), model=ToMean(PLANE), data=data, out=tmp_path / "r", say=said.append)
+    assert any("Batch size 40 instead of 64: 40 examples are fewer than 64." in line for line in said)
+    assert any("40 examples are few" in line for line in said)
+    lines = run.config_file.read_text().splitlines()
+    assert any("batch_size: 40  # the data" in line for line in lines)
+    assert run.read_json("environment.json")["data"]["class_names"] == ["a", "b"]
+    assert run.metrics()[-1]["step"] == 2
+
+
+def test_the_name_of_a_set_may_stand_for_data(tmp_path: Path) -> None:
+    few = TrainingConfig(steps=1, log_every=1, ema=0.0, precision="fp32", device="cpu")
+    space = Space((2,), "vector", None, None)
+    run = train(RunConfig(training=few), model=ToMean(space), data="ring", out=tmp_path / "r", say=quiet)
+    assert "source: ring" in run.config_file.read_text() and not run.read_json("environment.json")["own_data"]

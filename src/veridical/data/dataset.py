@@ -86,7 +86,8 @@ class ArrayData:
         self._raw, self._scale, self._shift, self.notes = inferred.raw, inferred.scale, inferred.shift, inferred.notes
         self._rows: Tensor | None = None
         self._labels, found = as_labels(labels, len(self._raw), name)
-        self.class_names = found if class_names is None else tuple(class_names)
+        names = found if class_names is None else tuple(class_names)
+        self.class_names = None if labels is None else names
         self.space = with_classes(inferred.space, self._labels, name, self.class_names)
         if space is None:
             mean, std = self._moments()

@@ -1,7 +1,8 @@
-"""Arrays from files: npy, npz, idx and idx.gz, archives of the named sets. Nothing is ever unpickled."""
+"""Arrays from files: npy, npz, pt, csv, idx and idx.gz, archives of the named sets. Nothing is ever unpickled."""
 
 from __future__ import annotations
 
+import pickle
 import re
 import zipfile
 import zlib
@@ -9,17 +10,20 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from veridical.data.archives import read_split
 from veridical.data.axes import Kind
 from veridical.data.cache import available_memory
 from veridical.data.errors import DataError
 from veridical.data.idx import read_idx
+from veridical.data.tables import read_csv
 
 Split = Literal["train", "test"]
 
-_X_KEYS = ("x", "images", "data")
-_Y_KEYS = ("y", "labels")
+X_KEYS, Y_KEYS = ("x", "images", "data"), ("y", "labels")
+"""Names under which a file may hold examples and labels."""
 
 
 class Arrays(NamedTuple):
@@ -52,13 +56,17 @@ def read_file(path: Path) -> Arrays:
         return Arrays(_load_npy(path), None)
     if name.endswith(".npz"):
         return _load_npz(path)
+    if name.endswith((".pt", ".pth")):
+        return _load_pt(path)
+    if name.endswith((".csv", ".tsv")):
+        return Arrays(*read_csv(path))
     if name.endswith((".tgz", ".tar.gz")):
         return read_both_splits(path)
     if re.search(r"idx\d|\.idx", name) or name.endswith((".gz", "ubyte")):
         return _load_idx(path)
     raise DataError(
         f"{path} is of no format that is read here.",
-        "Expected a folder of images, or a file npy, npz, idx, idx.gz.",
+        "Expected a folder of images, one image, or a file npy, npz, pt, csv, idx, idx.gz.",
     )
 
 
@@ -86,14 +94,14 @@ def _load_npz(path: Path) -> Arrays:
             if {"x_train", "x_test"} <= keys.keys():
                 x, y = (_both(archive, keys, letter) for letter in "xy")
                 return Arrays(x, y, (), len(archive[keys["x_train"]]))  # type: ignore[arg-type]
-            x_key = next((keys[key] for key in _X_KEYS if key in keys), None)
-            y_key = next((keys[key] for key in _Y_KEYS if key in keys), None)
+            x_key = next((keys[key] for key in X_KEYS if key in keys), None)
+            y_key = next((keys[key] for key in Y_KEYS if key in keys), None)
             if x_key is None:
                 if {"packed", "size"} <= keys.keys():
                     return _packed_lattices(archive, path)
                 raise DataError(
                     f"{path} holds the arrays {', '.join(archive.files) or '(none)'}; expected one of "
-                    f"{', '.join(_X_KEYS)} for the examples and {' or '.join(_Y_KEYS)} for labels "
+                    f"{', '.join(X_KEYS)} for the examples and {' or '.join(Y_KEYS)} for labels "
                     "(or x_train, x_test, y_train, y_test).",
                     "Save them again: numpy.savez(file, x=..., y=...).",
                 )
@@ -108,6 +116,34 @@ def _load_npz(path: Path) -> Arrays:
         if isinstance(error, DataError):
             raise
         raise _unreadable(path, error) from error
+
+
+def _load_pt(path: Path) -> Arrays:
+    """Read a tensor, a pair (x, y) or a dict of tensors that `torch.save` wrote; no other objects are read."""
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(
+            f"{path} cannot be read as tensors ({reason}).",
+            "Expected a tensor, a pair (x, y) or a dict {'x': ..., 'y': ...} of tensors, saved with torch.save.",
+        ) from error
+    x, y = held, None
+    if isinstance(held, dict):
+        x, y = (next((held[key] for key in keys if key in held), None) for keys in (X_KEYS, Y_KEYS))
+    elif isinstance(held, tuple | list) and len(held) == 2:
+        x, y = held
+    if not isinstance(x, Tensor) or not (y is None or isinstance(y, Tensor)):
+        what = f"a dict of {', '.join(map(str, held))}" if isinstance(held, dict) else f"a {type(held).__name__}"
+        raise DataError(
+            f"{path} holds {what}; expected a tensor, a pair (x, y) or a dict {{'x': ..., 'y': ...}} of tensors."
+        )
+    return Arrays(_as_array(x), None if y is None else _as_array(y))
+
+
+def _as_array(x: Tensor) -> np.ndarray:
+    """Return the values; numpy has no bfloat16."""
+    return (x.float() if x.dtype is torch.bfloat16 else x).detach().numpy()
 
 
 def _packed_lattices(archive: np.lib.npyio.NpzFile, path: Path) -> Arrays:

@@ -7,16 +7,20 @@ and however often it is asked for. Data sets that fit in memory are an `ArrayDat
 from __future__ import annotations
 
 import hashlib
-from typing import Literal, Protocol, final, runtime_checkable
+from typing import Protocol, final, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from veridical.config import DataConfig, TrainingConfig
 from veridical.data.batch import Batch
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
 from veridical.data.loader import Loader
 from veridical.data.space import Space
+
+FEW = 1000
+"""Fewer examples than this are remarked upon."""
 
 
 @runtime_checkable
@@ -81,11 +85,9 @@ class EnergySource:
 
 def batches(
     data: ArrayData | BatchSource,
-    batch_size: int,
+    config: DataConfig,
+    training: TrainingConfig,
     *,
-    order: Literal["epoch", "iid", "repeated"] = "epoch",
-    repeats: int = 1,
-    seed: int = 0,
     rank: int = 0,
     world_size: int = 1,
     device: torch.device | str = "cpu",
@@ -93,11 +95,9 @@ def batches(
     """Return the batches of one process.
 
     Args:
-        data: a data set, or a source of batches, to which batch size, order and seed do not apply.
-        batch_size: examples per step over all processes.
-        order: "epoch", "iid" or "repeated", see `Loader`.
-        repeats: steps in a row that see the same batch (order "repeated").
-        seed: of the order.
+        data: a data set, or a source of batches, to which batch size, order, flips and seed do not apply.
+        config: order, repeats and flips.
+        training: batch size over all processes, and seed.
         rank: this process.
         world_size: number of processes.
         device: where batches are wanted.
@@ -105,10 +105,38 @@ def batches(
     Raises:
         DataError: choices that do not fit the data.
     """
-    if isinstance(data, ArrayData):
-        how = {"order": order, "repeats": repeats, "seed": seed}
-        return Loader(data, batch_size, **how, rank=rank, world_size=world_size, device=device)  # type: ignore[arg-type]
-    return _Part(data, rank, world_size, torch.device(device))
+    if not isinstance(data, ArrayData):
+        return _Part(data, rank, world_size, torch.device(device))
+    return Loader(
+        data,
+        training.batch_size,
+        order=config.order,
+        repeats=config.repeats,
+        seed=training.seed,
+        flip=config.flip,
+        rank=rank,
+        world_size=world_size,
+        device=device,
+    )
+
+
+def batch_size(data: ArrayData | BatchSource, config: DataConfig, wanted: int, world_size: int = 1) -> int:
+    """Return the number of examples per step: what is wanted where there are as many, otherwise fewer.
+
+    A single example fills any batch; draws with replacement may be more than there are; a source decides itself.
+
+    Args:
+        data: what is learned from.
+        config: the order.
+        wanted: examples per step over all processes.
+        world_size: number of processes, which share a batch evenly.
+    """
+    if not isinstance(data, ArrayData):
+        return len(data.batch(0).x)
+    n = len(data)
+    if n == 1 or wanted <= n or config.order != "epoch":
+        return wanted
+    return max(n // world_size, 1) * world_size
 
 
 def examples(data: ArrayData | BatchSource, n: int) -> Tensor | None:
@@ -128,8 +156,19 @@ def count(data: ArrayData | BatchSource) -> int | None:
 def notes(data: ArrayData | BatchSource) -> tuple[str, ...]:
     """Return what a reader should know of the data, in sentences."""
     if isinstance(data, ArrayData):
-        return data.notes
+        few = few_examples(len(data))
+        return (*data.notes, few) if few else data.notes
     return ("the source gives its batches itself: batch size, order and flips of the configuration do not apply",)
+
+
+def few_examples(n: int) -> str:
+    """Return a warning where a model may learn the examples by heart, or an empty text; one image alone is meant."""
+    if n >= FEW or n == 1:
+        return ""
+    return (
+        f"{n:,} examples are few; a model can memorise them: look at memorisation in the report, and think of "
+        "augmentation (--flip horizontal)"
+    )
 
 
 @final

@@ -128,13 +128,10 @@ class Job:
         return examples(self.data, pictures.how_many(self.data.space))
 
     def _loader(self) -> BatchSource:
-        training = self.config.training
         return batches(
             self.data,
-            training.batch_size,
-            order=self.config.data.order,
-            repeats=self.config.data.repeats,
-            seed=training.seed,
+            self.config.data,
+            self.config.training,
             rank=self.engine.rank,
             world_size=self.engine.world_size,
             device=self.engine.device,
@@ -164,6 +161,7 @@ class Job:
             "digest": self.data.digest,
             "n": count(self.data),
             "source": self.config.data.source,
+            "class_names": self.data.class_names if isinstance(self.data, ArrayData) else None,
         }
         about = {"data": data, "space": space, "own_modules": own_modules, "papers": list(self.model.papers)}
         about["terms"] = dict(self.model.term_kinds)

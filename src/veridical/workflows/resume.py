@@ -27,7 +27,7 @@ def resume(
     path: str | os.PathLike[str],
     *,
     model: GenerativeModel | None = None,
-    data: ArrayData | BatchSource | None = None,
+    data: Any = None,
     steps: int | None = None,
     lr_scale: float | None = None,
     clip_norm: float | None = None,

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from veridical.config import RunConfig, TrainingConfig
 from veridical.config.files import Origins, flatten
+from veridical.data.convert import as_data
 from veridical.data.dataset import ArrayData
-from veridical.data.source import BatchSource, batches, count, notes
+from veridical.data.source import BatchSource, batch_size, batches, count, notes
 from veridical.data.sources import load as load_data
 from veridical.model import Facts, GenerativeModel
 from veridical.run import Run
@@ -33,7 +34,7 @@ def train(
     config: RunConfig | None = None,
     *,
     model: GenerativeModel | None = None,
-    data: ArrayData | BatchSource | None = None,
+    data: Any = None,
     training: TrainingConfig | None = None,
     out: str | Path | None = None,
     origins: Origins | None = None,
@@ -48,7 +49,8 @@ def train(
     Args:
         config: every choice; the default recipe if left out.
         model: a model of your own making, instead of building one from `config.model`.
-        data: data of your own, instead of loading `config.data`.
+        data: data of your own, instead of loading `config.data`: a tensor, an array, a list, a dict {"x": ...,
+            "y": ...}, a torch Dataset or DataLoader, an ArrayData, a `BatchSource`; or the name of a set or file.
         training: replaces `config.training`.
         out: the run directory, which must not exist; runs/NNNN-family-data if left out.
         origins: where each value of the configuration comes from.
@@ -71,6 +73,8 @@ def train(
     config = dataclasses.replace(
         config, training=training or config.training, model=getattr(model, "config", config.model)
     )
+    if isinstance(data, str | Path):
+        config, data = dataclasses.replace(config, data=dataclasses.replace(config.data, source=str(data))), None
     settings = config.training
     say = quiet_unless_first(say)
     if out is not None:
@@ -82,15 +86,17 @@ def train(
     if data is None:
         say(f"Reading {config.data.source}.")
         data = load_data(config.data, "train")
+    data = as_data(data)
     engine = Engine(settings.device, settings.processes)
     engine.launch()
+    config, origins = _fit_batch(config, origins, data, engine.world_size, say)
+    settings = config.training
     if model is None:
         torch.manual_seed(settings.seed)
         model = build_model(config, Facts(data.space, count(data)))
     if start is not None:
         own["start"] = take_weights(model, start, say)
-    order, repeats = config.data.order, config.data.repeats
-    first = batches(data, settings.batch_size, order=order, repeats=repeats, seed=settings.seed, device=engine.device)
+    first = batches(data, config.data, settings, device=engine.device)
     shape = (settings.batch_size, *data.space.shape)
     engine.arithmetic, why = engine.choose_arithmetic(model, shape, settings.precision)
     describe(say, config, data, model, engine, why)
@@ -103,9 +109,24 @@ def train(
     if engine.rank == 0:
         own |= {"arithmetic": dataclasses.asdict(engine.arithmetic), "arithmetic_why": why}
         own |= {"device": str(engine.device), "processes": engine.world_size}
-        job.begin(origins or dict.fromkeys(flatten(config), "default"), own_model, own)
+        job.begin(origins, own_model, own)
     engine.barrier()
     return job.go()
+
+
+def _fit_batch(
+    config: RunConfig, origins: Origins | None, data: ArrayData | BatchSource, world_size: int, say: Say
+) -> tuple[RunConfig, Origins]:
+    """Bring the batch size to what the data allow, say so, and record where it comes from."""
+    origins = dict(origins or dict.fromkeys(flatten(config), "default"))
+    wanted = config.training.batch_size
+    size = batch_size(data, config.data, wanted, world_size)
+    if size == wanted:
+        return config, origins
+    why = f"{count(data):,} examples are fewer than {wanted}" if isinstance(data, ArrayData) else "that of the source"
+    say(f"Batch size {size} instead of {wanted}: {why}.")
+    origins["training.batch_size"] = "the data"
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, batch_size=size)), origins
 
 
 def _try_out(model: GenerativeModel, loader: BatchSource, engine: Engine, settings: TrainingConfig, say: Say) -> None:

@@ -1,0 +1,169 @@
+"""What Python users hold (tensors, arrays, lists, dicts, torch data sets) as data to train on, read or refused.
+
+Everything is read once and kept in memory in the type it came in; axes and ranges are judged as for files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
+
+from veridical.config import DataConfig
+from veridical.data.dataset import ArrayData
+from veridical.data.errors import DataError
+from veridical.data.files import X_KEYS, Y_KEYS
+from veridical.data.source import BatchSource
+from veridical.data.sources import load
+
+EXPECTED = (
+    "expected a tensor or array (N, ...), a list of examples or of (x, y) pairs, a dict {'x': ..., 'y': ...}, a torch "
+    "Dataset or DataLoader, the name of a set or file, an ArrayData, or a BatchSource"
+)
+
+
+def as_data(data: Any, name: str = "") -> ArrayData | BatchSource:
+    """Return data to train on for whatever holds examples.
+
+    Args:
+        data: see `EXPECTED`.
+        name: what messages and reports call it; by default the type or file it came as.
+
+    Raises:
+        DataError: it is of another kind; the message says what is expected.
+    """
+    if isinstance(data, ArrayData | BatchSource):
+        return data
+    if isinstance(data, str | Path):
+        return load(DataConfig(source=str(data)))
+    if isinstance(data, Tensor | np.ndarray):
+        return ArrayData(data, name=name or "array")
+    if isinstance(data, Mapping):
+        return _mapping(data, name or "arrays")
+    if isinstance(data, DataLoader):
+        return _loader(data, name)
+    if isinstance(data, IterableDataset):
+        raise DataError(
+            f"{type(data).__name__} is an iterable data set, whose examples have no numbers.",
+            "Pass a data set with __len__ and __getitem__, or a BatchSource, which gives its batches by step.",
+        )
+    if isinstance(data, Dataset):
+        return _data_set(data, name or type(data).__name__)
+    if isinstance(data, Sequence) and not isinstance(data, bytes):
+        return _items([data[i] for i in range(len(data))], name or "list")
+    raise DataError(f"data is a {type(data).__name__}; {EXPECTED}.")
+
+
+def _mapping(data: Mapping[Any, Any], name: str) -> ArrayData:
+    """Take examples and labels by the names they have in npz files."""
+    keys = {str(key).lower(): key for key in data}
+    x = next((keys[key] for key in X_KEYS if key in keys), None)
+    y = next((keys[key] for key in Y_KEYS if key in keys), None)
+    if x is None:
+        held = ", ".join(map(str, data)) or "nothing"
+        raise DataError(f"the dict holds {held}; expected 'x' for the examples, and 'y' for labels if there are any.")
+    unused = [str(key) for key in data if key not in (x, y)]
+    made = ArrayData(_array(data[x], "x"), None if y is None else _labels(data[y]), name=name)
+    if unused:
+        made.notes = (*made.notes, f"entries that were not used: {', '.join(unused)}")
+    return made
+
+
+def _loader(loader: DataLoader, name: str) -> ArrayData:
+    """Take the data set of a loader; its batches, order and workers are those of the training."""
+    if loader.collate_fn is not default_collate and loader.collate_fn is not None:
+        raise DataError(
+            "the DataLoader has a collate_fn of its own, which cannot be kept: batches are made here.",
+            "Do its work in the Dataset and pass that, or pass a BatchSource.",
+        )
+    made = as_data(loader.dataset, name)
+    if isinstance(made, ArrayData):
+        note = "the data set of the DataLoader was read; its batch size, order and workers do not apply"
+        made.notes = (*made.notes, note)
+        return made
+    raise DataError("the DataLoader holds no data set that can be read.", f"In its place, {EXPECTED}.")
+
+
+def _data_set(data: Dataset, name: str) -> ArrayData:
+    """Read every example of a data set once."""
+    try:
+        n = len(data)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise DataError(f"{name} has no length; expected a Dataset with __len__ and __getitem__.") from error
+    items = [data[i] for i in range(n)]
+    made = _items(items, name)
+    names = getattr(data, "classes", None)  # torchvision's name for the names of the classes
+    if made.labels is not None and isinstance(names, Sequence) and made.space.classes == len(names):
+        made.class_names = tuple(map(str, names))
+    if n and not _equal(items[0], data[0]):
+        note = "example 0 differs when it is read again: random transforms were applied once, not at every step"
+        made.notes = (*made.notes, note)
+    return made
+
+
+def _items(items: list[Any], name: str) -> ArrayData:
+    """Stack a list of examples, of (x, y) pairs, or of dicts."""
+    if not items:
+        raise DataError(f"{name} is empty; {EXPECTED}.")
+    first = items[0]
+    if isinstance(first, Mapping):
+        return _mapping({key: [item[key] for item in items] for key in first}, name)
+    if isinstance(first, tuple) and len(first) == 2:
+        return ArrayData(_array([x for x, _ in items], name), _labels([y for _, y in items]), name=name)
+    if isinstance(first, tuple) and len(first) == 1:
+        items = [x for (x,) in items]
+    return ArrayData(_array(items, name), name=name)
+
+
+def _array(values: Any, name: str) -> np.ndarray | Tensor:
+    """Make one array of values that are one already, or a list of equal shapes."""
+    if isinstance(values, Tensor | np.ndarray):
+        return values
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes):
+        raise DataError(f"{name} is a {type(values).__name__}; expected an array (N, ...) or a list of arrays.")
+    if not values:
+        raise DataError(f"{name} is empty; expected at least one example.")
+    if all(isinstance(value, Tensor) for value in values):
+        shapes = {tuple(value.shape) for value in values}
+        if len(shapes) == 1:
+            return torch.stack(list(values))
+    else:
+        parts = [_pixels(value) if isinstance(value, Image.Image) else np.asarray(value) for value in values]
+        shapes = {part.shape for part in parts}
+        if len(shapes) == 1:
+            return np.stack(parts)
+    shown = ", ".join(map(str, sorted(shapes)[:3]))
+    raise DataError(
+        f"the examples of {name} have {len(shapes)} shapes ({shown}{', ...' if len(shapes) > 3 else ''}).",
+        "Give all one shape; a folder of images is brought to one with --size and --fit.",
+    )
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """Take an image as grey or colour of 8 bits."""
+    return np.asarray(image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB"))
+
+
+def _labels(values: Any) -> np.ndarray | Tensor:
+    """Make one array of labels."""
+    if isinstance(values, Tensor | np.ndarray):
+        return values
+    values = list(values)
+    if values and isinstance(values[0], Tensor):
+        return torch.stack(values)
+    return np.array(values)
+
+
+def _equal(one: Any, two: Any) -> bool:
+    """Say whether two readings of an example are the same."""
+    if isinstance(one, tuple | list):
+        return len(one) == len(two) and all(_equal(a, b) for a, b in zip(one, two, strict=True))
+    if isinstance(one, Mapping):
+        return all(_equal(one[key], two[key]) for key in one)
+    return bool(np.array_equal(np.asarray(one), np.asarray(two)))

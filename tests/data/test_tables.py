@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from veridical.config import DataConfig
+from veridical.data.errors import DataError
+from veridical.data.sources import load
+from veridical.data.tables import read_csv
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("header", [True, False])
+def test_rows_are_vectors(separator: str, header: bool, tmp_path: Path) -> None:
+    x = np.array([[1.5, -2.0], [0.25, 3e-4], [7, 8]])
+    lines = [separator.join(map(str, row)) for row in x]
+    path = written(tmp_path / "a.csv", "\n".join([separator.join("ab"), *lines] if header else lines))
+    got, labels, notes = read_csv(path)
+    assert (got == x).all() and labels is None and notes == ()
+    data = load(DataConfig(source=str(path), holdout=0.0))
+    assert data.space.kind == "vector" and data.space.shape == (2,)
+    assert (data.batch(torch.arange(3)).x.numpy() == x.astype(np.float32)).all()
+
+
+@pytest.mark.parametrize(("cells", "names"), [("012", None), (("cat", "dog", "cat"), ("cat", "dog"))])
+def test_a_column_of_labels(cells, names, tmp_path: Path) -> None:
+    rows = "\n".join(f"{i},{cell},{i * i}" for i, cell in enumerate(cells))
+    data = load(DataConfig(source=str(written(tmp_path / "a.csv", f"a,Label,b\n{rows}\n")), holdout=0.0))
+    assert data.space.shape == (2,) and data.class_names == names
+    assert data.labels is not None and data.labels.tolist() == ([0, 1, 2] if names is None else [0, 1, 0])
+    assert "'Label'" in data.notes[0]
+
+
+def test_tables_of_bits_have_two_levels(tmp_path: Path) -> None:
+    data = load(DataConfig(source=str(written(tmp_path / "a.csv", "0,1\n1,1\n1,0")), holdout=0.0))
+    assert data.space.levels == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no rows"),
+        ("a,b\n", "no rows"),
+        ("1,2\n3\n", "row 2 .* has 1 columns"),
+        ("a,b\n1,x\n", "'x' in row 2, column 'b'; expected a number"),
+        ("1,2\n3,x\n", "'x' in row 2, column 2"),
+    ],
+)
+def test_refusals(text: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=words):
+        read_csv(written(tmp_path / "a.csv", text))
