@@ -33,9 +33,9 @@ from veridical.data.dataset import ArrayData
 from veridical.data.loader import Loader
 from veridical.data.sources import load
 from veridical.evaluation.factors import matched_accuracy, recover
-from veridical.targets.measure_shapes import measure_shapes
 from veridical.families.infogan import Codes, InfoGAN
 from veridical.statistics import wilson_interval
+from veridical.targets.measure_shapes import measure_shapes
 from veridical.targets.shapes import FACTORS, Shapes
 from veridical.training.fit import State, fit
 

@@ -23,9 +23,9 @@ from veridical.config.presets import PRESETS
 from veridical.data.sources import load as load_data
 from veridical.evaluation.extractors import Fashion28
 from veridical.run import Run
+from veridical.sampling import draw
 from veridical.workflows.job import Interrupted
 from veridical.workflows.load import load
-from veridical.workflows.sample import draw
 from veridical.workflows.start import train
 
 

@@ -16,22 +16,22 @@ from tempfile import TemporaryDirectory
 import torch
 
 from veridical.config import DataConfig
+from veridical.config.families.adversarial import AdversarialSampling
 from veridical.config.presets import PRESETS
 from veridical.data.sources import load as load_data
 from veridical.evaluation.coverage import measure_modes
+from veridical.sampling import draw
 from veridical.targets import GaussianMixture
-from veridical.workflows.guide import Guidance
 from veridical.workflows.load import load
-from veridical.workflows.sample import draw
 from veridical.workflows.start import train
 
-GUIDANCE = {
-    "before": Guidance(),
-    "`--refine kl`": Guidance(refine="kl"),
-    "`--refine js`": Guidance(refine="js"),
-    "`--refine logd`": Guidance(refine="logd"),
-    "`--refine kl --refine-in latent`": Guidance(refine="kl", refine_in="latent"),
-    "`--condition data`, 100 steps": Guidance(condition="data", condition_steps=100),
+OPTIONS = {
+    "before": AdversarialSampling(),
+    "`--refine kl`": AdversarialSampling(refine="kl"),
+    "`--refine js`": AdversarialSampling(refine="js"),
+    "`--refine logd`": AdversarialSampling(refine="logd"),
+    "`--refine kl --refine-in latent`": AdversarialSampling(refine="kl", refine_in="latent"),
+    "`--condition data`, 100 steps": AdversarialSampling(condition="data", condition_steps=100),
 }
 NAMES = ("modes", "high_quality", "mode_kl", "mode_width")
 DIGITS = (0, 3, 3, 2)
@@ -42,15 +42,15 @@ def quiet(line: str) -> None:
 
 
 def measure(seed: int, steps: int, n: int, target: GaussianMixture) -> dict[str, list[float]]:
-    """Train, draw with every guidance, measure."""
+    """Train, draw with all options, measure."""
     config = PRESETS["gan-2d"].config
     training = replace(config.training, steps=steps, seed=seed, precision="fp32")
     config = replace(config, data=DataConfig(source="grid"), training=training)
     with TemporaryDirectory() as folder:
         model = load(train(config, out=Path(folder) / "run", say=quiet).path, say=quiet)
     found = {}
-    for label, guidance in GUIDANCE.items():
-        values = {m.name: m.value for m in measure_modes(draw(model, n, seed=0, guidance=guidance), target)}
+    for label, options in OPTIONS.items():
+        values = {m.name: m.value for m in measure_modes(draw(model, n, seed=0, options=options), target)}
         found[label] = [values.get(name, float("nan")) for name in NAMES]  # a width needs samples within the modes
     return found
 
@@ -67,7 +67,7 @@ def main() -> None:
     assert isinstance(target, GaussianMixture)
     found = [measure(seed, given.steps, given.n, target) for seed in given.seeds]
     print("| | modes | high quality | mode KL, nats | width of modes |\n|---|---|---|---|---|")
-    for label in GUIDANCE:
+    for label in OPTIONS:
         columns = zip(*(of_seed[label] for of_seed in found), strict=True)
         cells = [", ".join(f"{v:.{d}f}" for v in column) for column, d in zip(columns, DIGITS, strict=True)]
         print(f"| {label} | " + " | ".join(cells) + " |")

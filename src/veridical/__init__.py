@@ -26,7 +26,7 @@ _HOME = {
     "TrainingConfig": "veridical.config",
     "build_report": "veridical.report",
     "callbacks": "veridical.callbacks",
-    "draw": "veridical.workflows.sample",
+    "draw": "veridical.sampling",
     "evaluate": "veridical.evaluation",
     "evaluate_samples": "veridical.evaluation",
     "fit": "veridical.training.fit",
@@ -104,8 +104,8 @@ if TYPE_CHECKING:
     from veridical.evaluation import evaluate, evaluate_samples
     from veridical.model import Facts, GenerativeModel, Loss
     from veridical.report import build as build_report
+    from veridical.sampling import draw
     from veridical.training.fit import State, fit
     from veridical.workflows.load import load
     from veridical.workflows.resume import resume
-    from veridical.workflows.sample import draw
     from veridical.workflows.start import train

@@ -13,9 +13,9 @@ from veridical.config import DataConfig
 from veridical.data.dataset import ArrayData
 from veridical.data.sources import load
 from veridical.evaluation import METRICS, Evaluation, evaluate, evaluate_samples
-from veridical.evaluation.evaluate import draw
 from veridical.evaluation.extractors import Extractor, Fashion28
 from veridical.model import Space
+from veridical.sampling import draw
 from veridical.targets import GaussianMixture, grid
 
 CLOUD = GaussianMixture(3 * torch.randn(6, 8, generator=torch.Generator().manual_seed(0)), 1.0, name="cloud")
@@ -192,8 +192,8 @@ def test_a_model_that_cannot_sample_is_scored() -> None:
     assert list(verdicts(found)) == ["kl_forward", "nats_train", "nats_test", "overfit_nats"]
     assert found.skipped["fid"] == "Bounded cannot sample"
     assert says(found, "KL(data || model) is at most") and says(found, "Held-out examples score at least")
-    with pytest.raises(ValueError, match="cannot sample"):
-        draw(Bounded(CLOUD, 0.2), 3, 0)
+    with pytest.raises(ValueError, match="Bounded cannot be sampled"):
+        draw(Bounded(CLOUD, 0.2), 3)
 
 
 def test_json_keeps_everything() -> None:

@@ -11,6 +11,7 @@ from scipy import integrate, stats
 from torch import Tensor, nn
 
 from veridical.config import ConditionalGANConfig
+from veridical.config.families.conditional_gan import ConditionalGANSampling
 from veridical.families.conditional_gan import ConditionalGAN, ProjectionDiscriminator
 from veridical.model import Batch, Space
 from veridical.nn.biggan import BigGANGenerator
@@ -18,7 +19,7 @@ from veridical.nn.discriminator import Discriminator
 from veridical.nn.orthogonal import orthogonal_penalties
 from veridical.nn.resnet_gan import SNGANGenerator
 from veridical.nn.spectral import top_singular_values
-from veridical.workflows.sample import draw
+from veridical.sampling import draw
 
 LINE = Space((1,), kind="vector", support=None, levels=None, classes=3)
 PLAIN = {"relativistic": False, "r1": 0.0, "r2": 0.0, "latent_dim": 1}
@@ -228,7 +229,7 @@ def test_samples_have_the_labels_asked_for() -> None:
     assert stats.chisquare(counts).pvalue > 1e-4  # false alarms: 1e-4
     assert (model.decode(torch.zeros(5, 1))[:, 0] / 10).round().tolist() == [0, 1, 2, 0, 1]
     assert bool(((draw(model, 70, label=1) - 10).abs() < 1).all())
-    truncated = draw(model, 200, label=2, truncation=0.5)
+    truncated = draw(model, 200, label=2, options=ConditionalGANSampling(truncation=0.5))
     assert (truncated - 20).abs().max() <= 0.05 + 1e-6 < (draw(model, 200, label=2) - 20).abs().max()
 
 

@@ -17,9 +17,9 @@ from veridical.config import DataConfig, RunConfig
 from veridical.config.presets import PRESETS
 from veridical.report import build
 from veridical.run import Run
+from veridical.sampling import draw
 from veridical.workflows.load import load
 from veridical.workflows.resume import resume
-from veridical.workflows.sample import draw
 from veridical.workflows.start import train
 
 ROOT = Path(__file__).parents[2]

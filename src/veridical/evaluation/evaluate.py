@@ -19,13 +19,14 @@ import veridical
 from veridical.data.dataset import ArrayData
 from veridical.data.preprocess import to_data_space, to_uint8
 from veridical.data.space import Space
-from veridical.evaluation.features import BATCH, Progress
+from veridical.evaluation.features import Progress
 from veridical.evaluation.measurement import JSON, Measurement
 from veridical.evaluation.metrics import METRICS
 from veridical.evaluation.subject import AnyExtractor, Subject
 from veridical.evaluation.summary import sentences
 from veridical.model import GenerativeModel, Sampler
 from veridical.nearest import did_you_mean
+from veridical.sampling import draw
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def evaluate(
     train: ArrayData,
     test: ArrayData | None,
     *,
+    samples: Tensor | None = None,
     n: int = 10_000,
     seed: int = 0,
     extractor: AnyExtractor | None = None,
@@ -106,6 +108,7 @@ def evaluate(
         model: with the abilities it declares; put into evaluation mode while it is measured.
         train: what it learned from.
         test: held-out data, which say what a perfect model scores; None: parts of the training data take their place.
+        samples: of the model, drawn already (`veridical.draw(model, n, seed=seed)`); None: they are drawn here.
         n: samples to draw, and examples to score.
         seed: of everything random.
         extractor: name, extractor or callable; None: `extractors.default_name`.
@@ -124,7 +127,10 @@ def evaluate(
     model.eval()
     try:
         began = time.perf_counter()
-        samples = draw(model, n, seed, progress) if isinstance(model, Sampler) else None
+        if samples is None and isinstance(model, Sampler):
+            if progress is not None:
+                progress(f"drawing {n:,} samples, seed {seed}")
+            samples = draw(model, n, seed=seed)
         return _measure(model, samples, train, test, n, seed, extractor, metrics, progress, began)
     finally:
         model.train(training)
@@ -143,18 +149,6 @@ def evaluate_samples(
     """Measure examples (n, *event) in data space, made by any program; see `evaluate`."""
     samples = samples.detach().cpu()
     return _measure(None, samples, train, test, len(samples), seed, extractor, metrics, progress, time.perf_counter())
-
-
-@torch.no_grad()
-def draw(model: GenerativeModel, n: int, seed: int, progress: Progress | None = None) -> Tensor:
-    """Return (n, *event) samples on the CPU; the same for the same seed, and the global generators untouched."""
-    if not isinstance(model, Sampler):
-        raise ValueError(f"{type(model).__name__} cannot sample.")
-    if progress is not None:
-        progress(f"drawing {n:,} samples, seed {seed}")
-    with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        return torch.cat([model.sample(min(BATCH, n - start)).float().cpu() for start in range(0, n, BATCH)])
 
 
 def _measure(

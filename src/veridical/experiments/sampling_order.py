@@ -100,6 +100,7 @@ def train(recipe: str, n: int, order: str, seed: int, preset: Preset) -> dict[st
     from veridical.data.loader import Loader
     from veridical.evaluation.coverage import measure_modes
     from veridical.families.gan import GAN
+    from veridical.sampling import draw as draw_samples
     from veridical.targets import GaussianMixture, ring
     from veridical.training.fit import State, fit
 
@@ -110,7 +111,7 @@ def train(recipe: str, n: int, order: str, seed: int, preset: Preset) -> dict[st
         model = GAN(RECIPES[recipe], data.space)
         loader = Loader(data, preset.batch_size, seed=seed, **ORDERS[order])
         fit(State(model, steps=preset.steps), loader, log_every=preset.steps)
-        found = {m.name: m.value for m in measure_modes(model.sample(preset.samples), law)}
+        found = {m.name: m.value for m in measure_modes(draw_samples(model, preset.samples), law)}
     about = {"recipe": recipe, "examples": n, "order": order, "seed": seed}
     kept = {name: found[name] for name in ("modes", "high_quality")}
     return about | {"variety": math.exp(-found["mode_kl"])} | kept

@@ -27,7 +27,7 @@ from veridical.model import (
 )
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of, standard_units
 from veridical.nn.buffers import BufferRole
-from veridical.nn.minibatch import batch_dependent_layers
+from veridical.nn.minibatch import BatchDependent, batch_dependent_layers
 from veridical.noise import Noise, TruncatedNoise, noise_for
 from veridical.objectives.penalties import clip_weights, historical_averaging, running_average
 
@@ -146,7 +146,9 @@ class AdversarialModel(GenerativeModel, Generic[C], Sampler, LatentVariable, Dis
 
     @property
     def no_log_ratio(self) -> str | None:
-        """Say whether the objective makes the logits another function of the densities."""
+        """Say whether the logits are another function of the densities, or none of one example."""
+        if any(isinstance(module, BatchDependent) for module in self.discriminator.modules()):
+            return "the discriminator judges a batch as a whole (minibatch), so it estimates no ratio of densities."
         if self.config.objective in LOGISTIC and self.config.pack == 1:
             return None
         return (

@@ -163,7 +163,7 @@ class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
 
     def in_data_space(self, y: Tensor) -> Tensor:
         """Return (B, *space.shape) for one-hot vectors, exactly on the levels."""
-        return y @ to_data_space(torch.arange(self.levels, device=y.device), self.space)
+        return y @ to_data_space(torch.arange(self.levels, device=y.device), self.space).to(y)
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return the most probable example of each code; backward it counts as the mean of its law.

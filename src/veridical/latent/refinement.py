@@ -230,5 +230,10 @@ def normalised(logits: Logits, x_fake: Float[Tensor, "n *event"]) -> Logits:
         Logits whose exponential has mean 1 over the samples.
     """
     with torch.no_grad():
-        constant = torch.logsumexp(logits(x_fake).double(), dim=0) - math.log(len(x_fake))
+        constant = log_constant(logits(x_fake))
     return lambda x: logits(x) - constant.to(x.dtype)
+
+
+def log_constant(logits: Float[Tensor, " n"]) -> Float[Tensor, ""]:
+    r"""Logarithm of the mean of $e^\ell$ over samples of $q$, in nats: what a relativistic discriminator is off by."""
+    return (torch.logsumexp(logits.double(), dim=0) - math.log(len(logits))).to(logits.dtype)

@@ -12,7 +12,7 @@ from types import FrameType
 import torch
 
 from veridical.config import TrainingConfig
-from veridical.model import Sampler
+from veridical.model import Trainable
 from veridical.run import Run, append_lines, keep_lines_until
 from veridical.training import checkpoint
 from veridical.training.engine import Engine
@@ -59,11 +59,11 @@ class MetricsFile(Callback):
 
 
 class SampleGrids(Callback):
-    """Draws samples from the same codes every time, so that pictures of different steps can be compared."""
+    """Draws the same samples of the averaged weights every time, so that grids of different steps can be compared."""
 
-    def __init__(self, every: int, n: int, draw: Callable[[torch.Tensor, int], None]) -> None:
-        """Call `draw(samples, step)` every so many steps, at the start and at the end."""
-        self.every, self.n, self.draw = every, n, draw
+    def __init__(self, every: int, draw: Callable[[Trainable, int], None]) -> None:
+        """Call `draw(model, step)` every so many steps, at the start and at the end."""
+        self.every, self.draw = every, draw
 
     def on_start(self, state: State) -> None:
         """Draw the untrained model."""
@@ -75,14 +75,9 @@ class SampleGrids(Callback):
         if state.step % self.every == 0 or state.step == state.steps:
             self._draw(state)
 
-    @torch.no_grad()
     def _draw(self, state: State) -> None:
-        if not isinstance(state.model, Sampler):
-            return
-        device = next(state.module.parameters()).device
-        with averaged(state), seeded(0, device):
-            samples = state.model.sample(self.n)
-        self.draw(samples.float().cpu(), state.step)
+        with averaged(state):
+            self.draw(state.model, state.step)
 
 
 class Checkpointer(Callback):

@@ -16,13 +16,14 @@ from veridical.data.sources import load as load_data
 from veridical.evaluation import Evaluation
 from veridical.evaluation import evaluate as measure
 from veridical.evaluation import evaluate_samples as measure_samples
-from veridical.model import GenerativeModel, Sampler
-from veridical.run import Run
-from veridical.training import checkpoint
+from veridical.model import Sampler
+from veridical.sampling import draw
 from veridical.workflows import pictures
-from veridical.workflows.load import load, load_splits
+from veridical.workflows.load import load_run, load_splits
 from veridical.workflows.progress import Say
-from veridical.workflows.sample import draw
+
+PANEL = 10
+"""Samples in the nearest-neighbour panel: the first of those that are measured."""
 
 
 def evaluate_run(
@@ -46,17 +47,17 @@ def evaluate_run(
         device: where the model samples.
         say: told how far it came.
     """
-    run = Run.open(path)
-    model = load(path, say=say).to(device)
-    step = checkpoint.read_meta(checkpoint.newest(run.checkpoints, lambda line: None))["step"]
-    if against is None:
-        train, test = load_splits(run)
-    else:
-        train, test = load_data(DataConfig(source=against), "train"), load_data(DataConfig(source=against), "test")
-    found = measure(model, train, test, n=n, seed=seed, extractor=extractor, progress=say)
+    run, config, model, step = load_run(path, say=say)
+    train, test = load_splits(config.data if against is None else DataConfig(source=against))
+    model.to(device)
+    samples = None
+    if isinstance(model, Sampler):
+        say(f"drawing {n:,} samples, seed {seed}")
+        samples = draw(model, n, seed=seed)
+    found = measure(model, train, test, samples=samples, n=n, seed=seed, extractor=extractor, progress=say)
     run.write_json(run.evaluation_file.name, {**found.to_json(), "step": step, "summary": found.summary()})
-    if isinstance(model, Sampler) and len(model.space.shape) == 3:
-        nearest_panel(model, train, run.samples / "nearest.png", seed)
+    if samples is not None and len(model.space.shape) == 3:
+        nearest_panel(samples[:PANEL], train, run.samples / "nearest.png")
     return found
 
 
@@ -79,7 +80,7 @@ def evaluate_files(
         extractor: features to compare pictures by.
         say: told how far it came.
     """
-    train, test = load_data(DataConfig(source=against), "train"), load_data(DataConfig(source=against), "test")
+    train, test = load_splits(DataConfig(source=against))
     made = load_data(DataConfig(source=str(path), labels=False, holdout=0.0), "train")
     if made.space.shape != train.space.shape:
         raise ValueError(
@@ -91,13 +92,12 @@ def evaluate_files(
     return measure_samples(samples, train, test, seed=seed, extractor=extractor, progress=say)
 
 
-def nearest_panel(model: GenerativeModel, train: ArrayData, path: Path, seed: int, n: int = 10, k: int = 4) -> None:
-    """Draw samples (first column) beside their nearest training pictures, nearest first."""
-    x = draw(model, n, seed=seed)
-    rows = nearest(x, train, k)
+def nearest_panel(x: Tensor, train: ArrayData, path: Path, k: int = 4) -> None:
+    """Draw samples x (n, C, H, W), first column, beside their nearest training images, nearest first."""
+    n, rows = len(x), nearest(x, train, k)
     beside = train.batch(rows.reshape(-1), "cpu").x.reshape(n, k, *x.shape[1:])
     panel = torch.cat([x[:, None], beside], dim=1).reshape(n * (k + 1), *x.shape[1:])
-    sheet = pictures.grid(pictures.pixels(panel, model.space), columns=k + 1)
+    sheet = pictures.grid(pictures.pixels(panel, train.space), columns=k + 1)
     pictures.write(_with_rule(sheet, k + 1), path)
 
 

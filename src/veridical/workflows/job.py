@@ -16,8 +16,9 @@ from veridical.config.files import Origins, to_yaml
 from veridical.data.dataset import ArrayData
 from veridical.data.source import BatchSource, batches, count, examples
 from veridical.health.callback import Health
-from veridical.model import GenerativeModel
+from veridical.model import GenerativeModel, Sampler, Trainable
 from veridical.run import Run, write_atomically
+from veridical.sampling import draw
 from veridical.training import checkpoint
 from veridical.training.callbacks import Checkpointer, Interruption, MetricsFile, SampleGrids
 from veridical.training.engine import Engine
@@ -118,10 +119,12 @@ class Job:
             return [health]
         space, reals = self.data.space, self._reals()
 
-        def draw(samples: Tensor, step: int) -> None:
-            pictures.draw(samples, space, self.run.samples / f"step-{step:08d}.png", behind=reals)
+        def draw_grid(model: Trainable, step: int) -> None:
+            if isinstance(model, GenerativeModel) and isinstance(model, Sampler):
+                samples = draw(model, pictures.how_many(space))
+                pictures.draw(samples, space, self.run.samples / f"step-{step:08d}.png", behind=reals)
 
-        grids = SampleGrids(self.config.training.sample_every, pictures.how_many(space), draw)
+        grids = SampleGrids(self.config.training.sample_every, draw_grid)
         return [MetricsFile(self.run), *logs(self.config.training.log, self.run), health, self.progress, grids]
 
     def _reals(self) -> Tensor | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 
-from veridical.config import RunConfig
+from veridical.config import DataConfig, RunConfig
 from veridical.config.files import read
 from veridical.data.dataset import ArrayData
 from veridical.data.sources import load as load_data
@@ -33,6 +33,18 @@ def read_facts(run: Run) -> Facts:
     return Facts(Space(**{**saved, **tuples}), about["data"]["n"])
 
 
+class Loaded(NamedTuple):
+    """A run, read once: what `load` returns the model of."""
+
+    run: Run
+    config: RunConfig
+    model: GenerativeModel
+    """Ready to sample."""
+
+    step: int
+    """Of the checkpoint."""
+
+
 def load(
     path: str | os.PathLike[str],
     *,
@@ -54,8 +66,20 @@ def load(
         NotARunError: the path is no run directory.
         CheckpointError: no checkpoint can be read, or it does not fit the model.
     """
+    return load_run(path, model=model, average=average, which=which, say=say).model
+
+
+def load_run(
+    path: str | os.PathLike[str],
+    *,
+    model: GenerativeModel | None = None,
+    average: bool = True,
+    which: Literal["newest", "best"] = "newest",
+    say: Callable[[str], None] = print,
+) -> Loaded:
+    """Load the model of a run together with its configuration and the step of its checkpoint; see `load`."""
     run = Run.open(path)
-    found = find_checkpoint(run, which, say)
+    found, config = find_checkpoint(run, which, say), read(run.config_file)[0]
     if model is None:
         if run.read_json("environment.json").get("own_modules"):
             raise checkpoint.CheckpointError(
@@ -63,9 +87,9 @@ def load(
                 "Build the same model in Python and call veridical.load(run, model=model)."
             )
         with torch.random.fork_rng(devices=[]):
-            model = build_model(read(run.config_file)[0], read_facts(run))
+            model = build_model(config, read_facts(run))
     checkpoint.load_weights(found, model, average=average)
-    return model.eval()
+    return Loaded(run, config, model.eval(), int(checkpoint.read_meta(found)["step"]))
 
 
 def find_checkpoint(run: Run, which: Literal["newest", "best"], say: Callable[[str], None]) -> Path:
@@ -82,7 +106,6 @@ def find_checkpoint(run: Run, which: Literal["newest", "best"], say: Callable[[s
     return checkpoint.newest(run.best if which == "best" else run.checkpoints, say)
 
 
-def load_splits(run: Run) -> tuple[ArrayData, ArrayData | None]:
-    """Load the data a run was trained on, and their held-out part where there is one."""
-    config = read(run.config_file)[0]
-    return load_data(config.data, "train"), load_data(config.data, "test")
+def load_splits(config: DataConfig) -> tuple[ArrayData, ArrayData | None]:
+    """Load data, and their held-out part where there is one."""
+    return load_data(config, "train"), load_data(config, "test")

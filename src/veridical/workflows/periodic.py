@@ -14,9 +14,9 @@ from typing import Any
 from veridical.data.dataset import ArrayData
 from veridical.errors import RequestError
 from veridical.evaluation import Measurement
-from veridical.evaluation.evaluate import draw
 from veridical.evaluation.metrics import METRICS, Metric, Subject
 from veridical.model import GenerativeModel, Sampler
+from veridical.sampling import draw
 from veridical.training.callbacks import Checkpointer, averaged, seeded
 from veridical.training.fit import Callback, State
 from veridical.training.terms import Row
@@ -91,7 +91,7 @@ def first_metric(model: GenerativeModel, data: ArrayData, n: int) -> tuple[Metri
     Raises:
         CannotEvaluateError: none does.
     """
-    samples = draw(model, n, 0) if isinstance(model, Sampler) else None
+    samples = draw(model, n) if isinstance(model, Sampler) else None
     subject = Subject(model, samples, data, None, n, 0, None, lambda line: None)
     reasons = {}
     for name, metric in METRICS.items():

@@ -1,106 +1,55 @@
-"""Draw from a trained model: the same seed gives the same pixels, however many are drawn."""
+"""Write samples of a trained model: a grid, an array, or a folder of images."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from veridical.config.sampling import ConditionedSampling, SamplingOptions
+from veridical.data.space import Space
 from veridical.errors import RequestError
-from veridical.model import GenerativeModel, LatentVariable, Sampler
-from veridical.training.callbacks import seeded
+from veridical.latent.guidance import DATA, Classifier
+from veridical.model import GenerativeModel
 from veridical.workflows import pictures
-from veridical.workflows.guide import UNLED, Guidance, led
 from veridical.workflows.progress import Say
-
-BLOCK = 64
-"""Examples are always drawn in whole blocks of this many, each from its own seed, and the surplus is left out."""
 
 
 class OutputExistsError(FileExistsError, RequestError):
     """Something is there already; nothing is overwritten."""
 
 
-def draw_blocks(
-    model: GenerativeModel,
-    n: int,
-    *,
-    seed: int = 0,
-    label: int | None = None,
-    truncation: float | None = None,
-    guidance: Guidance = UNLED,
-) -> Iterator[Tensor]:
-    """Yield (<= 64, *event) examples in data space until n are drawn.
-
-    Example i depends on (seed, i) alone: a block is always computed whole, so that not even rounding differs.
+def classifier_for(model: GenerativeModel, options: SamplingOptions | None) -> Classifier | None:
+    """Return the shipped classifier of Fashion-MNIST where the options name one of its classes.
 
     Raises:
-        ValueError: the model cannot be sampled, has no labels, or nothing that could lead its samples.
+        ValueError: the images are not grey ones of 28x28, or there is no such class.
     """
-    classes = model.space.classes
-    if label is not None and (classes is None or not 0 <= label < classes):
-        have = f"labels 0 to {classes - 1}" if classes else "no labels"
-        raise ValueError(f"label is {label}; the data of this model have {have}.")
-    c = None if label is None else torch.full((BLOCK,), label, device=model.device)
-    draw_block = way(model, c, truncation, guidance, seed)
-    for block in range(math.ceil(n / BLOCK)):
-        with torch.no_grad(), seeded((seed * 1_000_003 + block) % 2**63, model.device):
-            x = draw_block(BLOCK)
-        yield x[: n - block * BLOCK].float().cpu()
+    if not isinstance(options, ConditionedSampling) or options.condition in (None, DATA):
+        return None
+    from veridical.evaluation.extractors.fashion import CLASSES, Fashion28
+
+    space = model.space
+    if space.kind != "image" or space.shape != (1, 28, 28):
+        raise ValueError(f"the shipped classifier sees images (1, 28, 28); this model makes {space.shape}.")
+    if int(str(options.condition)) >= CLASSES:
+        raise ValueError(f"condition is {options.condition}; Fashion-MNIST has the classes 0 to {CLASSES - 1}.")
+    return Fashion28(model.device).logits
 
 
-def way(
-    model: GenerativeModel, c: Tensor | None, truncation: float | None, guidance: Guidance, seed: int
-) -> Callable[[int], Tensor]:
-    """Return what draws n examples from torch's global generator: the model's own way, or another.
+def label_of(space: Space, name: str | None) -> int | None:
+    """Return the number of a class.
 
     Raises:
-        ValueError: the model cannot be sampled so, or is to be sampled in two ways at once.
+        ValueError: the name is no number.
     """
-    if not isinstance(model, Sampler):
-        raise ValueError(f"{type(model).__name__} cannot be sampled.")
-    sampler = model
-    if guidance:
-        if truncation is not None:
-            raise ValueError("truncation is given beside refine or condition; choose one.")
-        return led(model, guidance, c, seed)
-    if truncation is None:
-        return lambda n: sampler.sample(n, c)
-    if not isinstance(model, LatentVariable):
-        raise ValueError(f"{type(model).__name__} has no latent code; leave out the truncation.")
-    latent = model
-    return lambda n: latent.decode(truncated(latent, n, truncation), c)
-
-
-def truncated(model: LatentVariable, n: int, limit: float) -> Tensor:
-    """Draw codes whose components beyond the limit are drawn again (the truncation trick).
-
-    References:
-        Brock, Donahue & Simonyan, Large Scale GAN Training (2019), Sec. 3.1. https://arxiv.org/abs/1809.11096
-    """
-    if limit <= 0:
-        raise ValueError(f"truncation is {limit}; expected a number above 0, in standard deviations of the code.")
-    z = model.prior(n)
-    while bool((beyond := z.abs() > limit).any()):
-        z = torch.where(beyond, model.prior(n), z)
-    return z
-
-
-def draw(
-    model: GenerativeModel,
-    n: int,
-    *,
-    seed: int = 0,
-    label: int | None = None,
-    truncation: float | None = None,
-    guidance: Guidance = UNLED,
-) -> Tensor:
-    """Return (n, *event) examples in data space; see `draw_blocks`."""
-    return torch.cat(list(draw_blocks(model, n, seed=seed, label=label, truncation=truncation, guidance=guidance)))
+    if name is None or name.isdecimal():
+        return None if name is None else int(name)
+    have = f"expected a number from 0 to {space.classes - 1}" if space.classes else "the data of this model have none"
+    raise ValueError(f"label is {name!r}; {have}.")
 
 
 def default_output(run: Path, n: int, seed: int) -> Path:
@@ -146,6 +95,6 @@ def save(blocks: Iterator[Tensor], n: int, model: GenerativeModel, out: Path, sa
         for image in pictures.pixels(block, model.space):
             pictures.as_image(image).save(out / f"{done:0{digits}d}.png")
             done += 1
-        if done % (16 * BLOCK) == 0:
+        if done // 1000 > (done - len(block)) // 1000:
             say(f"{done} of {n} pictures")
     return out

@@ -1,0 +1,198 @@
+"""Draw from a model with its discriminator or a classifier: samples refined, or codes drawn under a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from veridical.config.sampling import ConditionedSampling, RefinedSampling
+from veridical.latent.plug_and_play import Prior, log_label, plug_and_play
+from veridical.latent.refinement import log_constant, refine, refine_codes
+from veridical.mcmc.langevin import LogDensity
+from veridical.model import Discriminating, GenerativeModel, LatentVariable, Sampler
+from veridical.noise import Noise, SampleNoise
+
+Draw = Callable[[Noise, Tensor | None], Tensor]
+"""From noise of n rows and (n,) labels to (n, *event) examples."""
+
+Classifier = Callable[[Tensor], Tensor]
+"""(B, *event) → (B, classes) logits."""
+
+DATA = "data"
+"""The condition of looking like the data, to the model's own discriminator."""
+
+CALIBRATION, AT_A_TIME = 1024, 64
+"""Samples that fix the constant of a discriminator, and how many are drawn together."""
+
+CALIBRATION_FIRST = 2**63
+"""Index of the first of them: no sample that anybody draws."""
+
+DATA_STEP = 0.01
+"""Time per step of a refinement in data space, in variances of the data."""
+
+
+def refined(model: GenerativeModel, options: RefinedSampling, seed: int, label: int | None) -> Draw:
+    """Return what draws examples and moves them, or their codes, along the discriminator.
+
+    Args:
+        model: in evaluation mode.
+        options: with a divergence.
+        seed: of the samples that fix the constant of the discriminator.
+        label: class of these samples; None: any.
+
+    Raises:
+        ValueError: the model has no discriminator that can be followed, or codes that cannot be moved freely.
+    """
+    assert options.refine is not None
+    divergence, n_steps, space = options.refine, options.refine_steps, model.space
+    judge = discriminating(model)
+    continuous = space.kind == "vector" and space.levels is None
+    in_data = options.refine_in == "data" or (options.refine_in == "auto" and continuous)
+    latent = None if in_data else latent_of(model)
+    if latent is not None and latent.prior_kind == "uniform":
+        raise ValueError(
+            "refinement moves codes anywhere, and this model's are uniform on [-1, 1]; choose refine_in 'data'."
+        )
+    sampler = sampler_of(model)
+    # KL alone does not see the constant.
+    constant = 0.0 if divergence == "kl" else calibration(model, seed, label, type(options).labels)
+
+    def draw(noise: Noise, c: Tensor | None) -> Tensor:
+        def log_ratio(x: Tensor) -> Tensor:
+            return judge.logits(x, c) - constant
+
+        if latent is None:
+            x, step = sampler.sample(noise.n, c, noise=noise), DATA_STEP * space.std**2
+            x = refine(log_ratio, x, divergence=divergence, step=step, n_steps=n_steps, noise=noise)
+            return x if space.support is None else x.clamp(*space.support)
+        z = latent.prior(noise.n, noise)
+        decode = decoder(latent, c)
+        return decode(refine_codes(log_ratio, decode, z, divergence=divergence, n_steps=n_steps, noise=noise))
+
+    return draw
+
+
+def conditioned(model: GenerativeModel, options: ConditionedSampling, classifier: Classifier | None) -> Draw:
+    """Return what draws codes under a condition, by chains that start at the prior, and decodes them.
+
+    Args:
+        model: in evaluation mode.
+        options: with a condition.
+        classifier: whose classes the conditions 0, 1, 2, ... are.
+
+    Raises:
+        ValueError: the model has no code, or one of another distribution, or there is nothing that judges.
+    """
+    latent, prior, log_condition = latent_of(model), simple_prior(model), condition_of(model, options, classifier)
+
+    def draw(noise: Noise, c: Tensor | None) -> Tensor:
+        decode, z = decoder(latent, c), latent.prior(noise.n, noise)
+        drawn = plug_and_play(decode, log_condition(c), z, prior=prior, n_steps=options.condition_steps, noise=noise)
+        return decode(drawn.z)
+
+    return draw
+
+
+def condition_of(
+    model: GenerativeModel, options: ConditionedSampling, classifier: Classifier | None
+) -> Callable[[Tensor | None], LogDensity]:
+    """Return the condition, given the labels of the examples: log p(y | x) in nats, up to a constant.
+
+    Raises:
+        ValueError: there is nothing that judges.
+    """
+    assert options.condition is not None
+    if options.condition == DATA:
+        judge = discriminating(model)
+        return lambda c: lambda x: judge.logits(x, c)
+    log_class = log_label(required(classifier, options.condition), int(options.condition))
+    return lambda c: log_class
+
+
+@torch.no_grad()
+def calibration(model: GenerativeModel, seed: int, label: int | None, labels: bool) -> Tensor:
+    """Return () the constant to take off the logits, from samples of the model."""
+    judge, sampler, values = discriminating(model), sampler_of(model), []
+    for first in range(CALIBRATION_FIRST, CALIBRATION_FIRST + CALIBRATION, AT_A_TIME):
+        noise = SampleNoise(seed, first, AT_A_TIME, model.device)
+        c = labels_for(model, noise, label, labels)
+        values.append(judge.logits(sampler.sample(noise.n, c, noise=noise), c))
+    return log_constant(torch.cat(values))
+
+
+def labels_for(model: GenerativeModel, noise: Noise, label: int | None, draw: bool) -> Tensor | None:
+    """Return (n,) labels: all equal, or drawn uniformly from the noise, or None if there shall be none."""
+    if label is not None:
+        return torch.full((noise.n,), label, device=noise.device)
+    return noise.integers(model.space.classes) if draw and model.space.classes else None
+
+
+def decoder(latent: LatentVariable, c: Tensor | None) -> Callable[[Tensor], Tensor]:
+    """Return the map from codes to examples of these labels."""
+    return lambda z: latent.decode(z, c)
+
+
+def sampler_of(model: GenerativeModel) -> Sampler:
+    """Return the model as one that can be sampled.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if not isinstance(model, Sampler):
+        raise ValueError(f"{type(model).__name__} cannot be sampled.")
+    return model
+
+
+def latent_of(model: GenerativeModel) -> LatentVariable:
+    """Return the model as one that has codes.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if not isinstance(model, LatentVariable):
+        raise ValueError(f"{type(model).__name__} has no latent code to refine or condition.")
+    return model
+
+
+def discriminating(model: GenerativeModel) -> Discriminating:
+    """Return the model as one whose logits estimate log p/q, in nats, up to a constant.
+
+    Raises:
+        ValueError: it has no discriminator, or one that estimates something else.
+    """
+    if not isinstance(model, Discriminating):
+        raise ValueError(f"{type(model).__name__} has no discriminator to follow.")
+    if model.no_log_ratio is not None:
+        raise ValueError(model.no_log_ratio)
+    return model
+
+
+def simple_prior(model: GenerativeModel) -> Prior:
+    """Return the distribution of the codes.
+
+    Raises:
+        ValueError: it is neither standard normal nor uniform.
+    """
+    kind = latent_of(model).prior_kind
+    if kind == "other":
+        raise ValueError(
+            f"{type(model).__name__} has codes of several distributions; a condition needs standard normal codes, or "
+            "uniform ones."
+        )
+    return kind
+
+
+def required(classifier: Classifier | None, condition: str) -> Classifier:
+    """Return the classifier.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if classifier is None:
+        raise ValueError(
+            f"condition is {condition!r}, the class of a classifier, and there is no classifier; pass "
+            "classifier=LOGITS, from examples (B, *event) to logits (B, classes)."
+        )
+    return classifier

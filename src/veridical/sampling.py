@@ -1,0 +1,166 @@
+"""The one way to draw from a trained model: example i of a seed is the same, whoever draws it.
+
+Evaluation, the panels of reports, the grids of a training, `veridical.draw` and `veridical sample` all draw here.
+Example i takes its random numbers from a stream of its own (`noise.py`), so it depends on the seed and on i alone. It
+is always computed in the same block of `BLOCK` examples at the same place, since matrix products round differently in
+blocks of another size: with equal blocks the bits are equal, otherwise the numbers agree to rounding.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from veridical.config.sampling import ConditionedSampling, RefinedSampling, SamplingOptions
+from veridical.latent.guidance import Classifier, Draw, conditioned, labels_for, refined, sampler_of
+from veridical.model import GenerativeModel, Sampler
+from veridical.noise import SampleNoise
+from veridical.training.callbacks import seeded
+
+BLOCK = {"cpu": 64, "cuda": 512}
+"""Examples computed together, by the type of device."""
+
+
+def draw(
+    model: GenerativeModel,
+    n: int,
+    *,
+    seed: int = 0,
+    label: int | None = None,
+    options: SamplingOptions | None = None,
+    first: int = 0,
+    classifier: Classifier | None = None,
+) -> Tensor:
+    """Draw examples first, first + 1, ... of a seed.
+
+    Args:
+        model: any `Sampler`; it is in evaluation mode while it draws.
+        n: how many.
+        seed: of the random numbers; torch's global generators stay as they are.
+        label: class to draw, for models that learned labels; None: any.
+        options: of the model's family (`config/families/`); None: its defaults.
+        first: index of the first example.
+        classifier: logits of the classes that `options.condition` names.
+
+    Returns:
+        (n, *event) float32 examples in data space, on the CPU.
+
+    Raises:
+        ValueError: the model cannot be sampled so; the message says why.
+    """
+    blocks = draw_blocks(model, n, seed=seed, label=label, options=options, first=first, classifier=classifier)
+    return torch.cat([torch.empty(0, *model.space.shape), *blocks])
+
+
+def draw_blocks(
+    model: GenerativeModel,
+    n: int,
+    *,
+    seed: int = 0,
+    label: int | None = None,
+    options: SamplingOptions | None = None,
+    first: int = 0,
+    classifier: Classifier | None = None,
+    block: int | None = None,
+) -> Iterator[Tensor]:
+    """Return the same examples as `draw` in pieces of at most `block` examples, each drawn when it is asked for.
+
+    Args:
+        model: see `draw`.
+        n: see `draw`.
+        seed: see `draw`.
+        label: see `draw`.
+        options: see `draw`.
+        first: see `draw`.
+        classifier: see `draw`.
+        block: examples computed together; None: as `BLOCK` says.
+
+    Raises:
+        ValueError: the model cannot be sampled so; before anything is drawn.
+    """
+    size = BLOCK.get(model.device.type, BLOCK["cpu"]) if block is None else block
+    if n < 0 or first < 0 or size < 1:
+        raise ValueError(f"n is {n}, first {first} and block {size}; expected at least 0, 0 and 1.")
+    refuse_label(model, label)
+    with drawing(model, seed):
+        drawer = drawer_of(model, options, seed, label, classifier)
+    labels = options is not None and type(options).labels
+
+    def blocks() -> Iterator[Tensor]:
+        for start in range(first // size * size, first + n, size):
+            noise = SampleNoise(seed, start, size, model.device)
+            with drawing(model, seed * 1_000_003 + start):
+                x = drawer(noise, labels_for(model, noise, label, labels))
+            yield x[max(first - start, 0) : first + n - start].float().cpu()
+
+    return blocks()
+
+
+def drawer_of(
+    model: GenerativeModel,
+    options: SamplingOptions | None,
+    seed: int,
+    label: int | None,
+    classifier: Classifier | None,
+) -> Draw:
+    """Return what turns noise into examples, as the options say.
+
+    Args:
+        model: in evaluation mode.
+        options: of its family.
+        seed: of what is drawn once, before all blocks.
+        label: class to draw.
+        classifier: logits of the classes that a condition names.
+
+    Raises:
+        ValueError: the model cannot be sampled so.
+    """
+    sampler = sampler_of(model)
+    refuse_deaf(sampler)
+    if isinstance(options, RefinedSampling) and options.refine is not None:
+        return refined(model, options, seed, label)
+    if isinstance(options, ConditionedSampling) and options.condition is not None:
+        return conditioned(model, options, classifier)
+    return lambda noise, c: sampler.sample(noise.n, c, noise=noise, options=options)
+
+
+@contextmanager
+def drawing(model: GenerativeModel, seed: int) -> Iterator[None]:
+    """Put the model into evaluation mode, without gradients; what it takes from the global generator is seeded too."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad(), seeded(seed % 2**63, model.device):
+            yield
+    finally:
+        model.train(training)
+
+
+def refuse_label(model: GenerativeModel, label: int | None) -> None:
+    """Refuse a label that the data of the model do not have.
+
+    Raises:
+        ValueError: there are no labels, or not this one.
+    """
+    classes = model.space.classes
+    if label is not None and (classes is None or not 0 <= label < classes):
+        have = f"labels 0 to {classes - 1}" if classes else "no labels"
+        raise ValueError(f"label is {label}; the data of this model have {have}.")
+
+
+def refuse_deaf(sampler: Sampler) -> None:
+    """Refuse a `sample` that takes no noise.
+
+    Raises:
+        ValueError: it does not.
+    """
+    parameters = inspect.signature(sampler.sample).parameters.values()
+    if not any(p.name == "noise" or p.kind is p.VAR_KEYWORD for p in parameters):
+        raise ValueError(
+            f"{type(sampler).__name__}.sample takes no noise, so its samples would not be repeatable; declare "
+            "sample(self, n, c=None, *, noise=None, options=None) and draw from noise.normal and noise.uniform."
+        )
