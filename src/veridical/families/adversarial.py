@@ -85,6 +85,7 @@ class AdversarialModel(GenerativeModel, Generic[C], Sampler, LatentVariable, Dis
         if config.historical_averaging > 0:
             self.history.update({player: History(self.own_parameters(player)) for player in self.players})
         refuse_penalised_dependence(config, discriminator)
+        refuse_augmentation(config, space)
 
     def turns(self, step: int) -> tuple[str, ...]:
         """Let the discriminator move at every step, the generator after `discriminator_turns` of them."""
@@ -255,4 +256,17 @@ def refuse_penalised_dependence(config: AdversarialConfig, discriminator: nn.Mod
             f"{', '.join(penalised)} > 0 with {mixing[0]} in the discriminator; the gradient of one example would "
             'depend on the others. Set the penalties to 0, or choose network = "conv" (no batch normalisation), '
             'normalization = "layer", minibatch = "none".'
+        )
+
+
+def refuse_augmentation(config: AdversarialConfig, space: Space) -> None:
+    """Refuse augmentation where the transformations have no meaning.
+
+    Raises:
+        ValueError: examples that are no images in [-1, 1].
+    """
+    if config.augment and (space.kind != "image" or space.support != (-1.0, 1.0)):
+        raise ValueError(
+            f"augment is {', '.join(config.augment)} for examples of kind {space.kind!r} with support {space.support}; "
+            "it changes images in [-1, 1]. Leave augment out."
         )

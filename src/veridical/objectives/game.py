@@ -2,8 +2,8 @@ r"""A turn of each player in the game of a generator against a discriminator.
 
 The discriminator is given as a function `logits` from examples (B, ...) to (B,) numbers, so that any game can be
 played with it: conditional (a closure over the labels), packed, unrolled (a closure over other weights). What it sees
-is a *view* of the examples: instance noise is added, then `pack` of them are put side by side. Penalties act on what
-it sees.
+is a *view* of the examples: they are augmented, instance noise is added, then `pack` of them are put side by side.
+Penalties act on what it sees.
 
 $$ L_D = L_\text{objective}(\ell_r, \ell_f)
     + \tfrac{\gamma_1}{2}\,\mathrm E\lVert\nabla D(x)\rVert^2
@@ -26,6 +26,7 @@ from veridical.objectives.adversarial import (
     pair,
     smoothed_logistic_discriminator_loss,
 )
+from veridical.objectives.augmentation import augment
 from veridical.objectives.diagnostics import batch_statistics
 from veridical.objectives.penalties import (
     analytic_noise_penalty,
@@ -156,7 +157,9 @@ def generator_turn(
 
 
 def view(x: Tensor, config: AdversarialConfig, step: int, unit: float) -> Tensor:
-    """Return what the discriminator sees of examples (B, *event): noise added, `pack` of them side by side."""
+    """Return what the discriminator sees of examples (B, *event): augmented, noise added, `pack` of them together."""
+    if config.augment:
+        x = augment(x, config.augment)
     sigma = noise_scale(config.instance_noise, config.instance_noise_steps, step)
     if sigma > 0:
         x = x + sigma * unit * torch.randn_like(x)

@@ -29,6 +29,7 @@ LOGISTIC = ("nonsaturating", "minimax", "maximum-likelihood")
 """Objectives whose discriminator minimises the cross-entropy of real against fake."""
 
 NetworkName = Literal["auto", "mlp", "tanh-mlp", "conv", "dcgan", "dcgan-paper", "sngan", "biggan"]
+AugmentationName = Literal["colour", "translation", "cutout"]
 NormalizationName = Literal["own", "none", "layer", "reference", "virtual"]
 
 
@@ -92,6 +93,9 @@ class AdversarialConfig:
     instance_noise_steps: int = 2_000
     """Steps in which the instance noise falls linearly to 0."""
 
+    augment: tuple[AugmentationName, ...] = ()
+    """Random changes to all images that the discriminator sees, real and fake, for small data sets (DiffAugment)."""
+
     pack: int = 1
     """Examples that the discriminator judges together (PacGAN)."""
 
@@ -153,6 +157,8 @@ class AdversarialConfig:
         for name in ("instance_noise_steps", "discriminator_turns"):
             checks.positive(name, getattr(self, name))
         checks.share("smoothing", self.smoothing)
+        for kind in self.augment:
+            checks.one_of("augment", kind, get_args(AugmentationName))
         checks.one_of("objective", self.objective, get_args(ObjectiveName))
         checks.one_of("network", self.network, get_args(NetworkName))
         checks.one_of("normalization", self.normalization, get_args(NormalizationName))
