@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "train a model on your data, or on data in the package",
     "resume": "continue a run where it stopped",
     "sample": "draw pictures from a trained model",
+    "export": "write a sampler that needs no veridical",
     "evaluate": "measure a model, or a folder of pictures, against real data",
     "runs": "list runs: state, step, verdict, age",
     "report": "write one HTML page about one or more runs",

@@ -186,7 +186,7 @@ class AdversarialModel(GenerativeModel, Generic[C], Sampler, LatentVariable, Dis
         Raises:
             ValueError: it has another shape than the examples.
         """
-        if x.shape != (len(z), *self.space.shape):
+        if x.shape != (z.shape[0], *self.space.shape):
             raise ValueError(
                 f"The generator returned shape {tuple(x.shape)} for {len(z)} codes of dimension {z.shape[-1]}; "
                 f"expected {(len(z), *self.space.shape)}, examples in data space."

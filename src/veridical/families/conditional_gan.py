@@ -125,8 +125,8 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig]):
         Raises:
             ValueError: the labels do not fit the codes or the classes, or the generator returns another shape.
         """
-        c = torch.arange(len(z), device=z.device) % self.classes if c is None else c
-        if c.shape != (len(z),) or c.is_floating_point():
+        c = torch.arange(z.shape[0], device=z.device) % self.classes if c is None else c
+        if c.shape != (z.shape[0],) or c.is_floating_point():
             raise ValueError(f"c has shape {tuple(c.shape)} and type {c.dtype}; expected ({len(z)},) integer labels.")
         return self.checked(self.generator(z, c), z)
 

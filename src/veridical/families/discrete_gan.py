@@ -144,7 +144,7 @@ class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
         with torch.autocast(z.device.type, enabled=False):
             logits = self.generator(z)
         channels, *sides = self.space.shape
-        if logits.shape != (len(z), self.levels * channels, *sides):
+        if logits.shape != (z.shape[0], self.levels * channels, *sides):
             raise ValueError(
                 f"The generator returned shape {tuple(logits.shape)} for {len(z)} codes; expected "
                 f"{(len(z), self.levels * channels, *sides)}, {self.levels} logits for every component."

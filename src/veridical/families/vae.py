@@ -247,7 +247,7 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
     def decoder_output(self, z: Tensor) -> Tensor:
         """Return logits or means (B, *event) for codes (B, latent_dim), at least in single precision."""
         h = self.decoder(z)
-        if h.shape != (len(z), *self.space.shape):
+        if h.shape != (z.shape[0], *self.space.shape):
             raise ValueError(
                 f"the decoder returned {tuple(h.shape)} for codes of shape {tuple(z.shape)}; expected "
                 f"{(len(z), *self.space.shape)}: {'logits' if self.bernoulli else 'means in data space'}."

@@ -1,0 +1,51 @@
+"""`veridical export`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from veridical.cli.parse import parse, say
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write the sampler of a run as one file that needs torch (.pt2) or an ONNX runtime (.onnx), and no veridical.
+
+    Random numbers, and class labels, become inputs; the command prints the Python line that draws from the file.
+    """
+
+    run: tyro.conf.Positional[Path]
+    """Run directory."""
+
+    out: Path | None = None
+    """FILE.pt2 (torch.export) or FILE.onnx (needs the packages onnx and onnxscript); sampler.pt2 in the run if left
+    out."""
+
+    which: Literal["newest", "best"] = "newest"
+    """Checkpoint: the newest, or the best of a run that was evaluated while it trained."""
+
+    n: Annotated[int, tyro.conf.arg(aliases=("-n",))] = 64
+    """Examples in a call, for samplers that cannot leave it open; any other takes any number."""
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise ValueError(f"n is {self.n}; expected at least 1.")
+
+
+def run(arguments: list[str]) -> None:
+    """Export."""
+    options = parse(Export, "export", arguments)
+    from veridical.run import Run
+
+    run = Run.open(options.run)
+    from veridical.workflows.export import export_sampler
+    from veridical.workflows.load import load
+
+    out = options.out or run.path / "sampler.pt2"
+    manifest = export_sampler(load(run, which=options.which, say=say), out, rows=options.n, say=say)
+    say(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB). It draws {manifest.family} examples {manifest.shape}:")
+    say(manifest.usage(out))
