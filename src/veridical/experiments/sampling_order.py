@@ -9,8 +9,8 @@ EXPECTED  no effect that eight seeds can tell: variety by epochs .84 (2014, few)
           intervals hold 0, the widest reaches .31: large effects are excluded, moderate ones are not
 
 Eight Gaussians on a ring, 256 examples (an epoch is 8 steps) or 50,000. Two recipes: the GAN of 2014 (non-saturating,
-no penalty, Adam as in DCGAN), and a relativistic one with R1 and R2, which is the objective of the default recipe. It is
-trained by Adam with a fixed step here, not by steps relative to the weights, so these are not the default's numbers.
+no penalty, Adam as in DCGAN), and a relativistic one with R1 and R2, which is the objective of the default recipe, but
+trained by Adam with a fixed step and not by steps relative to the weights, so these are not the default's numbers.
 Three orders (`veridical.data.loader`): epoch, iid, and iid draws that five steps in a row see. Eight seeds of each, the
 same networks and noise for every order. After the last step *variety* is measured, the effective share of the modes
 $e^{-\mathrm{KL}}$ of 4,000 samples' shares of the modes: 1 where all are reached evenly, 1/2 where half of them are. An
