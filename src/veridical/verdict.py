@@ -9,6 +9,9 @@ Bound = Literal["lower", "upper"]
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
+FAR = 0.5
+"""Share of a perfect model's score, certainly below which a model is called collapsed, and is not to be trusted."""
+
 WIDEST = 0.5
 """Width of an interval of a share above which too little is known to praise."""
 
@@ -55,3 +58,13 @@ def judge(
         return "short of perfect" if (low > reference_high) != higher_is_better else "suspicious"
     widest = max((b - a for a, b in (i for i in (interval, reference_interval) if i is not None)), default=0.0)
     return "undecided" if unit == "share" and widest > WIDEST else "as good as perfect"
+
+
+def far_short(value: float, interval: Interval | None, reference: float | None) -> bool:
+    """Tell whether a share or a count is certainly below half of its reference: the whole interval is.
+
+    Examples:
+        >>> far_short(0.4, (0.35, 0.45), 0.95), far_short(0.4, (0.3, 0.5), 0.95)
+        (True, False)
+    """
+    return reference is not None and (value if interval is None else interval[1]) < FAR * reference

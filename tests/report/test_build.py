@@ -1,9 +1,12 @@
 """The whole page, from run directories in every state."""
 
+import importlib
+import inspect
 import json
 import math
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -62,12 +65,19 @@ def test_nothing_is_loaded_from_anywhere(make: Make) -> None:
 
 def test_every_number_of_the_table_is_in_the_twin(make: Make) -> None:
     from veridical.report.numbers import figures, interval
+    from veridical.report.words import metric_words
 
     page, twin = read(build([make()]))
     measurements = twin["runs"][0]["measurements"]
     assert len(measurements) == 6
     for m in measurements:
-        for text in (m["name"], figures(m["value"]), interval(m["interval"]), figures(m["n"]), m["verdict"]):
+        for text in (
+            metric_words(m["name"]).title,
+            figures(m["value"]),
+            interval(m["interval"]),
+            figures(m["n"]),
+            m["verdict"],
+        ):
             assert text in page.text
         if m["reference"] is not None:
             assert figures(m["reference"]) in page.text and interval(m["reference_interval"]) in page.text
@@ -96,6 +106,62 @@ def test_configuration_comes_with_its_origins(make: Make) -> None:
     assert config["model.r1"] == {"value": 0.5, "origin": "command line"}
     assert config["training.batch_size"] == {"value": 64, "origin": "default"}
     assert "generator_optimizer.betas" in page.text and "0.0, 0.99" in page.text
+
+
+@pytest.mark.parametrize(
+    ("options", "command"),
+    [
+        ({}, "veridical resume"),
+        ({"measured": False}, "veridical evaluate"),
+        ({"sick": True}, "veridical train --config"),
+        ({"state": "interrupted", "done": 900, "measured": False}, "veridical"),
+    ],
+)
+def test_the_page_ends_with_a_next_step_that_exists(make: Make, options: dict, command: str) -> None:
+    page, twin = read(build([make(**options)]))
+    found = twin["runs"][0]["next"]
+    assert found["command"].startswith(command) and found["reason"] and found["command"] in page.text
+    for line in [found["command"], *twin["runs"][0]["commands"]]:
+        _, name, *arguments = shlex.split(line)
+        module = importlib.import_module(f"veridical.cli.{name}")
+        options_of = re.findall(r"(?m)^    (\w+):", inspect.getsource(module))
+        for option in (a for a in arguments if a.startswith("--") and name != "train"):
+            assert option[2:].replace("-", "_") in options_of, line
+
+
+def test_modules_of_your_own_are_used_from_python(make: Make) -> None:
+    run = make()
+    about = json.loads((run / "environment.json").read_text())
+    (run / "environment.json").write_text(json.dumps(about | {"own_modules": True}))
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("family: gan", "family: mine.Model", 1))
+    page, twin = read(build([run]))
+    assert twin["runs"][0]["family"] == "mine.Model" and "mine.Model" in page.text
+    assert f"veridical.resume({str(run)!r}, model=model, steps=10000)" in twin["runs"][0]["commands"]
+    assert not any("train --config" in command for command in twin["runs"][0]["commands"])
+
+
+def test_classes_are_named_where_known(make: Make) -> None:
+    run = make()
+    about = json.loads((run / "environment.json").read_text())
+    about["data"] = {**about.get("data", {}), "class_names": ["shirt", "boot"]}
+    (run / "environment.json").write_text(json.dumps(about))
+    assert "classes: shirt, boot" in read(build([run]))[0].text
+
+
+def test_no_internal_names_on_curves(make: Make) -> None:
+    page, _ = read(build([make()]))
+    assert "Jensen–Shannon divergence, lower bound" in page.text and "logit_real" not in page.text
+    assert "penalty_r1" not in page.text and "grad_norm" not in page.text
+
+
+def test_the_two_coverages_have_two_names(make: Make) -> None:
+    run = make()
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    evaluation["measurements"].append({"name": "modes", "value": 24.0, "unit": "modes", "higher_is_better": True})
+    (run / "evaluation.json").write_text(json.dumps(evaluation))
+    text = read(build([run]))[0].text
+    assert "mode coverage" in text and "manifold coverage" in text
 
 
 def test_commands_are_quoted(make: Make) -> None:

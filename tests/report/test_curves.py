@@ -57,12 +57,12 @@ def test_long_lines_are_binned_to_mean_and_range() -> None:
     (path,) = paths(chart.svg)
     middle = padded(0.0, 1.0, log=False)(0.5)
     assert len(path) == POINTS and all(y == pytest.approx(middle, abs=0.06) for _, y in path)
-    assert 'class="band' in chart.svg and "bins: mean and range" in chart.notes
+    assert 'class="band' in chart.svg and "mean and range of bins" in chart.notes
 
 
 def test_logarithmic_only_for_positive_values_over_a_wide_range() -> None:
     assert logarithmic([0.01, 1.0]) and not logarithmic([0.0, 100.0]) and not logarithmic([1.0, 40.0])
-    assert "logarithmic" in draw([line([0.01, 1.0])]).notes
+    assert "logarithmic axis" in draw([line([0.01, 1.0])]).notes
 
 
 def test_extremes_that_would_flatten_the_rest_are_cut_and_said() -> None:

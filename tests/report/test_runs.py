@@ -26,7 +26,7 @@ def test_every_run_is_listed_with_its_state_and_verdict(folder: Path) -> None:
     good, failed, damaged = list_runs(folder)
     assert (good.state, good.family, good.data) == ("finished", "gan", "fashion-mnist-10k")
     assert good.verdict != "not judged" and good.step == good.steps
-    assert (failed.state, failed.step, failed.verdict) == ("failed", 500, "not to be trusted")
+    assert (failed.state, failed.step, failed.verdict) == ("failed", 500, "do not trust")
     assert (damaged.state, damaged.step, damaged.verdict) == ("unknown", 0, "not judged")
     lines = table([good, failed, damaged]).splitlines()
     assert len(lines) == 4 and all(line[lines[0].index("state") - 1] == " " for line in lines)

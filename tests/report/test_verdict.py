@@ -34,7 +34,7 @@ def test_a_share_below_half_of_a_perfect_model_is_not_to_be_trusted() -> None:
     verdict = judge(record(), [GOOD, share(0.2, 0.44)])
     assert (
         verdict.level == "bad"
-        and "1 of 2 measurements is short of a perfect model, coverage by more" in verdict.headline
+        and "1 of 2 measurements is short of a perfect model, manifold coverage by more" in verdict.headline
     )
     assert judge(record(), [GOOD, share(0.2, 0.46)]).level == "caution"
 
@@ -50,15 +50,15 @@ GOOD, SHORT, ODD, OPEN = (
 @pytest.mark.parametrize(
     ("state", "findings", "measurements", "level", "says"),
     [
-        ("finished", [], [GOOD], "good", "All 1 measurements stand where a perfect model would"),
+        ("finished", [], [GOOD], "good", "All 1 measurements are as good as a perfect model's"),
         ("finished", [WARNING], [GOOD], "good", "All 1"),
-        ("finished", [], [GOOD, OPEN], "good", "All 1 measurements that have a reference"),
+        ("finished", [], [GOOD, OPEN], "good", "All 1 measurements with a reference"),
         ("finished", [], [GOOD, SHORT], "caution", "1 of 2 measurements is short of a perfect model: recall"),
-        ("finished", [], [SHORT, ODD], "caution", "better than a perfect model could be: look at hq_share"),
-        ("finished", [ERROR], [GOOD], "caution", "the training was not: posterior-collapse"),
-        ("finished", [ERROR], [], "bad", "Something went wrong in this training: posterior-collapse"),
-        ("finished", [], [], "unknown", "was not measured yet"),
-        ("finished", [], [OPEN], "unknown", "nothing to be compared with"),
+        ("finished", [], [SHORT, ODD], "caution", "better than a perfect model could be: look at hq share"),
+        ("finished", [ERROR], [GOOD], "caution", "but the training does: posterior-collapse"),
+        ("finished", [ERROR], [], "bad", "found an error in this training: posterior-collapse"),
+        ("finished", [], [], "unknown", "has not been measured yet"),
+        ("finished", [], [OPEN], "unknown", "No measurement has a reference"),
         ("failed", [], [GOOD], "bad", "failed"),
     ],
 )
@@ -77,15 +77,40 @@ def test_the_evaluation_speaks_in_its_own_words() -> None:
     assert verdict.sentences[-2:] == ("One.", "Two.")
 
 
+def test_a_count_stands_once() -> None:
+    summary = ["Of 1 measurements none are as good as a perfect model's; short: recall.", "Two."]
+    verdict = judge(record(evaluation={"summary": summary}), [SHORT])
+    assert "1 of 1 measurements" in verdict.headline and verdict.sentences[-1] == "Two."
+    assert not any("Of 1 measurements" in sentence for sentence in verdict.sentences)
+
+
+def test_undecided_measurements_are_counted_and_not_praised() -> None:
+    wide = read_measured(
+        {"name": "recall", "value": 0.5, "interval": [0.1, 0.9], "unit": "share", "reference": 0.6} | HIGHER
+    )
+    assert wide is not None and wide.verdict == "undecided"
+    verdict = judge(record(), [GOOD, wide])
+    assert verdict.level == "caution" and verdict.headline.startswith("1 of 2 measurements is undecided")
+
+
+def test_a_count_of_modes_certainly_below_half_is_far() -> None:
+    row = {"name": "modes", "value": 10.0, "interval": [9.0, 12.0], "unit": "modes", "reference": 25.0} | HIGHER
+    found = read_measured(row)
+    assert found is not None and judge(record(), [found]).level == "bad"
+
+
+HIGHER = {"higher_is_better": True}
+
+
 def test_errors_are_told_before_warnings() -> None:
     verdict = judge(record(findings=[WARNING, ERROR]), [])
-    assert "1 error and 1 warning; first of all, at step 300: It collapsed." in verdict.sentences[1]
+    assert "1 error and 1 warning; the first, at step 300: It collapsed." in verdict.sentences[1]
 
 
 @pytest.mark.parametrize(
     ("state", "quiet", "says"),
     [
-        ("running", 5.0, "Training is at step 500 (last sign of life 5.0 s ago)"),
+        ("running", 5.0, "Training is at step 500 (last update 5.0 s ago)"),
         ("running", 86_400.0, "wrote nothing for 1 d 0 h"),
         ("interrupted", 5.0, "interrupted at step 500 and can be resumed"),
         ("strange", 5.0, "not recorded; the last logged step is 500"),

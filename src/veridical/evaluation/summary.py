@@ -7,12 +7,11 @@ sign of", since it is no proof at this n. Brackets hold 95 % intervals.
 from collections.abc import Callable, Iterable, Mapping
 
 from veridical.evaluation.measurement import Interval, Measurement
+from veridical.verdict import far_short
 
 Measured = Mapping[str, Measurement]
 
 SHORT, SUSPICIOUS, GOOD, UNDECIDED = "short of perfect", "suspicious", "as good as perfect", "undecided"
-COLLAPSED = 0.5
-"""Share of what a perfect model covers, below which a model is called collapsed."""
 
 
 def sentences(measurements: Iterable[Measurement]) -> list[str]:
@@ -171,7 +170,7 @@ JUDGES: tuple[Callable[[Measured], list[str]], ...] = (
 
 
 def _collapsed(x: Measurement) -> bool:
-    return x.reference is not None and x.value < COLLAPSED * x.reference
+    return far_short(x.value, x.interval, x.reference)
 
 
 def _beside(x: Measurement) -> str:

@@ -17,13 +17,23 @@ from typing import Any
 
 from veridical.report.compare import compare_runs, differing, unequal_measures
 from veridical.report.curves import Level, Line, draw
-from veridical.report.measured import KINDS, Measured, read_measured
+from veridical.report.measured import Measured, read_measured
 from veridical.report.numbers import number_of
 from veridical.report.pictures import Picture, embed, spread
 from veridical.report.record import Record, labels, read_record
 from veridical.report.render import render
-from veridical.report.setup import about, commands, config_rows, data_name, environment_rows, evaluated
+from veridical.report.setup import (
+    about,
+    class_names,
+    commands,
+    config_rows,
+    data_name,
+    environment_rows,
+    evaluated,
+    next_step,
+)
 from veridical.report.verdict import Verdict, judge
+from veridical.report.words import term_words
 from veridical.run import Run, write_atomically
 
 PICTURE_BYTES = 2_700_000
@@ -36,11 +46,11 @@ GRIDS = 12
 """Grids of the progress shown per run."""
 
 LEVELS = {
-    "js": Level(math.log(2), "log 2"),
+    "js": Level(math.log(2), "log 2: told apart for sure"),
     "accuracy": Level(0.5, "chance"),
-    "diversity": Level(1.0, "data"),
-    "crowding": Level(1.0, "data"),
-    "coverage": Level(0.97, "data"),
+    "diversity": Level(1.0, "real examples"),
+    "crowding": Level(1.0, "real examples"),
+    "coverage": Level(0.97, "real examples"),
 }
 """What a term is compared with, whatever the player."""
 
@@ -131,6 +141,8 @@ def _view(facts: Facts, budget: int) -> dict[str, Any]:
         "measurements": measured,
         "memory": [m for m in measured if m.memory],
         "evaluated": evaluated(record),
+        "classes": class_names(record),
+        "methods": _methods(measured),
         "findings": record.findings,
         "rows": len(record.rows),
         "pictures": pictures,
@@ -138,7 +150,14 @@ def _view(facts: Facts, budget: int) -> dict[str, Any]:
         "chosen": [row for row in config if row[2] != "default"],
         "environment": environment_rows(record.environment),
         "commands": commands(record),
+        "next": next_step(record, facts.verdict.level),
     }
+
+
+def _methods(measured: list[Measured]) -> list[tuple[str, str]]:
+    """Return every way in which intervals were computed, and the measurements that use it."""
+    ways = dict.fromkeys(m.method for m in measured if m.method)
+    return [(way, ", ".join(m.title for m in measured if m.method == way)) for way in ways]
 
 
 def _pictures(record: Record, budget: int) -> dict[str, Any]:
@@ -178,10 +197,13 @@ def _context(facts: list[Facts], views: list[dict[str, Any]], twin: str) -> dict
     }
     curves = _charts(facts)
     sections = [("verdict", "Verdict", True), ("samples", "Samples", has["samples"])]
-    sections += [("measurements", "Measurements", has["measurements"]), ("memory", "Memory", has["nearest"])]
+    sections += [
+        ("measurements", "Measurements", has["measurements"]),
+        ("memory", "Nearest training examples", has["nearest"]),
+    ]
     sections += [("health", "Health", True), ("curves", "Curves", bool(curves))]
-    sections += [("progress", "Step by step", has["progress"]), ("setup", "Set-up", True)]
-    sections += [("reproduce", "Do it again", True)]
+    sections += [("progress", "Samples during training", has["progress"]), ("setup", "Settings", True)]
+    sections += [("next", "Next steps", True)]
     several = len(views) > 1
     return {
         "title": f"{len(views)} runs compared" if several else views[0]["name"],
@@ -193,7 +215,6 @@ def _context(facts: list[Facts], views: list[dict[str, Any]], twin: str) -> dict
         "unequal": unequal_measures([fact.record for fact in facts]),
         "differences": differing([fact.record for fact in facts]),
         "curves": curves,
-        "kinds": KINDS,
         "written": datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         "generator": f"veridical {_version()}",
         "twin": twin,
@@ -214,10 +235,12 @@ def _charts(facts: list[Facts]) -> list[tuple[str, list[dict[str, Any]]]]:
 
 def _chart(term: str, facts: list[Facts]) -> dict[str, Any]:
     name = term.partition("/")[2]
+    words = term_words(name)
     lines = [fact.curves[term] for fact in facts if term in fact.curves]
     marks = [(f.step, f"{f.name} at step {f.step}") for f in facts[0].record.findings] if len(facts) == 1 else []
     chart = draw(lines, levels=[LEVELS[name]] if name in LEVELS else [], marks=marks)
-    return {"term": name, "svg": chart.svg, "notes": chart.notes}
+    notes = [note for note in (words.unit, *chart.notes) if note]
+    return {"title": words.title, "svg": chart.svg, "notes": notes}
 
 
 def _twin(facts: list[Facts], views: list[dict[str, Any]]) -> dict[str, Any]:
@@ -253,6 +276,7 @@ def _run(facts: Facts, view: dict[str, Any]) -> dict[str, Any]:
         },
         "config": {key: {"value": value, "origin": record.origins[key]} for key, value in record.config.items()},
         "environment": record.environment,
+        "next": dict(zip(("command", "reason"), view["next"], strict=True)),
         "commands": [command for command, _ in view["commands"]],
     }
 

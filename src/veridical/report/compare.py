@@ -8,6 +8,7 @@ from typing import Any
 from veridical.report.measured import Measured, draw_bar
 from veridical.report.numbers import number_of
 from veridical.report.record import Record
+from veridical.report.words import metric_words
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class Row:
     """One measurement over all runs."""
 
     name: str
+    """As it is called on the page."""
+
+    means: str
     direction: str
     cells: tuple[Cell, ...]
     reference: Measured | None
@@ -47,7 +51,7 @@ def _row(name: str, found: list[Measured | None]) -> Row:
     scale = (min(low for low, _ in extents), max(high for _, high in extents)) if extents else None
     cells = tuple(Cell(m, m is best, _tied(m, best), draw_bar(m, scale)) if m else Cell(None) for m in found)
     direction = {True: "higher is better", False: "lower is better", None: ""}[higher]
-    return Row(name, direction, cells, next((m for m in known if m.reference is not None), None))
+    return Row(*metric_words(name), direction, cells, next((m for m in known if m.reference is not None), None))
 
 
 def _best(known: list[Measured], higher: bool | None) -> Measured | None:

@@ -91,9 +91,9 @@ def draw(lines: Sequence[Line], *, levels: Sequence[Level] = (), marks: Sequence
     body += [f'<svg x="0" y="{TOP - 3}" width="{WIDTH}" height="{HEIGHT - TOP - BOTTOM + 6}" overflow="hidden">']
     body += [f'<g transform="translate(0 {3 - TOP})">', *(part for line in lines for part in _path(line, x, y))]
     body += ["</g></svg>"]
-    notes = ["logarithmic"] if log else []
-    notes += [f"cut; extremes {figures(min(values))} and {figures(max(values))}"] if cut else []
-    notes += ["bins: mean and range"] if any(len(line.steps) > POINTS for line in lines) else []
+    notes = ["logarithmic axis"] if log else []
+    notes += [f"axis cut; extremes {figures(min(values))} and {figures(max(values))}"] if cut else []
+    notes += ["mean and range of bins"] if any(len(line.steps) > POINTS for line in lines) else []
     head = f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(_spoken(lines))}">'
     return Chart(head + "".join(body) + "</svg>", tuple(notes))
 

@@ -7,7 +7,8 @@ from html import escape
 from typing import Any, Literal
 
 from veridical.report.numbers import bounds_of, figures, interval, number_of
-from veridical.verdict import judge
+from veridical.report.words import metric_words
+from veridical.verdict import far_short, judge
 
 Interval = tuple[float, float]
 Tone = Literal["good", "short", "suspicious", "open"]
@@ -20,9 +21,6 @@ TONES: dict[str, Tone] = {
     "no reference": "open",
 }
 """What a verdict of evaluation.json looks like on the page."""
-
-KINDS = {"ceiling": "ceiling", "floor": "floor", "null": "held-out data"}
-"""What a reference is called on the page."""
 
 MEMORY = ("memor", "nearest", "copied", "copies", "authentic", "duplicate")
 """Parts of the names of measurements that belong beside the nearest neighbours."""
@@ -54,6 +52,21 @@ class Measured:
         return TONES.get(self.verdict, "open")
 
     @property
+    def title(self) -> str:
+        """What it is called on the page."""
+        return metric_words(self.name).title
+
+    @property
+    def means(self) -> str:
+        """What it is, in one or two plain sentences; empty if nothing is known of it."""
+        return metric_words(self.name).means
+
+    @property
+    def compared(self) -> bool:
+        """Whether there is anything that it was held against, decided or not."""
+        return self.verdict != "no reference"
+
+    @property
     def bounds(self) -> Interval | None:
         """The interval, or the value alone; None if there is no finite value."""
         value = number_of(self.value)
@@ -61,9 +74,11 @@ class Measured:
 
     @property
     def far(self) -> bool:
-        """Whether a share is certainly less than half of a perfect model's; distances have no such scale."""
-        share = self.unit == "share" and bool(self.higher_is_better) and self.reference is not None
-        return share and self.bounds is not None and self.bounds[1] < 0.5 * float(self.reference or 0.0)
+        """Whether a share or a count is certainly less than half of a perfect model's; distances have no such scale."""
+        value = number_of(self.value)
+        if value is None or self.unit not in ("share", "modes") or not self.higher_is_better:
+            return False
+        return far_short(value, self.interval, self.reference)
 
     @property
     def extent(self) -> Interval | None:
@@ -172,7 +187,7 @@ def draw_bar(measured: Measured, scale: Interval | None = None) -> str:
 
 
 def _spoken(measured: Measured) -> str:
-    text = f"{measured.name}: {figures(measured.value)}"
+    text = f"{measured.title}: {figures(measured.value)}"
     text += f" ({interval(measured.interval)})" if measured.interval else ""
     if measured.reference is not None:
         text += f"; a perfect model {figures(measured.reference)}"

@@ -96,9 +96,9 @@ def table(summaries: Sequence[Summary]) -> str:
     """Return the runs as aligned text, a line each.
 
     Examples:
-        >>> print(table([Summary("runs/0000-vae-digits", "finished", "vae", "digits", 20, 20, "sound", 75.0)]))
-        run                   state     family  data    step   verdict  written
-        runs/0000-vae-digits  finished  vae     digits  20/20  sound    1 min 15 s ago
+        >>> print(table([Summary("runs/0000-vae-digits", "finished", "vae", "digits", 20, 20, "no fault found", 75.0)]))
+        run                   state     family  data    step   verdict         written
+        runs/0000-vae-digits  finished  vae     digits  20/20  no fault found  1 min 15 s ago
     """
     rows = [("run", "state", "family", "data", "step", "verdict", "written")]
     rows += [(s.run, s.state, s.family, s.data, _progress(s), s.verdict, _ago(s.age)) for s in summaries]

@@ -33,9 +33,16 @@ def evaluated(record: Record) -> str:
     n, data, extractor = evaluation.get("n"), evaluation.get("data"), evaluation.get("extractor")
     text = f"{figures(n)} samples" if n else "Samples"
     text += f" against {data}" if data else ""
-    text += f", compared by {extractor}" if extractor else ""
+    text += f", compared by the features “{extractor}”" if extractor else ""
     text += f", seed {evaluation['seed']}" if evaluation.get("seed") is not None else ""
     return f"{text}."
+
+
+def class_names(record: Record) -> list[str]:
+    """Return the names of the classes of the data, in the order of the labels; empty if they have none."""
+    data = record.environment.get("data")
+    names = data.get("class_names") if isinstance(data, dict) else None
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def config_rows(record: Record) -> list[tuple[str, str, str]]:
@@ -54,22 +61,73 @@ def environment_rows(environment: dict[str, Any], prefix: str = "") -> list[tupl
     return rows
 
 
+def next_step(record: Record, level: str) -> tuple[str, str]:
+    """Return the one command to go on with, and why.
+
+    Args:
+        record: the run.
+        level: of the verdict.
+    """
+    run, own = shlex.quote(str(record.path)), _own_modules(record)
+    if record.state in ("failed", "killed", "interrupted", "unknown"):
+        if not record.checkpoints:
+            return _again(record), "Training stopped before its first checkpoint: start it again, in a new directory."
+        return _resume(record), _where(record)
+    if record.state == "running":
+        return f"veridical report {run}", "Training is still running: write this page again later."
+    if not record.evaluation.get("measurements"):
+        return _evaluate(record), "The model has not been measured yet: measure it."
+    if record.findings and level != "good":
+        return _again(record), "Train it again with the remedy under “Health of the training”."
+    if level in ("caution", "bad"):
+        return _resume(record, twice=True), "Train it for twice as many steps, then measure it again."
+    sample = _python(record, "load") if own else f"veridical sample {run} -n 64"
+    return sample, "No fault was found: draw samples."
+
+
 def commands(record: Record) -> list[tuple[str, str]]:
-    """Return the commands that repeat, continue and use a run."""
-    run = shlex.quote(str(record.path))
-    config = shlex.quote(str(record.path / "config.yaml"))
-    found = [(f"veridical train --config {config}", "train it again, in a new directory")]
+    """Return the commands that repeat, continue and use a run; Python where it was trained on modules of your own."""
+    run, own = shlex.quote(str(record.path)), _own_modules(record)
+    found = [] if own else [(_again(record), "train it again, in a new directory")]
     if record.state == "finished":
-        more = (record.steps or record.step) * 2
-        found += [(f"veridical resume {run} --steps {more}", "train it further")]
+        found += [(_resume(record, twice=True), "train it for twice as many steps")]
     else:
-        found += [(f"veridical resume {run}", _where(record))]
+        found += [(_resume(record), _where(record))]
     return [
         *found,
-        (f"veridical evaluate {run}", "measure it again" if record.evaluation else "measure it"),
-        (f"veridical sample {run} -n 64", "draw from it"),
-        (f"veridical report {run}", "write this page anew"),
+        (_evaluate(record), "measure it again" if record.evaluation else "measure it"),
+        (_python(record, "load") if own else f"veridical sample {run} -n 64", "draw samples"),
+        (f"veridical report {run}", "write this page again"),
     ]
+
+
+def _own_modules(record: Record) -> bool:
+    """Tell whether the model is made of modules that the run directory does not hold."""
+    return bool(record.environment.get("own_modules"))
+
+
+def _python(record: Record, call: str, more: str = "") -> str:
+    run = repr(str(record.path))
+    if call == "load":
+        return f"veridical.draw(veridical.load({run}, model=model), 64)"
+    return f"veridical.resume({', '.join([run, 'model=model', *([more] if more else [])])})"
+
+
+def _again(record: Record) -> str:
+    return f"veridical train --config {shlex.quote(str(record.path / 'config.yaml'))}"
+
+
+def _resume(record: Record, twice: bool = False) -> str:
+    steps = 2 * (record.steps or record.step)
+    if _own_modules(record):
+        return _python(record, "resume", f"steps={steps}" if twice else "")
+    return f"veridical resume {shlex.quote(str(record.path))}" + (f" --steps {steps}" if twice else "")
+
+
+def _evaluate(record: Record) -> str:
+    if _own_modules(record):
+        return f"veridical.evaluate(veridical.load({str(record.path)!r}, model=model), train, test)"
+    return f"veridical evaluate {shlex.quote(str(record.path))}"
 
 
 def _where(record: Record) -> str:

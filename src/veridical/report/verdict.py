@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,9 +12,9 @@ from veridical.report.record import Record
 
 Level = Literal["good", "caution", "bad", "unknown"]
 WORDS: dict[Level, str] = {
-    "good": "sound",
-    "caution": "with reserve",
-    "bad": "not to be trusted",
+    "good": "no fault found",
+    "caution": "use with care",
+    "bad": "do not trust",
     "unknown": "not judged",
 }
 """The level in words, so that no meaning hangs on colour."""
@@ -48,37 +49,41 @@ def _headline(record: Record, measured: list[Measured]) -> tuple[Level, str]:
     errors = [finding for finding in record.findings if finding.severity == "error"]
     short = [m for m in measured if m.tone == "short"]
     suspicious = [m for m in measured if m.tone == "suspicious"]
-    compared = sum(m.tone != "open" for m in measured)
+    compared = sum(m.compared for m in measured)
+    undecided = [m for m in measured if m.verdict == "undecided"]
     if record.state == "failed":
-        return "bad", "This training failed; its model is not what was asked for."
+        return "bad", "Training failed, so the model is incomplete."
     if errors and not measured:
-        return "bad", f"Something went wrong in this training: {_listed([f.name for f in errors])}."
+        return "bad", f"The health monitors found an error in this training: {_listed([f.name for f in errors])}."
     if not measured:
         return (
             "unknown",
-            "This model was not measured yet, so nobody knows how far its samples can be trusted.",
+            "This model has not been measured yet, so it is not known how far its samples can be trusted.",
         )
     if not compared:
-        return "unknown", "The measurements have nothing to be compared with, so they decide nothing."
+        return "unknown", "No measurement has a reference to be compared with, so there is no verdict."
     if far := [m for m in short if m.far]:
         return "bad", (
-            f"{_counted(len(short), compared)} short of a perfect model, {_listed([m.name for m in far])} by more "
+            f"{_counted(len(short), compared)} short of a perfect model, {_listed([m.title for m in far])} by more "
             "than half."
         )
     if suspicious:
         return "caution", (
             f"{_counted(len(suspicious), compared)} better than a perfect model could be: look at "
-            f"{_listed([m.name for m in suspicious])} before trusting the samples."
+            f"{_listed([m.title for m in suspicious])} before trusting the samples."
         )
     if short:
         return "caution", (
-            f"{_counted(len(short), compared)} short of a perfect model: {_listed([m.name for m in short])}."
+            f"{_counted(len(short), compared)} short of a perfect model: {_listed([m.title for m in short])}."
         )
     if errors:
-        return "caution", f"The measurements are sound, but the training was not: {_listed([f.name for f in errors])}."
+        return "caution", f"The measurements show no fault, but the training does: {_listed([f.name for f in errors])}."
+    if undecided:
+        names = _listed([m.title for m in undecided])
+        return "caution", f"{_counted(len(undecided), compared)} undecided, for lack of examples: {names}."
     if compared < len(measured):
-        return "good", f"All {compared} measurements that have a reference stand where a perfect model would."
-    return "good", f"All {compared} measurements stand where a perfect model would."
+        return "good", f"All {compared} measurements with a reference are as good as a perfect model's."
+    return "good", f"All {compared} measurements are as good as a perfect model's."
 
 
 def _counted(hits: int, n: int) -> str:
@@ -94,7 +99,7 @@ def _state(record: Record) -> str:
     """Say how far the training came, and how to go on."""
     of = f" of {record.steps:,}" if record.steps else ""
     message = str(record.status.get("message") or "").strip()
-    told = f" {message}{'' if message.endswith('.') else '.'}" if message else ""
+    reason = f" {message}{'' if message.endswith('.') else '.'}" if message else ""
     quiet = duration(record.quiet_for)
     match record.state:
         case "finished":
@@ -102,32 +107,35 @@ def _state(record: Record) -> str:
         case "interrupted":
             return f"Training was interrupted at step {record.step:,}{of} and can be resumed."
         case "failed":
-            return f"Training failed at step {record.step:,}{of}.{told}"
+            return f"Training failed at step {record.step:,}{of}.{reason}"
         case "killed":
             kept = f" at step {record.checkpoints[-1]:,}" if record.checkpoints else ", if any, in checkpoints/"
             return (
-                f"Training stopped at step {record.step:,}{of} without a word: it still counts as running, but wrote "
-                f"nothing for {quiet}. Most likely its process was killed; the newest checkpoint{kept} is complete."
+                f"Training stopped at step {record.step:,}{of} without a message: its status is still running, but it "
+                f"wrote nothing for {quiet}. Most likely its process was killed; the newest checkpoint{kept} is "
+                "complete."
             )
         case "running":
-            return f"Training is at step {record.step:,}{of} (last sign of life {quiet} ago); all numbers are of now."
+            return f"Training is at step {record.step:,}{of} (last update {quiet} ago); all numbers are those of now."
     return f"How the training ended is not recorded; the last logged step is {record.step:,}."
 
 
 def _health(record: Record) -> list[str]:
     """Say what the monitors found."""
     if not record.findings:
-        return ["The health monitors had nothing to say."] if record.rows else []
+        return ["The health monitors found no problem."] if record.rows else []
     errors = sum(finding.severity == "error" for finding in record.findings)
     warnings = len(record.findings) - errors
     counts = [f"{n} {word}{'s' if n > 1 else ''}" for n, word in ((errors, "error"), (warnings, "warning")) if n]
     first = min(record.findings, key=lambda finding: (finding.severity != "error", finding.step))
-    return [f"The health monitors found {' and '.join(counts)}; first of all, at step {first.step:,}: {first.message}"]
+    return [f"The health monitors found {' and '.join(counts)}; the first, at step {first.step:,}: {first.message}"]
 
 
 def _measurements(record: Record, measured: list[Measured]) -> list[str]:
     """Return the evaluation's own sentences, or how to get some."""
     if not measured:
-        return ["Measure it with the command at the end of this page."]
+        return ["The command that measures it stands at the end of this page."]
     summary = record.evaluation.get("summary")
-    return [str(sentence) for sentence in summary] if isinstance(summary, list) else [str(summary)] if summary else []
+    said = [str(sentence) for sentence in summary] if isinstance(summary, list) else [str(summary)] if summary else []
+    overall = bool(said) and re.match(r"(Of|All) \d+ measurements", said[0]) is not None
+    return said[1:] if overall else said  # the headline counts the same measurements
