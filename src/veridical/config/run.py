@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from veridical.config.data import DataConfig
-from veridical.config.families.table import name_of
+from veridical.config.families.table import find_family, name_of
 from veridical.config.training import TrainingConfig
 
 
@@ -65,9 +65,7 @@ class RunConfig:
 
 def default_model() -> Any:
     """Return the model of the default recipe."""
-    from veridical.config.families.gan import GANConfig
-
-    return GANConfig()
+    return find_family("gan").config()
 
 
 def plain(value: object) -> Any:

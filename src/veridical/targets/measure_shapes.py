@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from veridical.targets.shapes import SHAPES, Shapes
+from veridical.targets.render_shapes import SHAPES, render_shapes
 
 _MARGIN = 0.15
 _BATCH = 1024
@@ -46,6 +46,7 @@ def measure_shapes(x: Float[Tensor, "n 1 size size"]) -> MeasuredShapes:
         ValueError: not square grey pictures.
 
     Examples:
+        >>> from veridical.targets.shapes import Shapes
         >>> factors = Shapes().draw_factors(4, torch.Generator().manual_seed(0))
         >>> torch.equal(measure_shapes(Shapes().render(factors)).factors[:, 0], factors[:, 0])
         True
@@ -58,10 +59,9 @@ def measure_shapes(x: Float[Tensor, "n 1 size size"]) -> MeasuredShapes:
 
 
 def _measure(x: Tensor) -> MeasuredShapes:
-    law = Shapes(x.shape[-1])
     grey = (x[:, 0].to(torch.float64) + 1) / 2
     candidates = _candidates(_alone(((grey - _MARGIN) / (1 - 2 * _MARGIN)).clamp(0.0, 1.0)))  # (shapes, n, 5)
-    drawn = (law.render(candidates.nan_to_num().flatten(0, 1), torch.float64) + 1) / 2
+    drawn = (render_shapes(candidates.nan_to_num().flatten(0, 1), x.shape[-1], torch.float64) + 1) / 2
     drawn = drawn.reshape(len(SHAPES), *grey.shape)
     residual = (grey - drawn).square().sum((-2, -1)).sqrt() / drawn.square().sum((-2, -1)).sqrt()
     least, shape = residual.min(0)

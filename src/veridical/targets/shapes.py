@@ -26,7 +26,6 @@ References:
     Steele, Lea & Flood, Fast Splittable Pseudorandom Number Generators (2014), Fig. 4, for the hash.
 """
 
-import math
 from typing import final
 
 import numpy as np
@@ -34,24 +33,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-SHAPES = ("square", "ellipse", "triangle")
-"""Values 0, 1, 2 of the factor shape."""
+from veridical.targets.measure_shapes import measure_shapes
+from veridical.targets.render_shapes import FACTORS, RANGES, SHAPES, render_shapes
 
-RANGES: dict[str, tuple[float, float]] = {
-    "shape": (0.0, float(len(SHAPES))),
-    "scale": (0.20, 0.32),
-    "orientation": (-math.pi / 4, math.pi / 4),
-    "x": (-0.16, 0.16),
-    "y": (-0.16, 0.16),
-}
-"""Range of every factor, in the order of the columns of `Shapes.factors`; shape is the whole number below."""
-
-FACTORS = tuple(RANGES)
-"""Names of the factors."""
-
-_CHUNK = 4096
-_RATIO = 2.0  # of the axes of the ellipse
-_SLENDERNESS = 1.25  # height over base of the triangle
+__all__ = ["FACTORS", "RANGES", "SHAPES", "Shapes"]
 
 
 @final
@@ -121,20 +106,10 @@ class Shapes:
         Raises:
             ValueError: not five factors, or a shape that does not exist.
         """
-        if factors.ndim != 2 or factors.shape[1] != len(FACTORS):
-            raise ValueError(f"factors has shape {tuple(factors.shape)}; expected (n, 5): {', '.join(FACTORS)}.")
-        if not torch.isin(factors[:, 0], torch.arange(len(SHAPES)).to(factors)).all():
-            raise ValueError(f"a shape is not in 0..{len(SHAPES) - 1} ({', '.join(SHAPES)}); pass whole numbers.")
-        x = factors.new_empty(len(factors), 1, self.size, self.size, dtype=dtype or torch.get_default_dtype())
-        for shape, coverage in enumerate((_square, _ellipse, _triangle)):
-            for rows in (factors[:, 0] == shape).nonzero()[:, 0].split(_CHUNK):
-                x[rows, 0] = 2 * coverage(*_own_frame(factors[rows, 1:].to(x.dtype), self.size), self.size) - 1
-        return x
+        return render_shapes(factors, self.size, dtype)
 
     def measure(self, x: Float[Tensor, "n 1 size size"]) -> tuple[Float[Tensor, "n 5"], Float[Tensor, " n"]]:
         """Measure the factors of any pictures, and how far these are from a shape; see `targets.measure_shapes`."""
-        from veridical.targets.measure_shapes import measure_shapes  # which renders
-
         return measure_shapes(x)
 
     def _scaled(self, unit: Float[Tensor, "n 5"]) -> Float[Tensor, "n 5"]:
@@ -144,44 +119,6 @@ class Shapes:
         factors = low + (high - low) * torch.where(still, 0.5, unit)
         factors[:, 0] = 0 if still[0] else factors[:, 0].floor()
         return factors
-
-
-def _own_frame(factors: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Coordinates of the pixels' centres from the centroid along the axes of the shape, and its scale."""
-    scale, angle, x, y = factors[:, :, None, None].unbind(1)
-    centre = (torch.arange(size, dtype=factors.dtype, device=factors.device) + 0.5) / size - 0.5
-    u, v = centre - x, centre[:, None] - y
-    return angle.cos() * u + angle.sin() * v, angle.cos() * v - angle.sin() * u, scale
-
-
-def _covered(distance: Tensor, size: int) -> Tensor:
-    """Share of a pixel on the inner side of an edge at a signed distance from its centre, positive outside."""
-    return (0.5 - size * distance).clamp(0.0, 1.0)
-
-
-def _square(a: Tensor, b: Tensor, scale: Tensor, size: int) -> Tensor:
-    return _covered(a.abs() - scale / 2, size) * _covered(b.abs() - scale / 2, size)
-
-
-def _ellipse(a: Tensor, b: Tensor, scale: Tensor, size: int) -> Tensor:
-    """Distance to first order, (f - 1) / |grad f| with f the norm in units of the half axes; the long one is level."""
-    short = scale / math.sqrt(math.pi * _RATIO)
-    long = _RATIO * short
-    f = torch.sqrt((a / long) ** 2 + (b / short) ** 2)
-    slope = torch.sqrt((a / long**2) ** 2 + (b / short**2) ** 2)
-    tiny = torch.finfo(a.dtype).tiny  # at the very middle both vanish
-    return _covered((f - 1) * (f + tiny) / (slope + tiny), size)
-
-
-def _triangle(a: Tensor, b: Tensor, scale: Tensor, size: int) -> Tensor:
-    """An apex upwards (b < 0), two thirds of the height above the centroid."""
-    base = scale * math.sqrt(2 / _SLENDERNESS)
-    height = _SLENDERNESS * base
-    normal = math.hypot(1.0, 0.5 / _SLENDERNESS)
-    half_width = (b + 2 * height / 3) / (2 * _SLENDERNESS)
-    left, right = (_covered((side * a - half_width) / normal, size) for side in (-1, 1))
-    # What two edges that face each other cut away does not overlap.
-    return (left + right - 1).clamp(min=0.0) * _covered(b - height / 3, size)
 
 
 def _hashed(index: Int[np.ndarray, " n"], columns: int, seed: int) -> Float[np.ndarray, "n columns"]:
