@@ -60,5 +60,5 @@ def test_data_of_the_law_are_measured_by_their_outcomes(source: str) -> None:
     assert float(everything.mean()) == pytest.approx(train.space.mean, abs=0.02 * train.space.std)
     assert float(everything.std()) == pytest.approx(train.space.std, rel=0.02)
     found = evaluate_samples(x, train, test)
-    assert [m.name for m in found.measurements] == ["modes", "mode_kl"]
+    assert [m.name for m in found.measurements] == ["cross_entropy", "modes", "mode_kl"]
     assert "counted" in found.skipped["fid"]

@@ -123,7 +123,7 @@ class TestMeasure:
         assert "8 of 1000 modes" in found.summary()[1]
         assert "modes of the data are known" in evaluate_samples(samples, train, None).skipped["fid"]
         other = ArrayData(((samples + 1) * 127.5).to(torch.uint8), name="other")
-        with pytest.raises(ValueError, match="distribution of the data is not known, and so no channels of digits"):
+        with pytest.raises(ValueError, match="distribution of the data is not known, so it has no channels of digits"):
             evaluate_samples(samples, other, None, metrics=["stacks"])
 
 

@@ -7,17 +7,35 @@ better is known of the data: modes, outcomes or digits that can be counted.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
+from veridical.evaluation import needs
+from veridical.evaluation.classes import EXAMPLES as OF_CLASSES
+from veridical.evaluation.classes import draw_of, measure_accuracy, measure_class_match
 from veridical.evaluation.coverage import measure_modes
+from veridical.evaluation.denoising import EXAMPLES as DENOISED
+from veridical.evaluation.denoising import measure_denoising
+from veridical.evaluation.discrimination import EXAMPLES as JUDGED
+from veridical.evaluation.discrimination import measure_discrimination
 from veridical.evaluation.divergence import measure_divergence
+from veridical.evaluation.latent import EXAMPLES as ENCODED
+from veridical.evaluation.latent import measure_codes
 from veridical.evaluation.likelihood import measure_likelihood
 from veridical.evaluation.measurement import Measurement
 from veridical.evaluation.needs import DENSITY, DIGITS, ENOUGH, LIKELIHOOD, MODES, OUTCOMES, SAMPLES, Need
 from veridical.evaluation.outcomes import measure_outcomes
+from veridical.evaluation.recovery import EXAMPLES as PAIRS
+from veridical.evaluation.recovery import (
+    measure_coded_factors,
+    measure_encoded_factors,
+    measure_matched_classes,
+    measure_sample_factors,
+)
 from veridical.evaluation.stacked import measure_stacks
 from veridical.evaluation.subject import Subject
 from veridical.evaluation.two_sample import measure_frechet, measure_kernel, measure_manifold, measure_memorisation
+from veridical.evaluation.typicality import measure_typicality
+from veridical.model import Conditional
 
 __all__ = ["METRICS", "Metric", "Subject"]
 
@@ -29,8 +47,8 @@ class Metric:
 
     needs: tuple[Need, ...]
 
-    measure: Callable[[Subject], list[Measurement]]
-    """Called only where all needs are met."""
+    measure: Callable[[Any], list[Measurement]]
+    """Called with the subject where all needs are met: then nothing that it takes is None."""
 
     replaced_by: tuple[Need, ...] = ()
     """Where one of these is met, a better metric takes its place: measured only when asked for by name."""
@@ -45,33 +63,77 @@ class Metric:
         return "the modes of the data are known: they are counted" if counted else None
 
 
+def _class_match(s: Any) -> list[Measurement]:
+    rows = s.some(s.held_out, min(s.n, OF_CLASSES))
+    c = s.held_out.labels.cpu()[rows]
+    return measure_class_match(draw_of(s.model, c, s.model.device, s.seed), c, s.features, s.train, s.test)
+
+
+def _accuracy(s: Any) -> list[Measurement]:
+    rows = s.some(s.held_out, s.n)
+    return measure_accuracy(s.model, s.examples(rows), s.held_out.labels.cpu()[rows], s.model.device)
+
+
+def _matched_classes(s: Any) -> list[Measurement]:
+    rows = s.some(s.held_out, s.n)
+    return measure_matched_classes(s.model, s.examples(rows), s.held_out.labels[rows], s.model.device, s.seed)
+
+
+def _discrimination(s: Any) -> list[Measurement]:
+    conditional = isinstance(s.model, Conditional)
+    rows = s.some(s.held_out, min(len(s.samples), JUDGED))
+    c = s.held_out.labels.cpu()[rows] if conditional else None
+    samples = s.samples[:JUDGED] if c is None else draw_of(s.model, c, s.model.device, s.seed)
+    return measure_discrimination(s.model, (s.examples(rows), c), (samples, c), s.model.device, s.test is not None)
+
+
+def _encoded_factors(s: Any) -> list[Measurement]:
+    rows = s.some(s.held_out, min(s.n, PAIRS))
+    return measure_encoded_factors(s.model, s.held_out, rows, s.model.device, s.seed)
+
+
+def _denoising(s: Any) -> list[Measurement]:
+    x = s.examples(s.some(s.held_out, min(s.n, DENOISED)))
+    return measure_denoising(s.model, x, s.target, s.train.space, s.model.device, s.seed)
+
+
+def _codes(s: Any) -> list[Measurement]:
+    return measure_codes(s.model, s.examples(s.some(s.held_out, min(s.n, ENCODED))), s.model.device, s.seed)
+
+
+def _coded_factors(s: Any) -> list[Measurement]:
+    return measure_coded_factors(s.model, s.train.target, min(s.n, PAIRS), s.model.device, s.seed)
+
+
 COUNTED = (MODES, DIGITS, OUTCOMES)
 FEATURES = (SAMPLES, ENOUGH)
 
 METRICS: Mapping[str, Metric] = {
     "divergence": Metric(
         (DENSITY, LIKELIHOOD),
-        lambda s: measure_divergence(s.model, s.target, s.samples, s.n, s.seed, s.density),  # type: ignore[arg-type]
+        lambda s: measure_divergence(s.model, s.target, s.samples, s.n, s.seed, s.density),
     ),
-    "coverage": Metric(
-        (SAMPLES, MODES),
-        lambda s: measure_modes(s.samples, s.train.target, s.seed),  # type: ignore[arg-type]
-    ),
-    "stacks": Metric(
-        (SAMPLES, DIGITS),
-        lambda s: measure_stacks(s.samples, s.train, s.seed),  # type: ignore[arg-type]
-    ),
+    "typicality": Metric((SAMPLES, DENSITY, needs.ENTROPY), lambda s: measure_typicality(s.samples, s.target, s.seed)),
+    "coverage": Metric((SAMPLES, MODES), lambda s: measure_modes(s.samples, s.train.target, s.seed)),
+    "stacks": Metric((SAMPLES, DIGITS), lambda s: measure_stacks(s.samples, s.train, s.seed)),
     "outcomes": Metric(
-        (SAMPLES, OUTCOMES),
-        lambda s: measure_outcomes(s.target.to_law(s.samples), s.target.law, s.seed),  # type: ignore[arg-type]
+        (SAMPLES, OUTCOMES), lambda s: measure_outcomes(s.target.to_law(s.samples), s.target.law, s.seed)
+    ),
+    "factors": Metric(
+        (SAMPLES, needs.MEASURED_FACTORS), lambda s: measure_sample_factors(s.samples[:PAIRS], s.train.target, s.seed)
     ),
     "fid": Metric(FEATURES, lambda s: measure_frechet(s.features), COUNTED),
     "kid": Metric(FEATURES, lambda s: measure_kernel(s.features), COUNTED),
     "prdc": Metric(FEATURES, lambda s: measure_manifold(s.features), COUNTED),
     "memorisation": Metric(FEATURES, lambda s: measure_memorisation(s.features), COUNTED),
-    "likelihood": Metric(
-        (LIKELIHOOD,),
-        lambda s: measure_likelihood(s.model, s.train, s.test, s.n, s.seed, s.density),  # type: ignore[arg-type]
-    ),
+    "class_match": Metric((*FEATURES, needs.CLASSES, needs.CONDITIONAL, needs.LABELS), _class_match),
+    "likelihood": Metric((LIKELIHOOD,), lambda s: measure_likelihood(s.model, s.train, s.test, s.n, s.seed, s.density)),
+    "denoising": Metric((needs.DENOISER,), _denoising),
+    "codes": Metric((needs.ENCODER,), _codes),
+    "encoded_factors": Metric((needs.ENCODER, needs.FACTORS, needs.KNOWN_ROWS), _encoded_factors),
+    "coded_factors": Metric((needs.CODED, needs.LATENT, needs.MEASURED_FACTORS), _coded_factors),
+    "matched_classes": Metric((needs.CODED, needs.CLASSES, needs.LABELS), _matched_classes),
+    "class_accuracy": Metric((needs.CLASSIFIER, needs.CLASSES, needs.LABELS), _accuracy),
+    "discrimination": Metric((needs.DISCRIMINATOR, SAMPLES, needs.JUDGED_ALONE, ENOUGH), _discrimination),
 }
 """Everything that can be measured, in the order of the table: fid, kid, prdc and memorisation compare features."""

@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
+import torch
+
 from veridical.evaluation.density import why_no_density
+from veridical.evaluation.recovery import factors_of
 from veridical.evaluation.subject import Subject
 from veridical.evaluation.target import mismatch
 from veridical.model import Classifier, Coded, Conditional, Denoiser, Discriminating, Encoder, LatentVariable, Sampler
@@ -62,7 +65,7 @@ def of_law(ability: type, what: str) -> Need:
     def missing(subject: Subject) -> str | None:
         law = subject.train.target
         if law is None:
-            return f"the distribution of the data is not known, and so no {what}"
+            return f"the distribution of the data is not known, so it has no {what}"
         wrong = mismatch(law, subject.train.space)
         return wrong if wrong else None if isinstance(law, ability) else f"{law.name} has no {what}"
 
@@ -94,15 +97,29 @@ def _no_classes(subject: Subject) -> str | None:
     return "the data have no class labels" if subject.train.space.classes is None else None
 
 
+def _no_labels(subject: Subject) -> str | None:
+    labels = subject.held_out.labels
+    return None if labels is not None and labels.ndim == 1 else "the held-out examples have no class labels"
+
+
 def _not_judged_alone(subject: Subject) -> str | None:
     model = subject.model
-    return model.logits_of if isinstance(model, Discriminating) else None
+    other = model.logits_of if isinstance(model, Discriminating) else None
+    return None if other is None else f"the discriminator of {type(model).__name__} judges {other}, not examples"
+
+
+def _unknown_rows(subject: Subject) -> str | None:
+    data = subject.held_out
+    known = factors_of(data, torch.arange(min(len(data), 8)))
+    return None if known is not None else f"the factors of the rows of {data.name} are not known (is it a subset?)"
 
 
 SAMPLES = Need(_no_samples)
 LIKELIHOOD = Need(_no_density)
 ENOUGH = Need(_too_few)
 CLASSES = Need(_no_classes)
+LABELS = Need(_no_labels)
+KNOWN_ROWS = Need(_unknown_rows)
 
 SAMPLER = of_model(Sampler, "cannot sample")
 ENCODER = of_model(Encoder, "has no encoder")
@@ -117,7 +134,7 @@ CODED = of_model(Coded, "has no codes that can be read from examples")
 DENSITY = of_law(HasDensity, "density that can be computed")
 ENTROPY = of_law(HasEntropy, "entropy that can be computed")
 MODES = of_law(HasModes, "modes that can be counted")
-OUTCOMES = of_law(HasOutcomes, "few outcomes that can be counted")
+OUTCOMES = of_law(HasOutcomes, "outcomes that can be counted")
 DIGITS = of_law(HasDigits, "channels of digits that can be read")
 FACTORS = of_law(HasFactors, "factors behind its examples")
 MEASURED_FACTORS = of_law(MeasuresFactors, "factors that can be measured in samples")

@@ -66,6 +66,10 @@ class Subject:
         test = None if self.test is None else extract_data(self.test, self.extractor, self.progress)
         return FeatureSets(self.extractor, samples, train, test, self.seed)
 
+    def examples(self, rows: Tensor) -> Tensor:
+        """Return held-out examples (n, *event) on the CPU, in data space."""
+        return self.held_out.batch(rows, "cpu").x
+
     def some(self, data: ArrayData, n: int) -> Tensor:
         """Return at most n rows of a data set, drawn without repetition; the same for the same seed."""
         return torch.randperm(len(data), generator=torch.Generator().manual_seed(self.seed))[:n]

@@ -21,7 +21,8 @@ def sentences(measurements: Iterable[Measurement]) -> list[str]:
 
 
 def _overall(m: Measured) -> str:
-    judged = [x for x in m.values() if x.verdict != "no reference"]
+    silent = [x.name for x in m.values() if x.bound == "lower" and x.verdict == UNDECIDED]
+    judged = [x for x in m.values() if x.verdict != "no reference" and x.name not in silent]
     if not judged:
         return "Nothing was measured beside a reference, so there is no verdict."
     short, odd, open_, good = (
@@ -157,15 +158,104 @@ def _likelihood(m: Measured) -> list[str]:
     return [said, f"No sign of overfitting: training examples less held-out ones is {_value(gap)}."]
 
 
+def _typicality(m: Measured) -> list[str]:
+    x = m.get("cross_entropy")
+    if x is None or x.verdict == GOOD:
+        return []
+    where = f"-log p of its samples is {_value(x)} on average, where the entropy of the data is {_perfect(x)}"
+    if x.verdict == SUSPICIOUS:
+        return [f"Its samples are more typical than data, so variety is missing: {where}."]
+    return [f"Its samples lie where data are rare: {where}."]
+
+
+def _factors(m: Measured) -> list[str]:
+    share, wrong = m.get("of_the_law"), [x for n, x in m.items() if n.startswith("factor_") and x.verdict == SHORT]
+    said = []
+    if share is not None and share.verdict == SHORT:
+        said.append(f"Only {_share(share.value)} of its samples ({_shares(share.interval)}) are examples of the kind.")
+    if wrong:
+        said.append(f"Factors are not spread as in the data: {_list([x.name.removeprefix('factor_') for x in wrong])}.")
+    found = {n.removeprefix("recovered_"): x for n, x in m.items() if n.startswith("recovered_")}
+    if found:
+        parts = [f"{name} {_share(x.value)} by {x.detail.get('code')}" for name, x in found.items()]
+        said.append(f"Of the factors its codes tell: {', '.join(parts)}.")
+    return said
+
+
+def _classes(m: Measured) -> list[str]:
+    said, match = [], m.get("class_match")
+    if match is not None:
+        drawn = f"{_share(match.value)} of samples look like the class that was asked for"
+        real = f"of held-out examples {_share(match.reference or 0.0)}"
+        why = {SHORT: "too few", SUSPICIOUS: "more than real examples: they are typical of their class"}
+        said.append(f"{drawn}, {real}{': ' + why[match.verdict] if match.verdict in why else ''}.")
+    if "class_accuracy" in m:
+        x = m["class_accuracy"]
+        said.append(f"It classifies {_share(x.value)} of held-out examples rightly ({_shares(x.interval)}).")
+    if "matched_classes" in m:
+        x = m["matched_classes"]
+        null = float(str(x.detail["null"]))
+        said.append(
+            f"Its code {x.detail['code']} matches the class of {_share(x.value)} of held-out examples; unrelated codes "
+            f"match at most {_share(null)}."
+        )
+    return said
+
+
+def _denoising(m: Measured) -> list[str]:
+    x, excess = m.get("denoising_error"), m.get("denoising_excess")
+    if x is None:
+        return []
+    text = f"Denoising leaves {_value(x)} of the noise"
+    if excess is None:
+        return [f"{text} (1: none is taken away)."]
+    same = "no more than" if excess.verdict == GOOD else "where"
+    return [f"{text}, {same} the best possible leaves {_perfect(x)}; the excess is {_value(excess)}."]
+
+
+def _codes(m: Measured) -> list[str]:
+    said, active, gap, error = [], m.get("active_units"), m.get("prior_gap"), m.get("reconstruction_error")
+    if active is not None:
+        said.append(f"{_number(active.value)} of {active.detail['of']} latent units are used.")
+    if gap is not None and gap.verdict == SHORT:
+        said.append(
+            f"Codes of data are not those of the prior (kernel distance {_value(gap)}): samples come from codes that "
+            "the decoder has not seen."
+        )
+    if error is not None:
+        other = float(str(error.detail["of_another_code"]))
+        said.append(
+            f"Reconstructions miss {_value(error)} of the variance of the data; from the code of another example "
+            f"{_number(other)}."
+        )
+    return said
+
+
+def _discrimination(m: Measured) -> list[str]:
+    x = m.get("js_discriminator")
+    if x is None or x.verdict != SHORT:
+        return []
+    return [
+        f"Its own discriminator tells samples from data: their Jensen-Shannon divergence is at least {_value(x)}, "
+        "of at most 0.693."
+    ]
+
+
 JUDGES: tuple[Callable[[Measured], list[str]], ...] = (
     _divergence,
+    _typicality,
     _modes,
     _mode_shape,
     _distance,
     _spread,
     _fidelity,
     _memory,
+    _factors,
+    _classes,
     _likelihood,
+    _denoising,
+    _codes,
+    _discrimination,
 )
 
 

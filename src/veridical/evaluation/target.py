@@ -49,6 +49,11 @@ class Target:
         """Name of the law."""
         return self.law.name
 
+    @property
+    def log_bin(self) -> float:
+        """Nats between a probability of levels and its density in data space: 0 for two levels, and without levels."""
+        return log_det(self.space) if isinstance(self.law, HasLevels) and self.space.levels != 2 else 0.0
+
     def sample(self, n: int, seed: int) -> Float[Tensor, "n *event"]:
         """Draw n examples in data space, single precision; the same for the same seed."""
         return self.to_data(self.law.sample(n, torch.Generator().manual_seed(seed), torch.float32))
@@ -77,7 +82,7 @@ class Target:
         levels, valid = self._nearest_levels(x, self.law)
         log_p = torch.full((len(x),), -math.inf, dtype=torch.float64)
         log_p[valid] = self.law.log_prob(levels[valid])
-        return log_p - (log_det(self.space) if self.space.levels != 2 else 0.0)
+        return log_p - self.log_bin
 
     def _nearest_levels(self, x: Tensor, law: HasLevels) -> tuple[Tensor, Tensor]:
         """Return the nearest levels, and which examples lie within half a bin of them (exactly on, if two)."""

@@ -130,6 +130,11 @@ class AdversarialModel(GenerativeModel, Generic[C], Sampler, LatentVariable, Dis
         if self.config.historical_averaging > 0:
             self.past(player).update(self.own_parameters(player))
 
+    @property
+    def logits_of(self) -> str | None:
+        """Say that packs of examples are judged, where they are."""
+        return None if self.config.pack == 1 else f"packs of {self.config.pack} examples"
+
     def logits(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (B,) logits of what the discriminator is shown, in full precision.
 

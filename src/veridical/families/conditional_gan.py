@@ -38,7 +38,7 @@ from torch import Tensor, nn
 from veridical.config.families.conditional_gan import ConditionalGANConfig
 from veridical.config.sampling import SamplingOptions
 from veridical.families.adversarial import AdversarialModel
-from veridical.model import Batch, Facts, Space
+from veridical.model import Batch, Conditional, Facts, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
 from veridical.nn.discriminator import Discriminator
 from veridical.nn.orthogonal import orthogonal_penalties
@@ -47,7 +47,7 @@ from veridical.noise import Noise, noise_for
 from veridical.objectives.game import Logits, Turn, discriminator_turn, generator_turn
 
 
-class ConditionalGAN(AdversarialModel[ConditionalGANConfig]):
+class ConditionalGAN(AdversarialModel[ConditionalGANConfig], Conditional):
     """A generator told what to draw, against a discriminator that knows what it should be.
 
     Args:
@@ -114,6 +114,13 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig]):
             penalty = self.config.orthogonal_weight * orthogonal_penalties(self.generator)
             loss, terms = loss + penalty, terms | {"penalty_orthogonal": penalty.detach()}
         return Turn(loss, terms)
+
+    def logits(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return (B,) logits of examples of the classes c; an auxiliary discriminator does not look at c."""
+        if self.config.conditioning != "auxiliary":
+            return super().logits(x, c)
+        logits = self.discriminator(x)[:, 0]
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def given(self, c: Tensor) -> Logits:
         """Return what the discriminator says of examples of these classes."""

@@ -151,6 +151,11 @@ class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
             )
         return logits.unflatten(1, (channels, self.levels)).movedim(2, -1)
 
+    @property
+    def logits_of(self) -> str:
+        """Say that one-hot vectors are judged."""
+        return "one-hot vectors"
+
     def judge(self, y: Tensor) -> Tensor:
         """Return the discriminator's logits of examples (B, *space.shape, L), or of some of them packed together."""
         return self.logits(y.movedim(-1, 2).flatten(1, 2))

@@ -42,7 +42,7 @@ from torch import Tensor, nn
 
 from veridical.config.families.infogan import InfoGANConfig
 from veridical.families.adversarial import AdversarialModel
-from veridical.model import Batch, Facts, PriorKind, Space
+from veridical.model import Batch, Coded, Facts, PriorKind, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
 from veridical.nn.discriminator import Discriminator, FullPrecision
 from veridical.noise import Noise, noise_for
@@ -111,7 +111,7 @@ class Reader(nn.Module):
         return Reading(tuple(logits), mu, (self.smallest_var + raw.exp()).log())
 
 
-class InfoGAN(AdversarialModel[InfoGANConfig]):
+class InfoGAN(AdversarialModel[InfoGANConfig], Coded):
     """A generator whose codes can be read from its examples.
 
     Args:
@@ -186,6 +186,18 @@ class InfoGAN(AdversarialModel[InfoGANConfig]):
         config = self.config
         noise, *one_hot, continuous = z.split((self.noise_dim, *config.categorical, config.continuous), dim=1)
         return Codes(noise, tuple(h.argmax(1) for h in one_hot), continuous)
+
+    def codes(self, z: Tensor) -> dict[str, Tensor]:
+        """Return the (B,) values of every code in latents, by name; categories are integers."""
+        parts = self.split(z)
+        categories = {f"categorical {i}": code for i, code in enumerate(parts.categorical)}
+        return categories | {f"continuous {i}": code for i, code in enumerate(parts.continuous.T)}
+
+    def read_codes(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the most probable (B,) values of every code, as read from examples."""
+        q = self.read(x)
+        categories = {f"categorical {i}": logits.argmax(1) for i, logits in enumerate(q.logits)}
+        return categories | {f"continuous {i}": mu for i, mu in enumerate(q.mu[:, : self.config.continuous].T)}
 
     def read(self, x: Tensor) -> Reading:
         """Return Q(c | x) of examples (B, *space.shape), real or not."""

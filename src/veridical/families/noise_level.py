@@ -193,6 +193,11 @@ class NoiseLevel(GenerativeModel, Sampler, Denoiser):
             (slope,) = torch.autograd.grad(log_p.sum(), x)
         return (slope + self._score_of_noise(x)).detach()
 
+    @property
+    def noise_range(self) -> tuple[float, float]:
+        """Least and largest of the levels, in data space."""
+        return float(self.sigmas[0]), float(self.sigmas[-1])
+
     def denoise(self, x_t: Tensor, sigma: Tensor) -> Tensor:
         """Return E[x | x_t] (B, *event) by Tweedie's formula; sigma (B,) or () between the levels' least and most."""
         return x_t + self._column(sigma.to(x_t).expand(len(x_t))) ** 2 * self.score(x_t, sigma)

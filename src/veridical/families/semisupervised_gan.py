@@ -43,14 +43,14 @@ from torch import Tensor
 
 from veridical.config.families.semisupervised_gan import SemiSupervisedGANConfig
 from veridical.families.adversarial import AdversarialModel
-from veridical.model import Batch, Facts, Space
+from veridical.model import Batch, Classifier, Facts, Space
 from veridical.nn.adversarial import build_discriminator
 from veridical.nn.buffers import BufferRole
 from veridical.nn.discriminator import Discriminator
 from veridical.objectives.game import Turn, discriminator_turn, view
 
 
-class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig]):
+class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig], Classifier):
     """A generator against a classifier with one class more for fakes.
 
     Args:
@@ -114,6 +114,10 @@ class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig]):
     def real_logits(self, x: Tensor) -> Tensor:
         """Return (B,) logits log Z(x) of being real."""
         return self.class_logits(x).logsumexp(1)
+
+    def logits(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return (B,) logits of being real."""
+        return self.real_logits(x)
 
     def features(self, x: Tensor) -> Tensor:
         """Return (B, d) features before the last layer, in full precision."""

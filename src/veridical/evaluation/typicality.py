@@ -1,0 +1,57 @@
+r"""How probable samples are under the law of the data: the exact number that every sampler can be given.
+
+$$ \text{cross\_entropy} = -\mathrm E_q \log p(x) = H(q) + \mathrm{KL}(q\|p) $$
+
+of samples of a model $q$ under the law $p$. A perfect model scores the entropy of the law, and the same number of draws
+of the law scatters about it as the reference interval says. Above it, samples are where the law seldom is. Below it,
+they are more typical than the law: variety is missing, as of a lattice that is frozen or of modes that have shrunk. A
+number at the entropy does not prove equality, since $q$ may trade one for the other; the other metrics stand beside it.
+"""
+
+import math
+import time
+
+from jaxtyping import Float
+from torch import Tensor
+
+from veridical.evaluation.intervals import mean_or_none, standard_error
+from veridical.evaluation.measurement import Measurement
+from veridical.evaluation.target import Target
+from veridical.targets.law import HasEntropy
+
+
+def measure_typicality(samples: Float[Tensor, "n *event"], target: Target, seed: int) -> list[Measurement]:
+    """Measure cross_entropy (module docstring).
+
+    Args:
+        samples: of a model, in data space.
+        target: the law, whose density and entropy are known.
+        seed: of the draws of the law that give the reference its interval.
+
+    Raises:
+        ValueError: the entropy of the law is not known.
+    """
+    began, n = time.perf_counter(), len(samples)
+    if not isinstance(target.law, HasEntropy):
+        raise ValueError(f"{target.name} has no known entropy; leave this metric out.")
+    surprise = -target.log_prob(samples)
+    entropy, spread = target.law.entropy(), -target.log_prob(target.sample(n, seed + 1))
+    if target.space.levels not in (None, 2):  # a density of noisy levels
+        entropy = entropy._replace(value=entropy.value + target.log_bin)
+    half = 1.96 * math.hypot(standard_error(spread), entropy.standard_error)
+    return [
+        Measurement(
+            "cross_entropy",
+            float(surprise.mean()),
+            "nats",
+            n,
+            higher_is_better=False,
+            interval=mean_or_none(surprise),
+            method="Student",
+            reference=entropy.value,
+            reference_kind="null",
+            reference_interval=(entropy.value - half, entropy.value + half),
+            seconds=time.perf_counter() - began,
+            detail={"law": repr(target.law), "entropy_is_exact": entropy.standard_error == 0},
+        )
+    ]
