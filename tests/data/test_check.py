@@ -5,7 +5,10 @@ import pytest
 from PIL import Image
 
 from veridical.config import DataConfig
-from veridical.data.check import CheckReport, Finding, check
+from veridical.data.check import FEW_HELD_OUT, CheckReport, Finding, check
+from veridical.data.source import batch_size
+from veridical.data.sources import load
+from veridical.evaluation.needs import FEWEST
 
 RNG = np.random.default_rng(0)
 
@@ -24,7 +27,7 @@ def found(report: CheckReport, severity: str) -> list[Finding]:
 def test_good_data_have_no_findings() -> None:
     report = check(DataConfig(source="fashion-mnist-10k"), batch_size=64)
     assert report.ok and report.findings == ()
-    assert report.summary.startswith("10,000 images of 1x28x28, 256 levels, 10 classes; mean -0.427, std 0.708")
+    assert report.summary.startswith("10,000 images of 1x28x28, 256 levels, 10 classes (T-shirt/top, trouser, ")
 
 
 def test_vectors_are_described_as_what_they_are() -> None:
@@ -39,8 +42,10 @@ def test_a_good_folder(tmp_path: Path) -> None:
 
 def test_what_is_held_out_does_not_fill_a_batch(tmp_path: Path) -> None:
     images(tmp_path, 10)
-    assert check(DataConfig(source=str(tmp_path)), batch_size=9).ok
-    assert not check(DataConfig(source=str(tmp_path)), batch_size=10).ok
+    assert not any("batch" in f.message for f in check(DataConfig(source=str(tmp_path)), batch_size=9).findings)
+    report = check(DataConfig(source=str(tmp_path)), batch_size=10)
+    assert report.ok  # training shrinks the batch
+    assert "9 examples are fewer than a batch of 10: batches become 9" in [f.message for f in report.findings]
 
 
 def test_everything_wrong_is_found_at_once(tmp_path: Path) -> None:
@@ -54,10 +59,11 @@ def test_everything_wrong_is_found_at_once(tmp_path: Path) -> None:
     (folder / "notes.txt").write_text("hello")
     report = check(DataConfig(source=str(folder)), batch_size=64)
     assert not report.ok
-    bad, few = found(report, "error")
+    (bad,) = found(report, "error")
     assert "2 of 32 images" in bad.message and "0002.png" in bad.message and "--on-bad skip" in bad.remedy
-    assert "fewer than a batch of 64" in few.message and few.remedy
-    doubles, imbalance = found(report, "warning")
+    doubles, batch, few, held, imbalance = found(report, "warning")
+    assert "fewer than a batch of 64" in batch.message and "27 examples are few" in few.message
+    assert "3 held-out examples are too few" in held.message and "--holdout" in held.remedy
     assert "1 images equal another" in doubles.message and "0001.png" in doubles.message
     assert imbalance.message == "class a has 28 examples, class b has 2"
     assert [note.message for note in found(report, "note")] == ["1 other files left out (1 .txt)"]
@@ -92,3 +98,73 @@ def test_both_folders_of_a_split_are_checked(tmp_path: Path) -> None:
     report = check(DataConfig(source=str(tmp_path)))
     assert not report.ok
     assert "5 images" in report.summary and "2 images" in report.summary
+
+
+def test_what_check_passes_training_takes(tmp_path: Path) -> None:
+    """40 images and the default batch of 64: said by both, refused by neither."""
+    images(tmp_path, 40)
+    config = DataConfig(source=str(tmp_path))
+    report = check(config)
+    assert report.ok and any("batches become 36" in finding.message for finding in report.findings)
+    data = load(config)
+    assert batch_size(data, config, 64) == len(data) == 36
+
+
+def test_scans_of_12_bits(tmp_path: Path) -> None:
+    for i in range(4):
+        scan = RNG.integers(0, 4096, (8, 8)).astype(np.uint16)
+        scan[0, 0] = 4095
+        Image.fromarray(scan).save(tmp_path / f"{i}.png")
+    assert any("--levels 4096" in f.message for f in found(check(DataConfig(source=str(tmp_path))), "warning"))
+    assert not any("--levels" in f.message for f in check(DataConfig(source=str(tmp_path), levels=4096)).findings)
+    np.save(tmp_path / "a.npy", RNG.integers(0, 17, (300, 8, 8), dtype=np.uint8))
+    assert any("--levels 17" in f.message for f in found(check(DataConfig(source=str(tmp_path / "a.npy"))), "warning"))
+
+
+def test_ink_on_transparency(tmp_path: Path) -> None:
+    for i in range(4):
+        drawing = np.zeros((8, 8, 4), np.uint8)
+        drawing[i, :, 3] = 255
+        Image.fromarray(drawing).save(tmp_path / f"{i}.png")
+    report = check(DataConfig(source=str(tmp_path)))
+    (error,) = found(report, "error")
+    assert "--background white" in error.remedy and not any("equal another" in f.message for f in report.findings)
+    assert check(DataConfig(source=str(tmp_path), background="white")).ok
+    Image.fromarray(np.full((8, 8, 4), 255, np.uint8)).save(tmp_path / "z.png")
+    report = check(DataConfig(source=str(tmp_path)))
+    assert report.ok and any("5 images are of one plain colour" in f.message for f in found(report, "warning"))
+
+
+def test_labels_of_any_kind_raise_nothing(tmp_path: Path) -> None:
+    x = RNG.integers(0, 256, (30, 8, 8), dtype=np.uint8)
+    for i, y in enumerate((np.array(["cat", "dog", "cow"] * 10), np.array([b"a", b"b"] * 15), np.array(3))):
+        np.savez(tmp_path / f"{i}.npz", x=x, y=y)
+    assert "3 classes (cat, cow, dog)" in check(DataConfig(source=str(tmp_path / "0.npz"))).summary
+    assert "2 classes (a, b)" in check(DataConfig(source=str(tmp_path / "1.npz"))).summary
+    assert "single value" in found(check(DataConfig(source=str(tmp_path / "2.npz"))), "error")[0].message
+
+
+def test_classes_are_named_in_their_order(tmp_path: Path) -> None:
+    for name in ("10", "9", "red"):
+        images(tmp_path / name, 30)
+    assert "3 classes (9, 10, red)" in check(DataConfig(source=str(tmp_path))).summary
+
+
+def test_one_image_and_other_kinds(tmp_path: Path) -> None:
+    report = check(DataConfig(source=str(images(tmp_path, 1) / "0000.png")))
+    assert report.ok and [finding.severity for finding in report.findings] == ["note"]
+    np.save(tmp_path / "a.npy", RNG.normal(size=(2000, 50)))
+    config = DataConfig(source=str(tmp_path / "a.npy"), kind="sequence", sample_rate=8000.0)
+    assert check(config).summary.startswith("1,800 sequences of 1x50, continuous, 8000 Hz, no labels")
+    config = DataConfig(source=str(tmp_path / "a.npy"), flip="horizontal")
+    assert "--flip" in found(check(config), "error")[0].remedy
+
+
+def test_a_folder_that_shadows_a_named_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images(tmp_path / "shapes", 3)
+    monkeypatch.chdir(tmp_path)
+    assert "set:shapes" in found(check(DataConfig(source="shapes")), "error")[0].remedy
+
+
+def test_the_number_of_held_out_examples_is_that_of_evaluate() -> None:
+    assert FEW_HELD_OUT == FEWEST

@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from veridical.config import DataConfig
+from veridical.config import DataConfig, TrainingConfig
 from veridical.data.archives import holds_split
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
-from veridical.data.folder import Plan, bad_files, decoder, in_threads, list_images, plan, scan
+from veridical.data.flips import require_images
+from veridical.data.folder import (
+    Plan,
+    bad_files,
+    decoder,
+    decoding_of,
+    in_threads,
+    invisible,
+    list_images,
+    plan,
+    range_notes,
+    scan,
+)
+from veridical.data.source import few_examples
 from veridical.data.sources import find_path, load, set_name, split_folder
 from veridical.data.split import held_out
 
-_FEW = 1000
+FEW_HELD_OUT = 20
+"""Held-out examples below which `evaluate` measures no features."""
+
+_SHOWN = 10
 _IMBALANCE = 10
 
 
@@ -54,8 +71,9 @@ def check(config: DataConfig, batch_size: int | None = None) -> CheckReport:
 
     Args:
         config: the data.
-        batch_size: examples per step, to tell whether there are enough.
+        batch_size: examples per step, to tell whether there are enough; None: that of the default recipe.
     """
+    batch_size = TrainingConfig().batch_size if batch_size is None else batch_size
     try:
         if set_name(config.source) is None:
             path = find_path(config.source)
@@ -69,39 +87,63 @@ def check(config: DataConfig, batch_size: int | None = None) -> CheckReport:
 def describe(data: ArrayData) -> str:
     """Return one line on the data: how many, of what shape and resolution, of how many classes, their spread."""
     space = data.space
-    what = {"image": "images", "vector": "vectors", "lattice": "configurations"}[space.kind]
+    what = {"image": "images", "vector": "vectors", "lattice": "configurations", "sequence": "sequences"}[space.kind]
     levels = f", {space.levels} levels" if space.levels else ", continuous"
-    classes = f", {space.classes} classes" if space.classes else ", no labels"
+    rate = f", {space.sample_rate:g} Hz" if space.sample_rate else ""
     shape = "x".join(map(str, space.shape))
     return (
-        f"{len(data):,} {what} of {shape}{levels}{classes}; "
+        f"{len(data):,} {what} of {shape}{levels}{rate}, {_classes(space.classes, data.class_names)}; "
         f"mean {space.mean:.3f}, std {space.std:.3f} in data space; {data.nbytes / 1e6:,.1f} MB"
     )
 
 
-def _check_arrays(config: DataConfig, batch_size: int | None) -> CheckReport:
+def _classes(classes: int | None, names: Sequence[str] | None) -> str:
+    """Say how many classes there are, and name the first of those whose names are no plain numbers."""
+    if not classes:
+        return "no labels"
+    if not names or list(names) == [str(i) for i in range(classes)]:
+        return f"{classes} classes"
+    return f"{classes} classes ({', '.join(names[:_SHOWN])}{', ...' if classes > _SHOWN else ''})"
+
+
+def _check_arrays(config: DataConfig, batch_size: int) -> CheckReport:
     data = load(config)
-    findings = [Finding("note", note) for note in data.notes]
-    findings += _too_few(len(data), batch_size)
+    require_images(data.space, config.flip)
+    findings = [_note(note) for note in data.notes]
+    try:
+        kept = len(load(config, "test"))
+    except DataError:
+        kept = 0
+    findings += _too_few(len(data), kept, batch_size)
     if data.space.classes:
         counts = np.bincount(np.asarray(data.labels), minlength=data.space.classes)
-        findings += _imbalance({str(i): int(n) for i, n in enumerate(counts)})
+        names = data.class_names or tuple(map(str, range(len(counts))))
+        findings += _imbalance({name: int(n) for name, n in zip(names, counts, strict=True)})
     return CheckReport(describe(data), tuple(findings))
 
 
-def _check_folders(path: Path, config: DataConfig, batch_size: int | None) -> CheckReport:
+def _check_folders(path: Path, config: DataConfig, batch_size: int) -> CheckReport:
     """Check a folder, or the training and the test folder in it."""
     both = split_folder(path)
     if both is None:
-        return _check_folder(path, config, batch_size, config.holdout)
-    reports = (_check_folder(both[0], config, batch_size, 0.0), _check_folder(both[1], config, None, 0.0))
+        return _check_folder(path, config, batch_size)
+    kept = len(list_images(both[1], labels=False).files)
+    reports = (_check_folder(both[0], config, batch_size, kept), _check_folder(both[1], config, 0, kept))
     return CheckReport("; ".join(r.summary for r in reports), tuple(f for r in reports for f in r.findings))
 
 
-def _check_folder(folder: Path, config: DataConfig, batch_size: int | None, holdout: float) -> CheckReport:
+def _check_folder(folder: Path, config: DataConfig, batch_size: int, tests: int | None = None) -> CheckReport:
+    """Check a folder of images.
+
+    Args:
+        folder: of images, or of sub-folders of images.
+        config: options.
+        batch_size: examples per step.
+        tests: test images that lie elsewhere; None: a share of the folder is held out.
+    """
     listing = list_images(folder, labels=config.labels)
-    headers, bad = scan(listing.files)
-    findings = [Finding("note", note) for note in listing.notes]
+    headers, bad = scan(listing.files, decoding_of(config))
+    findings = [_note(note) for note in listing.notes]
     size = "unknown size"
     try:
         target = plan(headers, config, folder)
@@ -109,32 +151,71 @@ def _check_folder(folder: Path, config: DataConfig, batch_size: int | None, hold
         findings.append(_finding(error))
     else:
         size = f"{target.channels}x{target.height}x{target.width}"
-        findings += [Finding("note", note) for note in target.notes]
-        findings += _decode_all(list(headers), target, config, bad)
+        findings += [_note(note) for note in target.notes]
+        findings += _decode_all(list(headers), target, config, bad, folder)
     if bad:
         error = bad_files(bad, len(listing.files), folder)
         skipped = config.on_bad == "skip" and len(bad) < len(listing.files)
         findings.insert(0, Finding("warning" if skipped else "error", error.problem, error.remedy))
     usable = [file for file in listing.files if file not in bad]
-    kept = int(held_out(len(usable), holdout).sum())
-    findings += _too_few(len(usable) - kept, batch_size)
+    kept = int(held_out(len(usable), config.holdout).sum()) if tests is None else 0
+    findings += _too_few(len(usable) - kept, kept if tests is None else tests, batch_size)
     if listing.classes:
-        counts = Counter(file.parent.name for file in usable)
+        counts = Counter(listing.classes[listing.class_of[file]] for file in usable)
         findings += _imbalance({name: counts[name] for name in listing.classes})
-    classes = f"{len(listing.classes)} classes" if listing.classes else "no labels"
+    classes = _classes(None if listing.classes is None else len(listing.classes), listing.classes)
     held = f", {kept:,} of them held out" if kept else ""
     return CheckReport(f"{len(usable):,} images of {size} in {folder}, {classes}{held}", tuple(findings))
 
 
-def _decode_all(files: list[Path], target: Plan, config: DataConfig, bad: dict[Path, str]) -> list[Finding]:
-    """Decode every file and keep none: those that cannot be read are added to `bad`, doubles are found."""
+def _decode_all(
+    files: list[Path], target: Plan, config: DataConfig, bad: dict[Path, str], folder: Path
+) -> list[Finding]:
+    """Decode every file and keep none.
+
+    Args:
+        files: of images.
+        target: what each becomes.
+        config: options.
+        bad: is filled with those that cannot be read.
+        folder: for messages.
+    """
     seen: dict[bytes, list[Path]] = {}
+    plain: list[Path] = []
+    high = 0
     for file, result in zip(files, in_threads(decoder(target, config), files), strict=True):
         if isinstance(result, str):
             bad[file] = result
-        else:
-            seen.setdefault(hashlib.sha256(result.tobytes()).digest(), []).append(file)
-    return _doubles(seen)
+            continue
+        high = max(high, int(result.max()))
+        if result.min() == result.max():
+            plain.append(file)
+        seen.setdefault(hashlib.sha256(result.tobytes()).digest(), []).append(file)
+    findings = [Finding("warning", note) for note in range_notes(high, target.sixteen)]
+    if len(seen) == 1 and plain:
+        same = f"every image of {folder} is the same plain colour.", "Check the files; there is nothing to learn."
+        problem, remedy = invisible(str(folder), config.background) if target.transparent else same
+        return [*findings, Finding("error", problem, remedy)]
+    return [*findings, *_plain(plain, target, config), *_doubles(seen)]
+
+
+def _note(note: str) -> Finding:
+    """Turn a sentence on the data into a finding; one that names an option is worth a look."""
+    return Finding("warning" if "--" in note else "note", note)
+
+
+def _plain(plain: list[Path], target: Plan, config: DataConfig) -> list[Finding]:
+    if not plain:
+        return []
+    other = "white" if config.background == "black" else "black"
+    remedy = f"If their drawing is {config.background} on transparency: --background {other}."
+    return [
+        Finding(
+            "warning",
+            f"{len(plain)} images are of one plain colour ({plain[0]} the first)",
+            remedy if target.transparent else "Remove them if they are mistakes.",
+        )
+    ]
 
 
 def _finding(error: DataError) -> Finding:
@@ -156,20 +237,24 @@ def _doubles(seen: dict[bytes, list[Path]]) -> list[Finding]:
     ]
 
 
-def _too_few(n: int, batch_size: int | None) -> list[Finding]:
-    if batch_size is not None and n < batch_size:
-        return [
+def _too_few(n: int, kept: int, batch_size: int) -> list[Finding]:
+    """Judge the numbers of training and of held-out examples."""
+    if n == 1:
+        return [Finding("note", "one single example: every batch repeats it, and nothing is held out")]
+    findings = []
+    if n < batch_size:
+        findings.append(Finding("warning", f"{n} examples are fewer than a batch of {batch_size}: batches become {n}"))
+    if few := few_examples(n):
+        findings.append(Finding("warning", few))
+    if kept < FEW_HELD_OUT:
+        findings.append(
             Finding(
-                "error", f"{n} examples are fewer than a batch of {batch_size}", f"Set the batch size to at most {n}."
+                "warning",
+                f"{kept} held-out examples are too few to measure features against; {FEW_HELD_OUT} are needed",
+                "Raise --holdout, or give test data of their own.",
             )
-        ]
-    if n < _FEW:
-        return [
-            Finding(
-                "warning", f"{n} examples are few; a model can memorise them.", "Look at memorisation in the report."
-            )
-        ]
-    return []
+        )
+    return findings
 
 
 def _imbalance(counts: dict[str, int]) -> list[Finding]:
