@@ -34,6 +34,7 @@ import json
 import math
 import time
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -221,7 +222,7 @@ class Games(GAN):
             seen.append(self.logits(x))
             return seen[-1]
 
-        turn = discriminator_turn(self.config, logits, batch.x, x_fake, step=step, unit=self.unit)
+        turn = discriminator_turn(replace(self.game, joint=False), logits, batch.x, x_fake, step=step)
         if step % STATISTICS_EVERY == 0:
             self._note("discriminator", self._diagnose(batch.x, x_fake, seen[0].detach(), seen[1].detach(), step))
         return Turn(turn.loss * self.games, {})
@@ -234,7 +235,7 @@ class Games(GAN):
             seen.append(self.logits(x))
             return seen[-1]
 
-        turn = generator_turn(self.config, logits, batch.x, self.fakes(batch), step=step, unit=self.unit)
+        turn = generator_turn(self.game, logits, batch.x, self.fakes(batch), step=step)
         if step % STATISTICS_EVERY < self.config.discriminator_turns:
             judged = seen[0].detach()
             judged = pair(seen[1].detach(), judged)[1] if self.config.relativistic else judged

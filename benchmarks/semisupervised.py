@@ -48,7 +48,7 @@ class Supervised(SemiSupervisedGAN):
     def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
         """Compute the cross-entropy."""
         x, c = self.draw_labelled(len(batch.x))
-        loss = F.cross_entropy(self.class_logits(view(x, self.config, step, self.unit)), c)
+        loss = F.cross_entropy(self.class_logits(view(x, self.game, step)), c)
         return Loss(loss, {"loss": loss.detach()})
 
 

@@ -88,7 +88,7 @@ def test_without_codes_it_is_the_game_on_coarse_pictures(step: int, now: Growth)
         return model.discriminator(x, now).flatten()
 
     for player, turn in (("discriminator", discriminator_turn), ("generator", generator_turn)):
-        expected = turn(model.config, logits, x, x_fake, step=step, unit=1.0).loss
+        expected = turn(model.game, logits, x, x_fake, step=step).loss
         assert torch.equal(loss(model, player, step), expected)
 
 

@@ -103,7 +103,7 @@ def test_without_second_order_it_would_be_another_algorithm() -> None:
     """The generator that merely meets a discriminator three steps ahead goes elsewhere."""
     model = build(3, unrolled_lr=0.2)
     whole = generator_gradient(model)
-    theta = model.answering().requires_grad_()
+    theta = model.discriminator_vector().requires_grad_()
     x_fake = model.decode(CODES).detach()
 
     def loss(theta: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ def test_without_steps_it_is_the_plain_game(objective: Any, relativistic: bool) 
         discriminator=model.discriminator,
     )
     model.zero_grad()
-    turn = generator_turn(plain.config, plain.logits, BATCH.x, model.decode(CODES), step=0, unit=1.0)
+    turn = generator_turn(plain.game, plain.logits, BATCH.x, model.decode(CODES), step=0)
     turn.loss.backward()
     theirs = torch.cat([p.grad.reshape(-1) for p in model.generator.parameters() if p.grad is not None])
     torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=1e-15)
@@ -155,7 +155,7 @@ def test_the_foreseen_steps_are_those_the_loop_would_take() -> None:
     for i in range(7):
         move(state, state.players["discriminator"], BATCH, PLAIN, None)
         if i >= 3:
-            torch.testing.assert_close(twin.answering(), foreseen[i - 3], rtol=1e-10, atol=1e-12)
+            torch.testing.assert_close(twin.discriminator_vector(), foreseen[i - 3], rtol=1e-10, atol=1e-12)
 
 
 class Point(nn.Module):

@@ -117,9 +117,11 @@ def test_the_discriminator_fades_like_the_generator(shape: tuple[int, ...]) -> N
 def test_real_pictures_fade_like_fakes() -> None:
     pyramid = build_pyramid(Space((1, 16, 16)), 4)
     x = torch.randn(2, 1, 16, 16, dtype=torch.float64)
-    assert torch.equal(pyramid.fade(x, 2, 1.0), x)
-    torch.testing.assert_close(pyramid.fade(x, 2, 0.0), pyramid.up(down(x), 2))
-    torch.testing.assert_close(down(pyramid.fade(x, 2, 0.3)), down(x))  # the coarse picture is there from the start
+    assert torch.equal(pyramid.fade(x, Growth(2, 1.0)), x)
+    torch.testing.assert_close(pyramid.fade(x, Growth(2, 0.0)), pyramid.up(down(x), 2))
+    torch.testing.assert_close(
+        down(pyramid.fade(x, Growth(2, 0.3))), down(x)
+    )  # the coarse picture is there from the start
 
 
 @pytest.mark.parametrize("shape", SIZES[:4])

@@ -5,21 +5,21 @@ from veridical.config import AdversarialConfig, GANConfig
 from veridical.data.space import Space
 from veridical.families.gan import GAN
 from veridical.model import Batch
-from veridical.objectives.game import generator_turn, view
+from veridical.objectives.game import Game, generator_turn, view
 
 
 def test_the_generators_gradient_passes_through_the_augmentation() -> None:
     torch.manual_seed(0)
     x_fake = torch.rand(8, 3, 16, 16).requires_grad_()
-    config = AdversarialConfig(augment=("translation", "cutout"), relativistic=False)
-    generator_turn(config, lambda x: x.mean((1, 2, 3)), x_fake, x_fake, step=0, unit=1.0).loss.backward()
+    game = Game("nonsaturating", augment=("translation", "cutout"))
+    generator_turn(game, lambda x: x.mean((1, 2, 3)), x_fake, x_fake, step=0).loss.backward()
     assert x_fake.grad is not None
     hidden = (x_fake.grad == 0).double().mean().item()
     assert 0.05 < hidden < 0.7  # what was cut out or moved away has no say, all else has
     with pytest.raises(AssertionError):  # mutant: fakes are shown as they are
         x_fake.grad = None
-        plain = AdversarialConfig(relativistic=False)
-        generator_turn(plain, lambda x: x.mean((1, 2, 3)), x_fake, x_fake, step=0, unit=1.0).loss.backward()
+        plain = Game("nonsaturating")
+        generator_turn(plain, lambda x: x.mean((1, 2, 3)), x_fake, x_fake, step=0).loss.backward()
         assert x_fake.grad is not None and (x_fake.grad == 0).any()
 
 
@@ -28,7 +28,7 @@ def test_no_augmentation_leaves_the_random_numbers_alone() -> None:
     state = torch.get_rng_state()
     x = torch.rand(2, 3, 4, 4)
     torch.set_rng_state(state)
-    assert torch.equal(view(x, AdversarialConfig(), 0, 1.0), x) and torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(view(x, Game("nonsaturating"), 0), x) and torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_game_with_augmentation_takes_its_turns() -> None:

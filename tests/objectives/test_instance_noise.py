@@ -10,9 +10,8 @@ import torch
 from scipy import integrate, stats
 from torch import Tensor
 
-from veridical.config import GANConfig
 from veridical.objectives.adversarial import jensen_shannon_bound, logistic_discriminator_loss
-from veridical.objectives.game import view
+from veridical.objectives.game import Game, view
 
 DISTANCES = [0.5, 2.0, 6.0]
 
@@ -35,8 +34,8 @@ def slope(d: float, sigma: float) -> float:
 
 def noisy(x: float, n: int, sigma: float) -> Tensor:
     """What the discriminator sees of a point."""
-    config = GANConfig(instance_noise=sigma)
-    return view(torch.full((n, 1), x, dtype=torch.float64), config, 0, 1.0)[:, 0]
+    game = Game("nonsaturating", instance_noise=sigma)
+    return view(torch.full((n, 1), x, dtype=torch.float64), game, 0)[:, 0]
 
 
 @pytest.mark.parametrize("d", DISTANCES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import ClassVar, Generic, TypeVar
 
 import torch
@@ -27,8 +28,11 @@ from veridical.model import (
 )
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of, standard_units
 from veridical.nn.buffers import BufferRole
+from veridical.nn.discriminator import Discriminator
 from veridical.nn.minibatch import BatchDependent, batch_dependent_layers
+from veridical.nn.normalization import ReferenceBatch
 from veridical.noise import Noise, TruncatedNoise, noise_for
+from veridical.objectives.game import Game
 from veridical.objectives.penalties import clip_weights, historical_averaging, running_average
 
 C = TypeVar("C", bound=AdversarialConfig)
@@ -86,6 +90,8 @@ class AdversarialModel(GenerativeModel, Generic[C], Sampler, LatentVariable, Dis
             self.history.update({player: History(self.own_parameters(player)) for player in self.players})
         refuse_penalised_dependence(config, discriminator)
         refuse_augmentation(config, space)
+        self.alone = stands_alone(discriminator)
+        """Whether no example depends on the others of its batch, whatever the weights."""
 
     def turns(self, step: int) -> tuple[str, ...]:
         """Let the discriminator move at every step, the generator after `discriminator_turns` of them."""
@@ -109,6 +115,12 @@ class AdversarialModel(GenerativeModel, Generic[C], Sampler, LatentVariable, Dis
         history = self.history[player]
         assert isinstance(history, History)
         return history
+
+    @property
+    def game(self) -> Game:
+        """What the two play for."""
+        shared = {f.name for f in fields(Game)} - {"unit", "joint"}
+        return Game(**{name: getattr(self.config, name) for name in shared}, unit=self.unit, joint=self.alone)
 
     def own_parameters(self, player: str) -> Iterable[nn.Parameter]:
         """Return the parameters of a player's network."""
@@ -245,7 +257,13 @@ class History(nn.Module):
     def update(self, parameters: Iterable[nn.Parameter]) -> None:
         """Let the newest parameters count."""
         self.count += 1
-        self.average.copy_(running_average(self.average, parameters_to_vector(list(parameters)), int(self.count)))
+        self.average.copy_(running_average(self.average, parameters_to_vector(list(parameters)), self.count))
+
+
+def stands_alone(discriminator: nn.Module) -> bool:
+    """Tell whether a discriminator is known to judge every example as if it were alone: one that was built here."""
+    known = isinstance(discriminator, Discriminator) and not batch_dependent_layers(discriminator)
+    return known and not any(isinstance(module, ReferenceBatch) for module in discriminator.modules())
 
 
 def refuse_penalised_dependence(config: AdversarialConfig, discriminator: nn.Module) -> None:

@@ -37,7 +37,7 @@ from torch import Tensor, nn
 
 from veridical.config.families.conditional_gan import ConditionalGANConfig
 from veridical.config.sampling import SamplingOptions
-from veridical.families.adversarial import AdversarialModel
+from veridical.families.adversarial import AdversarialModel, stands_alone
 from veridical.model import Batch, Conditional, Facts, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
 from veridical.nn.discriminator import Discriminator
@@ -48,7 +48,7 @@ from veridical.objectives.game import Logits, Turn, discriminator_turn, generato
 
 
 class ConditionalGAN(AdversarialModel[ConditionalGANConfig], Conditional):
-    """A generator told what to draw, against a discriminator that knows what it should be.
+    """A generator of examples of a given class, against a discriminator that sees the class.
 
     Args:
         config: use of the label, and the choices of every game.
@@ -85,6 +85,8 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig], Conditional):
         if generator is None:
             generator = build_generator(config, space, latent_dim_of(config, space), self.classes)
         super().__init__(config, facts, generator=generator, discriminator=discriminator)
+        if isinstance(discriminator, ProjectionDiscriminator):
+            self.alone = stands_alone(discriminator.discriminator)
 
     def discriminator_loss(self, batch: Batch, step: int) -> Turn:
         """Judge the batch against fakes of the same classes, which carry no graph."""
@@ -92,11 +94,12 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig], Conditional):
         with torch.no_grad():
             x_fake = self.decode(self.prior(len(batch.x)), c)
         if self.config.conditioning != "auxiliary":
-            return discriminator_turn(self.config, self.given(c), batch.x, x_fake, step=step, unit=self.unit)
-        told = Telling(self)
-        loss, terms = discriminator_turn(self.config, told, batch.x, x_fake, step=step, unit=self.unit)
-        real, fake = (F.cross_entropy(logits, c) for logits in told.classes[:2])  # the order in which it judges
-        right = (told.classes[0].argmax(1) == c).float().mean()
+            return discriminator_turn(self.game, self.given(c), batch.x, x_fake, step=step)
+        classifier = Classifier(self)
+        loss, terms = discriminator_turn(self.game, classifier, batch.x, x_fake, step=step)
+        logits_real, logits_fake = torch.cat(classifier.classes)[: 2 * len(c)].chunk(2)  # in the order it judges
+        real, fake = F.cross_entropy(logits_real, c), F.cross_entropy(logits_fake, c)
+        right = (logits_real.argmax(1) == c).float().mean()
         terms |= {"class_real": real.detach(), "class_fake": fake.detach(), "class_accuracy": right}
         return Turn(loss + self.config.class_weight * (real + fake), terms)
 
@@ -104,11 +107,11 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig], Conditional):
         """Let fakes of the batch's classes pass for real, and for their classes."""
         c = labels_of(batch)
         x_fake = self.decode(self.prior(len(batch.x)), c)
-        told = Telling(self) if self.config.conditioning == "auxiliary" else None
-        logits = self.given(c) if told is None else told
-        loss, terms = generator_turn(self.config, logits, batch.x, x_fake, step=step, unit=self.unit)
-        if told is not None:
-            fake = F.cross_entropy(told.classes[0], c)
+        classifier = Classifier(self) if self.config.conditioning == "auxiliary" else None
+        logits = self.given(c) if classifier is None else classifier
+        loss, terms = generator_turn(self.game, logits, batch.x, x_fake, step=step)
+        if classifier is not None:
+            fake = F.cross_entropy(classifier.classes[0], c)
             loss, terms = loss + self.config.class_weight * fake, terms | {"class_fake": fake.detach()}
         if self.config.orthogonal_weight > 0:
             penalty = self.config.orthogonal_weight * orthogonal_penalties(self.generator)
@@ -123,8 +126,8 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig], Conditional):
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
     def given(self, c: Tensor) -> Logits:
-        """Return what the discriminator says of examples of these classes."""
-        return lambda x: self.logits(x, c)
+        """Return the logits of examples of these classes, or of several batches of them, one after the other."""
+        return lambda x: self.logits(x, c.repeat(len(x) // len(c)) if len(x) > len(c) else c)
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (B, *space.shape) in data space for codes (B, latent_dim) and labels (B,); None: 0, 1, 2, ... in turn.
@@ -159,8 +162,8 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig], Conditional):
         return self.decode(self.chosen_prior(n, noise, options), c)
 
 
-class Telling:
-    """The logits of a discriminator that tells the class too; keeps what it said of classes, call by call."""
+class Classifier:
+    """The logits of a discriminator that has outputs for the classes too; keeps those, call by call."""
 
     def __init__(self, model: ConditionalGAN) -> None:
         self.model = model

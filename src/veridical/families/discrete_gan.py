@@ -36,9 +36,9 @@ References:
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from veridical.clock import elapsed
 from veridical.config.families.discrete_gan import DiscreteGANConfig, DiscreteGANSampling
 from veridical.config.families.family import FEW_LEVELS
 from veridical.config.sampling import SamplingOptions, options_of
@@ -101,26 +101,25 @@ class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
         """Judge the batch against as many draws, which carry no graph."""
         with torch.no_grad():
             x_fake = self.fakes(len(batch.x), step)
-        return discriminator_turn(self.config, self.judge, self.one_hot(batch.x), x_fake, step=step, unit=self.unit)
+        return discriminator_turn(self.game, self.judge, self.one_hot(batch.x), x_fake, step=step)
 
     def generator_loss(self, batch: Batch, step: int) -> Turn:
         """Let as many draws pass for real, by the estimator of the configuration."""
         x = self.one_hot(batch.x)
         if self.config.estimator == "reinforce":
             return self.reinforce(x, step)
-        turn = generator_turn(self.config, self.judge, x, self.fakes(len(x), step), step=step, unit=self.unit)
-        temperature = torch.tensor(temperature_at(self.config, step), device=x.device)
-        return Turn(turn.loss, turn.terms | {"temperature": temperature})
+        turn = generator_turn(self.game, self.judge, x, self.fakes(len(x), step), step=step)
+        return Turn(turn.loss, turn.terms | {"temperature": temperature_at(self.config, elapsed(step, x.device))})
 
     def reinforce(self, x: Tensor, step: int) -> Turn:
         """Weigh the log-probability of every draw with how much less than the others it cost."""
         theta = self.theta(self.prior(len(x)))
         with torch.no_grad():
             y = discrete.gumbel_max(theta, gumbel_noise(FreshNoise(len(x), theta.device), theta))
-            logit_fake = self.judge(view(y, self.config, step, self.unit))
+            logit_fake = self.judge(view(y, self.game, step))
             seen = logit_fake
             if self.config.relativistic:
-                seen = pair(self.judge(view(x, self.config, step, self.unit)), logit_fake)[1]
+                seen = pair(self.judge(view(x, self.game, step)), logit_fake)[1]
             cost = torch.func.vmap(lambda logit: OBJECTIVES[self.config.objective].generator(logit[None]))(seen)
         log_q = discrete.log_probability(theta, y)
         loss = discrete.reinforce_loss(log_q, cost, discrete.leave_one_out(cost))
@@ -132,7 +131,7 @@ class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
         noise = gumbel_noise(FreshNoise(n, theta.device), theta)
         if self.config.estimator == "reinforce":
             return discrete.gumbel_max(theta, noise)
-        y = discrete.gumbel_softmax(theta, noise, temperature_at(self.config, step))
+        y = discrete.gumbel_softmax(theta, noise, temperature_at(self.config, elapsed(step, theta.device)))
         return discrete.straight_through(y) if self.config.straight_through else y
 
     def theta(self, z: Tensor) -> Tensor:
@@ -164,7 +163,7 @@ class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
         """Return (B, *space.shape, L), the nearest level of every component of examples in data space."""
         low, high = self.space.support  # type: ignore[misc]
         index = ((x - low) / (high - low) * (self.levels - 1)).round().long()
-        return F.one_hot(index.clamp(0, self.levels - 1), self.levels).to(x.dtype)
+        return discrete.one_hot(index.clamp(0, self.levels - 1), self.levels, x.dtype)
 
     def in_data_space(self, y: Tensor) -> Tensor:
         """Return (B, *space.shape) for one-hot vectors, exactly on the levels."""
@@ -236,14 +235,14 @@ def gumbel_noise(noise: Noise, theta: Tensor) -> Tensor:
     return discrete.gumbel(noise.uniform(*theta.shape[1:], dtype=theta.dtype))
 
 
-def temperature_at(config: DiscreteGANConfig, step: int) -> float:
+def temperature_at(config: DiscreteGANConfig, step: Tensor) -> Tensor:
     """Return the temperature of the relaxation at a step.
 
     Examples:
         >>> config = DiscreteGANConfig(temperature_half_life=100, final_temperature=0.3)
-        >>> [temperature_at(config, step) for step in (0, 100, 1000)]
-        [1.0, 0.5, 0.3]
+        >>> temperature_at(config, torch.tensor([0, 100, 1000]))
+        tensor([1.0000, 0.5000, 0.3000])
     """
     if config.temperature_half_life is None:
-        return config.temperature
-    return max(config.final_temperature, config.temperature * 0.5 ** (step / config.temperature_half_life))
+        return torch.full_like(step, config.temperature)
+    return (config.temperature * torch.pow(0.5, step / config.temperature_half_life)).clamp(config.final_temperature)

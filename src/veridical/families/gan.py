@@ -67,11 +67,11 @@ class GAN(AdversarialModel[GANConfig]):
         """Judge the batch against as many fakes, which carry no graph."""
         with torch.no_grad():
             x_fake = self.fakes(batch)
-        return discriminator_turn(self.config, self.logits, batch.x, x_fake, step=step, unit=self.unit)
+        return discriminator_turn(self.game, self.logits, batch.x, x_fake, step=step)
 
     def generator_loss(self, batch: Batch, step: int) -> Turn:
         """Let as many fakes pass for real."""
-        return generator_turn(self.config, self.logits, batch.x, self.fakes(batch), step=step, unit=self.unit)
+        return generator_turn(self.game, self.logits, batch.x, self.fakes(batch), step=step)
 
     def fakes(self, batch: Batch) -> Tensor:
         """Return as many examples of the generator as the batch holds."""

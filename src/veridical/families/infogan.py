@@ -37,7 +37,6 @@ from itertools import chain
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from veridical.config.families.infogan import InfoGANConfig
@@ -107,7 +106,7 @@ class Reader(nn.Module):
         *logits, mu, raw = self.layers(features.to(torch.promote_types(features.dtype, torch.float32))).split(
             self.sizes, dim=1
         )
-        # A sum and not a clamp: whoever claims too small a variance must be able to learn better.
+        # A sum and not a clamp, whose gradient vanishes: a variance that is too small must be able to grow.
         return Reading(tuple(logits), mu, (self.smallest_var + raw.exp()).log())
 
 
@@ -178,8 +177,11 @@ class InfoGAN(AdversarialModel[InfoGANConfig], Coded):
 
     def join(self, codes: Codes) -> Tensor:
         """Return (B, *latent_shape) of the parts, so that a code can be set by hand."""
-        one_hot = [F.one_hot(c, k) for c, k in zip(codes.categorical, self.config.categorical, strict=True)]
-        return torch.cat([codes.noise, *(h.to(codes.noise.dtype) for h in one_hot), codes.continuous], 1)
+        parts = [
+            codes.noise.new_zeros(len(c), k).scatter_(1, c[:, None], 1.0)
+            for c, k in zip(codes.categorical, self.config.categorical, strict=True)
+        ]
+        return torch.cat([codes.noise, *parts, codes.continuous], 1)
 
     def split(self, z: Tensor) -> Codes:
         """Return the parts of (B, *latent_shape); the inverse of `join`."""
@@ -208,19 +210,19 @@ class InfoGAN(AdversarialModel[InfoGANConfig], Coded):
         with torch.no_grad():
             z = self.prior(len(batch.x))
             x_fake = self.decode(z)
-        turn = discriminator_turn(self.config, self.logits, batch.x, x_fake, step=step, unit=self.unit)
+        turn = discriminator_turn(self.game, self.logits, batch.x, x_fake, step=step)
         return self._informed(turn, x_fake, z, step)
 
     def generator_loss(self, batch: Batch, step: int) -> Turn:
         """Let as many fakes pass for real, and let their codes be read."""
         z = self.prior(len(batch.x))
         x_fake = self.decode(z)
-        turn = generator_turn(self.config, self.logits, batch.x, x_fake, step=step, unit=self.unit)
+        turn = generator_turn(self.game, self.logits, batch.x, x_fake, step=step)
         return self._informed(turn, x_fake, z, step)
 
     def _informed(self, turn: Turn, x_fake: Tensor, z: Tensor, step: int) -> Turn:
         """Take the weighted information off the loss, and log it; it is that of what the discriminator sees."""
-        config, nats = self.config, self.information(view(x_fake, self.config, step, self.unit), z)
+        config, nats = self.config, self.information(view(x_fake, self.game, step), z)
         emphasis = {
             "categorical": config.information_weight,
             "continuous": config.continuous_weight,

@@ -41,11 +41,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from veridical.clock import elapsed
 from veridical.config.families.progressive_gan import ProgressiveGANConfig
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Facts, Space
 from veridical.nn.adversarial import ToDataSpace, ToStandardUnits, latent_dim_of
 from veridical.nn.buffers import BufferRole
+from veridical.nn.minibatch import batch_dependent_layers
 from veridical.nn.progressive import (
     Growth,
     ProgressiveDiscriminator,
@@ -81,6 +83,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig]):
     discriminator: ProgressiveDiscriminator
     buffer_roles: ClassVar = {"step": BufferRole.LIVE}
     step: Tensor
+    scale_weights: Tensor
 
     def __init__(self, config: ProgressiveGANConfig, facts: Facts | Space) -> None:
         space = Facts.of(facts).space
@@ -95,7 +98,9 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig]):
         super().__init__(config, facts, generator=generator, discriminator=discriminator)
         self.pyramid = pyramid
         self.latent_shape = (noise + codes * len(pyramid.sizes),)
-        self.scale_weights = scale_weights_of(config, len(pyramid.sizes))
+        weights = torch.tensor(scale_weights_of(config, len(pyramid.sizes)))
+        self.register_buffer("scale_weights", weights, persistent=False)
+        self.alone = not batch_dependent_layers(discriminator)
         # Of the newest move: a checkpoint must know how far its networks have grown.
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
@@ -110,7 +115,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig]):
         with torch.no_grad():
             x_fake = self._full(self.generator(z, now))
         x = self.show(batch.x, now)
-        turn = discriminator_turn(self.config, lambda x: self._judge(x, now), x, x_fake, step=step, unit=self.unit)
+        turn = discriminator_turn(self.game, lambda x: self._judge(x, now), x, x_fake, step=step)
         return self._inform(turn, z, x_fake, now)
 
     def generator_loss(self, batch: Batch, step: int) -> Turn:
@@ -120,8 +125,8 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig]):
         features = self.generator.features(z, now.stage)
         x_fake = self._full(self.generator.faded(features, now))
         x = self.show(batch.x, now)
-        turn = generator_turn(self.config, lambda x: self._judge(x, now), x, x_fake, step=step, unit=self.unit)
-        turn = Turn(turn.loss, turn.terms | {"growth": x.new_tensor(max(now.stage - 1 + now.alpha, 0.0))})
+        turn = generator_turn(self.game, lambda x: self._judge(x, now), x, x_fake, step=step)
+        turn = Turn(turn.loss, turn.terms | {"growth": growth_reached(now, x)})
         if self.config.consistency > 0 and now.stage > 0:
             error = inconsistency([self.generator.picture(features, s) for s in range(now.stage + 1)]) / self.unit**2
             turn = Turn(turn.loss + self.config.consistency * error, turn.terms | {"inconsistency": error.detach()})
@@ -129,7 +134,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig]):
 
     def show(self, x: Tensor, now: Growth) -> Tensor:
         """Return real pictures (B, *space.shape) as the discriminator sees them at a stage."""
-        return self.pyramid.fade(self.pyramid.reduce(x, now.stage), now.stage, now.alpha)
+        return self.pyramid.fade(self.pyramid.reduce(x, now.stage), now)
 
     def information(self, z: Tensor, x: Tensor, now: Growth) -> Tensor:
         """Return (stages so far,) bounds on the information about a stage's codes in its pictures, in nats per code."""
@@ -142,13 +147,18 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig]):
         if self.config.codes_per_scale == 0:
             return turn
         nats = self.information(z, x_fake, now)
-        emphasis = self.config.information_weight * nats.new_tensor(self.scale_weights[: now.stage + 1])
+        emphasis = self.config.information_weight * self.scale_weights[: now.stage + 1].to(nats.dtype)
         terms = {f"information_{stage}": value for stage, value in enumerate(nats.detach())}
         return Turn(turn.loss - (emphasis * nats).sum(), turn.terms | terms)
 
     def _grow(self, step: int) -> Growth:
-        self.step.fill_(step)
-        return self.growth(step)
+        """Return the growth at a step; while a block is faded in, its share is a tensor."""
+        now, t = self.growth(int(step)), elapsed(step, self.step.device)
+        self.step.copy_(t)
+        if now.stage == 0 or not now.fading or self.config.stage_steps is None:
+            return now
+        steps = self.config.stage_steps
+        return Growth(now.stage, (t - now.stage * steps + 1) / max(steps // 2, 1))
 
     def _judge(self, x: Tensor, now: Growth) -> Tensor:
         return self._full(self.discriminator(x, now)).reshape(-1)
@@ -178,6 +188,13 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig]):
             raise ValueError("c is given, but this GAN learned without labels; call without c.")
         now = self.growth()
         return self.checked(self.pyramid.enlarge(self.generator(z, now), now.stage), z)
+
+
+def growth_reached(now: Growth, like: Tensor) -> Tensor:
+    """Return () the number of blocks that were faded in, with the share of the newest."""
+    if isinstance(now.alpha, Tensor):
+        return now.stage - 1 + now.alpha
+    return like.new_full((), max(now.stage - 1 + now.alpha, 0.0))
 
 
 def inconsistency(pictures: list[Tensor]) -> Tensor:

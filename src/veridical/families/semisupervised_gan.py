@@ -91,9 +91,9 @@ class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig], Classifier):
         self.keep_labelled(batch)
         with torch.no_grad():
             x_fake = self.decode(self.prior(len(batch.x)))
-        real, terms = discriminator_turn(self.config, self.real_logits, batch.x, x_fake, step=step, unit=self.unit)
+        real, terms = discriminator_turn(self.game, self.real_logits, batch.x, x_fake, step=step)
         x, c = self.draw_labelled(len(batch.x))
-        logits = self.class_logits(view(x, self.config, step, self.unit))
+        logits = self.class_logits(view(x, self.game, step))
         loss = F.cross_entropy(logits, c)
         terms |= {"class_loss": loss.detach(), "class_accuracy": (logits.argmax(1) == c).float().mean()}
         return Turn(self.config.class_weight * loss + real / 2, terms)
@@ -102,8 +102,8 @@ class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig], Classifier):
         """Match the mean features of the batch."""
         x_fake = self.decode(self.prior(len(batch.x)))
         with torch.no_grad():
-            wanted = self.features(view(batch.x, self.config, step, self.unit)).mean(0)
-        got = self.features(view(x_fake, self.config, step, self.unit)).mean(0)
+            wanted = self.features(view(batch.x, self.game, step)).mean(0)
+        got = self.features(view(x_fake, self.game, step)).mean(0)
         return Turn((got - wanted).abs().mean(), {"feature_norm": wanted.norm()})
 
     def class_logits(self, x: Tensor) -> Tensor:
@@ -147,15 +147,17 @@ class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig], Classifier):
         """
         if batch.c is None:
             raise ValueError("the batch has no labels; a semi-supervised GAN needs them. Train the family gan instead.")
-        empty = (self.labelled_index < 0).nonzero()[:, 0]
-        if not len(empty):
-            return
-        have = torch.bincount(self.labelled_c[self.labelled_index >= 0], minlength=len(self.quota))
-        chosen = first_of_each_class(batch.c, self.quota - have)
-        chosen = chosen[~torch.isin(batch.index[chosen], self.labelled_index)][: len(empty)]
-        slots = empty[: len(chosen)]
-        self.labelled_x[slots] = batch.x[chosen].to(self.labelled_x.dtype)
-        self.labelled_c[slots], self.labelled_index[slots] = batch.c[chosen], batch.index[chosen]
+        filled = self.labelled_index >= 0
+        have = torch.zeros_like(self.quota).index_add_(0, self.labelled_c, filled.long())
+        new = ~(batch.index[:, None] == self.labelled_index).any(1)
+        chosen = among_first_of_class(batch.c, self.quota - have) & new
+        place = (~filled).cumsum(0) - 1  # of an empty slot among the empty ones; it takes that one of the chosen
+        takes = ~filled & (place < chosen.sum())
+        row = first_where(chosen)[place.clamp(0, len(batch.x) - 1)]
+        wide = takes.reshape(-1, *[1] * (batch.x.dim() - 1))
+        self.labelled_x.copy_(torch.where(wide, batch.x[row].to(self.labelled_x.dtype), self.labelled_x))
+        self.labelled_c.copy_(torch.where(takes, batch.c[row], self.labelled_c))
+        self.labelled_index.copy_(torch.where(takes, batch.index[row], self.labelled_index))
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             for buffer in (self.labelled_x, self.labelled_c, self.labelled_index):
                 sent = buffer.contiguous()
@@ -164,8 +166,9 @@ class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig], Classifier):
 
     def draw_labelled(self, n: int) -> tuple[Tensor, Tensor]:
         """Draw n of the labelled examples kept so far, with replacement; return them and their classes."""
-        kept = (self.labelled_index >= 0).nonzero()[:, 0]
-        rows = kept[torch.randint(len(kept), (n,), device=kept.device)]
+        filled = self.labelled_index >= 0
+        drawn = torch.randint(2**32 - 1, (n,), device=filled.device) % filled.sum()
+        rows = first_where(filled)[drawn]
         return self.labelled_x[rows], self.labelled_c[rows]
 
 
@@ -185,13 +188,23 @@ def quotas(config: SemiSupervisedGANConfig, space: Space) -> Tensor:
     return config.labelled // space.classes + (classes < config.labelled % space.classes).long()
 
 
-def first_of_each_class(c: Tensor, most: Tensor) -> Tensor:
-    """Return the rows of labels (B,) that are among the first `most[k]` of their class k, in order.
+def first_where(mask: Tensor) -> Tensor:
+    """Return the places of a mask (n,), first those where it is true, in order; no number is read back.
 
     Examples:
-        >>> first_of_each_class(torch.tensor([1, 0, 1, 1, 0]), torch.tensor([1, 2])).tolist()
-        [0, 1, 2]
+        >>> first_where(torch.tensor([False, True, False, True])).tolist()
+        [1, 3, 0, 2]
     """
-    one_hot = F.one_hot(c, len(most))
+    return torch.argsort(~mask, stable=True)
+
+
+def among_first_of_class(c: Tensor, most: Tensor) -> Tensor:
+    """Tell which of the labels (B,) are among the first `most[k]` of their class k.
+
+    Examples:
+        >>> among_first_of_class(torch.tensor([1, 0, 1, 1, 0]), torch.tensor([1, 2])).tolist()
+        [True, True, True, False, False]
+    """
+    one_hot = (c[:, None] == torch.arange(len(most), device=c.device)).long()
     rank = (one_hot.cumsum(0) * one_hot).sum(1)  # 1 for the first of its class
-    return (rank <= most[c]).nonzero()[:, 0]
+    return rank <= most[c]

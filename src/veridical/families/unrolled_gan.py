@@ -83,7 +83,7 @@ class UnrolledGAN(AdversarialModel[UnrolledGANConfig]):
         discriminator: nn.Module | None = None,
     ) -> None:
         super().__init__(config, facts, generator=generator, discriminator=discriminator)
-        theta = self.answering()
+        theta = self.discriminator_vector()
         self.register_buffer("first", torch.zeros_like(theta))
         self.register_buffer("second", torch.zeros_like(theta))
         self.register_buffer("updates", torch.tensor(0))
@@ -92,7 +92,7 @@ class UnrolledGAN(AdversarialModel[UnrolledGANConfig]):
         """Judge the batch against as many fakes, which carry no graph."""
         with torch.no_grad():
             x_fake = self.decode(self.prior(len(batch.x)))
-        return discriminator_turn(self.config, self.logits, batch.x, x_fake, step=step, unit=self.unit)
+        return discriminator_turn(self.game, self.logits, batch.x, x_fake, step=step)
 
     def generator_loss(self, batch: Batch, step: int) -> Turn:
         """Let as many fakes pass for real before the discriminator that will have answered them.
@@ -100,7 +100,7 @@ class UnrolledGAN(AdversarialModel[UnrolledGANConfig]):
         Logged beside: `unrolled_gain`, by how much the answer lowers the discriminator's loss on this batch.
         """
         x_fake = self.decode(self.prior(len(batch.x)))
-        seen, seen_fake = (view(x, self.config, step, self.unit) for x in (batch.x, x_fake))
+        seen, seen_fake = (view(x, self.game, step) for x in (batch.x, x_fake))
         buffers = {name: buffer.clone() for name, buffer in self.discriminator.named_buffers()}
 
         def logits(theta: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,8 +110,8 @@ class UnrolledGAN(AdversarialModel[UnrolledGANConfig]):
         def loss(theta: Tensor) -> Tensor:
             return self._discriminator_loss(*logits(theta))
 
-        theta = self.answering().requires_grad_()
-        moments = Moments(self.first, self.second, int(self.updates))
+        theta = self.discriminator_vector().requires_grad_()
+        moments = Moments(self.first, self.second, self.updates)
         answered = unroll(loss, theta, moments, self.rule(), self.config.unrolled_steps)
         logit_real, logit_fake = logits(answered)
         terms = {"logit_fake": logit_fake.detach().mean()}
@@ -144,7 +144,7 @@ class UnrolledGAN(AdversarialModel[UnrolledGANConfig]):
             return partial(sgd_step, lr=lr)
         return partial(adam_step, lr=lr, betas=self.config.discriminator_optimizer.betas)
 
-    def answering(self) -> Tensor:
+    def discriminator_vector(self) -> Tensor:
         """Return the discriminator's parameters as one new vector (P,), without graph."""
         return torch.cat([p.detach().reshape(-1) for p in self.discriminator.parameters()])
 
@@ -163,8 +163,8 @@ class UnrolledGAN(AdversarialModel[UnrolledGANConfig]):
         gradient = torch.cat(
             [(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in self.discriminator.parameters()]
         )
-        moments = Moments(self.first, self.second, int(self.updates))
+        moments = Moments(self.first, self.second, self.updates)
         moments = accumulate(moments, gradient, self.config.discriminator_optimizer.betas)
         self.first.copy_(moments.first)
         self.second.copy_(moments.second)
-        self.updates.fill_(moments.updates)
+        self.updates += 1

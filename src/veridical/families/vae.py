@@ -144,7 +144,7 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
         k, kl_weight = self.config.importance_samples, self.config.kl_weight
         mu, log_var = self.encode(batch.x)
         z = self.draw_codes(mu, log_var, k)  # (k, B, d)
-        log_likelihood = self.log_likelihood(batch.x, z)  # (k, B)
+        log_likelihood = self.log_likelihood(batch.x, z, check=False)  # (k, B); the step reads nothing back
         kl = gaussian_kl(mu, log_var)
         if k == 1:
             bound = elbo(log_likelihood[0], kl, kl_weight)
@@ -254,12 +254,15 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
             )
         return at_least_single(h)
 
-    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
-        """Return log p(x | z), (k, B) nats in data space, for codes (k, B, latent_dim)."""
+    def log_likelihood(self, x: Tensor, z: Tensor, *, check: bool = True) -> Tensor:
+        """Return log p(x | z), (k, B) nats in data space, for codes (k, B, latent_dim).
+
+        Data that a Bernoulli likelihood does not know are refused, or, without `check`, have the likelihood NaN.
+        """
         x = at_least_single(x).flatten(1)
         h = self.decoder_output(z.flatten(0, 1)).reshape(*z.shape[:2], -1)
         if self.bernoulli:
-            return bernoulli_log_prob(h, bits(x, self.space))
+            return bernoulli_log_prob(h, bits(x, self.space), check=check)
         return dequantised_gaussian_log_prob(x, h, 2 * self.sigma.log(), self.space.bin_width or 0.0)
 
     def draw(self, mean: Tensor, noise: Noise) -> Tensor:
@@ -279,7 +282,7 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
         """(1,) standard deviation of a Gaussian decoder, in units of data space."""
         # Quantised data need no floor: the noise of one bin is in the likelihood.
         floor = 0.0 if self.space.bin_width else 1e-3 * self.space.std
-        return torch.hypot(self.log_scale.exp(), self.log_scale.new_tensor(floor))
+        return torch.hypot(self.log_scale.exp(), torch.full_like(self.log_scale, floor))
 
 
 class Standardise(nn.Module):

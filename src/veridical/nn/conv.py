@@ -70,13 +70,15 @@ class Upsample(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, size: tuple[int, int], periodic: bool) -> None:
         super().__init__()
-        self.conv = nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=3)
-        self.size, self.mode = size, "circular" if periodic else "constant"
+        # Around the grid stands a margin of one, of zeros or of the other side; zeros need not be there to be added.
+        self.conv = nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=3 if periodic else 1)
+        self.size, self.periodic = size, periodic
         start(self.conv, taps=4)  # of the 16 weights 4 meet at every output
 
     def forward(self, h: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, C', *size)."""
-        return self.conv(F.pad(h, (1, 1, 1, 1), mode=self.mode))[..., : self.size[0], : self.size[1]]
+        h = self.conv(F.pad(h, (1, 1, 1, 1), mode="circular") if self.periodic else h)
+        return h[..., : self.size[0], : self.size[1]]
 
 
 class ConvTrunk(nn.Module):

@@ -81,9 +81,9 @@ class Pyramid:
             x = down(x)
         return x
 
-    def fade(self, x: Tensor, stage: int, alpha: float) -> Tensor:
-        """Blur a picture of `stage` as a generator does whose newest block is faded in by `alpha`."""
-        return self.up(down(x), stage).lerp(x, alpha) if stage > 0 and alpha < 1 else x
+    def fade(self, x: Tensor, growth: Growth) -> Tensor:
+        """Blur a picture of the newest stage as a generator does whose newest block is being faded in."""
+        return growth.mix(self.up(down(x), growth.stage), x) if growth.stage > 0 and growth.fading else x
 
 
 def down(x: Tensor) -> Tensor:
@@ -126,8 +126,18 @@ class Growth:
     stage: int
     """The newest stage."""
 
-    alpha: float
-    """Share of the newest block, in (0, 1]; 1: all of it."""
+    alpha: float | Tensor
+    """Share of the newest block, in (0, 1]; 1: all of it. A tensor, which may change in place, stands for less."""
+
+    @property
+    def fading(self) -> bool:
+        """Whether the stage before still has a share."""
+        return isinstance(self.alpha, Tensor) or self.alpha < 1
+
+    def mix(self, older: Tensor, newer: Tensor) -> Tensor:
+        """Return the mean of what the stage before and the newest block made, by their shares."""
+        alpha = self.alpha
+        return older.lerp(newer, alpha.to(newer.dtype) if isinstance(alpha, Tensor) else alpha)
 
 
 def growth(step: int, last: int, stage_steps: int | None) -> Growth:
@@ -264,9 +274,9 @@ class ProgressiveGenerator(nn.Module):
     def faded(self, features: list[Tensor], growth: Growth) -> Tensor:
         """Return the picture of the newest stage, faded in over the one before."""
         x = self.picture(features, growth.stage)
-        if growth.stage == 0 or growth.alpha == 1:
+        if growth.stage == 0 or not growth.fading:
             return x
-        return self.pyramid.up(self.picture(features, growth.stage - 1), growth.stage).lerp(x, growth.alpha)
+        return growth.mix(self.pyramid.up(self.picture(features, growth.stage - 1), growth.stage), x)
 
     def forward(self, z: Tensor, growth: Growth) -> Tensor:
         """Map latents to pictures of the newest stage, in data space."""
@@ -325,8 +335,8 @@ class ProgressiveDiscriminator(nn.Module):
         for stage in range(growth.stage, 0, -1):
             h = self.blocks[stage - 1](h)
             features.append(h)
-            if stage == growth.stage and growth.alpha < 1:
-                h = self._enter(down(x), stage - 1).lerp(h, growth.alpha)
+            if stage == growth.stage and growth.fading:
+                h = growth.mix(self._enter(down(x), stage - 1), h)
         features.append(F.leaky_relu(self.conv(self.deviation(h)), SLOPE))
         return features[::-1]
 

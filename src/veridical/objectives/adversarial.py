@@ -86,6 +86,19 @@ def logistic_discriminator_loss(logit_real: Float[Tensor, " n"], logit_fake: Flo
     return F.softplus(-logit_real).mean() + F.softplus(logit_fake).mean()
 
 
+def logistic_losses(logit_real: Float[Tensor, " n"], logit_fake: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    r"""Cross-entropy of each pair of a real example and a fake, $\mathrm{sp}(-\ell_r) + \mathrm{sp}(\ell_f)$, in nats.
+
+    Args:
+        logit_real: logits $\ell_r$ of real examples.
+        logit_fake: logits $\ell_f$ of as many fakes.
+
+    Returns:
+        The terms whose mean is `logistic_discriminator_loss`.
+    """
+    return F.softplus(-logit_real) + F.softplus(logit_fake)
+
+
 def smoothed_logistic_discriminator_loss(
     logit_real: Float[Tensor, " n"], logit_fake: Float[Tensor, " m"], smoothing: float
 ) -> Float[Tensor, ""]:

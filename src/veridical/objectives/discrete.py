@@ -28,9 +28,20 @@ References:
 """
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+
+
+def one_hot(index: Int[Tensor, "*shape"], levels: int, dtype: torch.dtype) -> Float[Tensor, "*shape {levels}"]:
+    """Return vectors of `levels` numbers with a one at the index, without a look at the indices' values.
+
+    Examples:
+        >>> one_hot(torch.tensor([1, 0]), 2, torch.float32)
+        tensor([[0., 1.],
+                [1., 0.]])
+    """
+    zeros = torch.zeros(*index.shape, levels, dtype=dtype, device=index.device)
+    return zeros.scatter_(-1, index[..., None], 1.0)
 
 
 def gumbel(u: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -68,18 +79,21 @@ def gumbel_max(
         >>> gumbel_max(torch.tensor([0.0, 5.0, 1.0]), torch.zeros(3))
         tensor([0., 1., 0.])
     """
-    return F.one_hot((logits + noise).argmax(-1), logits.shape[-1]).to(logits.dtype)
+    return one_hot((logits + noise).argmax(-1), logits.shape[-1], logits.dtype)
 
 
 def gumbel_softmax(
-    logits: Float[Tensor, "*batch levels"], noise: Float[Tensor, "*batch levels"], temperature: float
+    logits: Float[Tensor, "*batch levels"],
+    noise: Float[Tensor, "*batch levels"],
+    temperature: float | Float[Tensor, ""],
 ) -> Float[Tensor, "*batch levels"]:
     r"""Relax the choice of a level to a point of the simplex, $y = \mathrm{softmax}((\theta + g)/\tau)$.
 
     Args:
         logits: $\theta$.
         noise: Gumbel noise $g$.
-        temperature: $\tau > 0$; towards 0 the point moves into the corner that `gumbel_max` picks.
+        temperature: $\tau > 0$ (not checked of a tensor); towards 0 the point moves into the corner that `gumbel_max`
+            picks.
 
     Returns:
         The point $y$, differentiable in the logits.
@@ -90,7 +104,7 @@ def gumbel_softmax(
     References:
         Jang, Gu & Poole (2017), Eq. 2; Maddison, Mnih & Teh (2017), Eq. 10.
     """
-    if not temperature > 0:
+    if not isinstance(temperature, Tensor) and not temperature > 0:
         raise ValueError(f"temperature is {temperature}; expected a positive number, 1 at the start and less later.")
     return ((logits + noise) / temperature).softmax(-1)
 
@@ -111,7 +125,7 @@ def straight_through(y: Float[Tensor, "*batch levels"]) -> Float[Tensor, "*batch
         >>> straight_through(torch.tensor([0.2, 0.7, 0.1]))
         tensor([0., 1., 0.])
     """
-    hard = F.one_hot(y.argmax(-1), y.shape[-1]).to(y.dtype)
+    hard = one_hot(y.argmax(-1), y.shape[-1], y.dtype)
     return hard + (y - y.detach())
 
 

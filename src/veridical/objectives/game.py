@@ -11,7 +11,9 @@ $$ L_D = L_\text{objective}(\ell_r, \ell_f)
     + \lambda\,\mathrm E(\lVert\nabla D(\hat x)\rVert - 1)^2 $$
 """
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -19,22 +21,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from veridical.config import AdversarialConfig
+from veridical.clock import elapsed
+from veridical.config.families.adversarial import AugmentationName
 from veridical.objectives.adversarial import (
     OBJECTIVES,
-    jensen_shannon_bound,
+    logistic_losses,
     pair,
     smoothed_logistic_discriminator_loss,
 )
 from veridical.objectives.augmentation import augment
 from veridical.objectives.diagnostics import batch_statistics
 from veridical.objectives.penalties import (
-    analytic_noise_penalty,
     dragan_noise,
     dragan_penalty,
     gradient_penalty,
     one_sided_gradient_penalty,
-    zero_centered_penalty,
+    squared_slopes,
 )
 
 Logits = Callable[[Tensor], Tensor]
@@ -43,8 +45,75 @@ STATISTICS_EVERY = 8
 """Steps between statistics of the distances in a batch, so that they cost less than one step in a hundred."""
 
 
+@dataclass(frozen=True)
+class Game:
+    """What the two players play for; names and meanings as in `config.AdversarialConfig`."""
+
+    objective: str
+    """Name in `objectives.adversarial.OBJECTIVES`."""
+
+    relativistic: bool = False
+    """Judge each fake against a paired real example."""
+
+    smoothing: float = 0.0
+    """One-sided label smoothing."""
+
+    r1: float = 0.0
+    """Weight of the penalty on the slope at real examples."""
+
+    r2: float = 0.0
+    """Weight of the penalty on the slope at fakes."""
+
+    gradient_penalty: float = 0.0
+    """Weight of the distance of the slope from one between real examples and fakes."""
+
+    one_sided: bool = False
+    """Let the gradient penalty punish slopes above one only."""
+
+    noise_penalty: float = 0.0
+    """Variance of the small noise whose effect on the logistic loss is added."""
+
+    dragan: float = 0.0
+    """Weight of the distance of the slope from one around real examples."""
+
+    penalty_half_life: int | None = None
+    """Steps in which the weights of R1 and R2 halve; None: they stay."""
+
+    instance_noise: float = 0.0
+    """Noise on all that the discriminator sees, in standard units, at the first step."""
+
+    instance_noise_steps: int = 2_000
+    """Steps in which the instance noise falls linearly to 0."""
+
+    augment: tuple[AugmentationName, ...] = ()
+    """Random changes of all that the discriminator sees."""
+
+    pack: int = 1
+    """Examples that the discriminator judges together."""
+
+    unit: float = 1.0
+    """Data units per standard unit."""
+
+    joint: bool = False
+    """Judge real examples and fakes in one pass; the same where no example depends on the others of its batch."""
+
+    def noisy(self, step: int) -> bool:
+        """Tell whether there is instance noise at a step."""
+        return self.instance_noise > 0 and step < self.instance_noise_steps
+
+    def discriminator_loss(self, logit_real: Tensor, logit_fake: Tensor) -> Tensor:
+        """Return () the objective of the discriminator."""
+        objective = OBJECTIVES[self.objective].discriminator
+        if self.smoothing:
+            objective = partial(smoothed_logistic_discriminator_loss, smoothing=self.smoothing)
+        if self.relativistic:
+            # Both terms of the objective see the same pairs: half of it, as in R3GAN.
+            return objective(*pair(logit_real, logit_fake)) / 2
+        return objective(logit_real, logit_fake)
+
+
 class Turn(NamedTuple):
-    """What a player minimises in its turn, and what is logged beside it."""
+    """What a player minimises in its turn, and what is logged with it."""
 
     loss: Tensor
     """()."""
@@ -53,120 +122,135 @@ class Turn(NamedTuple):
     """() each, detached; `loss` is not among them."""
 
 
+class Judged(NamedTuple):
+    """What the discriminator was shown, and its answer."""
+
+    x: Tensor
+    """(n, *event) real examples."""
+
+    x_fake: Tensor
+    """(n, *event) fakes."""
+
+    logit_real: Tensor
+    """(n,)."""
+
+    logit_fake: Tensor
+    """(n,)."""
+
+    slopes: Callable[[], Tensor]
+    """Returns (2, n) squared norms of the logits' gradients, at real examples and at fakes; 0 where none is needed."""
+
+
 def discriminator_turn(
-    config: AdversarialConfig,
-    logits: Logits,
-    x: Float[Tensor, "n *event"],
-    x_fake: Float[Tensor, "n *event"],
-    *,
-    step: int,
-    unit: float,
+    game: Game, logits: Logits, x: Float[Tensor, "n *event"], x_fake: Float[Tensor, "n *event"], *, step: int
 ) -> Turn:
     """Compute the discriminator's loss; no gradient flows to `x` or `x_fake`.
 
     Args:
-        config: objective, pairing, penalties, views.
+        game: objective, pairing, penalties, views.
         logits: the discriminator.
         x: real examples, in data space.
         x_fake: as many fakes.
         step: of the training, for what is annealed.
-        unit: data units per standard unit.
 
     Raises:
         ValueError: `pack` does not divide n.
     """
-    seen, seen_fake = (view(v.detach(), config, step, unit) for v in (x, x_fake))
-    seen.requires_grad_(config.r1 > 0 or config.noise_penalty > 0)
-    seen_fake.requires_grad_(config.r2 > 0 or config.noise_penalty > 0)
-    logit_real, logit_fake = logits(seen), logits(seen_fake)
-    objective = OBJECTIVES[config.objective].discriminator
-    if config.smoothing:
-        objective = partial(smoothed_logistic_discriminator_loss, smoothing=config.smoothing)
-    if config.relativistic:
-        # Both terms of the objective see the same pairs: half of it, as in R3GAN.
-        loss = objective(*pair(logit_real, logit_fake)) / 2
-    else:
-        loss = objective(logit_real, logit_fake)
-    penalties = {
-        f"penalty_{name}": value
-        for name, value in penalise(config, logits, seen, seen_fake, logit_real, logit_fake, step, unit).items()
-    }
-    terms = diagnose(x, x_fake, logit_real, logit_fake, relativistic=config.relativistic, step=step)
-    loss = loss + sum(penalties.values())
-    return Turn(loss, terms | {name: value.detach() for name, value in penalties.items()})
+    judged = judge(game, logits, view(x.detach(), game, step), view(x_fake.detach(), game, step))
+    loss = game.discriminator_loss(judged.logit_real, judged.logit_fake)
+    penalties = penalise(game, logits, judged, step)
+    terms = diagnose(x, x_fake, judged.logit_real, judged.logit_fake, relativistic=game.relativistic, step=step)
+    terms |= {f"penalty_{name}": value.detach() for name, value in penalties.items()}
+    return Turn(sum(penalties.values(), loss), terms)
 
 
-def penalise(
-    config: AdversarialConfig,
-    logits: Logits,
-    x: Tensor,
-    x_fake: Tensor,
-    logit_real: Tensor,
-    logit_fake: Tensor,
-    step: int,
-    unit: float,
-) -> dict[str, Tensor]:
+def judge(game: Game, logits: Logits, x: Tensor, x_fake: Tensor) -> Judged:
+    """Show the discriminator real examples and fakes, ready for the penalties of the game."""
+    at_real, at_fake = game.r1 > 0 or game.noise_penalty > 0, game.r2 > 0 or game.noise_penalty > 0
+    if game.joint and at_real == at_fake:
+        both = torch.cat([x, x_fake]).requires_grad_(at_real)
+        judgement = logits(both)
+        logit_real, logit_fake = judgement.view(2, -1).unbind()
+        return Judged(x, x_fake, logit_real, logit_fake, lambda: squared_slopes(judgement, both).view(2, -1))
+    logit_real, logit_fake = logits(x.requires_grad_(at_real)), logits(x_fake.requires_grad_(at_fake))
+
+    def slopes() -> Tensor:
+        none = torch.zeros_like(logit_real)
+        real = squared_slopes(logit_real, x) if at_real else none
+        return torch.stack([real, squared_slopes(logit_fake, x_fake) if at_fake else none])
+
+    return Judged(x, x_fake, logit_real, logit_fake, slopes)
+
+
+def penalise(game: Game, logits: Logits, judged: Judged, step: int) -> dict[str, Tensor]:
     """Return the weighted penalties by name; slopes squared are in standard units, so that weights mean the same."""
-    standard = unit**2 * (0.5 ** (step / config.penalty_half_life) if config.penalty_half_life else 1.0)
+    x, x_fake, logit_real, logit_fake, slopes = judged
     penalties: dict[str, Tensor] = {}
-    if config.r1 > 0:
-        penalties["r1"] = config.r1 * standard * zero_centered_penalty(logit_real, x)
-    if config.r2 > 0:
-        penalties["r2"] = config.r2 * standard * zero_centered_penalty(logit_fake, x_fake)
-    if config.gradient_penalty > 0:
+    if game.r1 > 0 or game.r2 > 0 or game.noise_penalty > 0:
+        standard = game.unit**2 * decay(game.penalty_half_life, step, x.device)
+        squares = slopes()
+        real, fake = squares.mean(1).unbind()
+        if game.r1 > 0:
+            penalties["r1"] = game.r1 / 2 * standard * real
+        if game.r2 > 0:
+            penalties["r2"] = game.r2 / 2 * standard * fake
+        if game.noise_penalty > 0:
+            sure = torch.sigmoid(torch.stack([-logit_real, logit_fake])).square()
+            penalties["noise"] = game.noise_penalty / 2 * standard * (sure * squares).mean(1).sum()
+    if game.gradient_penalty > 0:
         eps = torch.rand(len(x), device=x.device, dtype=x.dtype)
-        penalty = one_sided_gradient_penalty if config.one_sided else gradient_penalty
-        penalties["gradient"] = config.gradient_penalty * penalty(logits, x, x_fake, eps)
-    if config.noise_penalty > 0:
-        noise = analytic_noise_penalty(logit_real, x, logit_fake, x_fake)
-        penalties["noise"] = config.noise_penalty * standard * noise
-    if config.dragan > 0:
-        penalties["dragan"] = config.dragan * dragan_penalty(logits, x.detach(), dragan_noise(x, torch.rand_like(x)))
+        penalty = one_sided_gradient_penalty if game.one_sided else gradient_penalty
+        penalties["gradient"] = game.gradient_penalty * penalty(logits, x, x_fake, eps)
+    if game.dragan > 0:
+        penalties["dragan"] = game.dragan * dragan_penalty(logits, x.detach(), dragan_noise(x, torch.rand_like(x)))
     return penalties
 
 
+def decay(half_life: int | None, step: int, device: torch.device) -> Tensor | float:
+    """Return the share of a weight that is left at a step; it halves every `half_life` steps, or stays.
+
+    Examples:
+        >>> decay(100, 200, torch.device("cpu")), decay(None, 200, torch.device("cpu"))
+        (tensor(0.2500), 1.0)
+    """
+    return 1.0 if half_life is None else torch.pow(0.5, elapsed(step, device) / half_life)
+
+
 def generator_turn(
-    config: AdversarialConfig,
-    logits: Logits,
-    x: Float[Tensor, "n *event"],
-    x_fake: Float[Tensor, "n *event"],
-    *,
-    step: int,
-    unit: float,
+    game: Game, logits: Logits, x: Float[Tensor, "n *event"], x_fake: Float[Tensor, "n *event"], *, step: int
 ) -> Turn:
     """Compute the generator's loss, differentiable in `x_fake`.
 
     Args:
-        config: objective, pairing, views.
+        game: objective, pairing, views.
         logits: the discriminator, frozen.
         x: real examples, in data space; looked at only by pairing.
         x_fake: as many fakes, with their graph.
         step: of the training, for what is annealed.
-        unit: data units per standard unit.
 
     Raises:
         ValueError: `pack` does not divide n.
     """
-    logit_fake = logits(view(x_fake, config, step, unit))
+    logit_fake = logits(view(x_fake, game, step))
     terms = {"logit_fake": logit_fake.detach().mean()}
-    if config.relativistic:
+    if game.relativistic:
         with torch.no_grad():
-            logit_real = logits(view(x, config, step, unit))
+            logit_real = logits(view(x, game, step))
         logit_fake = pair(logit_real, logit_fake)[1]
-    return Turn(OBJECTIVES[config.objective].generator(logit_fake), terms)
+    return Turn(OBJECTIVES[game.objective].generator(logit_fake), terms)
 
 
-def view(x: Tensor, config: AdversarialConfig, step: int, unit: float) -> Tensor:
+def view(x: Tensor, game: Game, step: int) -> Tensor:
     """Return what the discriminator sees of examples (B, *event): augmented, noise added, `pack` of them together."""
-    if config.augment:
-        x = augment(x, config.augment)
-    sigma = noise_scale(config.instance_noise, config.instance_noise_steps, step)
-    if sigma > 0:
-        x = x + sigma * unit * torch.randn_like(x)
-    return pack(x, config.pack) if config.pack > 1 else x.view_as(x)
+    if game.augment:
+        x = augment(x, game.augment)
+    if game.noisy(step):
+        sigma = noise_scale(game.instance_noise, game.instance_noise_steps, elapsed(step, x.device))
+        x = x + game.unit * sigma.to(x.dtype) * torch.randn_like(x)
+    return pack(x, game.pack) if game.pack > 1 else x.view_as(x)
 
 
-def noise_scale(start: float, steps: int, step: int) -> float:
+def noise_scale(start: float, steps: int, step: Tensor) -> Tensor:
     """Return the instance noise at a step: from `start` linearly to 0 in so many steps.
 
     References:
@@ -174,10 +258,10 @@ def noise_scale(start: float, steps: int, step: int) -> float:
             https://arxiv.org/abs/1610.04490
 
     Examples:
-        >>> [noise_scale(1.0, 100, step) for step in (0, 75, 500)]
-        [1.0, 0.25, 0.0]
+        >>> noise_scale(1.0, 100, torch.tensor([0, 75, 500]))
+        tensor([1.0000, 0.2500, 0.0000])
     """
-    return start * max(0.0, 1.0 - step / steps)
+    return start * (1.0 - step / steps).clamp(min=0.0)
 
 
 def pack(x: Float[Tensor, "n *event"], m: int) -> Float[Tensor, "n_packed *packed"]:
@@ -224,17 +308,18 @@ def diagnose(
     accuracy: share of pairs of a real example and a fake that D ranks correctly (1/2: it cannot tell).
     js: nats of Jensen-Shannon divergence that D witnesses, at most log 2 (there it saturates). Pairing fixes the
         logits up to a constant only; the one that puts the threshold midway is used.
-    diversity: mean distance between two fakes over that between two real examples (near 0: collapse).
+    diversity: mean distance between two fakes over that between two real examples (near 0: collapse); there is none
+        in a batch of one.
     crowding, coverage, energy: do fakes meet too often, and leave data out? (`objectives.diagnostics`; at every 8th
         step, which is often enough for means over a line of the log.)
     """
-    middle = (logit_real.mean() + logit_fake.mean()) / 2 if relativistic else 0.0
-    distance, distance_fake = ((v - v.roll(1, 0)).flatten(1).norm(dim=1).mean() for v in (x, x_fake))
-    terms = {
-        "logit_real": logit_real.mean(),
-        "logit_fake": logit_fake.mean(),
-        "accuracy": (logit_real > logit_fake).to(logit_real.dtype).mean(),
-        "js": jensen_shannon_bound(logit_real - middle, logit_fake - middle),
-        "diversity": distance_fake / distance,
-    }
+    middle = (logit_real + logit_fake).mean() / 2 if relativistic else 0.0
+    losses = logistic_losses(logit_real - middle, logit_fake - middle)
+    watched = torch.stack([logit_real, logit_fake, (logit_real > logit_fake).to(logit_real.dtype), losses])
+    mean_real, mean_fake, accuracy, loss = watched.mean(1).unbind()
+    terms = {"logit_real": mean_real, "logit_fake": mean_fake, "accuracy": accuracy, "js": math.log(2) - loss / 2}
+    if len(x) > 1:
+        both = torch.stack([x, x_fake]).flatten(2)
+        distance, distance_fake = (both - both.roll(1, 1)).norm(dim=2).mean(1).unbind()
+        terms["diversity"] = distance_fake / distance.clamp(min=1e-30)
     return terms if step % STATISTICS_EVERY else terms | batch_statistics(x, x_fake)

@@ -13,7 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def bernoulli_log_prob(logits: Float[Tensor, "*#batch d"], x: Float[Tensor, "*#batch d"]) -> Float[Tensor, "*batch"]:
+def bernoulli_log_prob(
+    logits: Float[Tensor, "*#batch d"], x: Float[Tensor, "*#batch d"], *, check: bool = True
+) -> Float[Tensor, "*batch"]:
     r"""Log probability of two-valued data, in nats.
 
     $$ \log p(x) = \sum_i \log \mathrm{sigmoid}\big((2 x_i - 1)\, l_i\big), \qquad x_i \in \{0, 1\} $$
@@ -24,12 +26,13 @@ def bernoulli_log_prob(logits: Float[Tensor, "*#batch d"], x: Float[Tensor, "*#b
     Args:
         logits: log odds $l$ of the value 1.
         x: data, every component exactly 0 or 1.
+        check: refuse other data, which reads a number back from the device; otherwise their log probability is NaN.
 
     Returns:
         The log probability in nats, summed over the last axis; leading axes are broadcast.
 
     Raises:
-        ValueError: a component of `x` is neither 0 nor 1.
+        ValueError: a component of `x` is neither 0 nor 1, and `check` is set.
 
     References:
         Loaiza-Ganem & Cunningham, The continuous Bernoulli (2019). https://arxiv.org/abs/1907.06845
@@ -39,12 +42,12 @@ def bernoulli_log_prob(logits: Float[Tensor, "*#batch d"], x: Float[Tensor, "*#b
         tensor([0.2500])
     """
     strange = (x != 0) & (x != 1)
-    if bool(strange.any()):
+    if check and bool(strange.any()):
         raise ValueError(
             f"x holds {x[strange][0].item():.6g}; a Bernoulli likelihood is defined for 0 and 1 only. "
             "Binarise the data, or use the Gaussian likelihood for grey values."
         )
-    return F.logsigmoid((2 * x - 1) * logits).sum(-1)
+    return F.logsigmoid((2 * x - 1) * logits).masked_fill(strange, math.nan).sum(-1)
 
 
 def gaussian_log_prob(

@@ -24,7 +24,7 @@ References:
 from collections.abc import Callable, Iterable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -43,13 +43,29 @@ def input_gradient(logits: Float[Tensor, " n"], x: Float[Tensor, "n *event"]) ->
     """
     gradient = None
     if x.requires_grad and logits.requires_grad:
-        (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True, allow_unused=True)
+        (gradient,) = torch.autograd.grad(logits, x, torch.ones_like(logits), create_graph=True, allow_unused=True)
     if gradient is None:
         raise ValueError(
             f"The logits do not depend on x (requires_grad: x {x.requires_grad}, logits {logits.requires_grad}). "
             "Call x.requires_grad_() first and the discriminator on that x, outside torch.no_grad()."
         )
     return gradient
+
+
+def squared_slopes(logits: Float[Tensor, " n"], x: Float[Tensor, "n *event"]) -> Float[Tensor, " n"]:
+    r"""Squared norm of the gradient of every example, $\lVert\nabla_x D(x)\rVert^2$, differentiable once more.
+
+    Args:
+        logits: $D(x)$, computed from `x`.
+        x: where the discriminator was evaluated; must have required a gradient then.
+
+    Returns:
+        Logits squared per data unit squared.
+
+    Raises:
+        ValueError: the logits were not computed from `x`, or `x` required no gradient.
+    """
+    return input_gradient(logits, x).flatten(1).square().sum(1)
 
 
 def zero_centered_penalty(logits: Float[Tensor, " n"], x: Float[Tensor, "n *event"]) -> Float[Tensor, ""]:
@@ -76,7 +92,7 @@ def zero_centered_penalty(logits: Float[Tensor, " n"], x: Float[Tensor, "n *even
         >>> float(zero_centered_penalty(x @ torch.tensor([1.0, 2.0, 2.0]), x))
         4.5
     """
-    return input_gradient(logits, x).flatten(1).square().sum(1).mean() / 2
+    return squared_slopes(logits, x).mean() / 2
 
 
 def analytic_noise_penalty(
@@ -114,8 +130,8 @@ def analytic_noise_penalty(
         >>> analytic_noise_penalty(logits, x, logits, x).item()
         2.25
     """
-    real = torch.sigmoid(-logit_real).square() * input_gradient(logit_real, x).flatten(1).square().sum(1)
-    fake = torch.sigmoid(logit_fake).square() * input_gradient(logit_fake, x_fake).flatten(1).square().sum(1)
+    real = torch.sigmoid(-logit_real).square() * squared_slopes(logit_real, x)
+    fake = torch.sigmoid(logit_fake).square() * squared_slopes(logit_fake, x_fake)
     return (real.mean() + fake.mean()) / 2
 
 
@@ -259,14 +275,14 @@ def historical_averaging(
 
 
 def running_average(
-    average: Float[Tensor, "*shape"], value: Float[Tensor, "*shape"], count: int
+    average: Float[Tensor, "*shape"], value: Float[Tensor, "*shape"], count: int | Int[Tensor, ""]
 ) -> Float[Tensor, "*shape"]:
     r"""Average of `count` values, from the average of the first `count` − 1 and the last.
 
     Args:
         average: of the values before; anything finite when there was none.
         value: the newest value.
-        count: how many values there are with it, from 1.
+        count: how many values there are with it, from 1; a tensor is not checked.
 
     Returns:
         $\bar\theta_t = \bar\theta_{t-1} + (\theta_t - \bar\theta_{t-1})/t$, without a graph.
@@ -274,9 +290,9 @@ def running_average(
     Raises:
         ValueError: a count below 1.
     """
-    if count < 1:
+    if isinstance(count, int) and count < 1:
         raise ValueError(f"count is {count}; expected the number of values with the newest, at least 1.")
-    return torch.lerp(average.detach(), value.detach(), 1 / count)
+    return average.detach() + (value.detach() - average.detach()) / count
 
 
 @torch.no_grad()

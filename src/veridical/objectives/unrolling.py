@@ -4,6 +4,7 @@ All parameters of the answering player are one vector $\theta$ (P,). A step is a
 changed in place, and gradients of the outcome flow through every gradient on the way (second order).
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -21,8 +22,8 @@ class Moments(NamedTuple):
     second: Float[Tensor, " p"]
     """Running mean of its square."""
 
-    updates: int
-    """Gradients seen."""
+    updates: int | Tensor
+    """Gradients seen; () if a tensor."""
 
 
 Rule = Callable[[Tensor, Tensor, Moments], tuple[Tensor, Moments]]
@@ -69,11 +70,24 @@ def adam_step(
         Kingma & Ba, Adam: A Method for Stochastic Optimization (2015), Alg. 1. https://arxiv.org/abs/1412.6980
     """
     moments = accumulate(moments, gradient, betas)
-    mean = moments.first / (1 - betas[0] ** moments.updates)
-    square = moments.second / (1 - betas[1] ** moments.updates)
+    mean = moments.first / bias_correction(betas[0], moments.updates, theta.dtype)
+    square = moments.second / bias_correction(betas[1], moments.updates, theta.dtype)
     seen = square > 0
-    root = torch.where(seen, square, 1.0).sqrt() * seen
+    root = square.masked_fill(~seen, 1.0).sqrt() * seen
     return theta - lr * mean / (root + eps), moments
+
+
+def bias_correction(beta: float, updates: int | Tensor, dtype: torch.dtype) -> float | Tensor:
+    r"""Return $1 - \beta^t$; of a tensor $t$ in this type, without loss of digits where it is small.
+
+    Examples:
+        >>> bias_correction(0.75, 2, torch.float32), bias_correction(0.75, torch.tensor(2), torch.float32)
+        (0.4375, tensor(0.4375))
+    """
+    if not isinstance(updates, Tensor):
+        return 1 - beta**updates
+    t = updates.to(dtype)
+    return -torch.expm1(t * math.log(beta)) if beta > 0 else torch.ones_like(t)
 
 
 def sgd_step(

@@ -38,9 +38,9 @@ class EMA:
             self.pairs.append((average := cover.vector.clone(), cover.vector))
             pieces |= {id(live): piece for live, piece in zip(cover.tensors, cover.views(average), strict=True)}
         self.average: list[Tensor] = [pieces[id(live)] for live in self.live]
-        devices = {live.device for live in self.live}
-        self.shares = {device: torch.zeros((), device=device) for device in devices}
-        """() on each device: the share $1 - d_t$ of the present weights."""
+        kinds = {(live.device, live.dtype) for live in self.live}
+        self.shares = {kind: torch.zeros((), device=kind[0], dtype=kind[1]) for kind in kinds}
+        """() of each device and type: the share $1 - d_t$ of the present weights."""
 
     def advance(self) -> None:
         """Count one more update, and set the share that the present weights have in it."""
@@ -53,7 +53,7 @@ class EMA:
     def apply(self) -> None:
         """Move the average towards the present weights by the share that was set; a function of tensors alone."""
         for average, live in self.pairs:
-            average.lerp_(live, self.shares[live.device].to(live.dtype))
+            average.lerp_(live, self.shares[live.device, live.dtype])
 
     def update(self) -> None:
         """Move the average towards the present weights."""

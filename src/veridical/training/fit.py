@@ -129,8 +129,7 @@ def move(state: State, player: Player, batch: Batch, engine: Engine, clip_norm: 
         parameter.requires_grad_(False)
     with engine.autocast():
         loss, terms = state.model.loss(batch, player=player.name, step=state.step)
-    player.optimizer.zero_grad()
-    loss.backward()
+    differentiate(loss, player.parameters)
     for parameter in player.others:
         parameter.requires_grad_(True)
     engine.average_gradients(player.parameters)
@@ -142,6 +141,14 @@ def move(state: State, player: Player, batch: Batch, engine: Engine, clip_norm: 
     player.optimizer.step(gradients)
     state.model.after_update(player.name)
     state.terms.add(state.step, player.name, terms, norm)
+
+
+def differentiate(loss: Tensor, parameters: list[nn.Parameter]) -> None:
+    """Give every parameter the gradient of a loss; None where the loss does not depend on it, or it is frozen."""
+    learning = [p for p in parameters if p.requires_grad]
+    found = dict(zip(learning, torch.autograd.grad(loss, learning, allow_unused=True), strict=True))
+    for parameter in parameters:
+        parameter.grad = found.get(parameter)
 
 
 def gradient_norm(gradients: list[Tensor]) -> Tensor:

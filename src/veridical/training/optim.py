@@ -64,9 +64,9 @@ class Group:
         self.weight_decay: float = entry.get("weight_decay", config.weight_decay)
         self.step_size: float = entry.get("lr", config.lr)
         """The step size as a number, for those who show it."""
+        double = any(p.dtype == torch.float64 for p in self.parameters)
         device = self.parameters[0].device if self.parameters else torch.device("cpu")
-        dtype = torch.float64 if device.type == "cpu" else torch.float32
-        self.lr = torch.full((), self.step_size, dtype=dtype, device=device)
+        self.lr = torch.full((), self.step_size, dtype=torch.float64 if double else torch.float32, device=device)
         """() the step size, changed in place."""
 
     def set(self, step_size: float) -> None:
@@ -237,14 +237,16 @@ class RelativeSteps(Optimizer):
             self.rule.move(x, gradient, memory, self.ones[x.device], group.weight_decay)
         change = x - old
         if self.momentum:
-            proposed, last = change, memory.setdefault("last", torch.zeros_like(x))
+            if "last" not in memory:
+                memory["last"] = torch.zeros_like(x)
+            proposed, last = change, memory["last"]
             change = torch.sub(proposed, last, alpha=self.momentum)
             last.copy_(proposed)
         sizes = self._sizes(stretch)
         length = stretch.norms(change).clamp(min=torch.finfo(x.dtype).tiny)
         scale = group.lr * torch.maximum(stretch.norms(old), sizes.least) / length
         rows = torch.addcmul(stretch.rows(old), stretch.rows(change), stretch.spread(scale))
-        growth = (1 + group.lr.square()).sqrt().pow(sizes.matrices)
+        growth = torch.hypot(self.ones[x.device], group.lr).pow(sizes.matrices)
         torch.div(rows, stretch.spread(growth), out=stretch.rows(x))
 
     def _sizes(self, stretch: Stretch | RowBatch) -> Sizes:

@@ -48,7 +48,8 @@ class Stretch:
         """Return one vector (n,) of tensors that are shaped like the parameters."""
         pieces: list[Tensor] = []
         for tensor, order, gap in zip(tensors, self._orders, self._gaps, strict=True):
-            pieces.append((tensor if order is None else tensor.permute(order)).reshape(-1))
+            piece = tensor if order is None else tensor.permute(order)
+            pieces.append(piece.view(-1) if piece.is_contiguous() else piece.reshape(-1))
             if gap:
                 pieces.append(self._zeros[:gap])
         return torch.cat(pieces)
@@ -69,8 +70,8 @@ class Stretch:
 
     def norms(self, vector: Tensor) -> Tensor:
         """Return (parameters,) Euclidean norms of the pieces of a vector (n,)."""
-        squares = self.rows(vector).square().sum(1)
-        return torch.segment_reduce(squares, "sum", lengths=self.blocks, unsafe=True).sqrt()
+        rows = self.rows(vector)
+        return torch.segment_reduce((rows * rows).sum(1), "sum", lengths=self.blocks, unsafe=True).sqrt()
 
     def spread(self, values: Tensor) -> Tensor:
         """Return (blocks, 1) of values (parameters,): what applies to each row of a vector seen as (blocks, BLOCK)."""

@@ -53,6 +53,7 @@ class Adam(UpdateRule):
 
     def __init__(self, betas: tuple[float, float], decoupled: bool) -> None:
         self.betas = betas
+        self.ones: dict[torch.device, Tensor] = {}
         self.kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
 
     def move(self, x: Tensor, gradient: Tensor, state: dict[str, Tensor], lr: Tensor, weight_decay: float) -> None:
@@ -60,7 +61,9 @@ class Adam(UpdateRule):
         if "step" not in state:
             state["step"] = torch.zeros(x.shape[:-1], dtype=torch.float32, device=x.device)
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(x), torch.zeros_like(x)
-        state["step"] += 1
+        if x.device not in self.ones:
+            self.ones[x.device] = torch.ones((), dtype=torch.float32, device=x.device)
+        state["step"] += self.ones[x.device]
         of_each = (x, gradient, state["exp_avg"], state["exp_avg_sq"], state["step"])
         x_, gradients, means, squares, steps = (list(t.unbind()) if x.dim() > 1 else [t] for t in of_each)
         self.kernel(

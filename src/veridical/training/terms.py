@@ -79,7 +79,7 @@ class TermLog:
         """Keep one number of a step, under "<player>/<term>"."""
         if name not in self.values:
             self.values[name], self.steps[name] = [], []
-        self.values[name].append(value.detach())
+        self.values[name].append(value.detach() if value.requires_grad else value)
         self.steps[name].append(step)
 
     def read(self) -> dict[str, list[float]]:
