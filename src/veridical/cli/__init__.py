@@ -11,7 +11,7 @@ import sys
 import traceback
 
 from veridical.errors import RequestError
-from veridical.nearest import did_you_mean
+from veridical.nearest import did_you_mean, nearest
 
 COMMANDS = {
     "train": "train a model on your data, or on data in the package",
@@ -48,6 +48,9 @@ def run(arguments: list[str]) -> int:
         print(f"veridical {__version__}")
         return 0
     command = arguments[0]
+    if command.startswith("-") and (close := nearest(command, ("--help", "--version", "--debug"))):
+        print(f"veridical: there is no option {command}. Did you mean {close}?", file=sys.stderr)
+        return 2
     if command not in COMMANDS:
         print(f"veridical: there is no command {command!r}. {did_you_mean(command, COMMANDS)}", file=sys.stderr)
         return 2

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
+from veridical.cli.options import Positional
 from veridical.cli.parse import parse, say
 
 
@@ -14,7 +13,7 @@ from veridical.cli.parse import parse, say
 class Cite:
     """Print the papers a run stands on."""
 
-    run: tyro.conf.Positional[Path]
+    run: Positional[Path]
     """Run directory."""
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 from veridical.cli import UsageError
-from veridical.cli.parse import parse, say
+from veridical.cli.options import Positional
+from veridical.cli.parse import parse, run_verb, say
+from veridical.cli.train import preset_lines
 from veridical.config.files import ConfigError, preset_origins, read, to_yaml
 from veridical.config.presets import PRESETS, Preset, find_preset
 
@@ -17,7 +17,7 @@ from veridical.config.presets import PRESETS, Preset, find_preset
 class Show:
     """Print a complete configuration with the origin of every value: of a preset, a file or a run."""
 
-    what: tyro.conf.Positional[str] = "gan"
+    what: Positional[str] = "gan"
     """Preset, YAML file or run directory."""
 
 
@@ -25,19 +25,19 @@ class Show:
 class Validate:
     """Check YAML files; every problem is listed with its file and line."""
 
-    files: tyro.conf.Positional[tuple[Path, ...]]
+    files: Positional[tuple[Path, ...]]
     """Configuration files."""
+
+
+USAGE = """usage: veridical config show [PRESET|FAMILY|FILE|RUN]
+       veridical config validate FILE...
+"""
 
 
 def run(arguments: list[str]) -> int:
     """Show or validate."""
-    if not arguments or arguments[0] not in ("show", "validate"):
-        if arguments and arguments[0] not in ("-h", "--help"):
-            raise UsageError(f"expected `config show WHAT` or `config validate FILE...`, got {arguments[0]!r}.")
-        say("usage: veridical config show [PRESET|FILE|RUN]\n       veridical config validate FILE...\n")
-        say("presets:\n" + "\n".join(f"  {name:<18} {preset.summary}" for name, preset in PRESETS.items()))
-        return 0
-    return show(arguments[1:]) if arguments[0] == "show" else validate(arguments[1:])
+    usage = "\n".join([USAGE, *preset_lines()])
+    return run_verb("config", {"show": show, "validate": validate}, usage, arguments)
 
 
 def show(arguments: list[str]) -> int:
@@ -73,4 +73,4 @@ def validate(arguments: list[str]) -> int:
         except ConfigError as error:
             wrong += 1
             say(str(error))
-    return 1 if wrong else 0
+    return 2 if wrong else 0

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
-
-import tyro
 
 from veridical.cli import UsageError
-from veridical.cli.parse import parse, say
+from veridical.cli.options import Positional, Section
+from veridical.cli.parse import parse, parse_sections, run_verb, say
 from veridical.config import DataConfig
 
 
@@ -17,27 +15,39 @@ from veridical.config import DataConfig
 class Get:
     """Fetch a named set; the only command that uses the network."""
 
-    name: tyro.conf.Positional[str]
+    name: Positional[str]
     """Name, as in `veridical data list`."""
 
     to: Path | None = None
     """Folder to keep it in; the user's cache if left out."""
 
 
+USAGE = """usage: veridical data list
+       veridical data get NAME [--to FOLDER]
+       veridical data check NAME|FOLDER|FILE [options of `train` for data]"""
+
+
+@dataclass(frozen=True)
+class List:
+    """List every named set, and whether it is on this machine."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Look for everything that would stop a training on these data; 1 if something does."""
+
+    what: Positional[str] = ""
+    """Name, folder or file."""
+
+
 def run(arguments: list[str]) -> int:
     """List, get or check."""
-    verbs = {"list": list_sets, "get": get_set, "check": check_data}
-    if not arguments or arguments[0] in ("-h", "--help"):
-        say("usage: veridical data list\n       veridical data get NAME [--to FOLDER]")
-        say("       veridical data check NAME|FOLDER|FILE [options of `train` for data]")
-        return 0
-    if arguments[0] not in verbs:
-        raise UsageError(f"expected list, get or check, got {arguments[0]!r}.")
-    return verbs[arguments[0]](arguments[1:])
+    return run_verb("data", {"list": list_sets, "get": get_set, "check": check_data}, USAGE, arguments)
 
 
 def list_sets(arguments: list[str]) -> int:
     """Print every named set."""
+    parse(List, "data list", arguments)
     from veridical.data.sources import names
 
     for name, about in names().items():
@@ -57,10 +67,11 @@ def get_set(arguments: list[str]) -> int:
 
 def check_data(arguments: list[str]) -> int:
     """Look for everything that would stop a training; 1 if something does."""
-    if arguments and not arguments[0].startswith("-"):
-        arguments = ["--data", *arguments]
-    flat: Any = Annotated[DataConfig, tyro.conf.arg(name="")]
-    config = parse(flat, "data check", arguments)
+    sections = [Section("what", Check), Section("data", DataConfig, DataConfig(), "data")]
+    asked, config = parse_sections(sections, "data check", arguments, about=Check.__doc__ or "")
+    if asked.what and config.source:
+        raise UsageError(f"both {asked.what} and --data {config.source} are given; choose one.")
+    config = replace(config, source=asked.what or config.source)
     if not config.source:
         raise UsageError("which data? Name a set, a folder or a file.")
     from veridical.data.check import check

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import tyro
-
 from veridical.cli import UsageError
+from veridical.cli.options import Mark, Positional
 from veridical.cli.parse import parse, say
 
 if TYPE_CHECKING:
@@ -23,13 +22,13 @@ class Evaluate:
     Every number stands beside what a perfect model would score.
     """
 
-    what: tyro.conf.Positional[Path]
+    what: Positional[Path]
     """Run directory; or a folder of pictures, npy or npz (then --against says what to compare with)."""
 
     against: str | None = None
     """Named data, folder or file to compare with; a run's own data if left out."""
 
-    n: Annotated[int, tyro.conf.arg(aliases=("-n",))] = 10_000
+    n: Annotated[int, Mark(alias="-n")] = 10_000
     """Samples drawn (of a folder: at most this many are used)."""
 
     seed: int = 0

@@ -6,9 +6,8 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 from veridical.cli import UsageError
+from veridical.cli.options import Positional
 from veridical.cli.parse import parse, say
 
 
@@ -16,7 +15,7 @@ from veridical.cli.parse import parse, say
 class Options:
     """Run an experiment, which leaves figures, numbers and a verdict in a folder; without a name, list them."""
 
-    name: tyro.conf.Positional[str | None] = None
+    name: Positional[str | None] = None
     """Which."""
 
     out: Path | None = None

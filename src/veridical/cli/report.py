@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 from veridical.cli import UsageError
+from veridical.cli.options import Positional
 from veridical.cli.parse import parse, say
 
 
@@ -15,7 +14,7 @@ from veridical.cli.parse import parse, say
 class Report:
     """Write one HTML page (offline, with a JSON twin) about one or more runs, also about runs that crashed."""
 
-    runs: tyro.conf.Positional[tuple[Path, ...]]
+    runs: Positional[tuple[Path, ...]]
     """Run directories; several are laid side by side."""
 
     out: Path | None = None

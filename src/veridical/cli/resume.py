@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import tyro
-
+from veridical.cli.options import Positional
 from veridical.cli.parse import is_terminal, parse, say
 
 
@@ -15,7 +14,7 @@ from veridical.cli.parse import is_terminal, parse, say
 class Resume:
     """Continue a run from its newest undamaged checkpoint; without options as if it had never stopped."""
 
-    run: tyro.conf.Positional[Path]
+    run: Positional[Path]
     """Run directory."""
 
     steps: int | None = None

@@ -6,8 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
+from veridical.cli.options import Positional
 from veridical.cli.parse import parse, say
 
 
@@ -15,7 +14,7 @@ from veridical.cli.parse import parse, say
 class Runs:
     """List the runs of a folder: state, family, data, step, verdict of the last evaluation, and age."""
 
-    folder: tyro.conf.Positional[Path] = Path("runs")
+    folder: Positional[Path] = Path("runs")
     """Folder of runs, or one run directory."""
 
     json: bool = False

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from veridical.config.families.table import FAMILIES, find_family
-from veridical.config.presets import PRESETS
+from veridical.config.presets import PRESETS, find_preset
 from veridical.config.run import OwnModel, RunConfig, plain
 from veridical.errors import RequestError
 from veridical.nearest import did_you_mean
@@ -78,7 +78,7 @@ def origins_of(config: RunConfig, base: RunConfig, base_origins: Origins, source
 
 def preset_origins(name: str) -> Origins:
     """Origins of a preset's values: the preset where it differs from its family's defaults."""
-    config = PRESETS[name].config
+    config = find_preset(name)
     return origins_of(config, RunConfig(model=type(config.model)()), {}, f"preset {name}")
 
 

@@ -12,14 +12,16 @@ PRESETS: dict[str, Preset] = {name: p for family in FAMILIES for name, p in find
 
 
 def find_preset(name: str) -> RunConfig:
-    """Return a preset's configuration.
+    """Return the configuration of a preset, or the defaults of a family.
 
     Raises:
-        ValueError: there is no such preset; names the nearest.
+        ValueError: there is neither of that name; the nearest is said.
     """
-    if name not in PRESETS:
-        raise ValueError(f"there is no preset {name!r}. {did_you_mean(name, PRESETS)}")
-    return PRESETS[name].config
+    if name in PRESETS:
+        return PRESETS[name].config
+    if name in FAMILIES:
+        return RunConfig(model=find_family(name).config())
+    raise ValueError(f"there is no preset {name!r}. {did_you_mean(name, [*PRESETS, *FAMILIES])}")
 
 
 def by_purpose() -> dict[str, dict[str, Preset]]:

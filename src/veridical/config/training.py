@@ -76,6 +76,9 @@ class TrainingConfig:
     """Arithmetic of the networks; auto: by a fixed rule from device and network, bf16 for wide convolutions where the
     device is fast in it, fp32 otherwise."""
 
+    threads: int | None = None
+    """Threads of the processor; None: as many as torch chooses."""
+
     processes: int = 1
     """Processes on this machine; under torchrun or SLURM their settings are used instead."""
 
@@ -121,6 +124,7 @@ class TrainingConfig:
         checks.positive("lr_scale", self.lr_scale)
         checks.share("ema", self.ema)
         checks.positive("clip_norm", self.clip_norm)
+        checks.positive("threads", self.threads)
         if self.batch_size % self.processes:
             raise ValueError(
                 f"batch_size is {self.batch_size} and processes {self.processes}; every process takes an equal share: "

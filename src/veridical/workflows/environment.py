@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("veridical", "torch", "lightning-fabric", "numpy", "scipy", "numba", "safetensors", "pydantic", "tyro")
+PACKAGES = ("veridical", "torch", "lightning-fabric", "numpy", "scipy", "numba", "safetensors", "pydantic")
 
 
 def describe() -> dict[str, Any]:

@@ -16,7 +16,7 @@ from veridical.data.sources import load as load_data
 from veridical.evaluation import Evaluation
 from veridical.evaluation import evaluate as measure
 from veridical.evaluation import evaluate_samples as measure_samples
-from veridical.model import Sampler
+from veridical.model import GenerativeModel, Sampler
 from veridical.sampling import draw
 from veridical.workflows import pictures
 from veridical.workflows.load import load_run, load_splits
@@ -29,6 +29,7 @@ PANEL = 10
 def evaluate_run(
     path: str | Path,
     *,
+    model: GenerativeModel | None = None,
     n: int = 10_000,
     seed: int = 0,
     extractor: str | None = None,
@@ -40,6 +41,7 @@ def evaluate_run(
 
     Args:
         path: the run directory.
+        model: the untrained model, for runs on a model or modules of your own.
         n: samples drawn.
         seed: of the samples and of everything random in the metrics.
         extractor: features to compare pictures by; by the kind of data if left out.
@@ -47,7 +49,7 @@ def evaluate_run(
         device: where the model samples.
         say: told how far it came.
     """
-    run, config, model, step = load_run(path, say=say)
+    run, config, model, step = load_run(path, model=model, say=say)
     train, test = load_splits(config.data if against is None else DataConfig(source=against))
     model.to(device)
     samples = None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 
-from veridical.config import DataConfig, RunConfig
+from veridical.config import DataConfig, OwnModel, RunConfig
+from veridical.config.families.table import name_of
 from veridical.config.files import read
 from veridical.data.dataset import ArrayData
 from veridical.data.sources import load as load_data
@@ -21,8 +22,26 @@ from veridical.training import checkpoint
 
 
 def build_model(config: RunConfig, facts: Facts | Space) -> GenerativeModel:
-    """Build the untrained model of a configuration for data of which these facts are known."""
+    """Build the untrained model of a configuration for data of which these facts are known.
+
+    Raises:
+        ValueError: the configuration records a model that is in no table, or the data lack what the family needs.
+    """
+    if isinstance(config.model, OwnModel):
+        raise ValueError(
+            f"the configuration records {config.family}, which is in no table of families. Build that model in Python "
+            "and pass it: model=..."
+        )
     return FAMILIES[config.family](config.model, facts)
+
+
+def record_of(model: GenerativeModel) -> Any:
+    """Return what is written of a model: its family's configuration, or else its own class and settings."""
+    config = getattr(model, "config", None)
+    name = name_of(config)
+    if name is not None and type(model) is FAMILIES[name]:
+        return config
+    return OwnModel.of(type(model), config)
 
 
 def read_facts(run: Run) -> Facts:

@@ -19,8 +19,9 @@ from veridical.training.arithmetic import Arithmetic
 from veridical.training.engine import Engine
 from veridical.training.fit import Callback
 from veridical.workflows.job import Job
-from veridical.workflows.load import build_model
+from veridical.workflows.load import build_model, record_of
 from veridical.workflows.progress import Progress, Say, quiet_unless_first
+from veridical.workflows.start import set_threads
 
 
 def resume(
@@ -79,9 +80,13 @@ def resume(
         data = load_data(config.data, "train")
     _require_same_data(data, about)
     arithmetic = Arithmetic(**about["arithmetic"] | ({"precision": precision} if precision else {}))
+    set_threads(config.training.threads)
     engine = Engine(config.training.device, config.training.processes, arithmetic)
     engine.launch()
-    model = build_model(config, Facts(data.space, count(data))) if model is None else model
+    if model is None:
+        model = build_model(config, Facts(data.space, count(data)))
+    elif record_of(model) != config.model:
+        say(f"The run was trained on {config.family}; the model passed is another, or has other settings.")
     settings = [sentence for name, sentence in changes.items() if name not in ("steps", "device")]
     for difference in [*differences(meta, engine, config.training.seed), *settings]:
         say(f"Not equal to the bit to an uninterrupted run: {difference}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from veridical.training.fit import Callback, State, fit
 from veridical.training.logs import require_tensorboard
 from veridical.workflows.finetune import take_weights
 from veridical.workflows.job import Job
-from veridical.workflows.load import build_model
+from veridical.workflows.load import build_model, record_of
 from veridical.workflows.progress import Progress, Say, Stopwatch, quiet_unless_first
 
 DRY_STEPS = 20
@@ -43,12 +44,14 @@ def train(
     callbacks: Sequence[Callback] = (),
     start: Run | str | Path | None = None,
     dry_run: bool = False,
+    epochs: float | None = None,
 ) -> Run:
     """Train a model and return its run directory.
 
     Args:
         config: every choice; the default recipe if left out.
-        model: a model of your own making, instead of building one from `config.model`.
+        model: a model of your own making, instead of building one from `config.model`. If its class is in no table of
+            families, that class and its settings are recorded (`OwnModel`).
         data: data of your own, instead of loading `config.data`: a tensor, an array, a list, a dict {"x": ...,
             "y": ...}, a torch Dataset or DataLoader, an ArrayData, a `BatchSource`; or the name of a set or file.
         training: replaces `config.training`.
@@ -59,6 +62,8 @@ def train(
         callbacks: called after the built-in ones.
         start: another run, whose weights this one starts from (fine-tuning).
         dry_run: do a few steps without writing anything, and say how long the whole would take.
+
+        epochs: passes over the data, instead of `training.steps`.
 
     Raises:
         RunExistsError: `out` exists.
@@ -71,7 +76,7 @@ def train(
     """
     config = config or RunConfig()
     config = dataclasses.replace(
-        config, training=training or config.training, model=getattr(model, "config", config.model)
+        config, training=training or config.training, model=config.model if model is None else record_of(model)
     )
     if isinstance(data, str | Path):
         config, data = dataclasses.replace(config, data=dataclasses.replace(config.data, source=str(data))), None
@@ -79,7 +84,7 @@ def train(
     say = quiet_unless_first(say)
     if out is not None:
         Run.require_free(out)
-    if settings.log in ("tensorboard", "both"):
+    if config.training.log in ("tensorboard", "both"):
         require_tensorboard()
     own: dict[str, Any] = {"own_data": data is not None}
     own_model = model is not None
@@ -87,9 +92,12 @@ def train(
         say(f"Reading {config.data.source}.")
         data = load_data(config.data, "train")
     data = as_data(data)
+    set_threads(settings.threads)
     engine = Engine(settings.device, settings.processes)
     engine.launch()
     config, origins = _fit_batch(config, origins, data, engine.world_size, say)
+    if epochs is not None:
+        config, origins = lasting(config, epochs, count(data), origins)
     settings = config.training
     if model is None:
         torch.manual_seed(settings.seed)
@@ -103,7 +111,7 @@ def train(
     if dry_run:
         _try_out(model, first, engine, settings, say)
         return Run(out or "")
-    run = _create(engine, out, f"{config.family}-{data.name}")
+    run = _create(engine, out, f"{config.family.rpartition('.')[2]}-{data.name}")
     say(f"run        {run.path}")
     job = Job(run, config, data, engine, model, say, progress or Progress(say, settings.batch_size), callbacks)
     if engine.rank == 0:
@@ -127,6 +135,25 @@ def _fit_batch(
     say(f"Batch size {size} instead of {wanted}: {why}.")
     origins["training.batch_size"] = "the data"
     return dataclasses.replace(config, training=dataclasses.replace(config.training, batch_size=size)), origins
+
+
+def lasting(config: RunConfig, epochs: float, n: int | None, origins: Origins) -> tuple[RunConfig, Origins]:
+    """Return the configuration with as many steps as a number of passes over n examples takes, and the origins.
+
+    Raises:
+        ValueError: the number of examples is not known.
+    """
+    if n is None:
+        raise ValueError(f"epochs is {epochs:g}, but these data have no end. Give steps instead.")
+    steps = max(1, math.ceil(epochs * n / config.training.batch_size))
+    settled = dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
+    return settled, origins | {"training.steps": f"{epochs:g} epochs"}
+
+
+def set_threads(threads: int | None) -> None:
+    """Use so many threads of the processor; None: as torch chose."""
+    if threads is not None:
+        torch.set_num_threads(threads)
 
 
 def _try_out(model: GenerativeModel, loader: BatchSource, engine: Engine, settings: TrainingConfig, say: Say) -> None:

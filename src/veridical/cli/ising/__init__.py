@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from functools import partial
 
-from veridical.cli import UsageError
-from veridical.cli.parse import say
+from veridical.cli.parse import run_verb
 
 VERBS = {
     "sample": "draw configurations into a file",
@@ -53,13 +53,13 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def run(arguments: list[str]) -> int:
     """Sample, solve or check."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        say("usage: veridical ising VERB [options]      (veridical ising VERB --help tells its options)\n")
-        for verb, what in VERBS.items():
-            say(f"  {verb:<8} {what}")
-        say("\n  veridical ising sample 64 -n 100000 -o tc64.npz")
-        say("  veridical ising exact 16 32 64\n  veridical ising check tc64.npz")
-        return 0
-    if arguments[0] not in VERBS:
-        raise UsageError(f"expected sample, exact or check, got {arguments[0]!r}.")
-    return importlib.import_module(f"veridical.cli.ising.{arguments[0]}").run(arguments[1:])
+    lines = ["usage: veridical ising VERB [options]      (veridical ising VERB --help shows its options)", ""]
+    lines += [f"  {verb:<8} {what}" for verb, what in VERBS.items()]
+    lines += ["", "  veridical ising sample 64 -n 100000 -o tc64.npz"]
+    lines += ["  veridical ising exact 16 32 64", "  veridical ising check tc64.npz"]
+    verbs = {verb: partial(_run, verb) for verb in VERBS}
+    return run_verb("ising", verbs, "\n".join(lines), arguments)
+
+
+def _run(verb: str, arguments: list[str]) -> int:
+    return importlib.import_module(f"veridical.cli.ising.{verb}").run(arguments)

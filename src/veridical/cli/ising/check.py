@@ -6,9 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 from veridical.cli.ising import Coupling, parse_size
+from veridical.cli.options import Positional
 from veridical.cli.parse import parse, say
 
 
@@ -19,7 +18,7 @@ class Check(Coupling):
     Without a coupling they are held against the one their file says they were drawn at, or the critical one.
     """
 
-    file: tyro.conf.Positional[Path]
+    file: Positional[Path]
     """(n, height, width); also flat or packed rows, with --size."""
 
     size: str | None = None

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-import tyro
-
 from veridical.cli.ising import Coupling, parse_size
+from veridical.cli.options import Positional
 from veridical.cli.parse import parse, say
 
 
@@ -15,7 +14,7 @@ from veridical.cli.parse import parse, say
 class Exact(Coupling):
     """Print what is known exactly of a torus: log Z, energy, specific heat, entropy, squared magnetisation."""
 
-    sizes: tyro.conf.Positional[tuple[str, ...]] = ("16", "32", "64")
+    sizes: Positional[tuple[str, ...]] = ("16", "32", "64")
     """Sides, or height x width."""
 
     json: bool = False

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
-
 from veridical.cli.ising import Coupling, parse_size
+from veridical.cli.options import Mark, Positional
 from veridical.cli.parse import parse, say
 
 
@@ -16,13 +15,13 @@ from veridical.cli.parse import parse, say
 class Sample(Coupling):
     """Draw configurations of the Ising model on a torus into an npz file: x (n, height, width), True for spin up."""
 
-    size: tyro.conf.Positional[str]
+    size: Positional[str]
     """Side, or height x width: 64, 64x32."""
 
-    n: Annotated[int, tyro.conf.arg(aliases=("-n",))] = 10_000
+    n: Annotated[int, Mark(alias="-n")] = 10_000
     """How many."""
 
-    out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
+    out: Annotated[Path | None, Mark(alias="-o")] = None
     """File, which must not exist; ising-SIZE-nN-seedSEED.npz if left out."""
 
     method: Literal["auto", "metropolis", "cluster", "wolff", "swendsen-wang", "tempering", "perfect"] = "auto"

@@ -85,7 +85,7 @@ class Family:
     """What it needs of the data; it refuses any that lack it."""
 
     presets: Mapping[str, Preset] = field(default_factory=dict)
-    """Its named starting points; the first is where `train FAMILY` starts."""
+    """Its named starting points, beside its defaults."""
 
     sampling: type[SamplingOptions] = SamplingOptions
     """Frozen dataclass of the choices that are left when it samples."""

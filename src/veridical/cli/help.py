@@ -1,0 +1,74 @@
+"""The help of a command: what it does, then every option under the heading of its section."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import MISSING
+from typing import Any
+
+from veridical.cli.options import Option
+
+COLUMN = 28
+"""Where the explanations begin."""
+
+
+def help_text(command: str, options: Sequence[Option], about: str, notes: Iterable[str] = ()) -> str:
+    """Return the help of a command.
+
+    Args:
+        command: as it is typed.
+        options: all it takes.
+        about: what it does, in sentences.
+        notes: lines that follow.
+    """
+    width = max(60, min(shutil.get_terminal_size((100, 24)).columns, 110))
+    places = [option for option in options if option.positional]
+    usage = " ".join(["usage: veridical", command, *map(_place, places), "[options]"])
+    paragraphs = [textwrap.fill(" ".join(part.split()), width) for part in about.split("\n\n") if part.strip()]
+    lines = [usage, "", "\n\n".join(paragraphs)]
+    for title in dict.fromkeys(option.section.title for option in options):
+        lines += ["", f"{title}:"]
+        lines += [line for o in options if o.section.title == title for line in _lines(o, width)]
+    lines += entry("-h, --help", "Show this text.", width) if options else []
+    return "\n".join([*lines, *(["", *notes] if notes else [])])
+
+
+def entry(name: str, text: str, width: int, column: int = COLUMN) -> list[str]:
+    """Return a name with its explanation beside it, or below if the name is long."""
+    body = textwrap.wrap(text, width - column, break_on_hyphens=False) or [""]
+    if len(name) + 4 > column:
+        return [f"  {name}", *(f"{'':<{column}}{line}" for line in body)]
+    return [f"  {name:<{column - 2}}{body[0]}", *(f"{'':<{column}}{line}" for line in body[1:])]
+
+
+def _place(option: Option) -> str:
+    several = "..." if option.values is None else ""
+    return f"{option.metavar}{several}" if option.default is MISSING else f"[{option.metavar}{several}]"
+
+
+def _lines(option: Option, width: int) -> list[str]:
+    if option.positional:
+        return entry(_place(option).strip("[]"), _explained(option), width)
+    name = ", ".join(flag for flag in option.flags if "." not in flag) or option.flags[0]
+    if option.path[1:]:
+        name = option.flags[0]
+    if option.negations:
+        return entry(f"{name}, {option.negations[0]}" if option.default else name, _explained(option), width)
+    choices = "|" in option.metavar and len(option.metavar) > 40
+    text = f"{_explained(option)} One of {option.metavar.replace('|', ', ')}." if choices else _explained(option)
+    return entry(name if choices else f"{name} {option.metavar}", text, width)
+
+
+def _explained(option: Option) -> str:
+    shown = _shown(option.default)
+    return f"{option.help} (default: {shown})" if shown else option.help
+
+
+def _shown(value: Any) -> str:
+    if value is MISSING or value is None or value in ("", ()):
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
