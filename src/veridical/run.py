@@ -9,7 +9,8 @@
     checkpoints/       step-00000500/: weights.safetensors, ema.safetensors, state.pt, meta.json
     best/              the best checkpoint, of runs that are evaluated while they train
     metrics.csv, tensorboard/   the numbers of metrics.jsonl for other programs, where asked for
-    evaluation.json    what `evaluate` measured
+    evaluation.json    what `evaluate` measured last
+    evaluations.jsonl  every evaluation, one a line, the last one too
     report.html, report.json
 
 Everything here is read and written without torch, so that a report of a crashed run needs nothing but this folder.
@@ -138,6 +139,19 @@ class Run:
     def evaluation_file(self) -> Path:
         """What `evaluate` measured last."""
         return self.path / "evaluation.json"
+
+    @property
+    def evaluations_file(self) -> Path:
+        """Every evaluation, in order."""
+        return self.path / "evaluations.jsonl"
+
+    def write_evaluation(self, value: dict[str, Any]) -> None:
+        """Keep an evaluation beside the earlier ones, and as the last one."""
+        last = self.read_json(self.evaluation_file.name)
+        if last and not self.evaluations_file.is_file():  # written before there was a history
+            append_lines(self.evaluations_file, [last])
+        append_lines(self.evaluations_file, [value])
+        self.write_json(self.evaluation_file.name, value)
 
     def write_json(self, name: str, value: dict[str, Any]) -> None:
         """Write one of the JSON files of the run, atomically."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from veridical.config import DataConfig
 from veridical.data.sources import load
+from veridical.errors import RequestError
 from veridical.evaluation.extractors import (
     EfficientNetFeatures,
     Extractor,
@@ -19,6 +20,7 @@ from veridical.evaluation.extractors import (
     InceptionFeatures,
     Projection,
     Values,
+    check_name,
     default_name,
     extractor_for,
 )
@@ -119,9 +121,9 @@ def test_wrong_features_are_refused() -> None:
     growing = FromCallable(lambda x: x.flatten(1).repeat(1, len(x)), Space((1, 2, 2)))
     with pytest.raises(ValueError, match="as its dim says"):
         extract(iter([torch.zeros(3, 1, 2, 2)]), growing, 3)
-    with pytest.raises(ValueError, match="expected one of fashion-28"):
+    with pytest.raises(ValueError, match="extractor is"):
         extractor_for(GREY, "inception")
-    with pytest.raises(ValueError, match="expected one of fashion-28"):
+    with pytest.raises(ValueError, match="extractor is"):
         extractor_for(GREY, "resnet")
 
 
@@ -172,3 +174,23 @@ def test_efficientnet_knows_a_cat() -> None:
     assert features.shape == (1, 1280) and torch.equal(features, extractor(x))
     grey = x.mean(dim=1, keepdim=True)
     assert torch.equal(extractor(grey), extractor(grey.expand(-1, 3, -1, -1)))
+
+
+@pytest.mark.parametrize("name", [None, "pixels", "efficientnet-lite0@64", "inception:/some/file.pt"])
+def test_names_are_known_before_anything_is_loaded(name: str | None) -> None:
+    check_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Pixels ", "Did you mean pixels"),
+        ("fashion28", "Did you mean fashion-28"),
+        ("inception", "Did you mean inception:PATH"),
+        ("zzz", "Expected one of: fashion-28"),
+        ("efficientnet-lite0@big", "expected the side of the images"),
+    ],
+)
+def test_other_names_are_refused_with_the_nearest(name: str, said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        check_name(name)

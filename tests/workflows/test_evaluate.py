@@ -13,6 +13,8 @@ from PIL import Image
 from veridical.config import DataConfig, RunConfig, TrainingConfig, VAEConfig
 from veridical.data.dataset import ArrayData
 from veridical.data.sources import load as load_data
+from veridical.errors import RequestError
+from veridical.evaluation import Evaluation
 from veridical.report import build
 from veridical.run import Run
 from veridical.workflows.evaluate import evaluate_files, evaluate_run, nearest
@@ -46,7 +48,39 @@ def test_a_run_is_measured_the_same_twice_and_reported(run: Run) -> None:
     assert {m["name"] for m in saved["measurements"]} >= {"fid", "kid", "recall", "memorised", "bits_per_dim"}
     assert (run.samples / "nearest.png").is_file()
     page = build([run.path])
-    assert first.summary()[0][:20] in page.read_text()
+    assert first.summary()[1][:20] in page.read_text()
+
+
+def test_earlier_evaluations_are_kept(run: Run) -> None:
+    """The last one stands alone; a file from before there was a history joins it, and nothing is written twice."""
+    first = evaluate_run(run.path, n=100, seed=1, say=silent)
+    run.evaluations_file.unlink()
+    second = evaluate_run(run.path, n=100, seed=2, say=silent)
+    third = evaluate_run(run.path, n=100, seed=3, say=silent)
+    kept = [json.loads(line) for line in run.evaluations_file.read_text().splitlines()]
+    assert [row["seed"] for row in kept] == [1, 2, 3] and kept[-1] == json.loads(run.evaluation_file.read_text())
+    assert [row["summary"] for row in kept] == [found.summary() for found in (first, second, third)]
+    assert kept[-1]["state"] == "finished" and not third.notes
+
+
+@pytest.mark.parametrize("state", ["failed", "interrupted"])
+def test_an_unfinished_run_is_measured_and_said_to_be_one(run: Run, state: str) -> None:
+    run.set_status(state, 60, "out of memory")
+    try:
+        found = evaluate_run(run.path, n=100, say=silent)
+    finally:
+        run.set_status("finished", 60)
+    assert state in found.summary()[0] and json.loads(run.evaluation_file.read_text())["state"] == state
+    assert Evaluation.from_json(json.loads(run.evaluation_file.read_text())).notes == found.notes != ()
+
+
+def test_a_misspelt_extractor_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
+    for measure in (
+        lambda: evaluate_run(tmp_path, extractor="pixel"),
+        lambda: evaluate_files(tmp_path, "x", extractor="pixel"),
+    ):
+        with pytest.raises(RequestError, match="Did you mean pixels"):
+            measure()
 
 
 def test_pictures_of_any_program_are_measured(run: Run, tmp_path: Path) -> None:

@@ -61,6 +61,9 @@ class Evaluation:
     seconds: float = 0.0
     """Time all of it took."""
 
+    notes: tuple[str, ...] = ()
+    """What to know of the model before its numbers are read: that its training was not finished, say."""
+
     def __getitem__(self, name: str) -> Measurement:
         """Return the measurement of a name.
 
@@ -73,8 +76,8 @@ class Evaluation:
         raise KeyError(f"{name!r} was not measured; there is {', '.join(m.name for m in self.measurements) or 'none'}.")
 
     def summary(self) -> list[str]:
-        """Say in plain sentences what the numbers mean, the overall verdict first."""
-        return sentences(self.measurements)
+        """Say in plain sentences what the numbers mean: notes, then the overall verdict, then the rest."""
+        return [*self.notes, *sentences(self.measurements)]
 
     def to_json(self) -> dict[str, JSON]:
         """Return plain values."""
@@ -87,6 +90,7 @@ class Evaluation:
         """Build the evaluation that `to_json` wrote; other keys beside it are left alone."""
         known = {key: value[key] for key in cls.__dataclass_fields__ if key in value}
         known["measurements"] = tuple(Measurement.from_json(m) for m in value["measurements"])
+        known["notes"] = tuple(value.get("notes", ()))
         return cls(**known)
 
 

@@ -137,5 +137,6 @@ def _measurements(record: Record, measured: list[Measured]) -> list[str]:
         return ["The command that measures it stands at the end of this page."]
     summary = record.evaluation.get("summary")
     said = [str(sentence) for sentence in summary] if isinstance(summary, list) else [str(summary)] if summary else []
-    overall = bool(said) and re.match(r"(Of|All) \d+ measurements", said[0]) is not None
-    return said[1:] if overall else said  # the headline counts the same measurements
+    known = record.evaluation.get("notes") or []  # of the state of the run, which stands above
+    # The headline counts the same measurements as the evaluation's own.
+    return [s for s in said if s not in known and not re.match(r"(Of|All) \d+ measurements", s)]

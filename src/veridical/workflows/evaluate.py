@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,10 @@ from veridical.data.sources import load as load_data
 from veridical.evaluation import Evaluation
 from veridical.evaluation import evaluate as measure
 from veridical.evaluation import evaluate_samples as measure_samples
+from veridical.evaluation.extractors import check_name
 from veridical.model import GenerativeModel, Sampler
 from veridical.sampling import draw
+from veridical.status import read_status
 from veridical.workflows import pictures
 from veridical.workflows.load import load_run, load_splits
 from veridical.workflows.progress import Say
@@ -39,6 +43,9 @@ def evaluate_run(
 ) -> Evaluation:
     """Measure the model of a run against its data; write evaluation.json and the nearest-neighbour panel.
 
+    Earlier evaluations stay in evaluations.jsonl. A run that is not finished, or that failed, is measured as it is; its
+    state is in the notes, which come first in the summary.
+
     Args:
         path: the run directory.
         model: the untrained model, for runs on a model or modules of your own.
@@ -48,7 +55,11 @@ def evaluate_run(
         against: other data than the run's own.
         device: where the model samples.
         say: told how far it came.
+
+    Raises:
+        NoSuchExtractorError: no features have that name.
     """
+    check_name(extractor)
     run, config, model, step = load_run(path, model=model, say=say)
     train, test = load_splits(config.data if against is None else DataConfig(source=against))
     model.to(device)
@@ -57,7 +68,11 @@ def evaluate_run(
         say(f"drawing {n:,} samples, seed {seed}")
         samples = draw(model, n, seed=seed)
     found = measure(model, train, test, samples=samples, n=n, seed=seed, extractor=extractor, progress=say)
-    run.write_json(run.evaluation_file.name, {**found.to_json(), "step": step, "summary": found.summary()})
+    status = read_status(run)
+    found = replace(found, notes=(status.warning,) if status.warning else ())
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    about = {"step": step, "state": status.state, "time": when, "summary": found.summary()}
+    run.write_evaluation({**found.to_json(), **about})
     if samples is not None and len(model.space.shape) == 3:
         nearest_panel(samples[:PANEL], train, run.samples / "nearest.png")
     return found
@@ -82,6 +97,7 @@ def evaluate_files(
         extractor: features to compare pictures by.
         say: told how far it came.
     """
+    check_name(extractor)
     train, test = load_splits(DataConfig(source=against))
     made = load_data(DataConfig(source=str(path), labels=False, holdout=0.0), "train")
     if made.space.shape != train.space.shape:

@@ -19,12 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from veridical.data.space import Space
+from veridical.errors import RequestError
 from veridical.evaluation.extractors.efficientnet import EfficientNetFeatures, installed, side_for
 from veridical.evaluation.extractors.fashion import Fashion28
 from veridical.evaluation.extractors.inception import InceptionFeatures
 from veridical.evaluation.extractors.pixels import LARGEST, Projection, Values
+from veridical.nearest import did_you_mean
 
 __all__ = [
+    "NoSuchExtractorError",
     "EfficientNetFeatures",
     "Extractor",
     "Fashion28",
@@ -32,11 +35,16 @@ __all__ = [
     "InceptionFeatures",
     "Projection",
     "Values",
+    "check_name",
     "default_name",
     "extractor_for",
 ]
 
 NAMES = ("fashion-28", "efficientnet-lite0", "inception:PATH", "pixels", "pixels-projection-256", "coordinates")
+
+
+class NoSuchExtractorError(ValueError, RequestError):
+    """No features have the name that was asked for."""
 
 
 @runtime_checkable
@@ -133,4 +141,21 @@ def extractor_for(
             return Values(space.shape, name)
         case Projection.name:
             return Projection(space.shape)
-    raise ValueError(f"extractor is {choice!r}; expected one of {', '.join(NAMES)}, or something callable.")
+    raise _unknown(choice)
+
+
+def check_name(name: str | None) -> None:
+    """Make sure that features have a name, before anything is loaded; None: they are chosen by the data.
+
+    Raises:
+        NoSuchExtractorError: they have not.
+    """
+    base, _, argument = (name or "pixels").partition("@")
+    if base not in NAMES and not (base.startswith("inception:") and base != "inception:"):
+        raise _unknown(str(name))
+    if argument and not argument.isdecimal():
+        raise NoSuchExtractorError(f"extractor is {name!r}; after @ expected the side of the images in pixels.")
+
+
+def _unknown(name: str) -> NoSuchExtractorError:
+    return NoSuchExtractorError(f"extractor is {name!r}. {did_you_mean(name, NAMES)}")
