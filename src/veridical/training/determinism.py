@@ -1,0 +1,70 @@
+"""Whether the same run gives the same numbers to the bit, and the switches that make it so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.utils.deterministic
+
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+"""Environment variable by which the matrix products of CUDA repeat: with a workspace of fixed size."""
+
+
+def is_deterministic(device: torch.device, wanted: bool | None) -> bool:
+    """Say whether a training repeats to the bit on a device; None: wherever the device can."""
+    return device.type == "cpu" or (device.type == "cuda" and wanted is not False)
+
+
+def repeatability(device: torch.device, wanted: bool | None) -> str:
+    """Return a sentence on whether a training repeats to the bit, for people."""
+    if device.type == "cpu":
+        return f"to the bit, on this processor with {torch.get_num_threads()} threads"
+    if device.type != "cuda":
+        return f"not known to repeat to the bit on {device.type}"
+    if wanted is False:
+        return (
+            "not to the bit: convolutions on CUDA add in an order that varies (deterministic: true makes them repeat)"
+        )
+    return "to the bit, on this kind of GPU with these versions; a warning names any operation that cannot"
+
+
+@contextmanager
+def deterministic(device: torch.device, wanted: bool | None) -> Iterator[None]:
+    """Let operations inside the block repeat to the bit, and restore the switches behind it.
+
+    Args:
+        device: where the training runs; on devices other than CPU and CUDA nothing is switched.
+        wanted: True: an operation that cannot repeat is an error; None: it is a warning; False: nothing is switched.
+    """
+    if wanted is False or device.type not in ("cpu", "cuda"):
+        yield
+        return
+    kept = _switches()
+    workspace = os.environ.get(WORKSPACE)
+    os.environ.setdefault(WORKSPACE, ":4096:8")
+    _switch(True, wanted is None, True, False, False)
+    try:
+        yield
+    finally:
+        _switch(*kept)
+        if workspace is None:
+            os.environ.pop(WORKSPACE, None)
+
+
+def _switches() -> tuple[bool, bool, bool, bool, bool]:
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.backends.cudnn.deterministic,
+        torch.backends.cudnn.benchmark,
+        torch.utils.deterministic.fill_uninitialized_memory,  # type: ignore[attr-defined]
+    )
+
+
+def _switch(algorithms: bool, warn_only: bool, cudnn: bool, benchmark: bool, fill: bool) -> None:
+    torch.use_deterministic_algorithms(algorithms, warn_only=warn_only)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn, benchmark
+    torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
