@@ -48,12 +48,12 @@ def test_elsewhere_nothing_is_switched(device: torch.device, wanted: bool | None
 @pytest.mark.parametrize(
     ("device", "wanted", "repeats", "said"),
     [
-        (CPU, None, True, "to the bit, on this processor"),
-        (CPU, False, True, "to the bit, on this processor"),
-        (CUDA, None, True, "to the bit, on this kind of GPU"),
-        (CUDA, True, True, "to the bit, on this kind of GPU"),
-        (CUDA, False, False, "not to the bit: convolutions on CUDA"),
-        (MPS, None, False, "not known to repeat"),
+        (CPU, None, True, "repeats to the bit on this processor"),
+        (CPU, False, True, "repeats to the bit on this processor"),
+        (CUDA, None, True, "repeats to the bit on this kind of GPU"),
+        (CUDA, True, True, "repeats to the bit on this kind of GPU"),
+        (CUDA, False, False, "does not repeat to the bit: deterministic is off"),
+        (MPS, None, False, "is not known to repeat"),
     ],
 )
 def test_what_holds_is_said(device: torch.device, wanted: bool | None, repeats: bool, said: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +28,9 @@ class Resume:
 
     precision: Literal["fp32", "bf16"] | None = None
     """Arithmetic of the networks from here on."""
+
+    source: str | None = field(default=None, metadata={"flag": "data"})
+    """Where the data of the run are now, if they have moved."""
 
     device: str | None = None
     """Device to go on with: auto, cpu, cuda, cuda:N or mps."""
@@ -55,6 +58,7 @@ def run(arguments: list[str]) -> None:
         clip_norm=options.clip_norm,
         precision=options.precision,
         device=options.device,
+        data=options.source,
         say=say,
         progress=progress,
     )

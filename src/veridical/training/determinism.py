@@ -19,16 +19,15 @@ def is_deterministic(device: torch.device, wanted: bool | None) -> bool:
 
 
 def repeatability(device: torch.device, wanted: bool | None) -> str:
-    """Return a sentence on whether a training repeats to the bit, for people."""
+    """Return the end of the sentence "a run with the same seed ..."."""
     if device.type == "cpu":
-        return f"to the bit, on this processor with {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        return f"repeats to the bit on this processor with {threads} thread{'s' if threads > 1 else ''}"
     if device.type != "cuda":
-        return f"not known to repeat to the bit on {device.type}"
+        return f"is not known to repeat to the bit on {device.type}"
     if wanted is False:
-        return (
-            "not to the bit: convolutions on CUDA add in an order that varies (deterministic: true makes them repeat)"
-        )
-    return "to the bit, on this kind of GPU with these versions; a warning names any operation that cannot"
+        return "does not repeat to the bit: deterministic is off, and convolutions on CUDA add in an order that varies"
+    return "repeats to the bit on this kind of GPU with these versions; a warning names any operation that does not"
 
 
 @contextmanager

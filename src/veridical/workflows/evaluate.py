@@ -24,6 +24,7 @@ from veridical.sampling import draw
 from veridical.status import read_status
 from veridical.workflows import pictures
 from veridical.workflows.load import load_run, load_splits
+from veridical.workflows.location import locate
 from veridical.workflows.progress import Say
 
 PANEL = 10
@@ -61,7 +62,7 @@ def evaluate_run(
     """
     check_name(extractor)
     run, config, model, step = load_run(path, model=model, say=say)
-    train, test = load_splits(config.data if against is None else DataConfig(source=against))
+    train, test = load_splits(locate(config.data, run) if against is None else DataConfig(source=against))
     model.to(device)
     samples = None
     if isinstance(model, Sampler):

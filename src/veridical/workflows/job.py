@@ -21,12 +21,14 @@ from veridical.run import Run, write_atomically
 from veridical.sampling import draw
 from veridical.training import checkpoint
 from veridical.training.callbacks import Checkpointer, Interruption, MetricsFile, SampleGrids
+from veridical.training.determinism import deterministic
 from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State, fit
 from veridical.training.logs import logs
 from veridical.training.spectrum import SingularValues
 from veridical.training.terms import NonFiniteError
 from veridical.workflows import environment, pictures
+from veridical.workflows.location import absolute_source
 from veridical.workflows.periodic import CannotEvaluateError, PeriodicEvaluation
 from veridical.workflows.progress import Progress, Say, duration
 
@@ -67,7 +69,8 @@ class Job:
         interruption = Interruption(self.engine, self.say)
         first_of_all = [] if evaluation is None else [evaluation]
         callbacks = [*first_of_all, *self._outputs(health), *self._watchers(), saver, interruption, *self.extra]
-        with self._recorded(state, health), interruption.listen():
+        repeating = deterministic(self.engine.device, training.deterministic)
+        with self._recorded(state, health), interruption.listen(), repeating:
             fit(
                 state,
                 self._loader(),
@@ -164,6 +167,7 @@ class Job:
             "digest": self.data.digest,
             "n": count(self.data),
             "source": self.config.data.source,
+            "path": None if notes.get("own_data") else absolute_source(self.config.data),
             "class_names": self.data.class_names if isinstance(self.data, ArrayData) else None,
         }
         about = {"data": data, "space": space, "own_modules": own_modules, "papers": list(self.model.papers)}

@@ -9,17 +9,20 @@ from typing import Any
 
 from veridical.config import RunConfig
 from veridical.config.files import read, to_yaml
+from veridical.data.convert import as_data
 from veridical.data.dataset import ArrayData
 from veridical.data.source import BatchSource, count
 from veridical.data.sources import load as load_data
 from veridical.model import Facts, GenerativeModel
 from veridical.run import Run, write_atomically
 from veridical.training import checkpoint
-from veridical.training.arithmetic import Arithmetic
-from veridical.training.engine import Engine
+from veridical.training.determinism import repeatability
+from veridical.training.engine import DeviceError, Engine
 from veridical.training.fit import Callback
+from veridical.workflows.continuation import continued_arithmetic, resumption, step_size_jumps
 from veridical.workflows.job import Job
 from veridical.workflows.load import build_model, record_of
+from veridical.workflows.location import absolute_source, locate
 from veridical.workflows.progress import Progress, Say, quiet_unless_first
 from veridical.workflows.start import set_threads
 
@@ -43,7 +46,7 @@ def resume(
     Args:
         path: the run directory.
         model: the untrained model, for runs on modules of your own.
-        data: the data, for runs on data of your own.
+        data: the data, for runs on data of your own; or where the data of the run are now, a path.
         steps: train to this step instead of the run's own last one.
         lr_scale: multiplies the step size of every player from here on.
         clip_norm: largest norm of a player's gradient from here on.
@@ -56,7 +59,8 @@ def resume(
     Raises:
         NotARunError: the path is no run directory.
         CheckpointError: no checkpoint can be read.
-        DataError: the data are not those the run was trained on.
+        DataError: the data are not found, or not those the run was trained on.
+        DeviceError: the device of the run is not there.
     """
     run = Run.open(path)
     say = quiet_unless_first(say)
@@ -67,6 +71,10 @@ def resume(
     asked = {"steps": steps, "lr_scale": lr_scale, "clip_norm": clip_norm, "precision": precision, "device": device}
     config, changes = change(config, asked)
     origins |= dict.fromkeys((f"training.{name}" for name in changes), "resume")
+    moved = isinstance(data, str | os.PathLike)
+    if moved:
+        config, data = _with_source(config, str(data)), None
+        origins |= {"data.source": "resume"}
     if meta["step"] >= config.training.steps:
         say(f"{run.path} has done all of its {config.training.steps} steps. To go further: --steps N")
         return run
@@ -76,24 +84,32 @@ def resume(
             "continue it there with veridical.resume(run, model=model, data=data)."
         )
     if data is None:
-        say(f"Reading {config.data.source}.")
-        data = load_data(config.data, "train")
+        place = config.data if moved else locate(config.data, run)
+        say(f"Reading {place.source}.")
+        data = load_data(place, "train")
+    data = as_data(data)
     _require_same_data(data, about)
-    arithmetic = Arithmetic(**about["arithmetic"] | ({"precision": precision} if precision else {}))
     set_threads(config.training.threads)
-    engine = Engine(config.training.device, config.training.processes, arithmetic)
+    engine = _engine(config, run)
     engine.launch()
     if model is None:
         model = build_model(config, Facts(data.space, count(data)))
     elif record_of(model) != config.model:
         say(f"The run was trained on {config.family}; the model passed is another, or has other settings.")
+    shape = (config.training.batch_size, *data.space.shape)
+    engine.arithmetic, other = continued_arithmetic(about, meta, engine, model, shape, config.training, precision)
     settings = [sentence for name, sentence in changes.items() if name not in ("steps", "device")]
-    for difference in [*differences(meta, engine, config.training.seed), *settings]:
+    for difference in [*differences(meta, engine, config.training.seed), *other, *settings]:
         say(f"Not equal to the bit to an uninterrupted run: {difference}.")
+    for jump in step_size_jumps(model, config.training, meta["step"], meta["steps"]):
+        say(f"Not equal to a run of {config.training.steps} steps from the start: {jump}.")
     where = f"{engine.device}, {engine.arithmetic}"
     say(f"Resuming {run.path} after step {meta['step']} of {config.training.steps} on {where}.")
+    say(f"A run with the same seed {repeatability(engine.device, config.training.deterministic)}.")
     if engine.rank == 0:
         write_atomically(run.config_file, to_yaml(config, origins))
+        resumed = [*about.get("resumed", []), resumption(engine, config.training, meta["step"])]
+        run.write_json("environment.json", about | {"resumed": resumed})
     progress = progress or Progress(say, config.training.batch_size)
     return Job(run, config, data, engine, model, say, progress, callbacks).go(found)
 
@@ -117,9 +133,23 @@ def differences(meta: dict[str, Any], engine: Engine, seed: int) -> list[str]:
     return checkpoint.differences(meta["topology"], here, meta["step"], seed)
 
 
+def _with_source(config: RunConfig, source: str) -> RunConfig:
+    """Return the configuration with data from another place, whose path is made absolute."""
+    absolute = absolute_source(dataclasses.replace(config.data, source=source))
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, source=absolute or source))
+
+
+def _engine(config: RunConfig, run: Run) -> Engine:
+    try:
+        return Engine(config.training.device, config.training.processes)
+    except DeviceError as error:
+        raise DeviceError(f"{error} To continue on what is there: veridical resume {run.path} --device auto") from error
+
+
 def _require_same_data(data: ArrayData | BatchSource, about: dict[str, Any]) -> None:
     if data.digest != about["data"]["digest"]:
         raise checkpoint.CheckpointError(
             f"the data {data.name!r} are not those of the run: their SHA-256 is {data.digest[:12]}..., "
-            f"it was {about['data']['digest'][:12]}.... Restore the data, or start a new run."
+            f"it was {about['data']['digest'][:12]}.... Restore the data, say where they are (--data PLACE), "
+            "or start a new run."
         )

@@ -19,6 +19,7 @@ from veridical.data.source import BatchSource, batch_size, batches, count, notes
 from veridical.data.sources import load as load_data
 from veridical.model import Facts, GenerativeModel
 from veridical.run import Run
+from veridical.training.determinism import is_deterministic, repeatability
 from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State, fit
 from veridical.training.logs import require_tensorboard
@@ -117,6 +118,7 @@ def train(
     if engine.rank == 0:
         own |= {"arithmetic": dataclasses.asdict(engine.arithmetic), "arithmetic_why": why}
         own |= {"device": str(engine.device), "processes": engine.world_size}
+        own |= {"deterministic": is_deterministic(engine.device, settings.deterministic)}
         job.begin(origins, own_model, own)
     engine.barrier()
     return job.go()
@@ -193,6 +195,7 @@ def describe(
     many = f", {engine.world_size} processes" if engine.world_size > 1 else ""
     say(f"device     {engine.device} ({engine.reason}){many}")
     say(f"arithmetic {engine.arithmetic} ({why})")
+    say(f"same seed  {repeatability(engine.device, config.training.deterministic)}")
     say(f"seed       {config.training.seed}; {config.training.steps:,} steps of {config.training.batch_size}")
 
 
