@@ -64,6 +64,16 @@ class Facts:
         return facts if isinstance(facts, Facts) else Facts(facts)
 
 
+def refuse_labels(c: Tensor | None) -> None:
+    """Refuse labels where the model has learned none.
+
+    Raises:
+        ValueError: `c` is given.
+    """
+    if c is not None:
+        raise ValueError("c is given, but this model learned without labels; call without c.")
+
+
 class Loss(NamedTuple):
     """What one player minimises in its turn."""
 

@@ -29,6 +29,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from veridical.atomic import write_atomically
 from veridical.errors import RequestError
 from veridical.status import read_status
 
@@ -39,16 +40,6 @@ class RunExistsError(FileExistsError, RequestError):
 
 class NotARunError(FileNotFoundError, RequestError):
     """The path is no run directory."""
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old or the new one, never a part."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(beside, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
 
 
 class Run:

@@ -1,10 +1,9 @@
 import math
 
 import pytest
-import scipy.stats
 import torch
 
-from veridical.data.preprocess import dequantise, log_det, to_data_space, to_uint8
+from veridical.data.preprocess import log_det, to_data_space, to_uint8
 from veridical.data.space import Space
 
 SPACES = [
@@ -60,25 +59,7 @@ def test_log_det_of_continuous_data_is_zero() -> None:
     assert log_det(Space((2,), "vector", None, None)) == 0.0
 
 
-def test_dequantised_values_stay_in_their_bin_and_are_uniform_in_it() -> None:
-    space = Space((1, 4, 4))
-    generator = torch.Generator().manual_seed(3)
-    raw = torch.randint(0, 256, (2000, 1, 4, 4), generator=generator, dtype=torch.uint8)
-    x = to_data_space(raw, space).double()
-    noisy = dequantise(x, space, generator)
-    assert torch.equal(to_uint8(noisy, space), raw)
-    offset = ((noisy - x) / (2 / 255)).flatten()
-    assert scipy.stats.kstest(offset, scipy.stats.uniform(-0.5, 1.0).cdf).pvalue > 1e-4  # false alarm: 1e-4
-    assert abs(float(torch.corrcoef(torch.stack([offset, x.flatten()]))[0, 1])) < 4 / math.sqrt(offset.numel())
-
-
-def test_dequantising_is_reproducible() -> None:
-    space, x = Space((1, 2, 2)), torch.zeros(3, 1, 2, 2)
-    first, second = (dequantise(x, space, torch.Generator().manual_seed(1)) for _ in range(2))
-    assert torch.equal(first, second)
-
-
-@pytest.mark.parametrize("convert", [to_data_space, to_uint8, dequantise])
+@pytest.mark.parametrize("convert", [to_data_space, to_uint8])
 def test_a_continuous_space_has_no_grid(convert) -> None:
     with pytest.raises(ValueError, match="continuous"):
         convert(torch.zeros(1, 2), Space((2,), "vector", None, None))

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from veridical.atomic import replacing, write_atomically
 from veridical.config import DataConfig
 from veridical.data.errors import DataError
 from veridical.data.folder import Listing, Plan, bad_files, decoder, decoding_of, in_threads, plan, scan
@@ -117,8 +118,7 @@ def _decode_to_disk(
             f"than is free in {place.parent}.",
             "Set XDG_CACHE_HOME to a larger disk, or lower --size.",
         )
-    beside = place.with_name(f".{place.stem}.{os.getpid()}.tmp")
-    try:
+    with replacing(place) as beside:
         x = np.lib.format.open_memmap(beside, "w+", np.dtype(np.uint8), shape)
         kept = _decode_into(x, files, target, config, bad)
         _judge(bad, listing, config)
@@ -128,11 +128,7 @@ def _decode_to_disk(
         number = {file: i for i, file in enumerate(listing.files)}
         about = {"notes": notes, "sixteen": target.sixteen, "transparent": target.transparent}
         meta = json.dumps({"kept": [number[file] for file in kept], **about})
-        os.replace(beside, place)
-        beside.write_text(meta, encoding="utf-8")
-        os.replace(beside, place.with_suffix(".json"))  # last: without it the npy file is not used
-    finally:
-        beside.unlink(missing_ok=True)
+    write_atomically(place.with_suffix(".json"), meta)  # last: without it the npy file is not used
     return _open(place, listing)
 
 

@@ -5,7 +5,6 @@ The one place of the program that uses the network.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from veridical.atomic import replacing
 from veridical.data.archives import read_split
 from veridical.data.errors import DataError, NoSuchDataError
 from veridical.data.named import NAMED, find, how_to_get, verify
@@ -84,13 +84,8 @@ def pack(package: str, folder: Path) -> Path:
 def _save(place: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write an npz beside its place and rename it."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.stem}.{os.getpid()}.tmp")
-    try:
-        with open(beside, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        os.replace(beside, place)
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing(place) as beside, open(beside, "wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def _read_verified(name: str, path: Path) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-r"""Between raw values and data space: affine, rounded, dequantised, each with its log-determinant.
+r"""Between raw values and data space: affine and rounded, with the log-determinant.
 
 A raw component is a level $r \in \{0,\dots,L-1\}$. Data space puts the levels at equal distances on the support
 $[a, b]$,
@@ -42,17 +42,6 @@ def to_uint8(x: Tensor, space: Space) -> Tensor:
     if levels > 256:
         raise ValueError(f"space has {levels} levels; 8 bits hold at most 256.")
     return ((x - low) / width).round().clamp(0, levels - 1).to(torch.uint8)
-
-
-def dequantise(x: Tensor, space: Space, generator: torch.Generator | None = None) -> Tensor:
-    """Add uniform noise of one bin width, centred at zero, to points of the grid.
-
-    Raises:
-        ValueError: the space has no levels.
-    """
-    _, width = _grid(space)
-    noise = torch.rand(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-    return x + width * (noise - 0.5)
 
 
 def log_det(space: Space) -> float:

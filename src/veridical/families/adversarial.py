@@ -25,12 +25,14 @@ from veridical.model import (
     PriorKind,
     Sampler,
     Space,
+    refuse_labels,
 )
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of, standard_units
 from veridical.nn.buffers import BufferRole
 from veridical.nn.discriminator import Discriminator
 from veridical.nn.minibatch import BatchDependent, batch_dependent_layers
 from veridical.nn.normalization import ReferenceBatch
+from veridical.nn.precision import at_least_single
 from veridical.noise import Noise, TruncatedNoise, noise_for
 from veridical.objectives.game import Game
 from veridical.objectives.penalties import clip_weights, historical_averaging, running_average
@@ -160,7 +162,7 @@ class AdversarialModel(GenerativeModel, Generic[C], Sampler, LatentVariable, Dis
                 f"({len(x)},) or ({len(x)}, 1): one logit each, without a sigmoid."
             )
         # Losses and penalties are sums of exponentials and squares: never in half precision.
-        return logits.reshape(-1).to(torch.promote_types(logits.dtype, torch.float32))
+        return at_least_single(logits.reshape(-1))
 
     @property
     def no_log_ratio(self) -> str | None:
@@ -193,8 +195,7 @@ class AdversarialModel(GenerativeModel, Generic[C], Sampler, LatentVariable, Dis
         Raises:
             ValueError: labels are passed to a model that learned without, or the generator returns another shape.
         """
-        if c is not None:
-            raise ValueError("c is given, but this GAN learned without labels; call without c.")
+        refuse_labels(c)
         return self.checked(self.generator(z), z)
 
     def checked(self, x: Tensor, z: Tensor) -> Tensor:
@@ -208,7 +209,7 @@ class AdversarialModel(GenerativeModel, Generic[C], Sampler, LatentVariable, Dis
                 f"The generator returned shape {tuple(x.shape)} for {len(z)} codes of dimension {z.shape[-1]}; "
                 f"expected {(len(z), *self.space.shape)}, examples in data space."
             )
-        return x.to(torch.promote_types(x.dtype, torch.float32))
+        return at_least_single(x)
 
     @torch.no_grad()
     def sample(

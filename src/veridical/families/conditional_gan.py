@@ -42,6 +42,7 @@ from veridical.model import Batch, Conditional, Facts, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
 from veridical.nn.discriminator import Discriminator
 from veridical.nn.orthogonal import orthogonal_penalties
+from veridical.nn.precision import at_least_single
 from veridical.nn.spectral import normalize_spectrum
 from veridical.noise import Noise, noise_for
 from veridical.objectives.game import Logits, Turn, discriminator_turn, generator_turn
@@ -123,7 +124,7 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig], Conditional):
         if self.config.conditioning != "auxiliary":
             return super().logits(x, c)
         logits = self.discriminator(x)[:, 0]
-        return logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return at_least_single(logits)
 
     def given(self, c: Tensor) -> Logits:
         """Return the logits of examples of these classes, or of several batches of them, one after the other."""
@@ -181,7 +182,7 @@ class Classifier:
                 f"The discriminator returned shape {tuple(out.shape)} for {len(x)} examples; expected {expected}: one "
                 "logit of being real, then one of every class."
             )
-        out = out.to(torch.promote_types(out.dtype, torch.float32))
+        out = at_least_single(out)
         self.classes.append(out[:, 1:])
         return out[:, 0]
 

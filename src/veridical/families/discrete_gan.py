@@ -44,7 +44,7 @@ from veridical.config.families.family import FEW_LEVELS
 from veridical.config.sampling import SamplingOptions, options_of
 from veridical.data.preprocess import to_data_space
 from veridical.families.adversarial import AdversarialModel
-from veridical.model import Batch, Facts, Space
+from veridical.model import Batch, Facts, Space, refuse_labels
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
 from veridical.nn.minibatch import batch_dependent_layers
 from veridical.noise import FreshNoise, Noise, noise_for
@@ -175,8 +175,7 @@ class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
         Raises:
             ValueError: labels are passed; the model learned without.
         """
-        if c is not None:
-            raise ValueError("c is given, but this GAN learned without labels; call without c.")
+        refuse_labels(c)
         return self.in_data_space(discrete.straight_through(self.theta(z).softmax(-1)))
 
     @torch.no_grad()
@@ -193,8 +192,7 @@ class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
         Raises:
             ValueError: labels are passed; the model learned without.
         """
-        if c is not None:
-            raise ValueError("c is given, but this GAN learned without labels; call without c.")
+        refuse_labels(c)
         noise = noise_for(n, self.device, noise)
         theta = self.theta(self.chosen_prior(n, noise, options))
         theta = theta / options_of(DiscreteGANSampling, options).temperature

@@ -44,6 +44,7 @@ from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Coded, Facts, PriorKind, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
 from veridical.nn.discriminator import Discriminator, FullPrecision
+from veridical.nn.precision import at_least_single
 from veridical.noise import Noise, noise_for
 from veridical.objectives.game import Turn, discriminator_turn, generator_turn, view
 from veridical.objectives.information import (
@@ -103,9 +104,7 @@ class Reader(nn.Module):
 
     def forward(self, features: Tensor) -> Reading:
         """Read features (B, F)."""
-        *logits, mu, raw = self.layers(features.to(torch.promote_types(features.dtype, torch.float32))).split(
-            self.sizes, dim=1
-        )
+        *logits, mu, raw = self.layers(at_least_single(features)).split(self.sizes, dim=1)
         # A sum and not a clamp, whose gradient vanishes: a variance that is too small must be able to grow.
         return Reading(tuple(logits), mu, (self.smallest_var + raw.exp()).log())
 

@@ -57,9 +57,9 @@ from veridical.config.families.noise_level import NoiseLevelConfig, NoiseLevelSa
 from veridical.config.sampling import SamplingOptions, options_of
 from veridical.kinds import TermKind
 from veridical.mcmc.langevin import unadjusted_step
-from veridical.model import Batch, Denoiser, Facts, GenerativeModel, Loss, Sampler, Space
+from veridical.model import Batch, Denoiser, Facts, GenerativeModel, Loss, Sampler, Space, refuse_labels
 from veridical.nn.buffers import BufferRole
-from veridical.nn.conv import ConvEncoder
+from veridical.nn.conv import ConvEncoder, fits_convolutions
 from veridical.nn.fourier import FourierFeatures
 from veridical.nn.mlp import MLP
 from veridical.noise import Noise, noise_for
@@ -216,8 +216,7 @@ class NoiseLevel(GenerativeModel, Sampler, Denoiser):
         Raises:
             ValueError: labels are passed; the model learned without.
         """
-        if c is not None:
-            raise ValueError("c is given, but this model learned without labels; call without c.")
+        refuse_labels(c)
         chosen = options_of(NoiseLevelSampling, options)
         steps = self.config.langevin_steps if chosen.langevin_steps is None else chosen.langevin_steps
         noise, sigmas = noise_for(n, self.device, noise), self.levels(chosen.noise_levels)
@@ -323,7 +322,7 @@ def build_network(config: NoiseLevelConfig, space: Space) -> nn.Module:
     """
     network = config.network
     if network == "auto":
-        network = "conv" if len(space.shape) == 3 and min(space.shape[1:]) >= 8 else "mlp"
+        network = "conv" if fits_convolutions(space.shape) else "mlp"
     if network == "conv":
         return start_small(ConvEncoder(space, config.levels, config.width or 32))
     return PointNetwork(config, space.dim)

@@ -44,10 +44,11 @@ from torch import Tensor
 from veridical.clock import elapsed
 from veridical.config.families.progressive_gan import ProgressiveGANConfig
 from veridical.families.adversarial import AdversarialModel
-from veridical.model import Batch, Facts, Space
+from veridical.model import Batch, Facts, Space, refuse_labels
 from veridical.nn.adversarial import ToDataSpace, ToStandardUnits, latent_dim_of
 from veridical.nn.buffers import BufferRole
 from veridical.nn.minibatch import batch_dependent_layers
+from veridical.nn.precision import at_least_single
 from veridical.nn.progressive import (
     Growth,
     ProgressiveDiscriminator,
@@ -165,7 +166,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig]):
 
     @staticmethod
     def _full(x: Tensor) -> Tensor:
-        return x.to(torch.promote_types(x.dtype, torch.float32))
+        return at_least_single(x)
 
     def logits(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (B,) logits of pictures of full size, seen as coarse as the networks have grown.
@@ -173,8 +174,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig]):
         Raises:
             ValueError: labels are passed; the model learned without.
         """
-        if c is not None:
-            raise ValueError("c is given, but this GAN learned without labels; call without c.")
+        refuse_labels(c)
         now = self.growth()
         return self._judge(self.show(x, now), now)
 
@@ -184,8 +184,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig]):
         Raises:
             ValueError: labels are passed; the model learned without.
         """
-        if c is not None:
-            raise ValueError("c is given, but this GAN learned without labels; call without c.")
+        refuse_labels(c)
         now = self.growth()
         return self.checked(self.pyramid.enlarge(self.generator(z, now), now.stage), z)
 

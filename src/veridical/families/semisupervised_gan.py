@@ -47,6 +47,7 @@ from veridical.model import Batch, Classifier, Facts, Space
 from veridical.nn.adversarial import build_discriminator
 from veridical.nn.buffers import BufferRole
 from veridical.nn.discriminator import Discriminator
+from veridical.nn.precision import at_least_single
 from veridical.objectives.game import Turn, discriminator_turn, view
 
 
@@ -109,7 +110,7 @@ class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig], Classifier):
     def class_logits(self, x: Tensor) -> Tensor:
         """Return (B, K) logits of the classes, in full precision."""
         logits = self.discriminator(x)
-        return logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return at_least_single(logits)
 
     def real_logits(self, x: Tensor) -> Tensor:
         """Return (B,) logits log Z(x) of being real."""
@@ -122,7 +123,7 @@ class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig], Classifier):
     def features(self, x: Tensor) -> Tensor:
         """Return (B, d) features before the last layer, in full precision."""
         features = self.discriminator.features(x)
-        return features.to(torch.promote_types(features.dtype, torch.float32))
+        return at_least_single(features)
 
     @torch.no_grad()
     def classify(self, x: Tensor) -> Tensor:

@@ -45,6 +45,7 @@ from veridical.config.families.unrolled_gan import UnrolledGANConfig
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Facts, Space
 from veridical.nn.buffers import BufferRole
+from veridical.nn.precision import at_least_single
 from veridical.objectives.adversarial import OBJECTIVES, pair
 from veridical.objectives.game import Turn, discriminator_turn, view
 from veridical.objectives.unrolling import Moments, Rule, accumulate, adam_step, sgd_step, unroll
@@ -121,7 +122,7 @@ class UnrolledGAN(AdversarialModel[UnrolledGANConfig]):
 
     def _logits(self, tensors: dict[str, Tensor], seen: Tensor) -> Tensor:
         logits = functional_call(self.discriminator, tensors, (seen,)).reshape(-1)
-        return logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return at_least_single(logits)
 
     def _discriminator_loss(self, logit_real: Tensor, logit_fake: Tensor) -> Tensor:
         """Return what `discriminator_turn` has without penalties."""

@@ -52,9 +52,12 @@ from veridical.model import (
     Loss,
     Sampler,
     Space,
+    refuse_labels,
 )
-from veridical.nn.conv import ConvDecoder, ConvEncoder
+from veridical.nn.adversarial import ToDataSpace
+from veridical.nn.conv import ConvDecoder, ConvEncoder, fits_convolutions
 from veridical.nn.mlp import MLP
+from veridical.nn.precision import at_least_single
 from veridical.noise import Noise, noise_for
 from veridical.objectives.bounds import active_units, elbo, gaussian_kl, iwae_bound
 from veridical.objectives.likelihoods import bernoulli_log_prob, dequantised_gaussian_log_prob, gaussian_log_prob
@@ -162,7 +165,7 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
 
     def elbo(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (B,) nats: one draw of the evidence lower bound, whatever `kl_weight` the model was trained with."""
-        unlabelled(c)
+        refuse_labels(c)
         mu, log_var = self.encode(x)
         return elbo(self.log_likelihood(x, self.draw_codes(mu, log_var, 1))[0], gaussian_kl(mu, log_var))
 
@@ -202,7 +205,7 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
         Draws of quantised data are rounded to the nearest level, which is the inverse of adding noise of one bin;
         what a Gaussian puts beyond the support is counted to its ends.
         """
-        unlabelled(c)
+        refuse_labels(c)
         chosen, noise = options_of(VAESampling, options), noise_for(n, self.device, noise)
         z = chosen.temperature * self.prior(n, noise)
         mean = self.decode(z.to(next(self.parameters()).dtype))
@@ -211,7 +214,7 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return the means E[x | z] (B, *event) in data space."""
-        unlabelled(c)
+        refuse_labels(c)
         h = self.decoder_output(z)
         if not self.bernoulli:
             return h
@@ -297,21 +300,6 @@ class Standardise(nn.Module):
         return (x - self.mean) / self.std
 
 
-class ToDataSpace(nn.Module):
-    """Last layer of a Gaussian decoder: tanh into a bounded support, an affine map otherwise."""
-
-    def __init__(self, space: Space) -> None:
-        super().__init__()
-        self.bounded = space.support is not None
-        low, high = space.support or (space.mean - space.std, space.mean + space.std)
-        self.centre, self.unit = (low + high) / 2, (high - low) / 2
-
-    def forward(self, h: Tensor) -> Tensor:
-        """Map any numbers to means in data space."""
-        h = at_least_single(h)
-        return self.centre + self.unit * (h.tanh() if self.bounded else h)
-
-
 def is_bernoulli(config: VAEConfig, space: Space) -> bool:
     """Say whether the likelihood is Bernoulli: it is for two-valued data, and for no other.
 
@@ -334,8 +322,7 @@ def is_bernoulli(config: VAEConfig, space: Space) -> bool:
 
 def is_convolutional(config: VAEConfig, space: Space) -> bool:
     """Say whether networks built here convolve."""
-    fits = space.kind != "vector" and len(space.shape) == 3 and min(space.shape[1:]) >= 8
-    return config.network == "conv" or (config.network == "auto" and fits)
+    return config.network == "conv" or (config.network == "auto" and fits_convolutions(space.shape))
 
 
 def build_encoder(config: VAEConfig, space: Space, latent_dim: int) -> nn.Module:
@@ -355,11 +342,6 @@ def build_decoder(config: VAEConfig, space: Space, latent_dim: int, bernoulli: b
     return nn.Sequential(*body) if bernoulli else nn.Sequential(*body, ToDataSpace(space))
 
 
-def at_least_single(x: Tensor) -> Tensor:
-    """Return x in single precision or better: distributions are never computed in half precision."""
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-
-
 def support(space: Space) -> tuple[float, float]:
     """Return the bounded support of a space with levels."""
     assert space.support is not None  # `Space` refuses levels without a support
@@ -377,13 +359,3 @@ def log_prior(z: Tensor) -> Tensor:
     """Return log N(z; 0, I) in nats."""
     zero = torch.zeros_like(z)
     return gaussian_log_prob(z, zero, zero)
-
-
-def unlabelled(c: Tensor | None) -> None:
-    """Refuse labels.
-
-    Raises:
-        ValueError: labels were given.
-    """
-    if c is not None:
-        raise ValueError("c was given; this VAE models p(x) without labels. Leave c out.")

@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from veridical.config import AdversarialConfig
 from veridical.nn.biggan import BigGANGenerator, BigGANTrunk
-from veridical.nn.conv import ConvDecoder, ConvTrunk, start
+from veridical.nn.conv import ConvDecoder, ConvTrunk, fits_convolutions, start
 from veridical.nn.dcgan import DCGANGenerator, DCGANTrunk, Form, start_small
 from veridical.nn.discriminator import Discriminator, FullPrecision, LabelledGenerator
 from veridical.nn.fourier import FourierFeatures
@@ -20,6 +20,7 @@ from veridical.nn.minibatch import MinibatchDiscrimination, MinibatchStdDev
 from veridical.nn.mlp import MLP, ResidualMLP, Trunk
 from veridical.nn.normalization import ReferenceBatch, replace_batch_norm
 from veridical.nn.orthogonal import start_orthogonal
+from veridical.nn.precision import at_least_single
 from veridical.nn.resnet_gan import ResidualTrunk, SNGANGenerator, start_xavier
 from veridical.nn.spectral import normalize_spectrum
 
@@ -78,7 +79,8 @@ class ToDataSpace(nn.Module):
         self.bounded, (self.centre, self.unit) = space.support is not None, standard_units(space)
 
     def forward(self, h: Tensor) -> Tensor:
-        """Map any numbers to data space."""
+        """Map any numbers to data space, in full precision."""
+        h = at_least_single(h)
         return self.centre + self.unit * (h.tanh() if self.bounded else h)
 
 
@@ -120,10 +122,10 @@ def standard_units(space: Domain) -> tuple[float, float]:
 
 
 def network_of(config: AdversarialConfig, space: Domain) -> str:
-    """Return the name of the networks: conv for pictures of side 8 and more, mlp otherwise, unless the config says."""
+    """Return the name of the networks: conv for images of side 8 and more, mlp otherwise, unless the config says."""
     if config.network != "auto":
         return config.network
-    return "conv" if len(space.shape) == 3 and min(space.shape[1:]) >= 8 else "mlp"
+    return "conv" if fits_convolutions(space.shape) else "mlp"
 
 
 def latent_dim_of(config: AdversarialConfig, space: Domain) -> int:

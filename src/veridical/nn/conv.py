@@ -90,7 +90,7 @@ class ConvTrunk(nn.Module):
         blocks: residual blocks at every resolution.
 
     Raises:
-        ValueError: the space holds no pictures, or too small ones.
+        ValueError: the space holds no images, or too small ones.
     """
 
     def __init__(self, space: Grid, width: int = 64, blocks: int = 1) -> None:
@@ -123,7 +123,7 @@ class ConvEncoder(nn.Module):
         blocks: residual blocks at every resolution.
 
     Raises:
-        ValueError: the space holds no pictures, or too small ones.
+        ValueError: the space holds no images, or too small ones.
 
     Examples:
         >>> import torch
@@ -153,7 +153,7 @@ class ConvDecoder(nn.Module):
         blocks: residual blocks at every resolution.
 
     Raises:
-        ValueError: the space holds no pictures, or too small ones.
+        ValueError: the space holds no images, or too small ones.
 
     Examples:
         >>> import torch
@@ -180,13 +180,18 @@ class ConvDecoder(nn.Module):
         return self.layers(z)
 
 
+def fits_convolutions(shape: tuple[int, ...]) -> bool:
+    """Say whether examples are images or lattices large enough for the convolutional networks: sides of 8 and more."""
+    return len(shape) == 3 and min(shape[1:]) >= 8
+
+
 def plan(space: Grid, width: int) -> tuple[list[tuple[int, int]], list[int]]:
     """Return the sizes from fine to coarse and the channels of every size but the finest.
 
     Raises:
-        ValueError: the space holds no pictures, or too small ones.
+        ValueError: the space holds no images, or too small ones.
     """
-    if len(space.shape) != 3 or min(space.shape[1:]) < 8:
+    if not fits_convolutions(space.shape):
         raise ValueError(
             f"space has shape {space.shape}; a convolutional network expects (C, H, W) with H and W at least 8. "
             'Choose network="mlp".'

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from veridical.nn.precision import at_least_single
+
 
 class BatchDependent(nn.Module):
     """Marks layers in which the output of an example depends on the other examples of its batch."""
@@ -68,7 +70,7 @@ class MinibatchDiscrimination(BatchDependent):
         """Map (B, F) to (B, F + K)."""
         projection = self.direction * (self.log_scale.exp() / self.direction.square().sum(0).sqrt())
         m = torch.tensordot(x, projection, dims=1)  # (B, K, d)
-        m = m.to(torch.promote_types(m.dtype, torch.float32))
+        m = at_least_single(m)
         distance = (m[:, None] - m[None]).abs().sum(-1)  # (B, B, K)
         itself = torch.eye(len(x), dtype=torch.bool, device=x.device)[..., None]
         closeness = (-distance).exp().masked_fill(itself, 0.0).sum(1)
@@ -104,7 +106,7 @@ class MinibatchStdDev(BatchDependent):
         """Append the deviation of an example's group."""
         groups = 1 if self.group is None else max(1, len(x) // self.group)
         index = torch.arange(len(x), device=x.device) % groups
-        member = nn.functional.one_hot(index, groups).to(torch.promote_types(x.dtype, torch.float32))  # (B, groups)
+        member = nn.functional.one_hot(index, groups).to(at_least_single(x).dtype)  # (B, groups)
         mean = (member / member.sum(0)).mT  # (groups, B): averages over a group
         flat = x.flatten(1).to(member.dtype)
         with torch.autocast(x.device.type, enabled=False):

@@ -34,6 +34,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from veridical.nn.buffers import BufferRole
 from veridical.nn.minibatch import batch_dependent_layers
+from veridical.nn.precision import at_least_single
 
 KINDS = ("none", "layer", "reference", "virtual")
 """What `replace_batch_norm` puts in the place of batch normalisation."""
@@ -79,7 +80,7 @@ class ReferenceNorm(nn.Module):
                 f"The reference batch has {r} of {len(h)} examples; a network with reference or virtual batch "
                 "normalisation works inside ReferenceBatch(network, ...) only."
             )
-        x = h.to(torch.promote_types(h.dtype, torch.float32)).flatten(2) if h.dim() > 2 else h[..., None]
+        x = at_least_single(h).flatten(2) if h.dim() > 2 else h[..., None]
         mean, variance = x.mean(-1), x.var(-1, correction=0)  # (R + B, C), each over its places
         mean_r = mean[:r].mean(0)
         variance_r = variance[:r].mean(0) + mean[:r].var(0, correction=0)

@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from veridical.atomic import write_atomically
 from veridical.report.compare import compare_runs, differing, unequal_measures
 from veridical.report.curves import Level, Line, draw
 from veridical.report.measured import Measured, read_measured
@@ -34,7 +35,7 @@ from veridical.report.setup import (
 )
 from veridical.report.verdict import Verdict, judge
 from veridical.report.words import term_words
-from veridical.run import Run, write_atomically
+from veridical.run import Run
 
 PICTURE_BYTES = 2_700_000
 """Bytes of pictures in a page, over all runs: 3.6 MB once written as text, so that the page stays below 5 MB."""

@@ -8,8 +8,9 @@ import io
 from pathlib import Path
 from typing import Any
 
+from veridical.atomic import write_atomically
 from veridical.errors import RequestError
-from veridical.run import Run, write_atomically
+from veridical.run import Run
 from veridical.training.fit import Callback, State
 from veridical.training.terms import Row
 

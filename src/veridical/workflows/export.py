@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 import veridical
+from veridical.atomic import replacing
 from veridical.errors import RequestError
 from veridical.model import GenerativeModel, Sampler
 from veridical.training.logs import MissingPackageError
@@ -159,13 +160,9 @@ def _require_equal(program: torch.export.ExportedProgram, drawn: list[Tensor], e
 
 def _write(program: torch.export.ExportedProgram, manifest: Manifest, drawn: list[Tensor], out: Path) -> None:
     """Write the file beside its place, read it back, and rename it."""
-    beside = out.with_name(f".{out.stem}.{os.getpid()}{out.suffix}")
     write = _write_pt2 if out.suffix == ".pt2" else _write_onnx
-    try:
+    with replacing(out) as beside:
         write(program, manifest, drawn, beside)
-        os.replace(beside, out)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _write_pt2(program: torch.export.ExportedProgram, manifest: Manifest, drawn: list[Tensor], file: Path) -> None:

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from veridical.atomic import write_atomically
 from veridical.config import RunConfig
 from veridical.config.files import Origins, to_yaml
 from veridical.data.dataset import ArrayData
 from veridical.data.source import BatchSource, batches, count, examples
 from veridical.health.callback import Health
 from veridical.model import GenerativeModel, Sampler, Trainable
-from veridical.run import Run, write_atomically
+from veridical.run import Run
 from veridical.sampling import draw
 from veridical.training import checkpoint
 from veridical.training.callbacks import Checkpointer, Interruption, MetricsFile, SampleGrids

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from veridical.atomic import replacing
 from veridical.data.preprocess import to_uint8
 from veridical.data.space import Space
 
@@ -118,13 +118,11 @@ def curves(x: Tensor, path: Path, sample_rate: float | None = None) -> None:
 
 def canvas_to_file(figure: object, path: Path) -> None:
     """Save a matplotlib figure beside its place and rename."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.png")
-    figure.savefig(beside)  # type: ignore[attr-defined]
-    os.replace(beside, path)
+    with replacing(path) as beside:
+        figure.savefig(beside)  # type: ignore[attr-defined]
 
 
 def write(image: Image.Image, path: Path) -> None:
     """Save a picture beside its place and rename."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.png")
-    image.save(beside)
-    os.replace(beside, path)
+    with replacing(path) as beside:
+        image.save(beside)

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from veridical.atomic import write_atomically
 from veridical.config import RunConfig
 from veridical.config.files import read, to_yaml
 from veridical.data.convert import as_data
@@ -14,7 +15,7 @@ from veridical.data.dataset import ArrayData
 from veridical.data.source import BatchSource, count
 from veridical.data.sources import load as load_data
 from veridical.model import Facts, GenerativeModel
-from veridical.run import Run, write_atomically
+from veridical.run import Run
 from veridical.training import checkpoint
 from veridical.training.determinism import repeatability
 from veridical.training.engine import DeviceError, Engine

@@ -1,0 +1,16 @@
+"""Full precision for what must not be rounded: logits, densities, what a generator returns."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def at_least_single(x: Tensor) -> Tensor:
+    """Return x in single precision, or in its own if that is higher; half precision is for inside networks only.
+
+    Examples:
+        >>> at_least_single(torch.zeros(1, dtype=torch.bfloat16)).dtype, at_least_single(torch.zeros(1).double()).dtype
+        (torch.float32, torch.float64)
+    """
+    return x.to(torch.promote_types(x.dtype, torch.float32))
