@@ -1,8 +1,9 @@
-"""Pages that are made when the documentation is built: the API reference, and formulae as MathML.
+"""What is made when the documentation is built: the API reference, the tables of presets and families, and formulae.
 
 The reference has one page per room of the house (`docs/architecture.md`), in the order of the layers, each listing the
 public modules of the room. It is generated, so that no page can be forgotten and none can describe what is gone.
-Formulae become MathML here, so that the pages need no script and no network.
+Presets and families are read from the table of families, so that a new family appears by itself; its own page, if it
+has one, is `docs/families/<name>.md`. Formulae become MathML here, so that the pages need no script and no network.
 """
 
 import html
@@ -14,6 +15,10 @@ from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+from veridical.config.families.table import FAMILIES, find_family
+from veridical.config.presets import by_purpose
+
+DOCS = Path(__file__).parent
 SOURCE = Path(__file__).parents[1] / "src" / "veridical"
 
 ROOMS = {
@@ -37,6 +42,54 @@ ROOMS = {
     "experiments": "Experiments",
 }
 """Module or package of `veridical`, and its title."""
+
+
+def on_config(config: MkDocsConfig, **_: Any) -> MkDocsConfig:
+    """List the pages of the families in the navigation."""
+    pages = [{title_of(name): f"families/{name}.md"} for name in FAMILIES if page_of(name).is_file()]
+    for entry in config.nav or []:
+        if isinstance(entry, dict) and "Families" in entry:
+            entry["Families"] = [*entry["Families"], *pages]
+    return config
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put the tables of presets and families where a page asks for them."""
+    if "<!-- presets -->" in markdown:
+        markdown = markdown.replace("<!-- presets -->", preset_tables())
+    return markdown.replace("<!-- families -->", family_list()) if "<!-- families -->" in markdown else markdown
+
+
+def preset_tables() -> str:
+    """Return a table of presets for every purpose."""
+    lines = []
+    for purpose, presets in by_purpose().items():
+        lines += [f"## {purpose[0].upper()}{purpose[1:]}", ""]
+        lines += ["| preset | what for | paper | published | measured |", "|---|---|---|---|---|"]
+        for name, p in presets.items():
+            cells = (f"`{name}`", p.summary, p.paper, p.published, p.measured)
+            lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def family_list() -> str:
+    """Return every family with what it is, linked to its page if it has one."""
+    lines = []
+    for name in FAMILIES:
+        link = f"[{title_of(name)}](families/{name}.md)" if page_of(name).is_file() else f"`{name}`"
+        lines.append(f"- {link}: {find_family(name).about}")
+    return "\n".join(lines)
+
+
+def page_of(family: str) -> Path:
+    """Return where the page of a family is, if it has one."""
+    return DOCS / "families" / f"{family}.md"
+
+
+def title_of(family: str) -> str:
+    """Return the first heading of a family's page."""
+    return page_of(family).read_text().splitlines()[0].removeprefix("# ")
 
 
 def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:

@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,12 +12,19 @@ from veridical.config.presets import PRESETS, by_purpose, find_preset
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_page_of_presets_is_the_table_of_presets() -> None:
-    spec = importlib.util.spec_from_file_location("list_presets", ROOT / "scripts" / "list_presets.py")
+def hooks() -> Any:
+    spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs" / "hooks.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert (ROOT / "docs" / "presets.md").read_text() == module.page()
+    return module
+
+
+def test_the_pages_list_every_preset_and_every_family() -> None:
+    presets = hooks().on_page_markdown((ROOT / "docs" / "presets.md").read_text())
+    assert all(f"| `{name}` | {preset.summary} |" in presets for name, preset in PRESETS.items())
+    families = hooks().on_page_markdown((ROOT / "docs" / "index.md").read_text())
+    assert all(find_family(name).about in families for name in FAMILIES)
 
 
 def test_every_preset_says_in_a_sentence_what_it_is_for() -> None:
