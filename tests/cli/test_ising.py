@@ -121,7 +121,7 @@ class TestCheck:
         told(capsys, "sample", "8", "-n", "4000", "-o", str(path), "--coupling", "0.4")
         code, out, _ = told(capsys, "check", str(path))  # against what the file says
         assert code == 0 and "against the exact law at K = 0.4:" in out and "all 11 tests pass" in out
-        assert "it says: coupling 0.4" in out
+        assert "its metadata: coupling 0.4" in out
         code, out, _ = told(capsys, "check", str(path), "--coupling", "0.44", "--json")
         report = json.loads(out)
         assert code == 1 and report["outcome"] == "inconsistent" and "look like K = 0.4" in report["verdict"]

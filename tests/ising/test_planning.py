@@ -5,7 +5,7 @@ import math
 import pytest
 
 from veridical.ising import CRITICAL_COUPLING, Law, plan
-from veridical.ising.autocorrelation import measure, pilot
+from veridical.ising.autocorrelation import pilot
 from veridical.ising.exact import CRITICAL_COUPLING as EXACT_CRITICAL_COUPLING
 from veridical.ising.law import law
 
@@ -32,25 +32,6 @@ def test_far_from_criticality_times_are_short():
     assert plan(64, 0.2, "metropolis").tau < plan(64, 0.35, "metropolis").tau < plan(64, method="metropolis").tau / 2
     assert plan(64, 0.6, "cluster").tau < plan(64, method="cluster").tau
     assert plan(64, 0.3, "cluster").seeds > 100 > plan(64, 0.6, "cluster").seeds == 3
-
-
-@pytest.mark.parametrize("method", ["metropolis", "cluster", "wolff", "swendsen-wang"])
-def test_tabulated_times_are_those_of_the_chains(method):
-    """Within a quarter, at side 16; the estimates have standard errors of a few per cent."""
-    chosen = plan(16, method=method)
-    steps = 20_000 if method == "swendsen-wang" else 600
-    assert measure(chosen, steps, chosen.burn_in, seed=1).slower == pytest.approx(chosen.tau, rel=0.25)
-
-
-@pytest.mark.parametrize("coupling", [0.3, 0.41, 0.435, 0.46, 0.6])
-@pytest.mark.parametrize("size", [24, (12, 40)])
-def test_tabulated_times_hold_off_criticality_and_on_rectangles(size, coupling):
-    chosen = plan(size, coupling, "cluster")
-    assert measure(chosen, 200, chosen.burn_in, seed=2).slower < 1.15 * chosen.tau
-
-
-def test_perfect_samples_are_independent():
-    assert measure(plan(4, method="perfect"), 200, 0).slower == pytest.approx(0.5, abs=0.05)
 
 
 def test_laws_outside_the_table_are_timed_by_a_pilot_run():

@@ -48,7 +48,9 @@ def test_page_and_twin_stand_in_the_run(make: Make) -> None:
     assert len(page.ids) == len(set(page.ids))
     assert [ref for ref in page.references if ref.startswith("#")] == [f"#{anchor}" for anchor in page.ids]
     assert page.images and all(image["alt"] for image in page.images)
-    assert "0000-gan-fashion-mnist-10k" in page.text and "3 of 5 measurements are short of a perfect model" in page.text
+    assert (
+        "0000-gan-fashion-mnist-10k" in page.text and "3 of the 5 measurements with a reference are short" in page.text
+    )
     assert twin["runs"][0]["state"] == "finished" and twin["runs"][0]["step"] == 5000
 
 

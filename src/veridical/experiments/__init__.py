@@ -1,4 +1,4 @@
-"""Questions from the field, one file each, settled by one command.
+"""Questions from the field, one file each, answered by one command.
 
 At the top of a file stand the question, the command, and what to expect: time and numbers. Importing it costs nothing;
 `perform` runs it into a folder of its own. `veridical experiment` lists them.

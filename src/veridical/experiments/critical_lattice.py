@@ -25,7 +25,14 @@ TEMPERATURES = {"ordered": 2.0, "critical": None, "disordered": 2.6}
 
 
 def run(folder: Path, seed: int, quick: bool, say: Say) -> Outcome:
-    """Draw, check, and make the pictures."""
+    """Draw, check, and make the pictures.
+
+    Args:
+        folder: where the figures go.
+        seed: of all random numbers.
+        quick: a small version in seconds.
+        say: called with each line of progress.
+    """
     from veridical.experiments import lattice_figures
     from veridical.ising import CRITICAL_COUPLING, sample
     from veridical.ising.check import check
@@ -55,8 +62,8 @@ def _verdict(checks: dict[str, Any]) -> str:
     if failed:
         return f"No: the configurations fail at {' and '.join(failed)} temperature; see the checks in result.json."
     return (
-        f"Yes: all {tests} tests at three temperatures pass (smallest corrected p = {least:.2g}), each as far as "
-        f"{effective:,} or more independent configurations can tell."
+        f"Yes: all {tests} tests at three temperatures pass (smallest corrected p = {least:.2g}), each to the precision "
+        f"of {effective:,} or more independent configurations."
     )
 
 

@@ -29,7 +29,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Experiment:
-    """One question and the way to settle it."""
+    """One question and the experiment that answers it."""
 
     name: str
     question: str
@@ -58,7 +58,7 @@ def perform(
         out: the folder, which must not exist; experiments/NAME-DATE if left out.
         seed: of all random numbers.
         quick: a small version in seconds, to see that it works; its numbers are no results.
-        say: told how far it came, and the verdict.
+        say: called with each line of progress, and with the verdict.
 
     Returns:
         The folder.
@@ -70,11 +70,11 @@ def perform(
 
     out = next_free(experiment.name) if out is None else out
     require_free(out)
-    beside = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    beside.mkdir(parents=True)
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    partial.mkdir(parents=True)
     started = time.monotonic()
     try:
-        outcome = experiment.run(beside, seed, quick, say)
+        outcome = experiment.run(partial, seed, quick, say)
         record = {
             "experiment": experiment.name,
             "question": experiment.question,
@@ -87,11 +87,11 @@ def perform(
             "python": platform.python_version(),
             "numbers": outcome.numbers,
         }
-        (beside / "result.json").write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        (partial / "result.json").write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         require_free(out)
-        beside.rename(out)
+        partial.rename(out)
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
     say(outcome.verdict)
     return out
 

@@ -45,7 +45,14 @@ QUICK = Preset({16: 1000}, {1: 1 << 16, 2: 1 << 16, 4: 1 << 16}, (1, 2, 4, 8))
 
 
 def run(folder: Path, seed: int, quick: bool, say: Say) -> Outcome:
-    """Measure every rung for every side, draw the ladder."""
+    """Measure every rung for every side, draw the ladder.
+
+    Args:
+        folder: where the figures go.
+        seed: of all random numbers.
+        quick: a small version in seconds.
+        say: called with each line of progress.
+    """
     from veridical.experiments.ladder_figures import draw_gaps, draw_ladder
 
     preset = QUICK if quick else FULL
@@ -58,7 +65,15 @@ def run(folder: Path, seed: int, quick: bool, say: Say) -> Outcome:
 
 
 def measure(side: int, n: int, preset: Preset, seed: int, say: Say) -> dict[str, Any]:
-    """Measure the ladder of one side: rungs from the lowest bound to the worst compressor."""
+    """Measure the ladder of one side: rungs from the lowest bound to the worst compressor.
+
+    Args:
+        side: of the lattice.
+        n: configurations drawn; half of them to learn codes.
+        preset: blocks and contexts that are measured.
+        seed: of all random numbers.
+        say: called with each line of progress.
+    """
     import math
 
     from veridical.ising import CRITICAL_COUPLING, sample

@@ -4,7 +4,7 @@ QUESTION  Tutorials shuffle and go through the data by epochs, theory draws inde
           several times. Does that choice change mode collapse, on few examples or on many?
 COMMAND   veridical experiment sampling-order
 TIME      23 minutes on one thread of a busy machine; less on an idle one
-EXPECTED  no effect that eight seeds can tell: variety by epochs .84 (2014, few), .79 (relativistic, few),
+EXPECTED  no effect that eight seeds can show: variety by epochs .84 (2014, few), .79 (relativistic, few),
           .86 (2014, many), .75 (relativistic, many); changes by iid -.05 to +.05, by repeated -.12 to +.01; all
           intervals hold 0, the widest reaches .31: large effects are excluded, moderate ones are not
 
@@ -78,7 +78,14 @@ QUICK = Preset(examples=(64,), seeds=2, steps=10, samples=200)
 
 
 def run(folder: Path, seed: int, quick: bool, say: Say) -> Outcome:
-    """Train every recipe on every size in every order, compare."""
+    """Train every recipe on every size in every order, compare.
+
+    Args:
+        folder: where the figures go.
+        seed: of all random numbers.
+        quick: a small version in seconds.
+        say: called with each line of progress.
+    """
     preset = QUICK if quick else FULL
     runs = []
     for n, recipe in itertools.product(preset.examples, RECIPES):
@@ -93,7 +100,15 @@ def run(folder: Path, seed: int, quick: bool, say: Say) -> Outcome:
 
 
 def train(recipe: str, n: int, order: str, seed: int, preset: Preset) -> dict[str, Any]:
-    """Train one GAN and measure its modes after the last step."""
+    """Train one GAN and measure its modes after the last step.
+
+    Args:
+        recipe: key of `RECIPES`.
+        n: number of examples.
+        order: key of `ORDERS`.
+        seed: of the data, the networks and the noise.
+        preset: steps, batch size and number of samples.
+    """
     import torch
 
     from veridical.data.dataset import ArrayData
@@ -177,7 +192,7 @@ def verdict(effects: Sequence[Mapping[str, Any]]) -> str:
             continue
         widest = max(max(abs(side) for side in e["interval"]) for e in of_order)
         n = of_order[0]["seeds"]
-        parts.append(f"{order} changes nothing that {n} seeds can tell (the intervals reach {widest:.2f})")
+        parts.append(f"{order} changes nothing that {n} seeds can show (the intervals reach {widest:.2f})")
     return "; ".join(parts) + "."
 
 
@@ -212,6 +227,6 @@ EXPERIMENT = Experiment(
     name="sampling-order",
     question="Does the order in which examples are drawn change how many modes a GAN keeps?",
     minutes=23,
-    expected="no effect that eight seeds can tell; mean changes of the variety from -.12 to +.05, intervals up to .31",
+    expected="no effect that eight seeds can show; mean changes of the variety from -.12 to +.05, intervals up to .31",
     run=run,
 )

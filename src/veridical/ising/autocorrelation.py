@@ -56,7 +56,7 @@ def measure(plan: SamplingPlan, records: int, burn_in: int, every: int = 1, seed
 
 
 def pilot(draft: SamplingPlan, longest: int = 1 << 14) -> tuple[float, int]:
-    """Measure a time that no table holds, on chains long enough to tell.
+    """Measure a time that no table holds, on chains long enough for it.
 
     Returns:
         The time, and the length of the chains, both in steps.

@@ -1,4 +1,4 @@
-"""Hold anyone's configurations against the exact law of the Ising model on a torus.
+"""Check configurations of any origin against the exact law of the Ising model on a torus.
 
     report = check(numpy.load("mine.npy"), coupling=0.44)
     print(report.verdict)
@@ -68,7 +68,7 @@ class CheckReport:
     verdict: str
     """One sentence."""
     effective: float
-    """Independent configurations that would tell as much, for the slower of energy and squared magnetisation."""
+    """Independent configurations that would carry as much information, for the slower of energy and squared magnetisation."""
     tau_energy: float
     """Integrated autocorrelation time of the energy, in configurations of one chain; 1/2 where independent."""
     tau_magnetization_squared: float
@@ -103,7 +103,7 @@ def check(
         coupling: $K=J/kT$ of the law.
         level: probability of refusing configurations that do follow it.
         threads: that measure side by side.
-        progress: told how many configurations have been measured.
+        progress: called with the number of configurations measured so far.
 
     Raises:
         ConfigurationsError: shapes or values that are no configurations, or fewer than 20 of them.
@@ -176,12 +176,12 @@ def _judge(
         return "inconsistent", f"These configurations do not follow {law}: {_reason(m, failed, estimate, order, level)}"
     if effective < FEWEST or (effective < _FEWEST_CORRELATED and m.n > 2 * effective):
         return "undecided", (
-            f"Too little to judge: {m.n} configurations tell as much as {effective:.0f} independent ones; "
-            "take them further apart in their chain, or more."
+            f"Too few to judge: {m.n} configurations carry as much information as {effective:.0f} independent ones. "
+            "Record them further apart in their chain, or record more."
         )
     least = min(t.corrected for t in tests)
     return "consistent", (
-        f"These configurations follow {law}, as far as {effective:,.0f} independent ones can tell: "
+        f"These configurations follow {law}, to the precision of {effective:,.0f} independent ones: "
         f"all {len(tests)} tests pass (smallest corrected p = {least:.2g})."
     )
 
@@ -203,7 +203,7 @@ def _reason(m: Measured, failed: dict[str, Comparison], estimate: CouplingEstima
 
 
 def _boundary(m: Measured) -> str:
-    """Tell which boundaries the bonds over the edge look like."""
+    """Say which boundaries the bonds over the edge look like."""
     sides = np.array([m.height, m.width, m.height, m.width])
     seam = m.seam.mean(0) / sides
     inside = np.array([m.across.mean(), m.down.mean()]) / m.sites
@@ -214,7 +214,7 @@ def _boundary(m: Measured) -> str:
 
 
 def _fits(m: Measured, coupling: float, order: Order, level: float) -> bool:
-    """Tell whether the configurations follow the law at another coupling."""
+    """Say whether the configurations follow the law at another coupling."""
     if abs(coupling) >= _STRONGEST:
         return True
     found = holm(compare(m, solve(m.height, m.width, coupling), order))

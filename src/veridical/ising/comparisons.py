@@ -129,7 +129,7 @@ class Order:
         return min(autocorrelation_time(chains), len(x) / 2)
 
     def effective(self, x: Num[np.ndarray, " n"]) -> float:
-        """Number of independent configurations that would tell as much about the mean of an observable."""
+        """Number of independent configurations that would carry as much information about the mean of an observable."""
         return len(x) / (2 * self.tau(x))
 
     def thin(self, x: Num[np.ndarray, " n"]) -> Num[np.ndarray, " m"]:

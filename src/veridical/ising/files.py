@@ -1,4 +1,4 @@
-"""Configurations in files: anyone's are read as they come, ours are written piece by piece.
+"""Configurations in files: those of other programs are read as they are, ours are written piece by piece.
 
 A file written here is an uncompressed `.npz` that `numpy.load` opens, with
 
@@ -7,7 +7,7 @@ A file written here is an uncompressed `.npz` that `numpy.load` opens, with
     size       (height, width)
     metadata   a text: JSON with coupling, method, burn-in, thinning, seed, version
 
-It appears under its name when it is complete, not before. Nothing is ever unpickled or overwritten.
+It appears under its name when it is complete, not before. Nothing is unpickled or overwritten.
 """
 
 import json
@@ -86,7 +86,7 @@ def as_configurations(
         array: (n, height, width), also with an axis of length 1 for a channel: -1 and 1, 0 and 1, 0 and 255, or
             booleans, of any type; or, where `size` is given, (n, height * width) of the same, or packed bits as of
             `numpy.packbits`, (n, bytes) uint8.
-        size: height and width, where the shape of the array does not tell.
+        size: height and width, where the shape of the array does not say.
         name: what messages call the array.
         metadata: what is known of it.
 
@@ -242,15 +242,15 @@ class Writer:
         require_free(path)
         self.path, self.n, self.size, self.packed = path, n, size, packed
         self.text = json.dumps({**metadata, "n": n, "height": size[0], "width": size[1]})
-        self.beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        self.partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         self.done = 0
         self._archive: zipfile.ZipFile | None = None
         self._member: IO[bytes] | None = None
 
     def __enter__(self) -> "Writer":
-        """Begin the file beside its place."""
+        """Begin the file under a temporary name."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._archive = zipfile.ZipFile(self.beside, "w", zipfile.ZIP_STORED, allowZip64=True)
+        self._archive = zipfile.ZipFile(self.partial, "w", zipfile.ZIP_STORED, allowZip64=True)
         self._save("metadata", np.array(self.text))
         if self.packed:
             self._save("size", np.array(self.size))
@@ -285,9 +285,9 @@ class Writer:
                 raise ValueError(f"{self.done} configurations were written to a file of {self.n}.")
             if kind is None:
                 require_free(self.path)
-                os.replace(self.beside, self.path)
+                os.replace(self.partial, self.path)
         finally:
-            self.beside.unlink(missing_ok=True)
+            self.partial.unlink(missing_ok=True)
 
     def _save(self, name: str, array: np.ndarray) -> None:
         assert self._archive is not None

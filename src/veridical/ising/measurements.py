@@ -63,7 +63,7 @@ def measure(x: Configurations, threads: int = 2, progress: Callable[[int], None]
     Args:
         x: configurations.
         threads: that measure side by side.
-        progress: told how many have been measured.
+        progress: called with the number measured so far.
     """
     displacements = choose_displacements(x.height, x.width)
     parts: list[tuple[np.ndarray, ...]] = []

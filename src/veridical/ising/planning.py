@@ -59,7 +59,7 @@ def plan(
         coupling: $K$, or (horizontal, vertical); negative ones are antiferromagnetic.
         method: "auto", or one of `Method`.
         field: $h$, in units of kT.
-        n: number of configurations wanted; a few large lattices are drawn in another way than many.
+        n: number of configurations wanted; a few large lattices are drawn differently from many.
         burn_in: steps before the first configuration, in place of twenty times $\tau$ and twenty more.
         thinning: steps between configurations of a lattice, in place of $2\tau$.
 
@@ -101,8 +101,8 @@ def _choose(wanted: Law, n: int) -> tuple[Method, str]:
         candidates = candidates[:2]  # local updates may not cross from one magnetization to the other
     seconds = {method: _seconds(wanted, method, n) for method in candidates}
     best = min(candidates, key=lambda method: seconds[method])
-    told = ", ".join(f"{method} {time:.2g} s" for method, time in seconds.items())
-    return best, f"{best} is the fastest for {n} configurations (estimates for one core: {told})"
+    estimates = ", ".join(f"{method} {time:.2g} s" for method, time in seconds.items())
+    return best, f"{best} is the fastest for {n} configurations (estimates for one core: {estimates})"
 
 
 def _seconds(wanted: Law, method: Method, n: int) -> float:

@@ -1,4 +1,4 @@
-r"""Configurations of the Ising model on a torus, drawn as fast as two cores allow, from a law that is proven.
+r"""Configurations of the Ising model on a torus, drawn from its exact law on all cores.
 
 `sample` returns an array, `stream` yields the same configurations piece by piece. Lattices run in blocks of 512, one
 bit of every machine word each; the blocks are shared out among threads, and each has its own random numbers, so that
@@ -229,7 +229,7 @@ def _fill(out: Output, chosen: SamplingPlan, source: "Block", start: int) -> int
 
 
 class _Progress:
-    """Adds up what the threads have drawn, and tells them when to stop."""
+    """Adds up what the threads have drawn, and stops them."""
 
     stopped = False
 

@@ -2,7 +2,7 @@ r"""The bit-sliced local sampler in torch, for a GPU.
 
 Lattices lie in the bits of int64 words, as many as `lanes` says; the words of one site are neighbours in memory. Sites
 of one colour are updated together, two colours where both sides are even and three elsewhere: neighbours never have the
-same colour. The rules are those of the compiled kernels (`veridical.ising.kernels.local`), and so is the way to compare
+same colour. The rules are those of the compiled kernels (`veridical.ising.kernels.local`), and so is the comparison of
 a uniform number with thresholds, here always with `DIGITS` binary digits: probabilities are exact to $2^{-40}$.
 
 Every word of a colour has its own xoroshiro128++ generator, so that a seed gives the same configurations on every

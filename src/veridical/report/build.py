@@ -47,7 +47,7 @@ GRIDS = 12
 """Grids of the progress shown per run."""
 
 LEVELS = {
-    "js": Level(math.log(2), "log 2: told apart for sure"),
+    "js": Level(math.log(2), "log 2: fully distinguished"),
     "accuracy": Level(0.5, "chance"),
     "diversity": Level(1.0, "real examples"),
     "crowding": Level(1.0, "real examples"),
@@ -70,7 +70,7 @@ class Facts:
 
 
 def build(runs: Run | Path | str | Sequence[Run | Path | str], out: Path | str | None = None) -> Path:
-    """Write one HTML page about one or more runs, and its JSON twin beside it.
+    """Write one HTML page about one or more runs, and its JSON twin in the same folder.
 
     Args:
         runs: one or more run directories, in whatever state they are.
@@ -156,9 +156,9 @@ def _view(facts: Facts, budget: int) -> dict[str, Any]:
 
 
 def _methods(measured: list[Measured]) -> list[tuple[str, str]]:
-    """Return every way in which intervals were computed, and the measurements that use it."""
-    ways = dict.fromkeys(m.method for m in measured if m.method)
-    return [(way, ", ".join(m.title for m in measured if m.method == way)) for way in ways]
+    """Return every method by which intervals were computed, and the measurements that use it."""
+    methods = dict.fromkeys(m.method for m in measured if m.method)
+    return [(method, ", ".join(m.title for m in measured if m.method == method)) for method in methods]
 
 
 def _pictures(record: Record, budget: int) -> dict[str, Any]:

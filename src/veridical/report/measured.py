@@ -91,7 +91,7 @@ class Measured:
 
     @property
     def memory(self) -> bool:
-        """Whether it tells how near the samples are to the training data."""
+        """Whether it says how near the samples are to the training data."""
         return any(part in self.name.lower() for part in MEMORY)
 
     def to_json(self) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def read_record(path: Path, label: str) -> Record:
 
 
 def labels(paths: list[Path]) -> list[str]:
-    """Return a short name per run: the folder's, with as much of the path before it as tells them apart.
+    """Return a short name per run: the folder's, with as much of the path before it as distinguishes them.
 
     Examples:
         >>> labels([Path("runs/a"), Path("runs/b")])
@@ -162,8 +162,8 @@ def _read_config(record: Record, path: Path) -> None:
     record.family = str(config.pop("family", ""))
     origin = config.pop("origin", None) or {}
     record.config = _flatten(config)
-    told = origin if isinstance(origin, dict) else {}
-    record.origins = {key: str(told.get(key, "default")) for key in record.config}
+    given = origin if isinstance(origin, dict) else {}
+    record.origins = {key: str(given.get(key, "default")) for key in record.config}
 
 
 def _flatten(value: dict[Any, Any], prefix: str = "") -> dict[str, Any]:

@@ -50,6 +50,7 @@ def _headline(record: Record, measured: list[Measured]) -> tuple[Level, str]:
     short = [m for m in measured if m.tone == "short"]
     suspicious = [m for m in measured if m.tone == "suspicious"]
     compared = sum(m.compared for m in measured)
+    of = f"{compared} measurements" if compared == len(measured) else f"the {compared} measurements with a reference"
     undecided = [m for m in measured if m.verdict == "undecided"]
     if record.state == "failed":
         return "bad", "Training failed, so the model is incomplete."
@@ -64,30 +65,27 @@ def _headline(record: Record, measured: list[Measured]) -> tuple[Level, str]:
         return "unknown", "No measurement has a reference to be compared with, so there is no verdict."
     if far := [m for m in short if m.far]:
         return "bad", (
-            f"{_counted(len(short), compared)} short of a perfect model, {_listed([m.title for m in far])} by more "
-            "than half."
+            f"{_counted(len(short), of)} short of a perfect model, {_listed([m.title for m in far])} by more than half."
         )
     if suspicious:
         return "caution", (
-            f"{_counted(len(suspicious), compared)} better than a perfect model could be: look at "
+            f"{_counted(len(suspicious), of)} better than a perfect model could be: look at "
             f"{_listed([m.title for m in suspicious])} before trusting the samples."
         )
     if short:
-        return "caution", (
-            f"{_counted(len(short), compared)} short of a perfect model: {_listed([m.title for m in short])}."
-        )
+        return "caution", (f"{_counted(len(short), of)} short of a perfect model: {_listed([m.title for m in short])}.")
     if errors:
         return "caution", f"The measurements show no fault, but the training does: {_listed([f.name for f in errors])}."
     if undecided:
         names = _listed([m.title for m in undecided])
-        return "caution", f"{_counted(len(undecided), compared)} undecided, for lack of examples: {names}."
+        return "caution", f"{_counted(len(undecided), of)} undecided, for lack of examples: {names}."
     if compared < len(measured):
         return "good", f"All {compared} measurements with a reference are as good as a perfect model's."
     return "good", f"All {compared} measurements are as good as a perfect model's."
 
 
-def _counted(hits: int, n: int) -> str:
-    return f"{hits} of {n} measurements {'is' if hits == 1 else 'are'}"
+def _counted(hits: int, of: str) -> str:
+    return f"{hits} of {of} {'is' if hits == 1 else 'are'}"
 
 
 def _listed(names: list[str]) -> str:

@@ -132,7 +132,7 @@ METRICS = {
     ),
     "js_discriminator": Metric(
         "Jensen–Shannon divergence by the discriminator",
-        "Lower bound of how far the run's own discriminator tells samples from data; lower is better. A weak "
+        "Lower bound of how well the run's own discriminator distinguishes samples from data; lower is better. A weak "
         "discriminator cannot see a difference.",
     ),
     "active_units": Metric("active latent dimensions", "Latent dimensions that depend on the example."),

@@ -1,4 +1,4 @@
-"""The lattice on the command line: draw configurations to a file, tabulate what is exact, check anyone's."""
+"""The lattice on the command line: draw configurations to a file, tabulate what is exact, check configurations of any origin."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def sample_to_file(
         seed: the same seed gives the same file.
         packed: eight spins to the byte.
         threads: of the sampler; all cores if left out.
-        say: told the plan, how far it came, and the rate.
+        say: called with the plan, the progress, and the rate.
 
     Raises:
         FileExistsError: something is there; nothing is overwritten.
@@ -76,7 +76,7 @@ def _write(writer: Writer, pieces: Iterator[Configurations], pace: Pace) -> None
         with writer:
             for piece in pieces:
                 writer.write(piece)
-                pace.tell(writer.done)
+                pace.update(writer.done)
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt(f"Interrupted after {writer.done:,} configurations; nothing was kept.") from error
 
@@ -98,7 +98,7 @@ def _provenance(chosen: SamplingPlan, blocks: int, seed: int) -> dict[str, Any]:
 
 
 class Pace:
-    """Says how far it came: every few seconds a line, or the same line again on a terminal."""
+    """Reports progress: a line every few seconds, or one line that is rewritten on a terminal."""
 
     def __init__(self, n: int, sites: int, say: Say, every: float = 5.0) -> None:
         """Expect n configurations of so many sites."""
@@ -106,8 +106,8 @@ class Pace:
         self.started = self.last = time.monotonic()
         self.live = sys.stderr.isatty()
 
-    def tell(self, done: int) -> None:
-        """Say that so many are done, if it is time to."""
+    def update(self, done: int) -> None:
+        """Report the number done, if it is time to."""
         now = time.monotonic()
         if now - self.last < (0.25 if self.live else self.every) and not (self.live and done == self.n):
             return
@@ -162,24 +162,24 @@ def check_file(
         coupling: of the law; that which the file says it was drawn at, or the critical one, if left out.
         size: height and width, for flat rows or packed bits of other programs.
         level: probability of refusing true configurations.
-        say: told what is read and how far it came.
+        say: called with what is read and with the progress.
     """
     from veridical.ising.check import check
     from veridical.ising.comparisons import MOST_SITES
     from veridical.ising.files import read
 
     x = read(path, size)
-    told = x.metadata.get("coupling")
+    recorded = x.metadata.get("coupling")
     if coupling is None:
-        coupling = float(told) if isinstance(told, (int, float)) else CRITICAL_COUPLING
+        coupling = float(recorded) if isinstance(recorded, (int, float)) else CRITICAL_COUPLING
     form = "packed bits" if x.packed else f"{x.raw.dtype} values"
     say(f"{path}: {len(x):,} configurations of {x.height} x {x.width}, {form}")
     if x.metadata:
-        say("it says: " + ", ".join(f"{key} {value}" for key, value in x.metadata.items()))
+        say("its metadata: " + ", ".join(f"{key} {value}" for key, value in x.metadata.items()))
     if _MOST_TWO_POINT < x.sites <= MOST_SITES:
         say(f"solving the {x.height} x {x.width} torus: some ten seconds")
     pace = Pace(len(x), x.sites, say)
-    return check(x, coupling, level=level, progress=pace.tell)
+    return check(x, coupling, level=level, progress=pace.update)
 
 
 def _require_room(out: Path, need: int) -> None:

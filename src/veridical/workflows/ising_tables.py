@@ -1,4 +1,4 @@
-"""What the lattice has to tell, as text: plain lines, whole numbers of digits, no wider than they must be."""
+"""Exact values and checks of the lattice as plain lines of text."""
 
 from __future__ import annotations
 

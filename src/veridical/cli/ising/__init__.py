@@ -11,7 +11,7 @@ from veridical.cli.parse import run_verb
 VERBS = {
     "sample": "draw configurations into a file",
     "exact": "print what is known exactly of a torus",
-    "check": "hold anyone's configurations against the exact law",
+    "check": "check configurations of any origin against the exact law",
 }
 """Every verb and what it does; its module is `veridical.cli.ising.<verb>`."""
 

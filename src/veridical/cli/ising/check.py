@@ -13,7 +13,7 @@ from veridical.cli.parse import parse, say
 
 @dataclass(frozen=True, kw_only=True)
 class Check(Coupling):
-    """Hold anyone's configurations against the exact law: npz or npy of -1/1, 0/1, 0/255 or booleans.
+    """Check configurations of any origin against the exact law: npz or npy of -1/1, 0/1, 0/255 or booleans.
 
     Without a coupling they are held against the one their file says they were drawn at, or the critical one.
     """
@@ -44,8 +44,8 @@ def run(arguments: list[str]) -> int:
     from veridical.workflows.ising import check_file
     from veridical.workflows.ising_tables import check_lines
 
-    tell = (lambda line: None) if o.json else say
+    progress = (lambda line: None) if o.json else say
     size = None if o.size is None else parse_size(o.size)
-    report = check_file(o.file, o.chosen, size, level=o.level, say=tell)
+    report = check_file(o.file, o.chosen, size, level=o.level, say=progress)
     say(json.dumps(report.to_json(), indent=2) if o.json else "\n".join(check_lines(report)))
     return 0 if report.outcome == "consistent" else 1

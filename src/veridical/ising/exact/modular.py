@@ -58,6 +58,12 @@ def lucas(
 
     $V_{2k}=V_k^2-2Q^k$ and $V_{2k+1}=V_kV_{k+1}-PQ^k$, starting from $V_0=2$, $V_1=P$.
 
+    Args:
+        trace: P, modulo each prime.
+        norm: Q, modulo each prime.
+        prime: modulus of every row.
+        index: m.
+
     References:
         Lucas, Théorie des fonctions numériques simplement périodiques, Am. J. Math. 1, 184 (1878).
     """
