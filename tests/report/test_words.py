@@ -2,13 +2,12 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
+from tests.families.test_contract import SPACES, build, examples, fulfils
 
+from veridical.families import FAMILIES
 from veridical.report.words import METRICS, TERMS, metric_words, term_words
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_every_explained_measurement_says_which_way_is_better_or_what_is_right() -> None:
@@ -37,3 +36,12 @@ def test_names_that_are_not_listed_lose_their_underscores() -> None:
     assert metric_words("some_new_thing").title == "some new thing"
     assert term_words("some_new_thing").title == "some new thing"
     assert json.dumps(term_words("penalty_noise").title) == '"noise penalty"'
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_term_of_a_family_has_a_name(family: str) -> None:
+    space = next(space for name, space in SPACES.items() if fulfils(family, name))
+    model = build(family, space)
+    for player in model.players:
+        for term in model.loss(examples(space), player=player, step=0).terms:
+            assert term in TERMS or re.fullmatch(r"(penalty|information)_.+", term), term

@@ -62,8 +62,8 @@ def _verdict(checks: dict[str, Any]) -> str:
     if failed:
         return f"No: the configurations fail at {' and '.join(failed)} temperature; see the checks in result.json."
     return (
-        f"Yes: all {tests} tests at three temperatures pass (smallest corrected p = {least:.2g}), each to the precision "
-        f"of {effective:,} or more independent configurations."
+        f"Yes: all {tests} tests at three temperatures pass (smallest corrected p = {least:.2g}), each to the "
+        f"precision of {effective:,} or more independent configurations."
     )
 
 

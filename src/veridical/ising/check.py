@@ -68,7 +68,7 @@ class CheckReport:
     verdict: str
     """One sentence."""
     effective: float
-    """Independent configurations that would carry as much information, for the slower of energy and squared magnetisation."""
+    """Independent configurations of as much information, for the slower of energy and squared magnetisation."""
     tau_energy: float
     """Integrated autocorrelation time of the energy, in configurations of one chain; 1/2 where independent."""
     tau_magnetization_squared: float

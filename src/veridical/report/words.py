@@ -184,6 +184,11 @@ TERMS = {
     "class_accuracy": Term("class accuracy", "share"),
     "information": Term("information about the codes", "nats"),
     "temperature": Term("Gumbel-softmax temperature"),
+    "inconsistency": Term("change of coarse images between stages", "mean squared error"),
+    "feature_norm": Term("norm of the features"),
+    "cross_entropy": Term("cross-entropy of the noise levels", "nats"),
+    "denoising": Term("denoising loss"),
+    "level_error": Term("error of the noise level", "levels"),
     "growth": Term("growth", "stages"),
     "unrolled_gain": Term("gain by unrolling", "discriminator loss"),
 }

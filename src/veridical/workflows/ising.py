@@ -1,4 +1,4 @@
-"""The lattice on the command line: draw configurations to a file, tabulate what is exact, check configurations of any origin."""
+"""The lattice on the command line: draw configurations to a file, tabulate what is exact, check any."""
 
 from __future__ import annotations
 
