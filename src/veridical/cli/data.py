@@ -75,7 +75,10 @@ def check_data(arguments: list[str]) -> int:
     if not config.source:
         raise UsageError("which data? Name a set, a folder or a file.")
     from veridical.data.check import check
+    from veridical.data.sources import find_path, set_name
 
+    if set_name(config.source) is None:
+        find_path(config.source)  # what does not exist is wrong usage, not a fault of the data
     report = check(config)
     say(report.summary)
     for finding in report.findings:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import tyro
-
+from veridical.cli.options import Mark, Positional
 from veridical.cli.parse import parse, say
 
 
@@ -18,7 +17,7 @@ class Export:
     Random numbers, and class labels, become inputs; the command prints the Python line that draws from the file.
     """
 
-    run: tyro.conf.Positional[Path]
+    run: Positional[Path]
     """Run directory."""
 
     out: Path | None = None
@@ -28,7 +27,7 @@ class Export:
     which: Literal["newest", "best"] = "newest"
     """Checkpoint: the newest, or the best of a run that was evaluated while it trained."""
 
-    n: Annotated[int, tyro.conf.arg(aliases=("-n",))] = 64
+    n: Annotated[int, Mark(alias="-n")] = 64
     """Examples in a call, for samplers that cannot leave it open; any other takes any number."""
 
     def __post_init__(self) -> None:

@@ -1,0 +1,159 @@
+"""Advice can be followed: every command and every option that a text of this package names is a real one.
+
+Texts are the string literals of the sources, read by `ast`, and the console lines of README and docs. The options are
+those of the real parsers.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from veridical.cli import COMMANDS, parse, run
+from veridical.cli.options import Option, Section, vocabulary
+from veridical.config.families.table import FAMILIES, find_family
+
+ROOT = Path(__file__).parents[2]
+SUBCOMMANDS = {"data": ("list", "get", "check"), "config": ("show", "validate"), "ising": ("sample", "exact", "check")}
+COMMAND = re.compile(r"\bveridical (?!import\b)([a-z]+)(?: ([a-z]+)\b)?")
+FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*(?:\.[a-z0-9-]+)*)(?!\.[A-Z])\b")
+PROSE = {"does", "or", "is"}
+"""Words that follow the name of the package in a sentence."""
+
+OTHERS = {
+    "debug": "any command",
+    "version": "the program",
+    "help": "any command",
+    "name": "stands for any",
+    "logdir": "tensorboard",
+    "ignore-scripts": "npm",
+    "pack-destination": "npm",
+    "error-unmatch": "git",
+    "porcelain": "git",
+    "untracked-files": "git",
+    "verson": "an example of a mistyped one",
+}
+"""Options of the whole program, or of other programs."""
+
+
+def options_of(*arguments: str) -> set[str]:
+    """Return the options that a command's parser knows, without dashes."""
+    found: set[str] = set()
+
+    def catch(sections: Sequence[Section]) -> list[Option]:
+        options = vocabulary(sections)
+        found.update(flag.lstrip("-") for option in options for flag in (*option.flags, *option.negations))
+        return options
+
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()):
+        patch.setattr(parse, "vocabulary", catch)
+        run([*arguments, "--help"])
+    assert found or arguments in (("cite",), ("doctor",), ("config", "show"), ("config", "validate")), arguments
+    return found
+
+
+@cache
+def options(command: str) -> frozenset[str]:
+    """Return the options of a command, over all families and subcommands."""
+    if command == "train":
+        return frozenset().union(*(options_of("train", family) for family in FAMILIES))
+    if command == "sample":
+        families = {name for f in FAMILIES for name in find_family(f).sampling.__dataclass_fields__}
+        return frozenset(options_of("sample") | {"label"} | {name.replace("_", "-") for name in families})
+    if command == "data":
+        return frozenset(options_of("data", "get") | options_of("data", "check"))
+    if command in SUBCOMMANDS:
+        return frozenset().union(*(options_of(command, sub) for sub in SUBCOMMANDS[command]))
+    return frozenset(options_of(command))
+
+
+def literals(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield line and text of every string of a source; what is filled in at run time becomes {}."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield node.lineno, "".join(str(v.value) if isinstance(v, ast.Constant) else "{}" for v in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
+            yield node.lineno, node.value
+
+
+def console_lines(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a page that show a command."""
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if re.search(r"(\$ |`|\| `)veridical [a-z]", line):
+            yield number, line
+
+
+def texts() -> list[tuple[str, str]]:
+    sources = sorted((ROOT / "src").rglob("*.py"))
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    found = [(f"{file.relative_to(ROOT)}:{line}", text) for file in sources for line, text in literals(file)]
+    return found + [(f"{file.relative_to(ROOT)}:{line}", text) for file in pages for line, text in console_lines(file)]
+
+
+def wrong_commands(text: str) -> list[str]:
+    """Return the commands in a text that do not exist."""
+    wrong = []
+    for command, sub in COMMAND.findall(text):
+        if command in PROSE:
+            continue
+        if command not in COMMANDS or (sub and command in SUBCOMMANDS and sub not in SUBCOMMANDS[command]):
+            wrong.append(f"veridical {command} {sub}".strip())
+    return wrong
+
+
+def wrong_flags(text: str) -> list[str]:
+    """Return the options in a text that the command named before them, or no command at all, has."""
+    wrong = []
+    for match in FLAG.finditer(text):
+        flag = match[1].replace("_", "-")
+        named = [c for c, _ in COMMAND.findall(text[: match.start()]) if c in COMMANDS]
+        sentence = re.split(r"[.;:|(]\s|`", text[: match.start()])[-1]
+        near = [c for c, _ in COMMAND.findall(sentence) if c in COMMANDS]
+        where = near[-1:] if near else list(COMMANDS)
+        if flag not in OTHERS and not any(flag in options(command) for command in where):
+            wrong.append(f"--{flag} of {where[0] if near else named or 'any command'}")
+    return wrong
+
+
+def test_every_command_that_a_text_names_exists() -> None:
+    assert {place: wrong for place, text in texts() if (wrong := wrong_commands(text))} == {}
+
+
+def test_every_option_that_a_text_names_exists() -> None:
+    assert {place: wrong for place, text in texts() if (wrong := wrong_flags(text))} == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("Go on with: veridical resum RUN", ["veridical resum"]),
+        ("see veridical data lst", ["veridical data lst"]),
+        ("veridical data check FOLDER, veridical train", []),
+        ("This may be a defect of veridical; see", []),
+    ],
+)
+def test_a_wrong_command_is_seen(text: str, wrong: list[str]) -> None:
+    assert wrong_commands(text) == wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("continue with `veridical resume {} --lr-scale 0.3`", []),
+        ("continue with: veridical resume {} --size 3", ["--size of resume"]),
+        ("Set --trust none.", ["--trust of any command"]),
+        ("Take --lr-scal 3", ["--lr-scal of any command"]),
+        ("Set --generator-optimizer.lr 1e-3, or --no-labels", []),
+    ],
+)
+def test_a_wrong_option_is_seen(text: str, wrong: list[str]) -> None:
+    assert [w.replace("[]", "any command") for w in wrong_flags(text)] == wrong
