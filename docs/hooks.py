@@ -7,7 +7,9 @@ has one, is `docs/families/<name>.md`. Formulae become MathML here, so that the 
 """
 
 import html
+import json
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from veridical.config.families.table import FAMILIES, find_family
+from veridical.config.families.table import FAMILIES, find_family, module_name
 from veridical.config.presets import by_purpose
+from veridical.model import Denoiser, Discriminating, Encoder, ExactLikelihood, LatentVariable, LikelihoodBound, Sampler
 
 DOCS = Path(__file__).parent
 SOURCE = Path(__file__).parents[1] / "src" / "veridical"
@@ -57,6 +60,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     """Put the tables of presets and families where a page asks for them."""
     if "<!-- presets -->" in markdown:
         markdown = markdown.replace("<!-- presets -->", preset_tables())
+    if "<!-- abilities -->" in markdown:
+        markdown = markdown.replace("<!-- abilities -->", ability_table())
     return markdown.replace("<!-- families -->", family_list()) if "<!-- families -->" in markdown else markdown
 
 
@@ -79,6 +84,26 @@ def family_list() -> str:
     for name in FAMILIES:
         link = f"[{title_of(name)}](families/{name}.md)" if page_of(name).is_file() else f"`{name}`"
         lines.append(f"- {link}: {find_family(name).about}")
+    return "\n".join(lines)
+
+
+def ability_table() -> str:
+    """Return what each family can do, what it costs, and when to choose it."""
+    costs = json.loads((DOCS / "logs" / "family_cost.json").read_text())
+    lines = ["| family | draws | density | codes | encodes | denoises | discriminates | needs | cost of a step |"]
+    lines += ["|---|" + ":-:|" * 6 + "---|---|"]
+    for name, kind in FAMILIES.items():
+        model = getattr(import_module(f"veridical.families.{module_name(name)}"), kind)
+        density = (
+            "exact" if issubclass(model, ExactLikelihood) else "bound" if issubclass(model, LikelihoodBound) else ""
+        )
+        can = [issubclass(model, a) for a in (Sampler, LatentVariable, Encoder, Denoiser, Discriminating)]
+        draws, *others = ["yes" if able else "" for able in can]
+        needs = ", ".join(find_family(name).needs) or "any data"
+        cost = f"{costs[name]:.0f} ms" if name in costs else "not measured"
+        lines.append("| " + " | ".join((f"`{name}`", draws, density, *others, needs, cost)) + " |")
+    lines += ["", "| family | choose it for | not for |", "|---|---|---|"]
+    lines += [f"| `{name}` | {find_family(name).good_at} | {find_family(name).weak_at} |" for name in FAMILIES]
     return "\n".join(lines)
 
 

@@ -54,6 +54,8 @@ FAMILY = Family(
     sampling=ConditionalGANSampling,
     about="A game whose generator draws examples of a given class.",
     purpose="labels",
+    good_at="drawing a class on request",
+    weak_at="needs labels; one class may be weaker than the others: evaluate each",
     needs=("labels",),
     smallest=ConditionalGANConfig(latent_dim=4, width=8),
     presets={

@@ -85,6 +85,8 @@ FAMILY = Family(
     sampling=DiscreteGANSampling,
     about="A game whose generator draws every component from a few levels.",
     purpose="discrete",
+    good_at="few outcomes, bits, tokens of small vocabularies",
+    weak_at="images; long sequences",
     needs=("few-levels",),
     smallest=DiscreteGANConfig(latent_dim=4, width=8),
     presets={

@@ -89,3 +89,9 @@ class Family:
 
     sampling: type[SamplingOptions] = SamplingOptions
     """Frozen dataclass of the choices that are left when it samples."""
+
+    good_at: str = ""
+    """When to choose it, for the page that compares the families."""
+
+    weak_at: str = ""
+    """When not to."""

@@ -22,6 +22,8 @@ FAMILY = Family(
     sampling=AdversarialSampling,
     about="A generator against a discriminator.",
     purpose="images",
+    good_at="sharp images; many modes of vectors; one fast pass per sample",
+    weak_at="no density; the number of modes and their width must be measured",
     needs=(),
     smallest=GANConfig(latent_dim=4, width=8),
     presets={

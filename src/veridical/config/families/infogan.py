@@ -59,6 +59,8 @@ FAMILY = Family(
     sampling=AdversarialSampling,
     about="A game whose codes can be read back from its samples.",
     purpose="codes",
+    good_at="codes that control one factor each, without labels",
+    weak_at="which factor a code takes depends on the seed",
     needs=(),
     smallest=InfoGANConfig(latent_dim=4, width=8, categorical=(3, 2), restore_noise=0.5, reader_width=8),
     presets={

@@ -86,6 +86,8 @@ FAMILY = Family(
     sampling=NoiseLevelSampling,
     about="A discriminator of noise levels, whose gradient denoises and generates.",
     purpose="denoising",
+    good_at="denoising with a calibrated noise level; scores of vectors",
+    weak_at="does not generate images",
     needs=(),
     smallest=NoiseLevelConfig(levels=4, width=8, sigma_min=0.1),
     presets={

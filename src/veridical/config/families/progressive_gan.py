@@ -92,6 +92,8 @@ FAMILY = Family(
     sampling=AdversarialSampling,
     about="A game that grows from coarse images to fine ones.",
     purpose="images",
+    good_at="codes for each scale; images grown from coarse to fine",
+    weak_at="slow on a CPU; vectors",
     needs=("image",),
     # Grown from the start: parameters of a later stage would rightly learn nothing at step 0.
     smallest=ProgressiveGANConfig(latent_dim=4, width=8, stage_steps=None, codes_per_scale=2, consistency=1.0),

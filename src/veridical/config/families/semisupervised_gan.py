@@ -53,6 +53,8 @@ FAMILY = Family(
     sampling=AdversarialSampling,
     about="A classifier learned from few labelled and many unlabelled examples.",
     purpose="labels",
+    good_at="a classifier from few labels",
+    weak_at="its samples are poor: it is trained for the classifier",
     needs=("labels",),
     smallest=SemiSupervisedGANConfig(latent_dim=4, width=8, labelled=20),
     presets={

@@ -56,6 +56,8 @@ FAMILY = Family(
     sampling=AdversarialSampling,
     about="A generator that looks several discriminator steps ahead.",
     purpose="vectors",
+    good_at="studying why a game cycles",
+    weak_at="costs several steps for each update; no advantage over `gan` was measured",
     needs=(),
     smallest=UnrolledGANConfig(latent_dim=4, width=8, unrolled_steps=2),
     presets={

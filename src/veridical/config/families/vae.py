@@ -77,6 +77,8 @@ FAMILY = Family(
     sampling=VAESampling,
     about="An encoder and a decoder trained on a bound of the likelihood.",
     purpose="likelihood",
+    good_at="bounds on the likelihood; codes for given examples; stable training",
+    weak_at="smooth images; the samples of a Gaussian decoder show grain",
     needs=(),
     smallest=VAEConfig(latent_dim=4, width=8),
     presets={
