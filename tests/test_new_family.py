@@ -153,7 +153,7 @@ def test_a_new_family_is_two_files_and_one_line(tmp_path: Path) -> None:
         return done.stdout
 
     said = python("-c", SCRIPT, str(copy), where=tmp_path)
-    for part in ("for tests:", "wide-normal", "--model.steps X", "family: toy-normal", "Theoria motus"):
+    for part in ("  tests:", "wide-normal", "--model.steps X", "family: toy-normal", "Theoria motus"):
         assert part in said, part
     options = ["-p", "no:xdist", "-p", "no:cacheprovider", "-q", "-k", "toy-normal", "tests/families/test_contract.py"]
     assert "passed" in python("-m", "pytest", *options, where=copy)

@@ -221,4 +221,4 @@ def test_help_is_about_the_command(line: str, capsys: pytest.CaptureFixture[str]
 def test_the_help_of_train_lists_every_preset_under_its_purpose(capsys: pytest.CaptureFixture[str]) -> None:
     run(["train", "--help"])
     said = capsys.readouterr().out
-    assert said.index("for images:") < said.index("    gan ") < said.index("for vectors") < said.index("    gan-2d ")
+    assert said.index("  images:") < said.index("    gan ") < said.index("  vectors of") < said.index("    gan-2d ")

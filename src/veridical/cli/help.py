@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import MISSING
 from typing import Any
 
@@ -14,25 +14,30 @@ COLUMN = 28
 """Where the explanations begin."""
 
 
-def help_text(command: str, options: Sequence[Option], about: str, notes: Iterable[str] = ()) -> str:
+def help_text(command: str, options: Sequence[Option], about: str, notes: Sequence[str] = ()) -> str:
     """Return the help of a command.
 
     Args:
         command: as it is typed.
         options: all it takes.
         about: what it does, in sentences.
-        notes: lines that follow.
+        notes: lines between that and the options.
     """
-    width = max(60, min(shutil.get_terminal_size((100, 24)).columns, 110))
+    width = line_width()
     places = [option for option in options if option.positional]
     usage = " ".join(["usage: veridical", command, *map(_place, places), "[options]"])
     paragraphs = [textwrap.fill(" ".join(part.split()), width) for part in about.split("\n\n") if part.strip()]
-    lines = [usage, "", "\n\n".join(paragraphs)]
+    lines = [usage, "", "\n\n".join(paragraphs), *(["", *notes] if notes else [])]
     for title in dict.fromkeys(option.section.title for option in options):
         lines += ["", f"{title}:"]
         lines += [line for o in options if o.section.title == title for line in _lines(o, width)]
     lines += entry("-h, --help", "Show this text.", width) if options else []
-    return "\n".join([*lines, *(["", *notes] if notes else [])])
+    return "\n".join(lines)
+
+
+def line_width() -> int:
+    """Return the width of a line of help: that of the terminal, within what is easily read."""
+    return max(60, min(shutil.get_terminal_size((100, 24)).columns, 110))
 
 
 def entry(name: str, text: str, width: int, column: int = COLUMN) -> list[str]:
@@ -51,9 +56,8 @@ def _place(option: Option) -> str:
 def _lines(option: Option, width: int) -> list[str]:
     if option.positional:
         return entry(_place(option).strip("[]"), _explained(option), width)
-    name = ", ".join(flag for flag in option.flags if "." not in flag) or option.flags[0]
-    if option.path[1:]:
-        name = option.flags[0]
+    plain = sorted((flag for flag in option.flags if "." not in flag), key=len)
+    name = ", ".join(plain) if plain and not option.path[1:] else option.flags[0]
     if option.negations:
         return entry(f"{name}, {option.negations[0]}" if option.default else name, _explained(option), width)
     choices = "|" in option.metavar and len(option.metavar) > 40

@@ -40,7 +40,7 @@ def parse_sections(
         command: as it is typed, for the help.
         arguments: the words after the command.
         about: what the command does.
-        notes: lines after the options of the help.
+        notes: lines of the help before the options.
 
     Returns:
         One value per section.

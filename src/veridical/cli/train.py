@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from veridical.cli import UsageError
-from veridical.cli.help import entry
+from veridical.cli.help import entry, line_width
 from veridical.cli.options import Positional, Section
 from veridical.cli.parse import is_terminal, name_of, parse_sections, say, split_before
 from veridical.config import DataConfig, OwnModel, RunConfig, TrainingConfig, checks
@@ -181,7 +181,7 @@ def preset_lines() -> list[str]:
     """Return the presets under what they are for, and the families."""
     lines = ["presets (`veridical train PRESET --help` shows the options of its model):"]
     for purpose, presets in by_purpose().items():
-        lines += [f"  for {purpose}:" if not purpose.startswith("recipes") else f"  {purpose}:"]
-        lines += [line for name, p in presets.items() for line in entry(f"  {name}", p.summary, 100, 24)]
+        lines += [f"  {purpose}:"]
+        lines += [line for name, p in presets.items() for line in entry(f"  {name}", p.summary, line_width(), 24)]
     lines += ["", "families (with their defaults):"]
-    return lines + [line for name in FAMILIES for line in entry(f"  {name}", find_family(name).about, 100, 24)]
+    return lines + [line for name in FAMILIES for line in entry(f"  {name}", find_family(name).about, line_width(), 24)]

@@ -88,9 +88,9 @@ def to_yaml(config: RunConfig, origins: Origins) -> str:
     for section in ("model", "data", "training"):
         written = _section(getattr(config, section), f"{section}.", origins, "  ")
         lines += ["", f"{section}:" if written else f"{section}: {{}}", *written]
-    told = {key: origin for key, origin in origins.items() if origin != "default"}
-    lines += ["", "# Where the values that are not defaults come from.", "origin:" if told else "origin: {}"]
-    lines += [f"  {key}: {_scalar(origin)}" for key, origin in told.items()]
+    changed = {key: origin for key, origin in origins.items() if origin != "default"}
+    lines += ["", "# Where the values that are not defaults come from.", "origin:" if changed else "origin: {}"]
+    lines += [f"  {key}: {_scalar(origin)}" for key, origin in changed.items()]
     return "\n".join(lines) + "\n"
 
 

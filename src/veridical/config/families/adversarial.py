@@ -33,18 +33,18 @@ AugmentationName = Literal["colour", "translation", "cutout"]
 NormalizationName = Literal["own", "none", "layer", "reference", "virtual"]
 
 
-def answering() -> OptimizerConfig:
+def constant() -> OptimizerConfig:
     """Return the discriminator's optimiser in the default recipe: no momentum, steps relative to the weights.
 
-    Its step stays: the generator, annealed alone, then learns from a discriminator that keeps answering it, and
-    averages over the answers (two time scales: Heusel et al. 2017, Thm. 1).
+    Its step size is constant. Only the generator's is annealed: towards the end it averages over a discriminator that
+    still adapts to it (two time scales: Heusel et al. 2017, Thm. 1).
     """
     return OptimizerConfig(lr=0.02, trust=0.01, betas=(0.0, 0.99))
 
 
 def annealed() -> OptimizerConfig:
     """Return the generator's optimiser in the default recipe: the same, falling to 0 over the second half."""
-    return replace(answering(), schedule="trapezoid")
+    return replace(constant(), schedule="trapezoid")
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class AdversarialConfig:
     """Statistics of the batch that the discriminator sees beside its features."""
 
     latent: Literal["normal", "uniform"] = "normal"
-    """Law of the components of z: standard normal, or uniform on [-1, 1]."""
+    """Distribution of the components of z: standard normal, or uniform on [-1, 1]."""
 
     latent_dim: int | None = None
     """Dimension of z; None: 64, or the number of components of an example if that is less."""
@@ -137,7 +137,7 @@ class AdversarialConfig:
     """Turns of the discriminator, each on a fresh batch, per turn of the generator."""
 
     generator_optimizer: OptimizerConfig = field(default_factory=annealed)
-    discriminator_optimizer: OptimizerConfig = field(default_factory=answering)
+    discriminator_optimizer: OptimizerConfig = field(default_factory=constant)
 
     def __post_init__(self) -> None:
         for name in (

@@ -20,11 +20,11 @@ class ConditionalGANSampling(AdversarialSampling):
 
 @dataclass(frozen=True)
 class ConditionalGANConfig(AdversarialConfig):
-    """A game whose generator draws the class it is told, learned from labelled data."""
+    """A game whose generator draws examples of a given class, learned from labelled data."""
 
     conditioning: Literal["concatenate", "projection", "auxiliary"] = "projection"
-    """How the discriminator uses the label: shown beside the example (conditional GAN), as an inner product with its
-    features (projection), or by telling it itself (AC-GAN)."""
+    """How the discriminator uses the label: as a second input (concatenate), as an inner product with its features
+    (projection), or as a second output that it must predict (auxiliary: AC-GAN)."""
 
     class_weight: float = 1.0
     """Weight of the class's cross-entropy, in nats, for both players (auxiliary)."""
@@ -60,7 +60,7 @@ FAMILY = Family(
     smallest=ConditionalGANConfig(latent_dim=4, width=8),
     presets={
         "cgan": Preset(
-            "Draws the class asked for: the label beside code and example, on the default recipe.",
+            "Draws a given class: the label is an input of both networks, on the default recipe.",
             model=ConditionalGANConfig(conditioning="concatenate"),
             training=TrainingConfig(ema=0.995),
             paper="Mirza & Osindero, Conditional Generative Adversarial Nets (2014), https://arxiv.org/abs/1411.1784",
@@ -68,7 +68,7 @@ FAMILY = Family(
             measured="fashion-mnist-10k: FID 8.1 (7.9 to 8.3), recall 0.01, 178 steps of 64 in 44 s",
         ),
         "acgan": Preset(
-            "A discriminator that also tells the class, on DCGAN networks.",
+            "The discriminator also predicts the class (AC-GAN), on DCGAN networks.",
             model=ConditionalGANConfig(
                 **PLAIN,
                 conditioning="auxiliary",

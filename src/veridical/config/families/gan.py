@@ -28,7 +28,7 @@ FAMILY = Family(
     smallest=GANConfig(latent_dim=4, width=8),
     presets={
         "gan": Preset(
-            "The default: relativistic pairing with R1 and R2 (R3GAN), steps relative to the weights; for pictures.",
+            "The default: relativistic pairing with R1 and R2 (R3GAN), steps relative to the weights; for images.",
             model=GANConfig(),
             training=TrainingConfig(ema=0.995),
             paper="Huang et al., The GAN is dead; long live the GAN! (2024), https://arxiv.org/abs/2501.05441",

@@ -18,17 +18,17 @@ def growing_optimizer() -> OptimizerConfig:
 
 @dataclass(frozen=True)
 class ProgressiveGANConfig(AdversarialConfig):
-    """A game that grows from coarse pictures to fine ones, with or without codes at every scale."""
+    """A game that grows from coarse images to fine ones, with or without codes at every scale."""
 
     stage_steps: int | None = 1_000
     """Steps of every stage; during the first half of them the stage's blocks fade in (the coarsest needs none), and the
     last stage lasts until the end. None: the networks stand grown from the start, as a control."""
 
     upsampling: Literal["nearest", "bilinear"] = "nearest"
-    """How a coarse picture, or its features, are enlarged."""
+    """How a coarse image, or its features, are enlarged."""
 
     codes_per_scale: int = 0
-    """Codes of every stage, standard normal, to be read back from the picture (ProInfoGAN); 0: none."""
+    """Codes of every stage, standard normal, to be read back from the image (ProInfoGAN); 0: none."""
 
     information_weight: float = 1.0
     """Weight of the information about the codes, in nats per code, for both players."""
@@ -37,8 +37,8 @@ class ProgressiveGANConfig(AdversarialConfig):
     """Emphasis on restoring the codes of each stage, from coarse to fine; None: 1 for all."""
 
     consistency: float = 0.0
-    """Weight of the mean squared difference, in standard units, between the picture of every stage, halved, and the
-    picture of the stage before: what a coarse code has come to mean is kept when finer stages follow."""
+    """Weight of the mean squared difference, in standard units, between the image of every stage, halved, and the
+    image of the stage before: what a coarse code has come to mean is kept when finer stages follow."""
 
     generator_optimizer: OptimizerConfig = field(default_factory=growing_optimizer)
     discriminator_optimizer: OptimizerConfig = field(default_factory=growing_optimizer)
@@ -99,7 +99,7 @@ FAMILY = Family(
     smallest=ProgressiveGANConfig(latent_dim=4, width=8, stage_steps=None, codes_per_scale=2, consistency=1.0),
     presets={
         "progressive": Preset(
-            "Progressive growing: from coarse pictures to fine ones.",
+            "Progressive growing: from coarse images to fine ones.",
             model=ProgressiveGANConfig(),
             training=TrainingConfig(ema=0.995),
             paper="Karras et al., Progressive Growing of GANs (2018), https://arxiv.org/abs/1710.10196",
@@ -108,7 +108,7 @@ FAMILY = Family(
             "first stage, 7x7",
         ),
         "proinfogan": Preset(
-            "Progressive growing with codes at every scale, each read back from the picture.",
+            "Progressive growing with codes at every scale, each read back from the image.",
             model=ProgressiveGANConfig(latent_dim=16, codes_per_scale=4, consistency=10.0),
             training=TrainingConfig(ema=0.995),
             purpose="codes",

@@ -19,7 +19,7 @@ class SemiSupervisedGANConfig(AdversarialConfig):
     """A discriminator that classifies, learned from few labelled and many unlabelled examples."""
 
     labelled: int = 100
-    """Labelled examples, the same number of every class; all other labels are never looked at."""
+    """Labelled examples, the same number of every class; all other labels are ignored."""
 
     class_weight: float = 1.0
     """Weight of the cross-entropy of the labelled examples, in nats."""

@@ -15,10 +15,10 @@ REFUSED = ("r1", "r2", "gradient_penalty", "dragan", "historical_averaging", "cl
 
 @dataclass(frozen=True)
 class UnrolledGANConfig(AdversarialConfig):
-    """A generator that foresees how the discriminator will answer (`families/unrolled_gan.py`)."""
+    """A generator that learns against the discriminator several steps ahead (`families/unrolled_gan.py`)."""
 
     unrolled_steps: int = 5
-    """Steps K of the discriminator that the generator foresees; 0: none, a plain GAN."""
+    """Steps K that the discriminator is unrolled; 0: none, a plain GAN."""
 
     unrolled_optimizer: Literal["adam", "sgd"] = "adam"
     """Rule of these steps. Adam has the betas of the discriminator's optimiser and starts from the moments of the
@@ -62,7 +62,7 @@ FAMILY = Family(
     smallest=UnrolledGANConfig(latent_dim=4, width=8, unrolled_steps=2),
     presets={
         "unrolled": Preset(
-            "For vectors: a generator that foresees five answers of the discriminator.",
+            "For vectors: the generator learns against the discriminator five steps ahead.",
             model=UnrolledGANConfig(network="tanh-mlp", width=128, discriminator_depth=2, latent_dim=256),
             training=TrainingConfig(batch_size=128, ema=0.0),
             paper="Metz et al., Unrolled Generative Adversarial Networks (2017), https://arxiv.org/abs/1611.02163",

@@ -39,8 +39,8 @@ class VAEConfig:
     """p(x | z); auto: Bernoulli for two-valued data, Gaussian with a learned scale otherwise."""
 
     sampling: Literal["auto", "draw", "mean"] = "auto"
-    """What `sample` returns for a code: a draw from p(x | z), or its mean E[x | z], which for pictures leaves out the
-    grain of a Gaussian decoder but is no draw from the model; auto: mean for pictures of more than two levels."""
+    """What `sample` returns for a code: a draw from p(x | z), or its mean E[x | z], which for images leaves out the
+    grain of a Gaussian decoder but is no draw from the model; auto: mean for images of more than two levels."""
 
     kl_weight: float = 1.0
     """Weight of KL(q(z|x) || p(z)); 1 is the bound on the likelihood."""
