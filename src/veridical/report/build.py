@@ -53,7 +53,7 @@ LEVELS = {
     "crowding": Level(1.0, "real examples"),
     "coverage": Level(0.97, "real examples"),
 }
-"""What a term is compared with, whatever the player."""
+"""What a term of a game is compared with."""
 
 LAST_TERMS = ("grad_norm", "lr")
 
@@ -239,7 +239,7 @@ def _chart(term: str, facts: list[Facts]) -> dict[str, Any]:
     words = term_words(name)
     lines = [fact.curves[term] for fact in facts if term in fact.curves]
     marks = [(f.step, f"{f.name} at step {f.step}") for f in facts[0].record.findings] if len(facts) == 1 else []
-    chart = draw(lines, levels=[LEVELS[name]] if name in LEVELS else [], marks=marks)
+    chart = draw(lines, levels=[LEVELS[name]] if name in LEVELS and term != f"model/{name}" else [], marks=marks)
     notes = [note for note in (words.unit, *chart.notes) if note]
     return {"title": words.title, "svg": chart.svg, "notes": notes}
 
