@@ -2,8 +2,8 @@
 
 Evaluation, the panels of reports, the grids of a training, `veridical.draw` and `veridical sample` all draw here.
 Example i takes its random numbers from a stream of its own (`noise.py`), so it depends on the seed and on i alone. It
-is always computed in the same block of `BLOCK` examples at the same place, since matrix products round differently in
-blocks of another size: with equal blocks the bits are equal, otherwise the numbers agree to rounding.
+is always computed in the same block of examples (`block_size`) at the same place, since matrix products round
+differently in blocks of another size: with equal blocks the bits are equal, otherwise the numbers agree to rounding.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from veridical.model import GenerativeModel, Sampler
 from veridical.noise import SampleNoise
 from veridical.training.callbacks import seeded
 
-BLOCK = {"cpu": 64, "cuda": 512}
-"""Examples computed together, by the type of device."""
+ON_GPU, SMALL, LARGE = 512, 256, 64
+"""Examples computed together: on a GPU; on a CPU, of fewer than 256 components, and of more."""
 
 
 def draw(
@@ -77,12 +77,12 @@ def draw_blocks(
         options: see `draw`.
         first: see `draw`.
         classifier: see `draw`.
-        block: examples computed together; None: as `BLOCK` says.
+        block: examples computed together; None: `block_size`.
 
     Raises:
         ValueError: the model cannot be sampled so; before anything is drawn.
     """
-    size = BLOCK.get(model.device.type, BLOCK["cpu"]) if block is None else block
+    size = block_size(model) if block is None else block
     if n < 0 or first < 0 or size < 1:
         raise ValueError(f"n is {n}, first {first} and block {size}; expected at least 0, 0 and 1.")
     refuse_label(model, label)
@@ -98,6 +98,13 @@ def draw_blocks(
             yield x[max(first - start, 0) : first + n - start].float().cpu()
 
     return blocks()
+
+
+def block_size(model: GenerativeModel) -> int:
+    """Return how many examples are computed together: a fixed rule of device and size, on which their bits depend."""
+    if model.device.type == "cuda":
+        return ON_GPU
+    return SMALL if model.space.dim < 256 else LARGE
 
 
 def drawer_of(
@@ -131,13 +138,15 @@ def drawer_of(
 @contextmanager
 def drawing(model: GenerativeModel, seed: int) -> Iterator[None]:
     """Put the model into evaluation mode, without gradients; what it takes from the global generator is seeded too."""
-    training = model.training
-    model.eval()
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
     try:
         with torch.no_grad(), seeded(seed % 2**63, model.device):
             yield
     finally:
-        model.train(training)
+        for module in training:
+            module.training = True
 
 
 def refuse_label(model: GenerativeModel, label: int | None) -> None:

@@ -108,6 +108,21 @@ def test_labels_are_drawn_by_number(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "label is 'boots'" in capsys.readouterr().err
 
 
+def test_labels_are_drawn_by_name_where_the_data_have_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("boots", "shirts"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for i in range(24):
+            pixels = np.random.default_rng(i).integers(0, 255, (8, 8), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{i}.png")
+    where, data = str(tmp_path / "run"), str(tmp_path / "images")
+    assert run(["train", "cgan", "--data", data, "--size", "8", "--out", where, *QUICK]) == 0
+    for label in ("shirts", "1"):
+        assert run(["sample", where, "-n", "3", "--label", label, "--out", str(tmp_path / f"{label}.npz")]) == 0
+    assert np.array_equal(drawn(tmp_path / "shirts.npz"), drawn(tmp_path / "1.npz"))
+    assert run(["sample", where, "--label", "boot"]) == 1
+    assert "Did you mean boots?" in capsys.readouterr().err
+
+
 def test_a_discriminator_of_noise_levels_trains_and_samples(tmp_path: Path) -> None:
     where = str(tmp_path / "run")
     assert run(["train", "noise-level", "--data", "digits", "--out", where, "--levels", "4", *QUICK]) == 0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +20,12 @@ from veridical.errors import RequestError
 from veridical.evaluation import Evaluation
 from veridical.report import build
 from veridical.run import Run
+from veridical.sampling import draw
+from veridical.training import checkpoint
+from veridical.workflows import evaluate as evaluate_module
+from veridical.workflows import load as load_module
 from veridical.workflows.evaluate import evaluate_files, evaluate_run, nearest
+from veridical.workflows.load import load
 from veridical.workflows.start import train
 
 
@@ -81,6 +89,38 @@ def test_a_misspelt_extractor_is_refused_before_anything_is_loaded(tmp_path: Pat
     ):
         with pytest.raises(RequestError, match="Did you mean pixels"):
             measure()
+
+
+def test_a_run_is_read_verified_and_sampled_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    for module, name in (
+        (checkpoint, "newest"),
+        (load_module, "read"),
+        (evaluate_module, "draw"),
+        (import_module("veridical.evaluation.evaluate"), "draw"),
+    ):
+        monkeypatch.setattr(module, name, counted(getattr(module, name), name, calls))
+    evaluate_run(run.path, n=40, say=silent)
+    assert sorted(calls) == ["draw", "newest", "read"]
+
+
+def counted(function: Callable[..., Any], name: str, calls: list[str]) -> Callable[..., Any]:
+    def call(*arguments: Any, **options: Any) -> Any:
+        calls.append(name)
+        return function(*arguments, **options)
+
+    return call
+
+
+def test_the_panel_shows_the_samples_that_were_measured(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[torch.Tensor] = []
+    shown: list[torch.Tensor] = []
+    measure, panel = evaluate_module.measure, evaluate_module.nearest_panel
+    monkeypatch.setattr(evaluate_module, "measure", lambda *a, **k: measured.append(k["samples"]) or measure(*a, **k))
+    monkeypatch.setattr(evaluate_module, "nearest_panel", lambda x, *a, **k: shown.append(x) or panel(x, *a, **k))
+    evaluate_run(run.path, n=70, seed=4, say=silent)
+    assert torch.equal(shown[0], measured[0][: len(shown[0])])
+    assert torch.equal(measured[0], draw(load(run.path, say=silent), 70, seed=4))
 
 
 def test_pictures_of_any_program_are_measured(run: Run, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
 from veridical.families.gan import GAN
 from veridical.run import RunExistsError
+from veridical.sampling import draw
 from veridical.training import checkpoint
 from veridical.workflows.load import load
 from veridical.workflows.resume import resume
@@ -80,7 +81,7 @@ def test_modules_and_data_of_ones_own(tmp_path: Path) -> None:
     again = GAN(
         GANConfig(latent_dim=2, network="mlp"), data.space, generator=nn.Linear(2, 3), discriminator=nn.Linear(3, 1)
     )
-    loaded = load(run.path, model=again, average=False)
+    loaded = load(run.path, model=again)
     assert torch.equal(loaded.generator.weight, model.generator.weight)  # type: ignore[union-attr,arg-type]
     with pytest.raises(checkpoint.CheckpointError, match="modules of your own"):
         load(run.path)
@@ -88,3 +89,32 @@ def test_modules_and_data_of_ones_own(tmp_path: Path) -> None:
         resume(run.path, steps=20, say=silent)
     resume(run.path, steps=20, model=again, data=data, say=silent)
     assert run.status["step"] == 20
+
+
+def own_model(data: ArrayData) -> GAN:
+    torch.manual_seed(1)
+    config = GANConfig(latent_dim=2, network="mlp", width=8)
+    return GAN(config, data.space)
+
+
+def test_a_model_is_left_as_its_run_is_loaded_and_the_generators_as_they_were(tmp_path: Path) -> None:
+    data = ArrayData(torch.randn(64, 3, generator=torch.Generator().manual_seed(0)))
+    model = own_model(data)
+    before = torch.get_rng_state()
+    run = train(model=model, data=data, training=QUICK, out=tmp_path / "run", say=silent)
+    assert torch.equal(before, torch.get_rng_state()) and not model.training
+    averaged, raw = (load(run.path, model=own_model(data), average=average, say=silent) for average in (True, False))
+    assert torch.equal(draw(model, 9), draw(averaged, 9)) and not torch.equal(draw(model, 9), draw(raw, 9))
+    torch.manual_seed(99)  # which must not matter
+    again = train(model=own_model(data), data=data, training=QUICK, out=tmp_path / "again", say=silent)
+    assert run.metrics()[-1]["generator/loss"] == again.metrics()[-1]["generator/loss"]
+    model.eval()  # as it was left: training goes on in training mode
+    train(model=model, data=data, training=QUICK, out=tmp_path / "more", say=silent)
+    assert not model.training
+
+
+def test_resuming_leaves_the_generators_as_they_were(tmp_path: Path) -> None:
+    run = train(VAE, out=tmp_path / "run", say=silent)
+    before = torch.get_rng_state()
+    resume(run.path, steps=14, say=silent)
+    assert torch.equal(before, torch.get_rng_state())

@@ -58,7 +58,7 @@ def run(arguments: list[str]) -> None:
     command, sampling, *labelled = parse_sections(sections(kind), "sample", arguments, about=Sample.__doc__ or "")
     from veridical.run import Run
 
-    Run.open(command.run)
+    opened = Run.open(command.run)
     from veridical.sampling import draw_blocks
     from veridical.training.engine import choose_device
     from veridical.workflows import sample
@@ -73,7 +73,7 @@ def run(arguments: list[str]) -> None:
         model,
         command.n,
         seed=command.seed,
-        label=sample.label_of(model.space, labelled[0].label) if labelled else None,
+        label=sample.label_of(opened, labelled[0].label) if labelled else None,
         options=sampling,
         first=command.first,
         classifier=sample.classifier_for(model, sampling),

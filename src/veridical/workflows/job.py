@@ -55,7 +55,7 @@ class Job:
         """Train to the end, or until interrupted; the run's status says which."""
         training = self.config.training
         torch.manual_seed(training.seed * 1_000_003 + self.engine.rank + 1)  # noise differs between processes
-        self.engine.place(self.model)
+        self.engine.place(self.model.train())
         state = State(self.model, steps=training.steps, ema=training.ema, lr_scale=training.lr_scale)
         first = self.engine.rank == 0
         health = Health(self.model.term_kinds, self.run.health_file if first else None, self.say if first else None)
@@ -84,6 +84,7 @@ class Job:
             self._fail("interrupted", state.step, state.stop)
             raise Interrupted(self._how_to_go_on(f"Saved step {state.step}"))
         self._finish(state)
+        self._leave(state)
         return self.run
 
     @contextmanager
@@ -155,6 +156,12 @@ class Job:
         if self.engine.rank == 0:
             self.run.set_status("finished", state.step)
             self.say(f"Finished {state.steps} steps in {duration(state.seconds)}.")
+
+    def _leave(self, state: State) -> None:
+        """Leave the model ready to sample, with the averaged weights where there is an average."""
+        if state.ema is not None:
+            state.ema.swap()
+        self.model.eval()
 
     def _how_to_go_on(self, what: str) -> str:
         return f"{what}. Continue with: veridical resume {self.run.path}"

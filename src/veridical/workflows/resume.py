@@ -17,6 +17,7 @@ from veridical.data.sources import load as load_data
 from veridical.model import Facts, GenerativeModel
 from veridical.run import Run
 from veridical.training import checkpoint
+from veridical.training.callbacks import generators_kept
 from veridical.training.determinism import repeatability
 from veridical.training.engine import DeviceError, Engine
 from veridical.training.fit import Callback
@@ -28,6 +29,7 @@ from veridical.workflows.progress import Progress, Say, quiet_unless_first
 from veridical.workflows.start import set_threads
 
 
+@generators_kept()
 def resume(
     path: str | os.PathLike[str],
     *,

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from veridical.config.sampling import ConditionedSampling, SamplingOptions
-from veridical.data.space import Space
 from veridical.errors import RequestError
 from veridical.latent.guidance import DATA, Classifier
 from veridical.model import GenerativeModel
+from veridical.nearest import did_you_mean
+from veridical.run import Run
 from veridical.workflows import pictures
 from veridical.workflows.progress import Say
 
@@ -40,16 +41,20 @@ def classifier_for(model: GenerativeModel, options: SamplingOptions | None) -> C
     return Fashion28(model.device).logits
 
 
-def label_of(space: Space, name: str | None) -> int | None:
-    """Return the number of a class.
+def label_of(run: Run, name: str | None) -> int | None:
+    """Return the number of a class, given its name, where the data of the run have names, or its number.
 
     Raises:
-        ValueError: the name is no number.
+        ValueError: there is no such class.
     """
-    if name is None or name.isdecimal():
-        return None if name is None else int(name)
-    have = f"expected a number from 0 to {space.classes - 1}" if space.classes else "the data of this model have none"
-    raise ValueError(f"label is {name!r}; {have}.")
+    names = run.read_json("environment.json")["data"].get("class_names") or []
+    if name is None or name in names:
+        return None if name is None else names.index(name)
+    if name.isdecimal():
+        return int(name)
+    raise ValueError(
+        f"label is {name!r}. " + (did_you_mean(name, names) if names else "Expected the number of a class.")
+    )
 
 
 def default_output(run: Path, n: int, seed: int) -> Path:

@@ -19,6 +19,7 @@ from veridical.data.source import BatchSource, batch_size, batches, count, notes
 from veridical.data.sources import load as load_data
 from veridical.model import Facts, GenerativeModel
 from veridical.run import Run
+from veridical.training.callbacks import generators_kept
 from veridical.training.determinism import is_deterministic, repeatability
 from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State, fit
@@ -32,6 +33,7 @@ DRY_STEPS = 20
 """Steps of a dry run, at most."""
 
 
+@generators_kept()
 def train(
     config: RunConfig | None = None,
     *,
@@ -48,6 +50,9 @@ def train(
     epochs: float | None = None,
 ) -> Run:
     """Train a model and return its run directory.
+
+    A model of your own is left as `load(run)` would return it: in evaluation mode, with the averaged weights where the
+    run keeps an average. Torch's global generators are left as they were; all randomness follows `training.seed`.
 
     Args:
         config: every choice; the default recipe if left out.
