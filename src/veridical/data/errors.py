@@ -24,3 +24,7 @@ class DataError(ValueError):
 
 class NoSuchDataError(DataError, RequestError):
     """There are no data of that name, nor such a file or folder."""
+
+
+class NoTestSplitError(DataError):
+    """No examples are kept from training: one single example, or nothing held out."""

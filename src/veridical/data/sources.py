@@ -13,7 +13,7 @@ from veridical.data.archives import holds_split
 from veridical.data.cache import read_images
 from veridical.data.dataset import ArrayData
 from veridical.data.drawn import SUMMARIES, draw, is_drawn
-from veridical.data.errors import DataError, NoSuchDataError
+from veridical.data.errors import DataError, NoSuchDataError, NoTestSplitError
 from veridical.data.fetch import get
 from veridical.data.files import Arrays, read_both_splits, read_file
 from veridical.data.folder import Listing, invisible, list_images, range_notes
@@ -240,8 +240,10 @@ def _part(data: ArrayData, n_train: int | None, config: DataConfig, split: Split
         return data.subset(row[~test]) if test.any() else data
     if not test.any():
         if len(data) == 1:
-            raise DataError(f"{data.name} is one single example and has no test split.", "Give a test set of its own.")
-        raise DataError(
+            raise NoTestSplitError(
+                f"{data.name} is one single example and has no test split.", "Give a test set of its own."
+            )
+        raise NoTestSplitError(
             f"{data.name} has no test split: of its {len(data):,} examples holdout {config.holdout:g} keeps none.",
             "Raise holdout, or put training and test images into folders train and test.",
         )

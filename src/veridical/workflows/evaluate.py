@@ -14,6 +14,7 @@ from torch import Tensor
 
 from veridical.config import DataConfig
 from veridical.data.dataset import ArrayData
+from veridical.data.errors import DataError
 from veridical.data.sources import load as load_data
 from veridical.evaluation import Evaluation
 from veridical.evaluation import evaluate as measure
@@ -23,7 +24,7 @@ from veridical.model import GenerativeModel, Sampler
 from veridical.sampling import draw
 from veridical.status import read_status
 from veridical.workflows import pictures
-from veridical.workflows.load import load_run, load_splits
+from veridical.workflows.load import changed_data, load_run, load_splits
 from veridical.workflows.location import locate
 from veridical.workflows.progress import Say
 
@@ -59,10 +60,17 @@ def evaluate_run(
 
     Raises:
         NoSuchExtractorError: no features have that name.
+        DataError: the run was trained on data that came from Python, and `against` is left out.
     """
     check_name(extractor)
     run, config, model, step = load_run(path, model=model, say=say)
+    if against is None and run.read_json("environment.json").get("own_data"):
+        raise DataError(
+            f"{run.path} was trained on data that came from Python and are in no file.",
+            "Say what to compare with (--against PLACE), or call veridical.evaluate(model, data).",
+        )
     train, test = load_splits(locate(config.data, run) if against is None else DataConfig(source=against))
+    changed = changed_data(run, train) if against is None else ""
     model.to(device)
     samples = None
     if isinstance(model, Sampler):
@@ -70,7 +78,7 @@ def evaluate_run(
         samples = draw(model, n, seed=seed)
     found = measure(model, train, test, samples=samples, n=n, seed=seed, extractor=extractor, progress=say)
     status = read_status(run)
-    found = replace(found, notes=(status.warning,) if status.warning else ())
+    found = replace(found, notes=tuple(note for note in (status.warning, changed) if note))
     when = datetime.now(UTC).isoformat(timespec="seconds")
     about = {"step": step, "state": status.state, "time": when, "summary": found.summary()}
     run.write_evaluation({**found.to_json(), **about})

@@ -13,6 +13,7 @@ from veridical.config import DataConfig, OwnModel, RunConfig
 from veridical.config.families.table import name_of
 from veridical.config.files import read
 from veridical.data.dataset import ArrayData
+from veridical.data.errors import NoTestSplitError
 from veridical.data.sources import load as load_data
 from veridical.data.space import Space
 from veridical.families import FAMILIES
@@ -126,5 +127,22 @@ def find_checkpoint(run: Run, which: Literal["newest", "best"], say: Callable[[s
 
 
 def load_splits(config: DataConfig) -> tuple[ArrayData, ArrayData | None]:
-    """Load data, and their held-out part where there is one."""
-    return load_data(config, "train"), load_data(config, "test")
+    """Load data, and their held-out part; None where nothing is held out."""
+    try:
+        test = load_data(config, "test")
+    except NoTestSplitError:
+        test = None
+    return load_data(config, "train"), test
+
+
+def changed_data(run: Run, data: ArrayData) -> str:
+    """Say how data differ from those that a run was trained on; an empty text if they are the same."""
+    was = run.read_json("environment.json").get("data", {})
+    if was.get("digest") in (None, data.digest):
+        return ""
+    n = was.get("n")
+    numbers = "as many examples" if n == len(data) else f"{n:,} training examples then, {len(data):,} now" if n else ""
+    return (
+        f"The data have changed since training ({numbers}): examples held out now may have been trained on, so what is "
+        "said of memorising and overfitting does not count."
+    )
