@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -39,6 +39,7 @@ __all__ = [
     "LatentVariable",
     "LikelihoodBound",
     "Loss",
+    "Replayable",
     "Sampler",
     "Space",
     "Trainable",
@@ -160,6 +161,18 @@ class GenerativeModel(nn.Module, ABC):
     def device(self) -> torch.device:
         """Device of the parameters."""
         return next(self.parameters()).device
+
+
+class Replayable(ABC):
+    """Its steps of one pattern differ in nothing but the values of tensors, so that one recorded step stands for all.
+
+    Nothing is read back from the device in such a step and no number is made into a tensor; what changes smoothly with
+    the number of the step is a function of `clock.elapsed`.
+    """
+
+    @abstractmethod
+    def pattern(self, step: int) -> Hashable:
+        """Return what of a step is decided in Python by its number: whose turn it is, which terms are due."""
 
 
 class Sampler(ABC):

@@ -44,7 +44,7 @@ def build(steps: int, **choices: Any) -> FixedCodes:
     model = FixedCodes(config, SPACE, generator=generator, discriminator=discriminator).double()
     state = State(model, steps=3)
     for _ in range(3):
-        move(state, state.players["discriminator"], BATCH, PLAIN, None)
+        move(model, state.players["discriminator"], BATCH, PLAIN, 0)
     return model
 
 
@@ -153,7 +153,7 @@ def test_the_foreseen_steps_are_those_the_loop_would_take() -> None:
     twin = FixedCodes(model.config, SPACE, generator=generator, discriminator=discriminator).double()
     state = State(twin, steps=7)
     for i in range(7):
-        move(state, state.players["discriminator"], BATCH, PLAIN, None)
+        move(twin, state.players["discriminator"], BATCH, PLAIN, i)
         if i >= 3:
             torch.testing.assert_close(twin.discriminator_vector(), foreseen[i - 3], rtol=1e-10, atol=1e-12)
 
@@ -215,7 +215,7 @@ def test_it_ends_the_orbit_of_the_dirac_gan(steps: int) -> None:
     state = State(model, steps=250)
     for _ in range(250):
         for player in model.players:
-            move(state, state.players[player], Batch(torch.zeros(4, 1), torch.arange(4)), PLAIN, None)
+            move(model, state.players[player], Batch(torch.zeros(4, 1), torch.arange(4)), PLAIN, 0)
     distance = sum(p.square().sum().item() for p in model.parameters()) ** 0.5
     # Alternating steps of size 0.05 stay on an ellipse; with a damping of 1 they shrink by e^(-0.025) a step.
     assert distance < 0.01 if steps else 0.9 < distance < 1.4

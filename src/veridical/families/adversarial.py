@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import fields
 from typing import ClassVar, Generic, TypeVar
 
@@ -23,6 +23,7 @@ from veridical.model import (
     LatentVariable,
     Loss,
     PriorKind,
+    Replayable,
     Sampler,
     Space,
     refuse_labels,
@@ -34,14 +35,14 @@ from veridical.nn.minibatch import BatchDependent, batch_dependent_layers
 from veridical.nn.normalization import ReferenceBatch
 from veridical.nn.precision import at_least_single
 from veridical.noise import Noise, TruncatedNoise, noise_for
-from veridical.objectives.game import Game
+from veridical.objectives.game import STATISTICS_EVERY, Game
 from veridical.objectives.penalties import clip_weights, historical_averaging, running_average
 
 C = TypeVar("C", bound=AdversarialConfig)
 """The configuration of a game."""
 
 
-class AdversarialModel(GenerativeModel, Generic[C], Sampler, LatentVariable, Discriminating):
+class AdversarialModel(GenerativeModel, Replayable, Generic[C], Sampler, LatentVariable, Discriminating):
     """Base of the games; a family says what the two minimise.
 
     Args:
@@ -98,6 +99,10 @@ class AdversarialModel(GenerativeModel, Generic[C], Sampler, LatentVariable, Dis
     def turns(self, step: int) -> tuple[str, ...]:
         """Let the discriminator move at every step, the generator after `discriminator_turns` of them."""
         return self.players if (step + 1) % self.config.discriminator_turns == 0 else ("discriminator",)
+
+    def pattern(self, step: int) -> Hashable:
+        """Return who moves, and whether statistics and instance noise are due."""
+        return self.turns(step), step % STATISTICS_EVERY == 0, self.game.noisy(step)
 
     def optimizer(self, player: str) -> OptimizerConfig:
         """Advise the optimiser that the configuration names for the player."""

@@ -45,7 +45,7 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import ClassVar
 
 import torch
@@ -57,7 +57,7 @@ from veridical.config.families.noise_level import NoiseLevelConfig, NoiseLevelSa
 from veridical.config.sampling import SamplingOptions, options_of
 from veridical.kinds import TermKind
 from veridical.mcmc.langevin import unadjusted_step
-from veridical.model import Batch, Denoiser, Facts, GenerativeModel, Loss, Sampler, Space, refuse_labels
+from veridical.model import Batch, Denoiser, Facts, GenerativeModel, Loss, Replayable, Sampler, Space, refuse_labels
 from veridical.nn.buffers import BufferRole
 from veridical.nn.conv import ConvEncoder, fits_convolutions
 from veridical.nn.fourier import FourierFeatures
@@ -68,7 +68,7 @@ GROUPS = 4
 """Networks that share the levels of a vector among them."""
 
 
-class NoiseLevel(GenerativeModel, Sampler, Denoiser):
+class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
     """A discriminator of noise levels.
 
     Args:
@@ -104,6 +104,10 @@ class NoiseLevel(GenerativeModel, Sampler, Denoiser):
         """Of pure noise."""
         self.discriminator = LevelDiscriminator(config, space, sigmas) if discriminator is None else discriminator
 
+    def pattern(self, step: int) -> Hashable:
+        """Return that all steps are alike."""
+        return None
+
     def optimizer(self, player: str) -> OptimizerConfig:
         """Return the optimiser of the configuration."""
         return self.config.optimizer
@@ -128,7 +132,7 @@ class NoiseLevel(GenerativeModel, Sampler, Denoiser):
         x_t.requires_grad_()
         logits = self.logits(x_t)
         cross_entropy = F.cross_entropy(logits, level)
-        ratio = torch.where(noisy, logits.gather(1, level[:, None])[:, 0] - logits[:, K], 0.0)
+        ratio = (logits.gather(1, level[:, None])[:, 0] - logits[:, K]).masked_fill(~noisy, 0.0)
         (slope,) = torch.autograd.grad(ratio.sum(), x_t, create_graph=True)
         error = (eps + sigma * (slope + self._score_of_noise(x_t))).square().flatten(1).mean(dim=1)
         denoising = (error * noisy).sum() / noisy.sum().clamp(min=1)

@@ -35,6 +35,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from itertools import pairwise
 from typing import ClassVar
 
@@ -108,6 +109,11 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig]):
     def growth(self, step: int | None = None) -> Growth:
         """Return stage and alpha of a step; None: of the newest move."""
         return growth(int(self.step) if step is None else step, self.pyramid.last, self.config.stage_steps)
+
+    def pattern(self, step: int) -> Hashable:
+        """Return who moves, what is due, the stage, and whether it is being faded in."""
+        now = self.growth(int(step))
+        return super().pattern(step), now.stage, now.fading
 
     def discriminator_loss(self, batch: Batch, step: int) -> Turn:
         """Judge the batch, as coarse as the stage, against as many fakes, which carry no graph."""

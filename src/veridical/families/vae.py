@@ -31,7 +31,7 @@ Levine, Simple and Effective VAE Training with Calibrated Decoders (2021).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -50,6 +50,7 @@ from veridical.model import (
     LatentVariable,
     LikelihoodBound,
     Loss,
+    Replayable,
     Sampler,
     Space,
     refuse_labels,
@@ -66,7 +67,7 @@ LOG_VAR_BOUND = 10.0
 """The posterior's log variance is B tanh(h / B) of the encoder's output h: about h near 0, never beyond B."""
 
 
-class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
+class VAE(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder, LikelihoodBound):
     """Variational autoencoder (module docstring: model, objective, units).
 
     Args:
@@ -133,6 +134,10 @@ class VAE(GenerativeModel, Sampler, LatentVariable, Encoder, LikelihoodBound):
         weights = [p for p in self.parameters() if p is not self.log_scale]
         scale = {"params": [self.log_scale], "lr": 10 * self.config.optimizer.lr, "weight_decay": 0.0}
         return [{"params": weights}, scale]
+
+    def pattern(self, step: int) -> Hashable:
+        """Return that all steps are alike."""
+        return None
 
     def optimizer(self, player: str) -> OptimizerConfig:
         """Return the optimiser of the configuration."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -71,7 +70,8 @@ def one_hot(c: Tensor | None, classes: int, dtype: torch.dtype) -> Tensor:
     """
     if c is None:
         raise ValueError(f"c is missing; this network was built for {classes} classes: pass (B,) integer labels.")
-    return F.one_hot(c.long(), classes).to(dtype)
+    # Not `F.one_hot`, which looks at the labels' values on the CPU.
+    return torch.zeros(len(c), classes, dtype=dtype, device=c.device).scatter_(1, c.long()[:, None], 1.0)
 
 
 def beside(x: Tensor, code: Tensor) -> Tensor:

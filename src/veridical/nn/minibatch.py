@@ -106,7 +106,7 @@ class MinibatchStdDev(BatchDependent):
         """Append the deviation of an example's group."""
         groups = 1 if self.group is None else max(1, len(x) // self.group)
         index = torch.arange(len(x), device=x.device) % groups
-        member = nn.functional.one_hot(index, groups).to(at_least_single(x).dtype)  # (B, groups)
+        member = (index[:, None] == index[:groups]).to(at_least_single(x).dtype)  # (B, groups)
         mean = (member / member.sum(0)).mT  # (groups, B): averages over a group
         flat = x.flatten(1).to(member.dtype)
         with torch.autocast(x.device.type, enabled=False):

@@ -84,8 +84,8 @@ class ReferenceNorm(nn.Module):
         mean, variance = x.mean(-1), x.var(-1, correction=0)  # (R + B, C), each over its places
         mean_r = mean[:r].mean(0)
         variance_r = variance[:r].mean(0) + mean[:r].var(0, correction=0)
-        w = torch.full((len(x), 1), 1 / (r + 1) if self.virtual else 0.0, dtype=x.dtype, device=x.device)
-        w[:r] = 0.0
+        share = 1 / (r + 1) if self.virtual else 0.0
+        w = torch.cat([x.new_zeros(r, 1), x.new_full((len(x) - r, 1), share)])
         mu = torch.lerp(mean_r, mean, w)
         var = torch.lerp(variance_r, variance, w) + w * (1 - w) * (mean - mean_r).square()
         gain = self.weight * (var + self.eps).rsqrt()
@@ -138,7 +138,10 @@ class ReferenceBatch(nn.Module):
         self.network = network
         given = torch.zeros(size, *shape) if reference is None else reference.detach().clone()  # type: ignore[misc]
         self.register_buffer("reference", given)
-        self.register_buffer("count", torch.tensor(0 if reference is None else len(given)))
+        self.size = 0 if reference is None else len(given)
+        """The examples of the reference batch so far, as the buffer `count` has them; not read back at every call."""
+        self.register_buffer("count", torch.tensor(self.size))
+        self.register_load_state_dict_post_hook(ReferenceBatch._read_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return what the network makes of (B, *event) beside the reference batch.
@@ -146,11 +149,14 @@ class ReferenceBatch(nn.Module):
         Raises:
             ValueError: no reference batch was given, and none has been seen in training mode.
         """
-        r = int(self.count) or self._take(x.detach())
+        r = self.size or self._take(x.detach())
         for module in self.network.modules():
             if isinstance(module, ReferenceNorm):
                 module.references = r
         return self.network(torch.cat([self.reference[:r].to(x.dtype), x]))[r:]
+
+    def _read_size(self, *_: object) -> None:
+        self.size = int(self.count)
 
     @torch.no_grad()
     def _take(self, x: Tensor) -> int:
@@ -159,6 +165,7 @@ class ReferenceBatch(nn.Module):
         r = min(len(x), len(self.reference))
         self.reference[:r] = x[:r]  # in place: averages of the weights hold on to the tensor
         self.count.fill_(r)
+        self.size = r
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.broadcast(self.reference, 0)
         return r

@@ -7,12 +7,14 @@ family, a monitor or a file: callbacks are passed in, and what they may touch is
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from veridical.clock import Clock
 from veridical.config import OptimizerConfig
 from veridical.data.batch import Batch
 from veridical.model import Trainable
@@ -20,6 +22,7 @@ from veridical.training.average import EMA
 from veridical.training.engine import Engine
 from veridical.training.optim import Schedule, build_optimizer
 from veridical.training.packing import Stretch
+from veridical.training.replay import Replay, Terms, choose
 from veridical.training.terms import Row, TermLog
 
 
@@ -84,6 +87,26 @@ class State:
         self.seconds = 0.0
         self.stop: str | None = None
         """Set by a callback to end the loop after this step; the reason."""
+        self.elapsed = torch.zeros((), device=next(model.parameters()).device)
+        """() the number of the step, on the device."""
+
+    def set_time(self) -> None:
+        """Set the tensors that change with the step: its number, the step sizes, the share of the average."""
+        self.elapsed.fill_(self.step)
+        for player in self.players.values():
+            player.schedule.set(self.step)
+        if self.ema is not None:
+            self.ema.advance()
+
+    @property
+    def layout(self) -> Hashable:
+        """Changes when the optimisers' memory moves."""
+        return tuple(len(group.stretches) for player in self.players.values() for group in player.optimizer.groups)
+
+    def choose_replay(self, engine: Engine) -> tuple[Replay, str]:
+        """Return how the steps are done, and a sentence on why."""
+        rows = any(group.rows for player in self.players.values() for group in player.optimizer.groups)
+        return choose(self.model, engine.device, engine.world_size, rows=rows)
 
 
 def fit(
@@ -94,6 +117,7 @@ def fit(
     clip_norm: float | None = None,
     log_every: int = 50,
     callbacks: Sequence[Callback] = (),
+    replay: Replay | None = None,
 ) -> State:
     """Train until `state.steps` steps are done, or a callback sets `state.stop`.
 
@@ -101,15 +125,15 @@ def fit(
         NonFiniteError: a term was not finite; it names the step, the player and the term.
     """
     engine = engine or Engine.plain()
+    replay = replay or state.choose_replay(engine)[0]
     for callback in callbacks:
         callback.on_start(state)
     before, started = state.seconds, time.monotonic()
     while state.step < state.steps and state.stop is None:
         batch = engine.prepare(batches.batch(state.step))
-        for name in state.model.turns(state.step):
-            move(state, state.players[name], batch, engine, clip_norm)
-        if state.ema is not None:
-            state.ema.update()
+        state.set_time()
+        terms = replay.run(state.step, batch, lambda t, b: play(state, t, b, engine, clip_norm), state.layout)
+        state.terms.add(state.step, terms)
         state.step += 1
         state.seconds = before + time.monotonic() - started
         if state.step % log_every == 0 or state.step == state.steps:
@@ -123,24 +147,67 @@ def fit(
     return state
 
 
-def move(state: State, player: Player, batch: Batch, engine: Engine, clip_norm: float | None) -> None:
-    """Let one player move: its loss, its gradient, its update; everybody else's parameters are frozen meanwhile."""
-    for parameter in player.others:
-        parameter.requires_grad_(False)
-    with engine.autocast():
-        loss, terms = state.model.loss(batch, player=player.name, step=state.step)
+def play(state: State, step: int, batch: Batch, engine: Engine, clip_norm: float | None) -> Terms:
+    """Let the players move in their order, then the average; a function of tensors alone, given the model's pattern.
+
+    Args:
+        state: of the training, on which step sizes, shares and the time are set.
+        step: number of the step, for what is decided in Python.
+        batch: examples.
+        engine: device and arithmetic.
+        clip_norm: largest norm of a gradient; None: any.
+
+    Returns:
+        What is logged.
+    """
+    clock, terms = Clock(step, state.elapsed), {}
+    for name in state.model.turns(step):
+        moved = move(state.model, state.players[name], batch, engine, clock, clip_norm)
+        terms |= {f"{name}/{term}": value for term, value in moved.items()}
+    if state.ema is not None:
+        state.ema.apply()
+    return terms
+
+
+def move(
+    model: Trainable, player: Player, batch: Batch, engine: Engine, step: int, clip_norm: float | None = None
+) -> Terms:
+    """Let one player move: its loss, its gradient, its update; everybody else's parameters are frozen meanwhile.
+
+    Args:
+        model: which knows the losses.
+        player: who moves.
+        batch: examples.
+        engine: device and arithmetic.
+        step: number of the step.
+        clip_norm: largest norm of the gradient; None: any.
+
+    Returns:
+        The terms of the loss, and the norm of its gradient.
+    """
+    with frozen(player.others), engine.autocast():
+        loss, terms = model.loss(batch, player=player.name, step=step)
     differentiate(loss, player.parameters)
-    for parameter in player.others:
-        parameter.requires_grad_(True)
     engine.average_gradients(player.parameters)
     gradients = player.optimizer.gradients()
     norm = gradient_norm(list(gradients.values()))
     if clip_norm is not None:
         clip(gradients, clip_norm / (norm + 1e-6))
-    player.schedule.set(state.step)
     player.optimizer.step(gradients)
-    state.model.after_update(player.name)
-    state.terms.add(state.step, player.name, terms, norm)
+    model.after_update(player.name)
+    return terms | {"grad_norm": norm}
+
+
+@contextmanager
+def frozen(parameters: list[nn.Parameter]) -> Iterator[None]:
+    """Keep parameters from learning inside the block."""
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
 
 
 def differentiate(loss: Tensor, parameters: list[nn.Parameter]) -> None:

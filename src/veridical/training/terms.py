@@ -69,11 +69,10 @@ class TermLog:
         self.steps: dict[str, list[int]] = {}
         self.values: dict[str, list[Tensor | float]] = {}
 
-    def add(self, step: int, player: str, terms: dict[str, Tensor], norm: Tensor) -> None:
-        """Keep one move's terms and gradient norm."""
-        for term, value in terms.items():
-            self.append(f"{player}/{term}", step, value)
-        self.append(f"{player}/grad_norm", step, norm)
+    def add(self, step: int, terms: Mapping[str, Tensor]) -> None:
+        """Keep the terms of a step, by "<player>/<term>"."""
+        for name, value in terms.items():
+            self.append(name, step, value)
 
     def append(self, name: str, step: int, value: Tensor) -> None:
         """Keep one number of a step, under "<player>/<term>"."""
