@@ -10,7 +10,7 @@ Uniform numbers are $(k + \tfrac12) 2^{-b}$ with $b$ bits of the stream (23 in s
 $(0, 1)$ and symmetric about ½; normal ones are $\Phi^{-1}$ of them in double precision, so they end at 8.2. NumPy keeps
 the streams of its bit generators from version to version, which it does not promise of its normal numbers.
 
-**Speed.** 784 normals for each of 10,000 examples: 45,000 examples a second on one core, in blocks of 64.
+**Speed.** 784 normals for each example, in blocks of 64: 38,000 examples a second on one busy core.
 
 References:
     Salmon, Moraes, Dror & Shaw, Parallel Random Numbers: As Easy as 1, 2, 3 (2011).

@@ -1,4 +1,4 @@
-"""The one way to draw from a trained model: example i of a seed is the same, whoever draws it.
+"""The drawing function: example i of a seed is the same wherever it is drawn.
 
 Evaluation, the panels of reports, the grids of a training, `veridical.draw` and `veridical sample` all draw here.
 Example i takes its random numbers from a stream of its own (`noise.py`), so it depends on the seed and on i alone. It

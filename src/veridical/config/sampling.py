@@ -1,4 +1,4 @@
-"""How a trained model is sampled: what a family lets you choose, beside the seed and the number."""
+"""How a trained model is sampled: what a family lets you choose, besides the seed and the number."""
 
 from __future__ import annotations
 

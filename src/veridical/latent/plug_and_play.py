@@ -5,7 +5,7 @@ label, the likelihood of a measurement, a discriminator's logit), the codes to d
 
 $$ p(z \mid y) \propto p(z)\, p(y \mid G(z)). $$
 
-They are drawn by Langevin chains, Metropolis-adjusted, so that this law is their stationary law exactly and at any
+They are drawn by Langevin chains, Metropolis-adjusted, so that this is exactly their stationary distribution and at any
 step size. The steps are found while the chains burn in (`mcmc.langevin.adapt`), one for each chain, and kept after.
 What remains is the error of chains of finite length: chains that start at draws of the prior forget them step by
 step, and one that must cross a barrier may not in the steps it is given. `unadjusted` chains take every proposal:
@@ -16,8 +16,8 @@ which makes $u$ standard normal a priori; chains run in $u$.
 
 **What the original does.** PPGN adds $s\,d / \overline{|d|}$ to the code, where $d$ is score plus noise and the mean
 runs over its components. Drift and noise are scaled by the same $c = s / \overline{|d|}$ where a Langevin step asks
-for $c$ and $\sqrt c$: the chain runs at temperature $c$, which the rule for the step decides and the intended law does
-not; with the noise of the published scripts ($10^{-17}$) it is an ascent. The sampler here keeps its idea, a generator
+for $c$ and $\sqrt c$: the chain runs at temperature $c$, which the rule for the step decides and the intended
+distribution does not; with the noise of the published scripts ($10^{-17}$) it is an ascent. The sampler here keeps its idea, a generator
 and a condition plugged together; not its chain.
 
 References:
@@ -74,10 +74,10 @@ def plug_and_play(
         decode: $G$, from codes to examples.
         log_condition: $\log p(y \mid x)$ of examples, nats, up to a constant.
         z: where the chains start: draws of the prior.
-        prior: law of the codes: standard normal, or uniform on [-1, 1].
+        prior: distribution of the codes: standard normal, or uniform on [-1, 1].
         step: at the start; adjusted chains adapt it in the first half of their steps, unadjusted ones keep it.
         n_steps: length of the chains.
-        adjusted: accept or reject, so that the law is exact; False takes every proposal.
+        adjusted: accept or reject, so that the distribution is exact; False takes every proposal.
         preconditioner: diagonal, positive, for codes that the condition pins down unevenly.
         noise: one row for each chain; None: torch's global generator.
 

@@ -4,7 +4,7 @@ With the best discriminator the logit is $\ell = \log p/q$: a landscape that is 
 where there are too many. Samples of $q$ that climb it move towards the data; the peaks (in the Morse picture, the
 sinks of the flow) collect the basins around them.
 
-**The gradient flow.** Let $\rho_t$ be the law of the samples, $\ell_t = \log p/\rho_t$, and
+**The gradient flow.** Let $\rho_t$ be the distribution of the samples, $\ell_t = \log p/\rho_t$, and
 $F(\rho) = \int p\, f(\rho/p)\,dx + \gamma \int \rho \log \rho\,dx$. The steepest descent of $F$ in the Wasserstein
 metric moves every sample by
 
@@ -16,12 +16,12 @@ $$ dx = -\nabla f'(\rho_t/p)\,dt + \sqrt{2\gamma}\,dW = s(\ell_t)\,\nabla\ell_t\
 | `js`: $2\,\mathrm{JS}$ | $r\log r-(r+1)\log\frac{r+1}2$ | $\sigma(\ell)$ |
 | `logd`: $-\int (p + \rho) \log D\,dx$, $D = \sigma(\ell)$ | $(r+1)\log(r+1)$ | $\sigma(-\ell)$ |
 
-For $\gamma = 0$ it rests at $p$ alone; for KL with $\gamma > 0$ at the flatter law $p^{1/(1+\gamma)}$. It needs the
+For $\gamma = 0$ it rests at $p$ alone; for KL with $\gamma > 0$ at the flatter $p^{1/(1+\gamma)}$. It needs the
 ratio anew at every instant: `gradient_flow` asks for it before every step.
 
 **What is usually done** (Ansari et al. 2021) keeps the discriminator of the *start*, $\ell = \log p/q$ (`refine`).
 That is the gradient flow at $t = 0$ and another flow afterwards: its samples do not end at $p$. It is Langevin
-dynamics in a fixed landscape, with the stationary law
+dynamics in a fixed landscape, with the stationary distribution
 
 $$ \rho_\infty \propto e^{-f'(e^{-\ell})/\gamma}: \qquad
    \text{kl } (p/q)^{1/\gamma}, \quad \text{js } (1 + p/q)^{1/\gamma}, \quad \text{logd } (1 + q/p)^{-1/\gamma} $$
@@ -33,8 +33,8 @@ one ($a < 0$) grows without end. So take *few steps*: refinement is an early par
 
 **In latent space** the same is done to codes, with the landscape $\ell(G(z))$ (`refine_codes`). The samples stay in
 the range of the generator. No term keeps codes where the prior has mass; `plug_and_play` with $\ell \circ G$ as the
-condition has it, and its law $p(z) e^{\ell(G(z))}$, pushed through $G$, is exactly $p$ when $\ell$ is exact and the
-generator misses nothing.
+condition has it, and its distribution $p(z) e^{\ell(G(z))}$, pushed through $G$, is exactly $p$ when $\ell$ is exact
+and the generator misses nothing.
 
 References:
     Ansari, Ang & Soh, Refining Deep Generative Samples with Discriminator Gradient Flow (2021).
@@ -107,7 +107,7 @@ def gradient_flow(
     r"""Move samples along the gradient flow of a divergence to the data, by Euler's method.
 
     Args:
-        estimate: from the samples as they are now to $\ell = \log p/\rho$ of their law; called before every step.
+        estimate: from the samples as they are now to $\ell = \log p/\rho$; called before every step.
         x: samples to start from.
         divergence: what descends.
         step: $dt$, in squared units of x.
@@ -193,7 +193,7 @@ def refine_codes(
 def log_stationary(
     logits: Float[Tensor, "*batch"], divergence: Divergence, entropy_weight: float
 ) -> Float[Tensor, "*batch"]:
-    r"""Log-density, up to a constant, of the law that the static flow leaves invariant: $-f'(e^{-\ell})/\gamma$.
+    r"""Log-density, up to a constant, that the static flow leaves invariant: $-f'(e^{-\ell})/\gamma$.
 
     Args:
         logits: $\ell$ where it is asked for.

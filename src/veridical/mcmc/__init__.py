@@ -1,1 +1,1 @@
-"""Markov chains on tensors: kernels as pure functions of state, law, step and noise."""
+"""Markov chains on tensors: kernels as pure functions of state, density, step and noise."""

@@ -1,11 +1,11 @@
-r"""Langevin dynamics: chains that follow the score of a law and are kept moving by noise.
+r"""Langevin dynamics: chains that follow the score of a distribution and are kept moving by noise.
 
 The diffusion $dx = \nabla \log p(x)\,dt + \sqrt2\,dW$ leaves $p$ invariant. Two kernels discretise it, both on a batch
 of independent chains, both with a constant diagonal preconditioner $M$ (the identity if left out):
 
 $$ x' = x + h M \nabla \log p(x) + \sqrt{2 h \gamma}\, M^{1/2} \varepsilon $$
 
-- *unadjusted* (`unadjusted_step`): takes every proposal. Its stationary law is off by $O(h)$: on
+- *unadjusted* (`unadjusted_step`): takes every proposal. Its stationary distribution is off by $O(h)$: on
   $\mathcal N(0, s^2)$ at temperature $\gamma = 1$ it is $\mathcal N(0, s^2 / (1 - h / 2 s^2))$, and for $h \ge 2 s^2$
   there is none. Temperature $\gamma$ makes it sample $p^{1/\gamma}$; $\gamma = 0$ is gradient ascent.
 - *Metropolis-adjusted* (`adjusted_step`, MALA): accepts the proposal with the probability that makes $p$ exactly
@@ -52,7 +52,7 @@ def init(log_density: LogDensity, x: Float[Tensor, "B *event"]) -> State:
     """Start a chain at every row of x.
 
     Args:
-        log_density: of the law to sample.
+        log_density: of the distribution to sample.
         x: where the chains start.
 
     Returns:
@@ -70,7 +70,7 @@ def init(log_density: LogDensity, x: Float[Tensor, "B *event"]) -> State:
     if not bool(state.log_p.isfinite().all()):
         raise ValueError(
             f"log_density is not finite at {int((~state.log_p.isfinite()).sum())} of {len(x)} starting points; "
-            "start the chains where the law has mass."
+            "start the chains where the distribution has mass."
         )
     return state
 
@@ -142,7 +142,7 @@ def adjusted_step(
        k(x' \mid x) = \mathcal N(x';\, x + h M \nabla \log p(x),\, 2 h M) $$
 
     Args:
-        log_density: of the law to sample; $-\infty$ where it has no mass.
+        log_density: of the distribution to sample; $-\infty$ where it has no mass.
         state: of the chains.
         step: $h$, in squared units of x; one for all chains or one each.
         preconditioner: diagonal of $M$, positive, broadcast over one example.

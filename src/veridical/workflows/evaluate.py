@@ -1,4 +1,4 @@
-"""Measure a run, or pictures made by any other program, against real data."""
+"""Measure a run, or images made by any other program, against real data."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def evaluate_run(
         model: the untrained model, for runs on a model or modules of your own.
         n: samples drawn.
         seed: of the samples and of everything random in the metrics.
-        extractor: features to compare pictures by; by the kind of data if left out.
+        extractor: features to compare images by; by the kind of data if left out.
         against: other data than the run's own.
         device: where the model samples.
-        say: told how far it came.
+        say: called with a line of progress now and then.
 
     Raises:
         NoSuchExtractorError: no features have that name.
@@ -96,15 +96,15 @@ def evaluate_files(
     extractor: str | None = None,
     say: Say = print,
 ) -> Evaluation:
-    """Measure a folder of pictures, or an array in a file, made by any program, against real data.
+    """Measure a folder of images, or an array in a file, made by any program, against real data.
 
     Args:
-        path: folder of pictures, npy or npz.
+        path: folder of images, npy or npz.
         against: named data, a folder or a file to compare with.
-        n: how many of the pictures are used; all if left out.
+        n: how many of the images are used; all if left out.
         seed: of everything random in the metrics.
-        extractor: features to compare pictures by.
-        say: told how far it came.
+        extractor: features to compare images by.
+        say: called with a line of progress now and then.
     """
     check_name(extractor)
     train, test = load_splits(DataConfig(source=against))
@@ -112,7 +112,7 @@ def evaluate_files(
     if made.space.shape != train.space.shape:
         raise ValueError(
             f"{path} holds examples of shape {made.space.shape}, {against} of shape {train.space.shape}; "
-            "they must be equal. Resize the pictures first."
+            "they must be equal. Resize the images first."
         )
     count = len(made) if n is None else min(n, len(made))
     samples = torch.cat([made.batch(rows, "cpu").x for rows in torch.arange(count).split(1000)])
@@ -120,10 +120,10 @@ def evaluate_files(
 
 
 def nearest_panel(x: Tensor, train: ArrayData, path: Path, k: int = 4) -> None:
-    """Draw samples x (n, C, H, W), first column, beside their nearest training images, nearest first."""
+    """Draw samples x (n, C, H, W), first column, next to their nearest training images, nearest first."""
     n, rows = len(x), nearest(x, train, k)
-    beside = train.batch(rows.reshape(-1), "cpu").x.reshape(n, k, *x.shape[1:])
-    panel = torch.cat([x[:, None], beside], dim=1).reshape(n * (k + 1), *x.shape[1:])
+    neighbours = train.batch(rows.reshape(-1), "cpu").x.reshape(n, k, *x.shape[1:])
+    panel = torch.cat([x[:, None], neighbours], dim=1).reshape(n * (k + 1), *x.shape[1:])
     sheet = pictures.grid(pictures.pixels(panel, train.space), columns=k + 1)
     pictures.write(_with_rule(sheet, k + 1), path)
 
@@ -139,7 +139,7 @@ def nearest(x: Tensor, train: ArrayData, k: int) -> Tensor:
 
 
 def _with_rule(sheet: Image.Image, columns: int) -> Image.Image:
-    """Draw a line between the samples and the training pictures."""
+    """Draw a line between the samples and the training images."""
     array: Any = np.asarray(sheet).copy()
     cell = (array.shape[1] + 2) // columns
     array[:, cell - 2 : cell] = 0

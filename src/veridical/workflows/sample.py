@@ -91,9 +91,7 @@ def save(blocks: Iterator[Tensor], n: int, model: GenerativeModel, out: Path, sa
             np.savez_compressed(out, x=x.numpy())
         return out
     if len(model.space.shape) != 3:
-        raise ValueError(
-            f"a folder of pictures needs pictures; these examples have shape {model.space.shape}. Use .npz."
-        )
+        raise ValueError(f"a folder of images needs images; these examples have shape {model.space.shape}. Use .npz.")
     out.mkdir(parents=True, exist_ok=True)
     done, digits = 0, len(str(n - 1))
     for block in blocks:
@@ -101,5 +99,5 @@ def save(blocks: Iterator[Tensor], n: int, model: GenerativeModel, out: Path, sa
             pictures.as_image(image).save(out / f"{done:0{digits}d}.png")
             done += 1
         if done // 1000 > (done - len(block)) // 1000:
-            say(f"{done} of {n} pictures")
+            say(f"{done} of {n} images")
     return out
