@@ -9,13 +9,10 @@ from typing import Annotated, Literal
 import pytest
 
 from veridical.cli import UsageError, run
-from veridical.cli.options import Mark, Positional, Section, field_docs, vocabulary
+from veridical.cli.options import Mark, Positional, Section, vocabulary
 from veridical.cli.parse import parse, parse_sections
-from veridical.cli.train import locate, parse_options, starting_point
-from veridical.config import OptimizerConfig, RunConfig
+from veridical.config import OptimizerConfig
 from veridical.config.data import DataConfig
-from veridical.config.families.gan import GANConfig
-from veridical.config.families.vae import VAEConfig
 from veridical.config.training import TrainingConfig
 
 
@@ -145,44 +142,6 @@ def test_help_shows_every_option_with_its_text_and_stops(capsys: pytest.CaptureF
         assert part in said
 
 
-def test_the_text_of_a_field_is_that_of_the_class_that_has_it_last() -> None:
-    assert field_docs(GANConfig)["pack"] == "Examples that the discriminator judges together (PacGAN)."
-    assert field_docs(Toy)["steps"] == "Steps inside." and "size" not in field_docs(Toy)
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["vae", "--data", "digits", "--width", "8"],
-        ["--data", "digits", "vae", "--width", "8"],
-        ["--data", "digits", "--width", "8", "vae"],
-        ["--dry-run", "--model.width=8", "vae", "--data=digits"],
-    ],
-)
-def test_the_preset_stands_anywhere(words: list[str]) -> None:
-    base, _ = starting_point(words)
-    options, config = parse_options(words, base)
-    assert options.preset == "vae" and config.model == VAEConfig(width=8) and config.data.source == "digits"
-
-
-def test_a_name_after_an_option_is_its_value() -> None:
-    assert locate(["--data", "vae"]) == ([], None)
-    assert locate(["--no-labels", "vae", "--config=c.yaml"]) == (["vae"], "c.yaml")
-
-
-def test_a_family_starts_from_its_defaults() -> None:
-    config, origins = starting_point(["unrolled-gan"])
-    assert config.family == "unrolled-gan" and set(origins.values()) == {"default"}
-
-
-def test_lr_sets_the_step_size_of_every_player() -> None:
-    _, config = parse_options(["--lr", "1e-4"], RunConfig(model=GANConfig()))
-    assert config.model.generator_optimizer.lr == config.model.discriminator_optimizer.lr == 1e-4
-    assert config.model.generator_optimizer.trust == GANConfig().generator_optimizer.trust
-    with pytest.raises(UsageError, match=r"both --lr and --generator-optimizer\.lr are given"):
-        parse_options(["--lr", "1e-4", "--generator-optimizer.lr", "1e-3"], RunConfig(model=GANConfig()))
-
-
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
@@ -216,9 +175,3 @@ def test_help_is_about_the_command(line: str, capsys: pytest.CaptureFixture[str]
     assert run(line.split()) == 0
     said = capsys.readouterr().out
     assert said.startswith("usage: veridical") and "annotated type" not in said
-
-
-def test_the_help_of_train_lists_every_preset_under_its_purpose(capsys: pytest.CaptureFixture[str]) -> None:
-    run(["train", "--help"])
-    said = capsys.readouterr().out
-    assert said.index("  images:") < said.index("    gan ") < said.index("  vectors of") < said.index("    gan-2d ")

@@ -1,25 +1,37 @@
-"""Every choice a person can make, as frozen dataclasses. Imports nothing heavy, so that `--help` is instant.
+"""Every choice a person can make, as frozen dataclasses, each imported when first used. Imports nothing heavy.
 
 The configurations of the families are found by the table of families: `veridical.config.VAEConfig` is the one of
 `veridical.config.families.vae`.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from veridical.config.data import DataConfig
-from veridical.config.families.adversarial import AdversarialConfig
-from veridical.config.families.table import public_names
-from veridical.config.run import OwnModel, RunConfig
-from veridical.config.training import OptimizerConfig, TrainingConfig
+_HOME = {
+    "AdversarialConfig": "veridical.config.families.adversarial",
+    "DataConfig": "veridical.config.data",
+    "OptimizerConfig": "veridical.config.training",
+    "OwnModel": "veridical.config.run",
+    "RunConfig": "veridical.config.run",
+    "TrainingConfig": "veridical.config.training",
+}
 
 __all__ = ["AdversarialConfig", "DataConfig", "OptimizerConfig", "OwnModel", "RunConfig", "TrainingConfig"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the configuration of a family."""
-    home = public_names().get(name)
-    if home is None or not name.endswith("Config"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Import a configuration; those of the families by their table."""
     from importlib import import_module
 
+    from veridical.config.families.table import public_names
+
+    home = _HOME.get(name) or (public_names().get(name) if name.endswith("Config") else None)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(home), name)
+
+
+if TYPE_CHECKING:
+    from veridical.config.data import DataConfig
+    from veridical.config.families.adversarial import AdversarialConfig
+    from veridical.config.run import OwnModel, RunConfig
+    from veridical.config.training import OptimizerConfig, TrainingConfig

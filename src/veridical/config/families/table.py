@@ -10,8 +10,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from veridical.nearest import did_you_mean
-
 if TYPE_CHECKING:
     from veridical.config.families.family import Family
 
@@ -36,6 +34,8 @@ def find_family(name: str) -> Family:
         ValueError: there is none of that name; the nearest is said.
     """
     if name not in FAMILIES:
+        from veridical.nearest import did_you_mean
+
         raise ValueError(f"there is no family {name!r}. {did_you_mean(name, FAMILIES)}")
     return import_module(f"veridical.config.families.{module_name(name)}").FAMILY
 
