@@ -26,7 +26,7 @@ from veridical.data.loader import Loader
 from veridical.data.sources import load
 from veridical.data.space import Space
 from veridical.families.discrete_gan import DiscreteGAN
-from veridical.targets.categorical import Categorical
+from veridical.targets.law import HasOutcomes
 from veridical.training.fit import State, fit
 
 
@@ -53,10 +53,10 @@ def train(
 
 
 @torch.no_grad()
-def law_of(model: DiscreteGAN, target: Categorical, codes: int = 50_000) -> Tensor:
+def law_of(model: DiscreteGAN, target: HasOutcomes, codes: int = 50_000) -> Tensor:
     """Return the probabilities of all outcomes under the generator, averaged over codes."""
     p = model.theta(model.prior(codes)).double().softmax(-1)
-    component = torch.arange(target.dim)
+    component = torch.arange(target.outcomes.shape[1])
     return torch.stack([p[:, component, outcome].prod(1).mean() for outcome in target.outcomes.long()])
 
 
@@ -104,7 +104,7 @@ def main() -> None:
     for seed in options.seeds:
         model, seconds = train(config, data, steps, batch_size, seed)
         row = f"{options.data} {options.estimator} seed {seed}, {steps} steps of {batch_size}, {seconds:.0f} s: "
-        if isinstance(data.target, Categorical):
+        if isinstance(data.target, HasOutcomes):
             q, p = law_of(model, data.target), data.target.probabilities
             row += f"KL(model || law) {kl(q, p):.4f}, KL(law || model) {kl(p, q):.4f} nats"
         else:

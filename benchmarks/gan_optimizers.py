@@ -38,7 +38,7 @@ from veridical.evaluation.coverage import measure_modes
 from veridical.families.gan import GAN
 from veridical.nn.adversarial import ToDataSpace, ToStandardUnits
 from veridical.statistics import wilson_interval
-from veridical.targets import GaussianMixture
+from veridical.targets.law import HasModes
 from veridical.training.fit import State, fit
 from veridical.training.terms import NonFiniteError
 
@@ -99,7 +99,7 @@ def run(recipe: str, rule: str, factor: float, seed: int, steps: int, data: Arra
     except NonFiniteError as error:
         return row | {"modes": 0, "high_quality": 0.0, "mode_kl": None, "ended": f"{error.name} at {error.step}"}
     row["seconds"] = round(time.perf_counter() - started, 1)
-    assert state.ema is not None and isinstance(data.target, GaussianMixture)
+    assert state.ema is not None and isinstance(data.target, HasModes)
     state.ema.swap()
     torch.manual_seed(1_000 + seed)
     found = {m.name: m.value for m in measure_modes(model.eval().sample(2_500), data.target)}

@@ -120,7 +120,7 @@ def train(data: ArrayData, given: argparse.Namespace, seed: int) -> tuple[GAN, f
 
 def measure(model: GAN, data: ArrayData, n: int, seed: int) -> tuple[Measurement, Measurement]:
     """Return the modes and the KL to uniform of n samples."""
-    modes, kl = measure_stacks(draw(model, n, 1_000 + seed), data)
+    modes, kl = measure_stacks(draw(model, n, seed=1_000 + seed), data)
     return modes, kl
 
 

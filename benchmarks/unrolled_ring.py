@@ -25,13 +25,14 @@ from veridical.data.sources import load
 from veridical.evaluation.coverage import measure_modes
 from veridical.families.unrolled_gan import UnrolledGAN
 from veridical.targets import GaussianMixture
+from veridical.targets.law import HasModes
 from veridical.training.fit import Callback, State, fit
 
 
 class Watch(Callback):
     """Measures the samples of the moment, beside the random numbers of the training."""
 
-    def __init__(self, label: str, target: GaussianMixture, every: int) -> None:
+    def __init__(self, label: str, target: HasModes, every: int) -> None:
         self.label, self.target, self.every = label, target, every
 
     def on_step(self, state: State) -> None:
@@ -50,14 +51,14 @@ def ring(width: float | None) -> ArrayData:
     data = load(DataConfig(source="ring"))
     if width is None:
         return data
-    assert isinstance(data.target, GaussianMixture)
+    assert isinstance(data.target, HasModes)
     target = GaussianMixture(data.target.modes, width, name=f"ring of width {width}")
     return ArrayData(target.sample(100_000, generator=torch.Generator().manual_seed(0)).float(), target=target)
 
 
 def train(config: UnrolledGANConfig, data: ArrayData, seed: int, steps: int, batch_size: int, every: int) -> None:
     """Train once, printing on the way."""
-    assert isinstance(data.target, GaussianMixture)
+    assert isinstance(data.target, HasModes)
     torch.manual_seed(seed)
     model = UnrolledGAN(config, data.space)
     watch = Watch(f"{config.unrolled_steps} | {seed}", data.target, every)

@@ -210,7 +210,7 @@ def test_json_keeps_everything() -> None:
 
 def test_small_sets_are_skipped_with_a_reason() -> None:
     found = evaluate_samples(cloud(10, 0), data_of(CLOUD, 100, 0, False), None)
-    assert not found.measurements and found.skipped["prdc"].startswith("10 samples examples are too few")
+    assert not found.measurements and found.skipped["prdc"].startswith("10 samples are too few")
     assert found.summary() == ["Nothing was measured beside a reference, so there is no verdict."]
 
 

@@ -1,12 +1,16 @@
 """What is known of every law: abilities, entropies against -E log p, and laws of no class of this package."""
 
+import ast
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+import veridical
+from veridical.config.families.table import FAMILIES as MODELS
 from veridical.targets import GaussianMixture, grid, ring
 from veridical.targets.categorical import zipf, zipf_bits
 from veridical.targets.ising import Ising
@@ -90,8 +94,25 @@ def test_a_law_of_ones_own_needs_no_base_class() -> None:
 
 def test_the_partition_function_normalises() -> None:
     law = Ising(3)
-    assert isinstance(law, HasLogPartition)
+    assert isinstance(law, HasLogPartition) and not isinstance(law, HasModes)
     states = (torch.arange(512)[:, None] >> torch.arange(9)) & 1
     x = (2.0 * states.double() - 1).reshape(-1, 1, 3, 3)
     assert float(torch.logsumexp(-law.energy(x), 0)) == pytest.approx(law.log_partition, abs=1e-10)
     assert all(a.name != b.name for a, b in pairwise(law for law, _ in KNOWN))
+
+
+def test_no_one_asks_for_the_class_of_a_law() -> None:
+    """Outside targets, laws are asked for what they know; families of models likewise in the evaluation."""
+    root = Path(veridical.__file__).parent
+    laws, models = {"GaussianMixture", "Categorical", "Ising", "Shapes", "StackedDigits"}, {*MODELS.values()}
+
+    def asked(file: Path) -> set[str]:
+        calls = (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))
+        kinds = [c.args[1] for c in calls if isinstance(c.func, ast.Name) and c.func.id == "isinstance"]
+        return {name.id for kind in kinds for name in ast.walk(kind) if isinstance(name, ast.Name)}
+
+    files = [file for file in root.rglob("*.py") if not {"targets", "families"} & {*file.relative_to(root).parts}]
+    assert {file.name: found for file in files if (found := asked(file) & laws)} == {}
+    evaluation = root / "evaluation"
+    assert {file.name: found for file in evaluation.rglob("*.py") if (found := asked(file) & models)} == {}
+    assert "HasModes" in asked(Path(__file__))  # this file asks, and is seen to

@@ -68,13 +68,16 @@ def _points(config: DataConfig, split: Split) -> ArrayData:
     """Draw a split of points; the test split is a fresh draw with another seed, in the space of the training split."""
     if config.size is not None or config.channels != "auto":
         raise DataError(f"{config.source} are points, not images.", "Leave out size and channels.")
-    law = LAWS[config.source][1]()
     n, seed = _DRAWS[split]
-    x = law.sample(n, torch.Generator().manual_seed(seed), torch.float32)
-    if isinstance(law, Categorical):
+    random = torch.Generator().manual_seed(seed)
+    if config.source in CATEGORICALS:
+        law = CATEGORICALS[config.source][1]()
+        x = law.sample(n, random, torch.float32)
         space = Space((law.dim,), "vector", (0.0, law.levels - 1.0), law.levels, mean=law.mean(), std=law.std())
         return ArrayData(x.to(torch.uint8), space=space, name=config.source, target=law)
+    law = MIXTURES[config.source][1]()
     space = None if split == "train" else _points(config, "train").space
+    x = law.sample(n, random, torch.float32)
     return ArrayData(x, space=space, name=config.source, target=law)
 
 

@@ -131,8 +131,8 @@ METRICS: Mapping[str, Metric] = {
     "denoising": Metric((needs.DENOISER,), _denoising),
     "codes": Metric((needs.ENCODER,), _codes),
     "encoded_factors": Metric((needs.ENCODER, needs.FACTORS, needs.KNOWN_ROWS), _encoded_factors),
-    "coded_factors": Metric((needs.CODED, needs.LATENT, needs.MEASURED_FACTORS), _coded_factors),
-    "matched_classes": Metric((needs.CODED, needs.CLASSES, needs.LABELS), _matched_classes),
+    "coded_factors": Metric((needs.CODED, needs.LATENT, needs.CODES, needs.MEASURED_FACTORS), _coded_factors),
+    "matched_classes": Metric((needs.CODED, needs.CODES, needs.CLASSES, needs.LABELS), _matched_classes),
     "class_accuracy": Metric((needs.CLASSIFIER, needs.CLASSES, needs.LABELS), _accuracy),
     "discrimination": Metric((needs.DISCRIMINATOR, SAMPLES, needs.JUDGED_ALONE, ENOUGH), _discrimination),
 }

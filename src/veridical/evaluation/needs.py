@@ -15,6 +15,7 @@ from veridical.evaluation.recovery import factors_of
 from veridical.evaluation.subject import Subject
 from veridical.evaluation.target import mismatch
 from veridical.model import Classifier, Coded, Conditional, Denoiser, Discriminating, Encoder, LatentVariable, Sampler
+from veridical.noise import SampleNoise
 from veridical.targets.law import (
     HasDensity,
     HasDigits,
@@ -87,9 +88,9 @@ def _no_density(subject: Subject) -> str | None:
 def _too_few(subject: Subject) -> str | None:
     test = len(subject.train) // 2 if subject.test is None else len(subject.test)
     samples = 0 if subject.samples is None else len(subject.samples)
-    for what, count in (("samples", samples), ("training", len(subject.train)), ("held-out", test)):
+    for what, count in (("samples", samples), ("training examples", len(subject.train)), ("held-out examples", test)):
         if count < FEWEST:
-            return f"{count} {what} examples are too few; at least {FEWEST} are needed"
+            return f"{count} {what} are too few; at least {FEWEST} are needed"
     return None
 
 
@@ -102,10 +103,18 @@ def _no_labels(subject: Subject) -> str | None:
     return None if labels is not None and labels.ndim == 1 else "the held-out examples have no class labels"
 
 
+def _no_codes(subject: Subject) -> str | None:
+    model = subject.model
+    if not isinstance(model, Coded) or not isinstance(model, LatentVariable):
+        return None  # another need says so
+    codes = model.codes(model.prior(1, SampleNoise(0, 0, 1, subject.model.device if subject.model else "cpu")))
+    return None if codes else f"this {type(model).__name__} was built without codes"
+
+
 def _not_judged_alone(subject: Subject) -> str | None:
     model = subject.model
     other = model.logits_of if isinstance(model, Discriminating) else None
-    return None if other is None else f"the discriminator of {type(model).__name__} judges {other}, not examples"
+    return None if other is None else f"the discriminator of {type(model).__name__} judges {other}, not single examples"
 
 
 def _unknown_rows(subject: Subject) -> str | None:
@@ -119,6 +128,7 @@ LIKELIHOOD = Need(_no_density)
 ENOUGH = Need(_too_few)
 CLASSES = Need(_no_classes)
 LABELS = Need(_no_labels)
+CODES = Need(_no_codes)
 KNOWN_ROWS = Need(_unknown_rows)
 
 SAMPLER = of_model(Sampler, "cannot sample")

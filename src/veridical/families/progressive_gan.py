@@ -45,7 +45,7 @@ from torch import Tensor
 from veridical.clock import elapsed
 from veridical.config.families.progressive_gan import ProgressiveGANConfig
 from veridical.families.adversarial import AdversarialModel
-from veridical.model import Batch, Facts, Space, refuse_labels
+from veridical.model import Batch, Coded, Facts, Space, refuse_labels
 from veridical.nn.adversarial import ToDataSpace, ToStandardUnits, latent_dim_of
 from veridical.nn.buffers import BufferRole
 from veridical.nn.minibatch import batch_dependent_layers
@@ -62,7 +62,7 @@ from veridical.objectives.game import Turn, discriminator_turn, generator_turn
 from veridical.objectives.information import gaussian_log_q, information_bound, normal_entropy
 
 
-class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig]):
+class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig], Coded):
     """A game that grows with its pictures.
 
     Args:
@@ -138,6 +138,23 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig]):
             error = inconsistency([self.generator.picture(features, s) for s in range(now.stage + 1)]) / self.unit**2
             turn = Turn(turn.loss + self.config.consistency * error, turn.terms | {"inconsistency": error.detach()})
         return self._inform(turn, z, x_fake, now)
+
+    def codes(self, z: Tensor) -> dict[str, Tensor]:
+        """Return the (B,) values of the codes of the stages so far, by name; none where there are none."""
+        stages = range(self.growth().stage + 1)
+        return {
+            f"stage {stage} code {i}": code
+            for stage in stages
+            for i, code in enumerate(self.generator.code(z, stage).T)
+        }
+
+    def read_codes(self, x: Tensor) -> dict[str, Tensor]:
+        """Return the means of the codes of the stages so far, as read from examples (B, *space.shape)."""
+        now = self.growth()
+        if self.config.codes_per_scale == 0:
+            return {}
+        mu = self.discriminator.read(self.show(x, now), now)[0]  # (B, stages, codes)
+        return {f"stage {s} code {i}": mu[:, s, i] for s in range(mu.shape[1]) for i in range(mu.shape[2])}
 
     def show(self, x: Tensor, now: Growth) -> Tensor:
         """Return real pictures (B, *space.shape) as the discriminator sees them at a stage."""

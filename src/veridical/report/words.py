@@ -126,6 +126,16 @@ METRICS = {
         "Share of samples that a classifier puts into the class asked for; higher is better. It cannot see how varied "
         "the samples of a class are.",
     ),
+    "matched_classes": Metric(
+        "class read from the codes",
+        "Share of held-out examples whose category, as the model reads it, is the one that matches their class under "
+        "the best assignment; higher is better. Unrelated categories score above zero.",
+    ),
+    "of_the_law": Metric(
+        "samples of the right kind",
+        "Share of samples that are examples of the true distribution as far as their factors tell; higher is better. "
+        "It cannot see which of them are missing.",
+    ),
     "class_accuracy": Metric(
         "accuracy of the model's classifier",
         "Share of held-out examples classified correctly; higher is better. It says nothing about the samples.",

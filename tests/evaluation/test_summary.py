@@ -1,0 +1,117 @@
+"""Sentences follow from numbers: each fault is named where it is shown, and nowhere else."""
+
+import pytest
+
+from veridical.evaluation.measurement import Measurement
+from veridical.evaluation.summary import sentences
+
+Interval = tuple[float, float]
+
+
+def measured(
+    name: str,
+    value: float,
+    interval: Interval | None,
+    reference: float | None,
+    between: Interval | None = None,
+    *,
+    higher: bool = False,
+    unit: str = "nats",
+    **rest: object,
+) -> Measurement:
+    kind = None if reference is None else "null"
+    return Measurement(
+        name,
+        value,
+        unit,
+        1000,
+        higher,
+        interval,
+        reference=reference,
+        reference_kind=kind,
+        reference_interval=between,
+        **rest,  # type: ignore[arg-type]
+    )
+
+
+def kl(value: float, half: float, **rest: object) -> Measurement:
+    return measured("kl_forward", value, (value - half, value + half), 0.0, **rest)  # type: ignore[arg-type]
+
+
+JS = {"bound": "lower"}
+CODE = {"detail": {"code": "code 1", "null": 0.2}}
+CASES = [
+    (kl(0.0, 0.1), "no different from the 0 of a perfect model", True),
+    (kl(0.5, 0.1), "KL(data || model) is 0.500 nats (0.400 to 0.600)", True),
+    (kl(0.5, 0.1), "no different from", False),
+    (kl(0.5, 0.1, detail={"likelihood": "lower bound"}), "KL(data || model) is at most 0.500", True),
+    (measured("cross_entropy", 9.0, (8.8, 9.2), 8.0, (7.9, 8.1)), "lie where data are rare", True),
+    (measured("cross_entropy", 7.0, (6.8, 7.2), 8.0, (7.9, 8.1)), "variety is missing", True),
+    (measured("cross_entropy", 8.0, (7.8, 8.2), 8.0, (7.9, 8.1)), "-log p", False),
+    (measured("js_discriminator", 0.3, (0.2, 0.4), 0.0, **JS), "is at least 0.300 nats", True),  # type: ignore[arg-type]
+    (measured("js_discriminator", 0.0, (0.0, 0.1), 0.0, **JS), "discriminator", False),  # type: ignore[arg-type]
+    (
+        measured("class_match", 0.4, (0.3, 0.5), 0.9, (0.85, 0.95), higher=True, unit="share"),
+        "40.0 % of samples look like the class that was asked for, of held-out examples 90.0 %: too few",
+        True,
+    ),
+    (
+        measured("class_match", 0.9, (0.85, 0.95), 0.9, (0.85, 0.95), higher=True, unit="share"),
+        "too few",
+        False,
+    ),
+    (
+        measured("recovered_x", 0.8, (0.7, 0.9), 1.0, higher=True, unit="share", **CODE),  # type: ignore[arg-type]
+        "Of the factors its codes tell: x 80.0 % by code 1.",
+        True,
+    ),
+    (
+        measured("matched_classes", 0.8, (0.7, 0.9), None, higher=True, unit="share", **CODE),  # type: ignore[arg-type]
+        "code 1 matches the class of 80.0 % of held-out examples; unrelated codes match at most 20.0 %",
+        True,
+    ),
+    (
+        measured("of_the_law", 0.4, (0.3, 0.5), 1.0, (0.99, 1.0), higher=True, unit="share"),
+        "Only 40.0 % of its samples (30.0 to 50.0 %)",
+        True,
+    ),
+    (
+        measured("factor_x", 0.5, (0.4, 0.6), 0.03, (0.0, 0.06), unit="1"),
+        "Factors are not spread as in the data: x",
+        True,
+    ),
+    (
+        measured("prior_gap", 0.5, (0.4, 0.6), 0.0, (-0.1, 0.1), unit="1"),
+        "Codes of data are not those of the prior",
+        True,
+    ),
+    (
+        measured("active_units", 3.0, (3.0, 3.0), None, higher=True, unit="units", detail={"of": 8}),  # type: ignore[arg-type]
+        "3 of 8 latent units are used",
+        True,
+    ),
+]
+
+
+@pytest.mark.parametrize(("m", "text", "said"), CASES, ids=lambda value: value if isinstance(value, str) else "")
+def test_what_is_said_of_a_number(m: Measurement, text: str, said: bool) -> None:
+    assert any(text in sentence for sentence in sentences([m])[1:]) == said, sentences([m])
+
+
+def test_the_overall_verdict_counts_what_was_decided() -> None:
+    good, short = kl(0.0, 0.1), measured("fid", 9.0, (8.0, 10.0), 1.0, (0.5, 2.0))
+    silent = measured("js_discriminator", 0.0, (0.0, 0.1), 0.0, bound="lower")  # type: ignore[arg-type]
+    assert sentences([good])[0].startswith("All 1 measurements")
+    assert sentences([good, silent])[0].startswith("All 1 measurements")  # a bound that shows nothing does not count
+    assert sentences([good, short])[0].startswith("Of 2 measurements 1 are") and "fid" in sentences([good, short])[0]
+    assert "no verdict" in sentences([silent])[0]
+    odd = measured("cross_entropy", 7.0, (6.8, 7.2), 8.0, (7.9, 8.1))
+    assert "suspicious: cross_entropy" in sentences([good, odd])[0]
+
+
+def test_denoising_is_said_beside_the_best_possible() -> None:
+    error = measured("denoising_error", 0.5, (0.48, 0.52), 0.49, (0.47, 0.51), unit="noise variances")
+    excess = measured("denoising_excess", 0.0, (-0.01, 0.01), 0.0, unit="noise variances")
+    assert any("no more than the best possible" in s for s in sentences([error, excess]))
+    worse = measured("denoising_excess", 0.2, (0.1, 0.3), 0.0, unit="noise variances")
+    assert any("where the best possible leaves" in s for s in sentences([error, worse]))
