@@ -145,6 +145,16 @@ METRICS = {
         "Lower bound of how well the run's own discriminator distinguishes samples from data; lower is better. A weak "
         "discriminator cannot see a difference.",
     ),
+    "matched_classes": Metric(
+        "classes recovered by a code",
+        "Share of examples whose class is the one that best matches their code; higher is better. It cannot see what a "
+        "code says beyond the class.",
+    ),
+    "of_the_law": Metric(
+        "samples that are shapes",
+        "Share of samples that are examples of the true distribution; higher is better. It cannot see which of them "
+        "are missing.",
+    ),
     "active_units": Metric("active latent dimensions", "Latent dimensions that depend on the example."),
     "prior_gap": Metric(
         "gap between codes and prior",
@@ -165,6 +175,20 @@ METRICS = {
         "Error beyond that of the best possible denoiser; lower is better, 0 is perfect.",
     ),
 }
+
+PREFIXES = {
+    "recovered_": Metric(
+        "recovered factor",
+        "How well one code predicts this factor of the data; higher is better. It cannot see whether other codes "
+        "depend on the factor as well.",
+    ),
+    "factor_": Metric(
+        "distribution of a factor",
+        "Largest difference between the distribution functions of this factor in samples and in the true distribution; "
+        "lower is better. It cannot see how factors go together.",
+    ),
+}
+"""Measurements of which there is one per factor."""
 
 TERMS = {
     "loss": Term("loss"),
@@ -215,9 +239,9 @@ def metric_words(name: str) -> Metric:
     """
     if name in METRICS:
         return METRICS[name]
-    for prefix, title in (("recovered_", "recovered factor: "), ("factor_", "factor: ")):
+    for prefix, words in PREFIXES.items():
         if name.startswith(prefix):
-            return Metric(title + spaced(name.removeprefix(prefix)))
+            return words._replace(title=f"{words.title}: {spaced(name.removeprefix(prefix))}")
     return Metric(spaced(name))
 
 
