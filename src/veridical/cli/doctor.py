@@ -17,7 +17,7 @@ class Doctor:
 
 
 def run(arguments: list[str]) -> int:
-    """Look and tell; 1 if something would keep a run from working."""
+    """Print what is here; 1 if something would keep a run from working."""
     parse(Doctor, "doctor", arguments)
     from veridical.workflows import environment
 

@@ -50,7 +50,7 @@ def export_sampler(model: GenerativeModel, out: str | os.PathLike[str], *, rows:
         model: trained, with the weights to export.
         out: FILE.pt2 (torch.export) or FILE.onnx, which must not exist.
         rows: examples of the trial run; and of every later call, where their number cannot be left open.
-        say: told what was left fixed.
+        say: called with a line on what had to stay fixed.
 
     Returns:
         The inputs and the output; it is inside a .pt2 file too, as `sampler.json`.

@@ -29,7 +29,7 @@ def take_weights(model: nn.Module, start: Run | str | Path, say: Say) -> dict[st
     Args:
         model: what receives the weights.
         start: the other run.
-        say: told what was taken, and which damaged checkpoints were passed over.
+        say: called with a line on what was taken, and on damaged checkpoints that were passed over.
 
     Returns:
         What environment.json records: the run, the step, and the SHA-256 of the files.

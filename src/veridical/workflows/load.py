@@ -80,7 +80,7 @@ def load(
         model: the untrained model, for runs that were trained on modules of your own.
         average: take the averaged weights, where the run kept an average.
         which: the newest undamaged checkpoint, or the best of a run that was evaluated while it trained.
-        say: told which damaged checkpoints were passed over.
+        say: called with a line for every damaged checkpoint that was passed over.
 
     Raises:
         NotARunError: the path is no run directory.

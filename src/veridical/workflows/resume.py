@@ -55,7 +55,7 @@ def resume(
         clip_norm: largest norm of a player's gradient from here on.
         precision: "fp32" or "bf16" from here on.
         device: where to go on.
-        say: told what happens, and when the result cannot be equal to the bit.
+        say: called with each line of text; it tells when the result cannot be equal to the bit.
         progress: shows how far the run came.
         callbacks: called after the built-in ones.
 
@@ -81,16 +81,8 @@ def resume(
     if meta["step"] >= config.training.steps:
         say(f"{run.path} has done all of its {config.training.steps} steps. To go further: --steps N")
         return run
-    if (about.get("own_data") and data is None) or (about.get("own_modules") and model is None):
-        raise checkpoint.CheckpointError(
-            f"{run.path} was trained from Python on data or modules of its caller's own; "
-            "continue it there with veridical.resume(run, model=model, data=data)."
-        )
-    if data is None:
-        place = config.data if moved else locate(config.data, run)
-        say(f"Reading {place.source}.")
-        data = load_data(place, "train")
-    data = as_data(data)
+    _require_own(run, about, model, data)
+    data = _read(config, run, data, moved, say)
     _require_same_data(data, about)
     set_threads(config.training.threads)
     engine = _engine(config, run)
@@ -101,20 +93,51 @@ def resume(
         say(f"The run was trained on {config.family}; the model passed is another, or has other settings.")
     shape = (config.training.batch_size, *data.space.shape)
     engine.arithmetic, other = continued_arithmetic(about, meta, engine, model, shape, config.training, precision)
-    settings = [sentence for name, sentence in changes.items() if name not in ("steps", "device")]
-    for difference in [*differences(meta, engine, config.training.seed), *other, *settings]:
-        say(f"Not equal to the bit to an uninterrupted run: {difference}.")
-    for jump in step_size_jumps(model, config.training, meta["step"], meta["steps"]):
-        say(f"Not equal to a run of {config.training.steps} steps from the start: {jump}.")
-    where = f"{engine.device}, {engine.arithmetic}"
-    say(f"Resuming {run.path} after step {meta['step']} of {config.training.steps} on {where}.")
-    say(f"A run with the same seed {repeatability(engine.device, config.training.deterministic)}.")
+    other += [sentence for name, sentence in changes.items() if name not in ("steps", "device")]
+    _announce(run, config, model, engine, meta, other, say)
     if engine.rank == 0:
         write_atomically(run.config_file, to_yaml(config, origins))
         resumed = [*about.get("resumed", []), resumption(engine, config.training, meta["step"])]
         run.write_json("environment.json", about | {"resumed": resumed})
     progress = progress or Progress(say, config.training.batch_size)
     return Job(run, config, data, engine, model, say, progress, callbacks).go(found)
+
+
+def _require_own(run: Run, about: Mapping[str, Any], model: GenerativeModel | None, data: Any) -> None:
+    """Refuse to continue without the data and modules that a run directory does not hold."""
+    if (about.get("own_data") and data is None) or (about.get("own_modules") and model is None):
+        raise checkpoint.CheckpointError(
+            f"{run.path} was trained from Python on data or modules of its caller's own; "
+            "continue it there with veridical.resume(run, model=model, data=data)."
+        )
+
+
+def _read(config: RunConfig, run: Run, data: Any, moved: bool, say: Say) -> ArrayData | BatchSource:
+    """Return the data that were passed, or read those of the run, wherever they are now."""
+    if data is None:
+        place = config.data if moved else locate(config.data, run)
+        say(f"Reading {place.source}.")
+        data = load_data(place, "train")
+    return as_data(data)
+
+
+def _announce(
+    run: Run,
+    config: RunConfig,
+    model: GenerativeModel,
+    engine: Engine,
+    meta: dict[str, Any],
+    other: Sequence[str],
+    say: Say,
+) -> None:
+    """Say what differs from an uninterrupted run, and where training goes on."""
+    for difference in [*differences(meta, engine, config.training.seed), *other]:
+        say(f"Not equal to the bit to an uninterrupted run: {difference}.")
+    for jump in step_size_jumps(model, config.training, meta["step"], meta["steps"]):
+        say(f"Not equal to a run of {config.training.steps} steps from the start: {jump}.")
+    where = f"{engine.device}, {engine.arithmetic}"
+    say(f"Resuming {run.path} after step {meta['step']} of {config.training.steps} on {where}.")
+    say(f"A run with the same seed {repeatability(engine.device, config.training.deterministic)}.")
 
 
 def change(config: RunConfig, asked: Mapping[str, Any]) -> tuple[RunConfig, dict[str, str]]:

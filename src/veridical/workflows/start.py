@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from veridical.config import RunConfig, TrainingConfig
 from veridical.config.files import Origins, flatten
 from veridical.data.convert import as_data
 from veridical.data.dataset import ArrayData
-from veridical.data.source import BatchSource, batch_size, batches, count, notes
+from veridical.data.source import BatchSource, batch_size, batches, count
 from veridical.data.sources import load as load_data
 from veridical.model import Facts, GenerativeModel
 from veridical.run import Run
 from veridical.training.callbacks import generators_kept
-from veridical.training.determinism import is_deterministic, repeatability
+from veridical.training.determinism import is_deterministic
 from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State, fit
 from veridical.training.logs import require_tensorboard
+from veridical.workflows.announce import describe
 from veridical.workflows.finetune import take_weights
 from veridical.workflows.job import Job
 from veridical.workflows.load import build_model, record_of
@@ -63,12 +63,11 @@ def train(
         training: replaces `config.training`.
         out: the run directory, which must not exist; runs/NNNN-family-data if left out.
         origins: where each value of the configuration comes from.
-        say: told what happens, a line at a time.
+        say: called with each line of text for the person watching.
         progress: shows how far the run came; plain lines if left out.
         callbacks: called after the built-in ones.
         start: another run, whose weights this one starts from (fine-tuning).
         dry_run: do a few steps without writing anything, and say how long the whole would take.
-
         epochs: passes over the data, instead of `training.steps`.
 
     Raises:
@@ -80,26 +79,17 @@ def train(
         NonFiniteError: training diverged; the last checkpoint is finite.
         Interrupted: it was asked to stop, and saved.
     """
-    config = config or RunConfig()
-    config = dataclasses.replace(
-        config, training=training or config.training, model=config.model if model is None else record_of(model)
-    )
-    if isinstance(data, str | Path):
-        config, data = dataclasses.replace(config, data=dataclasses.replace(config.data, source=str(data))), None
-    settings = config.training
     say = quiet_unless_first(say)
+    config = _chosen(config, model, training, data)
     if out is not None:
         Run.require_free(out)
     if config.training.log in ("tensorboard", "both"):
         require_tensorboard()
-    own: dict[str, Any] = {"own_data": data is not None}
+    notes: dict[str, Any] = {"own_data": not isinstance(data, str | Path | None)}
     own_model = model is not None
-    if data is None:
-        say(f"Reading {config.data.source}.")
-        data = load_data(config.data, "train")
-    data = as_data(data)
-    set_threads(settings.threads)
-    engine = Engine(settings.device, settings.processes)
+    data = _read(config, data, say)
+    set_threads(config.training.threads)
+    engine = Engine(config.training.device, config.training.processes)
     engine.launch()
     config, origins = _fit_batch(config, origins, data, engine.world_size, say)
     if epochs is not None:
@@ -109,24 +99,51 @@ def train(
         torch.manual_seed(settings.seed)
         model = build_model(config, Facts(data.space, count(data)))
     if start is not None:
-        own["start"] = take_weights(model, start, say)
-    first = batches(data, config.data, settings, device=engine.device)
+        notes["start"] = take_weights(model, start, say)
     shape = (settings.batch_size, *data.space.shape)
     engine.arithmetic, why = engine.choose_arithmetic(model, shape, settings.precision)
     describe(say, config, data, model, engine, why)
     if dry_run:
-        _try_out(model, first, engine, settings, say)
+        _try_out(model, batches(data, config.data, settings, device=engine.device), engine, settings, say)
         return Run(out or "")
     run = _create(engine, out, f"{config.family.rpartition('.')[2]}-{data.name}")
     say(f"run        {run.path}")
     job = Job(run, config, data, engine, model, say, progress or Progress(say, settings.batch_size), callbacks)
     if engine.rank == 0:
-        own |= {"arithmetic": dataclasses.asdict(engine.arithmetic), "arithmetic_why": why}
-        own |= {"device": str(engine.device), "processes": engine.world_size}
-        own |= {"deterministic": is_deterministic(engine.device, settings.deterministic)}
-        job.begin(origins, own_model, own)
+        job.begin(origins, own_model, notes | _computed(engine, settings, why))
     engine.barrier()
     return job.go()
+
+
+def _chosen(
+    config: RunConfig | None, model: GenerativeModel | None, training: TrainingConfig | None, data: Any
+) -> RunConfig:
+    """Return the configuration with what was passed beside it."""
+    config = config or RunConfig()
+    own = config.model if model is None else record_of(model)
+    config = dataclasses.replace(config, training=training or config.training, model=own)
+    if isinstance(data, str | Path):
+        return dataclasses.replace(config, data=dataclasses.replace(config.data, source=str(data)))
+    return config
+
+
+def _read(config: RunConfig, data: Any, say: Say) -> ArrayData | BatchSource:
+    """Return the data that were passed, or read those of the configuration."""
+    if isinstance(data, str | Path | None):
+        say(f"Reading {config.data.source}.")
+        data = load_data(config.data, "train")
+    return as_data(data)
+
+
+def _computed(engine: Engine, settings: TrainingConfig, why: str) -> dict[str, Any]:
+    """Return how the run computes, for environment.json."""
+    return {
+        "arithmetic": dataclasses.asdict(engine.arithmetic),
+        "arithmetic_why": why,
+        "device": str(engine.device),
+        "processes": engine.world_size,
+        "deterministic": is_deterministic(engine.device, settings.deterministic),
+    }
 
 
 def _fit_batch(
@@ -146,6 +163,12 @@ def _fit_batch(
 
 def lasting(config: RunConfig, epochs: float, n: int | None, origins: Origins) -> tuple[RunConfig, Origins]:
     """Return the configuration with as many steps as a number of passes over n examples takes, and the origins.
+
+    Args:
+        config: every choice.
+        epochs: passes over the data.
+        n: number of examples; None: without end.
+        origins: where each value of the configuration comes from.
 
     Raises:
         ValueError: the number of examples is not known.
@@ -173,40 +196,6 @@ def _try_out(model: GenerativeModel, loader: BatchSource, engine: Engine, settin
     say(f"Dry run: {state.step} step{'s were' if state.step > 1 else ' was'} done, nothing was written.")
     if estimate:
         say(estimate)
-
-
-def describe(
-    say: Callable[[str], None],
-    config: RunConfig,
-    data: ArrayData | BatchSource,
-    model: GenerativeModel,
-    engine: Engine,
-    why: str,
-) -> None:
-    """Say what is about to be trained on what."""
-    space = data.space
-    n = count(data)
-    what = f"{'' if n is None else f'{n:,} '}examples of shape {tuple(space.shape)}"
-    levels = f"{space.levels} levels in {space.support}"
-    scale = levels if space.levels else f"mean {space.mean:.3g}, std {space.std:.3g}"
-    say(f"data       {data.name}: {what}, {scale}{f', {space.classes} classes' if space.classes else ''}")
-    for note in notes(data):
-        say(f"           {note}")
-    counts = {p: sum(t.numel() for t in _tensors(model, p)) for p in model.players}
-    say(f"model      {config.family}: " + ", ".join(f"{p} {n:,} parameters" for p, n in counts.items()))
-    weights = f"{sum(counts.values()) * 20 / 1e6:.1f} MB"  # float32: weights, gradients, two moments, average
-    held = f", data {data.nbytes / 1e6:.1f} MB" if isinstance(data, ArrayData) else ""
-    say(f"memory     weights, gradients, optimiser and average {weights}{held}")
-    many = f", {engine.world_size} processes" if engine.world_size > 1 else ""
-    say(f"device     {engine.device} ({engine.reason}){many}")
-    say(f"arithmetic {engine.arithmetic} ({why})")
-    say(f"same seed  {repeatability(engine.device, config.training.deterministic)}")
-    say(f"seed       {config.training.seed}; {config.training.steps:,} steps of {config.training.batch_size}")
-
-
-def _tensors(model: GenerativeModel, player: str) -> list[Tensor]:
-    parameters: list[Any] = list(model.player_parameters(player))
-    return [t for entry in parameters for t in (entry["params"] if isinstance(entry, dict) else [entry])]
 
 
 def _create(engine: Engine, out: str | Path | None, name: str) -> Run:

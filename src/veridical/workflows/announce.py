@@ -1,0 +1,58 @@
+"""What a training prints before its first step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from veridical.config import RunConfig
+from veridical.data.dataset import ArrayData
+from veridical.data.source import BatchSource, count, notes
+from veridical.model import GenerativeModel
+from veridical.training.determinism import repeatability
+from veridical.training.engine import Engine
+
+
+def describe(
+    say: Callable[[str], None],
+    config: RunConfig,
+    data: ArrayData | BatchSource,
+    model: GenerativeModel,
+    engine: Engine,
+    why: str,
+) -> None:
+    """Say what is about to be trained, and on what.
+
+    Args:
+        say: called with each line of text.
+        config: every choice.
+        data: what it learns from.
+        model: the untrained model.
+        engine: device, arithmetic and processes.
+        why: why this arithmetic was chosen.
+    """
+    space = data.space
+    n = count(data)
+    what = f"{'' if n is None else f'{n:,} '}examples of shape {tuple(space.shape)}"
+    levels = f"{space.levels} levels in {space.support}"
+    scale = levels if space.levels else f"mean {space.mean:.3g}, std {space.std:.3g}"
+    say(f"data       {data.name}: {what}, {scale}{f', {space.classes} classes' if space.classes else ''}")
+    for note in notes(data):
+        say(f"           {note}")
+    counts = {p: sum(t.numel() for t in _tensors(model, p)) for p in model.players}
+    say(f"model      {config.family}: " + ", ".join(f"{p} {n:,} parameters" for p, n in counts.items()))
+    weights = f"{sum(counts.values()) * 20 / 1e6:.1f} MB"  # float32: weights, gradients, two moments, average
+    held = f", data {data.nbytes / 1e6:.1f} MB" if isinstance(data, ArrayData) else ""
+    say(f"memory     weights, gradients, optimiser and average {weights}{held}")
+    many = f", {engine.world_size} processes" if engine.world_size > 1 else ""
+    say(f"device     {engine.device} ({engine.reason}){many}")
+    say(f"arithmetic {engine.arithmetic} ({why})")
+    say(f"same seed  {repeatability(engine.device, config.training.deterministic)}")
+    say(f"seed       {config.training.seed}; {config.training.steps:,} steps of {config.training.batch_size}")
+
+
+def _tensors(model: GenerativeModel, player: str) -> list[Tensor]:
+    parameters: list[Any] = list(model.player_parameters(player))
+    return [t for entry in parameters for t in (entry["params"] if isinstance(entry, dict) else [entry])]
