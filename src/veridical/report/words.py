@@ -145,16 +145,6 @@ METRICS = {
         "Lower bound of how well the run's own discriminator distinguishes samples from data; lower is better. A weak "
         "discriminator cannot see a difference.",
     ),
-    "matched_classes": Metric(
-        "classes recovered by a code",
-        "Share of examples whose class is the one that best matches their code; higher is better. It cannot see what a "
-        "code says beyond the class.",
-    ),
-    "of_the_law": Metric(
-        "samples that are shapes",
-        "Share of samples that are examples of the true distribution; higher is better. It cannot see which of them "
-        "are missing.",
-    ),
     "active_units": Metric("active latent dimensions", "Latent dimensions that depend on the example."),
     "prior_gap": Metric(
         "gap between codes and prior",
