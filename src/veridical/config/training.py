@@ -86,6 +86,9 @@ class TrainingConfig:
     processes: int = 1
     """Processes on this machine; under torchrun or SLURM their settings are used instead."""
 
+    graphs: bool = True
+    """Replay steps as CUDA graphs, on a GPU, for models whose steps can be recorded."""
+
     log_every: int = 50
     """Steps between lines of metrics.jsonl (each the mean over the steps since the last)."""
 

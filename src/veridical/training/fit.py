@@ -22,7 +22,7 @@ from veridical.training.average import EMA
 from veridical.training.engine import Engine
 from veridical.training.optim import Schedule, build_optimizer
 from veridical.training.packing import Stretch
-from veridical.training.replay import Replay, Terms, choose
+from veridical.training.replay import Eager, Replay, Terms, choose
 from veridical.training.terms import Row, TermLog
 
 
@@ -103,8 +103,10 @@ class State:
         """Changes when the optimisers' memory moves."""
         return tuple(len(group.stretches) for player in self.players.values() for group in player.optimizer.groups)
 
-    def choose_replay(self, engine: Engine) -> tuple[Replay, str]:
-        """Return how the steps are done, and a sentence on why."""
+    def choose_replay(self, engine: Engine, graphs: bool = True) -> tuple[Replay, str]:
+        """Return how the steps are done, and why, in words; by CUDA graphs only if they are wanted."""
+        if not graphs:
+            return Eager(), "are started one by one, as asked"
         rows = any(group.rows for player in self.players.values() for group in player.optimizer.groups)
         return choose(self.model, engine.device, engine.world_size, rows=rows)
 

@@ -169,7 +169,7 @@ class Rehearsal(Recorder):
 
 
 def choose(model: Trainable, device: torch.device, processes: int, *, rows: bool = False) -> tuple[Replay, str]:
-    """Return how steps are done, and a sentence on why.
+    """Return how steps are done, and why, in words that follow "steps".
 
     Args:
         model: to be trained.
@@ -178,16 +178,16 @@ def choose(model: Trainable, device: torch.device, processes: int, *, rows: bool
         rows: whether an optimiser moves single rows of tables, as many as a batch happens to touch.
     """
     if device.type != "cuda":
-        return Eager(), "steps are started one by one: graphs need a CUDA device"
+        return Eager(), "are started one by one: graphs need a CUDA device"
     if not isinstance(model, Replayable):
-        return Eager(), f"steps are started one by one: {type(model).__name__} does not say what its steps depend on"
+        return Eager(), f"are started one by one: {type(model).__name__} does not say what its steps depend on"
     if processes > 1:
-        return Eager(), f"steps are started one by one: gradients are averaged over {processes} processes"
+        return Eager(), f"are started one by one: gradients are averaged over {processes} processes"
     if rows:
-        return Eager(), "steps are started one by one: the rows that move differ from step to step"
+        return Eager(), "are started one by one: the rows that move differ from step to step"
     if isinstance(model, torch.nn.Module) and any(isinstance(m, UnitSpectralNorm) for m in model.modules()):
-        return Eager(), "steps are started one by one: spectral normalisation iterates until it has converged"
-    return CudaGraphs(model, device), "steps are replayed as CUDA graphs, one for every pattern of turns and terms"
+        return Eager(), "are started one by one: spectral normalisation iterates until it has converged"
+    return CudaGraphs(model, device), "are replayed as CUDA graphs, one for every pattern of turns and terms"
 
 
 def signature(batch: Batch) -> Hashable:

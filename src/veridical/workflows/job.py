@@ -26,6 +26,7 @@ from veridical.training.determinism import deterministic
 from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State, fit
 from veridical.training.logs import logs
+from veridical.training.replay import Recorder
 from veridical.training.spectrum import SingularValues
 from veridical.training.terms import NonFiniteError
 from veridical.workflows import environment, pictures
@@ -70,6 +71,9 @@ class Job:
         interruption = Interruption(self.engine, self.say)
         first_of_all = [] if evaluation is None else [evaluation]
         callbacks = [*first_of_all, *self._outputs(health), *self._watchers(), saver, interruption, *self.extra]
+        replay, how = state.choose_replay(self.engine, training.graphs)
+        if self.engine.device.type == "cuda":
+            self.say(f"steps      {how}")
         repeating = deterministic(self.engine.device, training.deterministic)
         with self._recorded(state, health), interruption.listen(), repeating:
             fit(
@@ -79,7 +83,10 @@ class Job:
                 clip_norm=training.clip_norm,
                 log_every=training.log_every,
                 callbacks=callbacks,
+                replay=replay,
             )
+        if isinstance(replay, Recorder) and replay.problem is not None:
+            self.say(f"steps      were started one by one after all: {replay.problem}")
         if state.stop is not None:
             self._fail("interrupted", state.step, state.stop)
             raise Interrupted(self._how_to_go_on(f"Saved step {state.step}"))
