@@ -110,7 +110,7 @@ def _reconstruction(model: LatentVariable, mean: Tensor, x: Tensor, device: torc
     return Measurement(
         "reconstruction_error",
         float(error.mean()),
-        "variances of the data",
+        "data variances",
         len(x),
         higher_is_better=False,
         interval=mean_or_none(error),
