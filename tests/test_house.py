@@ -20,7 +20,9 @@ SOURCES = sorted((ROOT / "src").rglob("*.py"))
 PUBLIC = {
     "ArrayData",
     "Batch",
+    "BatchSource",
     "DataConfig",
+    "EnergySource",
     "GenerativeModel",
     "Loader",
     "Loss",

@@ -13,7 +13,9 @@ __version__ = "0.1.0"
 _HOME = {
     "ArrayData": "veridical.data.dataset",
     "Batch": "veridical.data.batch",
+    "BatchSource": "veridical.data.source",
     "DataConfig": "veridical.config",
+    "EnergySource": "veridical.data.source",
     "Facts": "veridical.model",
     "GenerativeModel": "veridical.model",
     "Loader": "veridical.data.loader",
@@ -44,7 +46,9 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "__version__",
     "ArrayData",
     "Batch",
+    "BatchSource",
     "DataConfig",
+    "EnergySource",
     "Facts",
     "GenerativeModel",
     "Loader",
@@ -99,6 +103,7 @@ if TYPE_CHECKING:
     from veridical.data.batch import Batch
     from veridical.data.dataset import ArrayData
     from veridical.data.loader import Loader
+    from veridical.data.source import BatchSource, EnergySource
     from veridical.data.sources import load as load_data
     from veridical.data.space import Space
     from veridical.evaluation import evaluate, evaluate_samples

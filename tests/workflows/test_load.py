@@ -54,3 +54,12 @@ def test_data_from_python_must_be_named_again(tmp_path: Path) -> None:
         evaluate_run(run.path, n=30, say=quiet)
     np.save(tmp_path / "x.npy", x)
     evaluate_run(run.path, n=30, against=str(tmp_path / "x.npy"), say=quiet)
+
+
+def test_one_image_is_trained_on_sampled_and_evaluated(tmp_path: Path) -> None:
+    place = images(tmp_path / "in", 1) / "0000.png"
+    config = RunConfig(VAEConfig(width=8), DataConfig(source=str(place)), QUICK)
+    run = train(config, out=tmp_path / "run", say=quiet)
+    assert (run.samples / "reals.png").exists()
+    found = evaluate_run(run.path, n=30, say=quiet)
+    assert "1 examples are too few" in found.skipped["codes"]

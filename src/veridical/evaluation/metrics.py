@@ -127,10 +127,14 @@ METRICS: Mapping[str, Metric] = {
     "prdc": Metric(FEATURES, lambda s: measure_manifold(s.features), COUNTED),
     "memorisation": Metric(FEATURES, lambda s: measure_memorisation(s.features), COUNTED),
     "class_match": Metric((*FEATURES, needs.CLASSES, needs.CONDITIONAL, needs.LABELS), _class_match),
-    "likelihood": Metric((LIKELIHOOD,), lambda s: measure_likelihood(s.model, s.train, s.test, s.n, s.seed, s.density)),
-    "denoising": Metric((needs.DENOISER,), _denoising),
-    "codes": Metric((needs.ENCODER,), _codes),
-    "encoded_factors": Metric((needs.ENCODER, needs.FACTORS, needs.KNOWN_ROWS), _encoded_factors),
+    "likelihood": Metric(
+        (LIKELIHOOD, needs.SEVERAL), lambda s: measure_likelihood(s.model, s.train, s.test, s.n, s.seed, s.density)
+    ),
+    "denoising": Metric((needs.DENOISER, needs.ENOUGH_HELD_OUT), _denoising),
+    "codes": Metric((needs.ENCODER, needs.ENOUGH_HELD_OUT), _codes),
+    "encoded_factors": Metric(
+        (needs.ENCODER, needs.ENOUGH_HELD_OUT, needs.FACTORS, needs.KNOWN_ROWS), _encoded_factors
+    ),
     "coded_factors": Metric((needs.CODED, needs.LATENT, needs.CODES, needs.MEASURED_FACTORS), _coded_factors),
     "matched_classes": Metric((needs.CODED, needs.CODES, needs.CLASSES, needs.LABELS), _matched_classes),
     "class_accuracy": Metric((needs.CLASSIFIER, needs.CLASSES, needs.LABELS), _accuracy),

@@ -94,6 +94,17 @@ def _too_few(subject: Subject) -> str | None:
     return None
 
 
+def _too_few_held_out(subject: Subject) -> str | None:
+    count = len(subject.held_out)
+    return None if count >= FEWEST else f"{count} examples are too few; at least {FEWEST} are needed"
+
+
+def _too_few_for_a_mean(subject: Subject) -> str | None:
+    if min(len(subject.train), len(subject.held_out)) > 1:
+        return None
+    return "the mean over one example has no interval; at least 2 are needed"
+
+
 def _no_classes(subject: Subject) -> str | None:
     return "the data have no class labels" if subject.train.space.classes is None else None
 
@@ -126,6 +137,8 @@ def _unknown_rows(subject: Subject) -> str | None:
 SAMPLES = Need(_no_samples)
 LIKELIHOOD = Need(_no_density)
 ENOUGH = Need(_too_few)
+SEVERAL = Need(_too_few_for_a_mean)
+ENOUGH_HELD_OUT = Need(_too_few_held_out)
 CLASSES = Need(_no_classes)
 LABELS = Need(_no_labels)
 CODES = Need(_no_codes)

@@ -121,6 +121,7 @@ def evaluate_files(
 
 def nearest_panel(x: Tensor, train: ArrayData, path: Path, k: int = 4) -> None:
     """Draw samples x (n, C, H, W), first column, next to their nearest training images, nearest first."""
+    k = min(k, len(train))
     n, rows = len(x), nearest(x, train, k)
     neighbours = train.batch(rows.reshape(-1), "cpu").x.reshape(n, k, *x.shape[1:])
     panel = torch.cat([x[:, None], neighbours], dim=1).reshape(n * (k + 1), *x.shape[1:])
@@ -132,8 +133,8 @@ def nearest(x: Tensor, train: ArrayData, k: int) -> Tensor:
     """Return (n, k) rows of the training examples nearest to x (n, *event), by Euclidean distance of pixels."""
     flat, best, rows = x.flatten(1).double(), torch.empty(len(x), 0), torch.empty(len(x), 0, dtype=torch.int64)
     for index in torch.arange(len(train)).split(2000):
-        distances = torch.cdist(flat, train.batch(index, "cpu").x.flatten(1).double())
-        best, order = torch.cat([best, distances], 1).topk(k, dim=1, largest=False)
+        distances = torch.cat([best, torch.cdist(flat, train.batch(index, "cpu").x.flatten(1).double())], 1)
+        best, order = distances.topk(min(k, distances.shape[1]), dim=1, largest=False)
         rows = torch.cat([rows, index.expand(len(x), -1)], 1).gather(1, order)
     return rows
 
