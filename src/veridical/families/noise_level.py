@@ -138,8 +138,8 @@ class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
         denoising = (error * noisy).sum() / noisy.sum().clamp(min=1)
         loss = cross_entropy + self.config.denoising_weight * denoising
         with torch.no_grad():
-            told = logits[:, :K].softmax(dim=1) @ self.sigmas.log()
-            off = (told - sigma.flatten().log()).square()
+            estimate = logits[:, :K].softmax(dim=1) @ self.sigmas.log()
+            off = (estimate - sigma.flatten().log()).square()
         terms = {
             "loss": loss,
             "cross_entropy": cross_entropy,

@@ -17,8 +17,8 @@ which makes $u$ standard normal a priori; chains run in $u$.
 **What the original does.** PPGN adds $s\,d / \overline{|d|}$ to the code, where $d$ is score plus noise and the mean
 runs over its components. Drift and noise are scaled by the same $c = s / \overline{|d|}$ where a Langevin step asks
 for $c$ and $\sqrt c$: the chain runs at temperature $c$, which the rule for the step decides and the intended
-distribution does not; with the noise of the published scripts ($10^{-17}$) it is an ascent. The sampler here keeps its idea, a generator
-and a condition plugged together; not its chain.
+distribution does not; with the noise of the published scripts ($10^{-17}$) it is an ascent. The sampler here keeps its
+idea, a generator and a condition plugged together; not its chain.
 
 References:
     Nguyen, Clune, Bengio, Dosovitskiy & Yosinski, Plug & Play Generative Networks (2017).
