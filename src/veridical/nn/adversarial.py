@@ -2,73 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Any, Protocol
-
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from veridical.config import AdversarialConfig
-from veridical.nn.biggan import BigGANGenerator, BigGANTrunk
-from veridical.nn.conv import ConvDecoder, ConvTrunk, fits_convolutions, start
-from veridical.nn.dcgan import DCGANGenerator, DCGANTrunk, Form, start_small
-from veridical.nn.discriminator import Discriminator, FullPrecision, LabelledGenerator
-from veridical.nn.fourier import FourierFeatures
+from veridical.nn.architectures import ARCHITECTURES, Architecture, Domain, Widened
+from veridical.nn.conv import fits_convolutions
+from veridical.nn.discriminator import Discriminator, LabelledGenerator
 from veridical.nn.minibatch import MinibatchDiscrimination, MinibatchStdDev
-from veridical.nn.mlp import MLP, ResidualMLP, Trunk
 from veridical.nn.normalization import ReferenceBatch, replace_batch_norm
-from veridical.nn.orthogonal import start_orthogonal
 from veridical.nn.precision import at_least_single
-from veridical.nn.resnet_gan import ResidualTrunk, SNGANGenerator, start_xavier
 from veridical.nn.spectral import normalize_spectrum
-
-
-class Domain(Protocol):
-    """What the networks must know of a space: `veridical.data.Space` is one."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one example."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """Boundaries are periodic if this is "lattice"."""
-        ...
-
-    @property
-    def dim(self) -> int:
-        """Number of components of one example."""
-        ...
-
-    @property
-    def support(self) -> tuple[float, float] | None:
-        """Bounds of data space."""
-        ...
-
-    @property
-    def mean(self) -> float:
-        """Mean of the data."""
-        ...
-
-    @property
-    def std(self) -> float:
-        """Standard deviation of the data."""
-        ...
-
-
-DCGAN_WIDTHS: dict[str, int] = {"common": 64, "paper": 128}
-"""Channels of the finest hidden layer of DCGAN's two forms."""
-
-
-@dataclass(frozen=True)
-class Widened:
-    """The space of a few examples seen at once, or of an example with further channels."""
-
-    shape: tuple[int, ...]
-    kind: str
 
 
 class ToDataSpace(nn.Module):
@@ -121,11 +66,12 @@ def standard_units(space: Domain) -> tuple[float, float]:
     return (low + high) / 2, (high - low) / 2
 
 
-def network_of(config: AdversarialConfig, space: Domain) -> str:
-    """Return the name of the networks: conv for images of side 8 and more, mlp otherwise, unless the config says."""
-    if config.network != "auto":
-        return config.network
-    return "conv" if fits_convolutions(space.shape) else "mlp"
+def architecture_of(config: AdversarialConfig, space: Domain) -> Architecture:
+    """Return the networks: conv for images of side 8 and more, mlp otherwise, unless the configuration names others."""
+    name = config.network
+    if name == "auto":
+        name = "conv" if fits_convolutions(space.shape) else "mlp"
+    return ARCHITECTURES[name]
 
 
 def latent_dim_of(config: AdversarialConfig, space: Domain) -> int:
@@ -143,37 +89,19 @@ def build_generator(config: AdversarialConfig, space: Domain, latent_dim: int, c
         classes: number of labels; None: none.
 
     Returns:
-        A network (B, latent_dim) → (B, *space.shape) in data space; with classes it takes (B,) labels beside.
+        A network (B, latent_dim) → (B, *space.shape) in data space; with classes it takes (B,) labels as well.
 
     Raises:
         ValueError: the network does not fit the space.
     """
-    own_classes = classes if network_of(config, space) in ("sngan", "biggan") else None
+    architecture = architecture_of(config, space)
+    own_classes = classes if architecture.knows_classes else None
     inputs = latent_dim if own_classes is not None else latent_dim + (classes or 0)
-    body = renormalise(generator_body(config, space, inputs, own_classes), config.normalization)
+    body = renormalise(architecture.generator(config, space, inputs, own_classes), config.normalization)
     if config.normalization in ("reference", "virtual"):
         body = ReferenceBatch(body, reference_codes(config, latent_dim, classes))
     generator = Generator(body, space)
     return generator if own_classes == classes else LabelledGenerator(generator, classes or 0)
-
-
-def generator_body(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
-    """Return the network (B, inputs), and labels if it knows classes, → (B, *space.shape) before data space."""
-    network, width = network_of(config, space), config.width
-    if network in ("dcgan", "dcgan-paper"):
-        form: Form = "common" if network == "dcgan" else "paper"
-        return DCGANGenerator(space, inputs, width or DCGAN_WIDTHS[form], form)
-    if network == "sngan":
-        return SNGANGenerator(space, inputs, width or 256, classes)
-    if network == "biggan":
-        return BigGANGenerator(space, inputs, width or 256, classes)
-    if network == "conv":
-        return ConvDecoder(space, inputs, width or 32)
-    if network == "tanh-mlp":
-        mlp: nn.Module = MLP(inputs, space.dim, width or 128, 2, nn.Tanh)
-    else:
-        mlp = ResidualMLP(inputs, space.dim, width or 64, config.depth, lambda: nn.LeakyReLU(0.2))
-    return nn.Sequential(FullPrecision(mlp), nn.Unflatten(1, space.shape))
 
 
 def reference_codes(config: AdversarialConfig, latent_dim: int, classes: int | None, n: int = 64) -> Tensor:
@@ -212,16 +140,17 @@ def build_discriminator(
         config: which networks; of `config.pack` examples at once.
         space: what one example is.
         outputs: numbers per judgement.
-        classes: number of labels shown beside the example; None: none.
+        classes: number of labels shown with the example; None: none.
 
     Returns:
-        A network (B, *packed shape) in data space → (B, outputs); with classes it takes (B,) labels beside.
+        A network (B, *packed shape) in data space → (B, outputs); with classes it takes (B,) labels as well.
 
     Raises:
         ValueError: the network does not fit the space.
     """
     seen = Widened((config.pack * space.shape[0] + (classes or 0), *space.shape[1:]), space.kind)
-    trunk, features = discriminator_trunk(config, space, seen)
+    architecture = architecture_of(config, space)
+    trunk, features = architecture.trunk(config, seen)
     if config.normalization != "own" and has_batch_norm(trunk):  # DCGAN's for pictures of side 8 to 14 has none
         trunk = replace_batch_norm(trunk, config.normalization)
         trunk = ReferenceBatch(trunk, shape=seen.shape) if config.normalization in ("reference", "virtual") else trunk
@@ -229,46 +158,8 @@ def build_discriminator(
         layer = MinibatchStdDev() if config.minibatch == "stddev" else MinibatchDiscrimination(features)
         features = int(layer(torch.zeros(2, features)).shape[1])
         trunk = nn.Sequential(trunk, layer)
-    head = discriminator_head(config, space, features, outputs)
+    head = architecture.head(nn.Linear(features, outputs, bias=architecture.bias))
     discriminator = Discriminator(ToStandardUnits(space), trunk, features, head, classes)
     if config.spectral_norm:
         normalize_spectrum(discriminator)
     return discriminator
-
-
-def discriminator_trunk(config: AdversarialConfig, space: Domain, seen: Any) -> tuple[nn.Module, int]:
-    """Return the trunk for what is seen of examples, and the number of its features."""
-    network, width = network_of(config, space), config.discriminator_width or config.width
-    if network in ("dcgan", "dcgan-paper"):
-        form: Form = "common" if network == "dcgan" else "paper"
-        trunk: Any = DCGANTrunk(seen, width or DCGAN_WIDTHS[form], form)
-        return trunk, trunk.feature_dim
-    if network in ("sngan", "biggan"):
-        trunk = ResidualTrunk(seen, width or 128) if network == "sngan" else BigGANTrunk(seen, width or 256)
-        return trunk, trunk.feature_dim
-    if network == "conv":
-        trunk = ConvTrunk(seen, width or 32)
-        return trunk, trunk.feature_dim
-    activation = nn.Tanh if network == "tanh-mlp" else lambda: nn.LeakyReLU(0.2)
-    fourier = FourierFeatures(math.prod(seen.shape), 0 if network == "tanh-mlp" else config.fourier_octaves)
-    hidden = Trunk(fourier.out_dim, width or 64, config.discriminator_depth, activation)
-    return nn.Sequential(nn.Flatten(), FullPrecision(fourier, hidden)), hidden.feature_dim
-
-
-def discriminator_head(config: AdversarialConfig, space: Domain, features: int, outputs: int) -> nn.Module:
-    """Return the last layer, with the initial weights of its network."""
-    network = network_of(config, space)
-    head = nn.Linear(features, outputs, bias=network not in ("dcgan", "dcgan-paper"))
-    if network in ("dcgan", "dcgan-paper"):
-        start_small(head)
-    elif network == "sngan":
-        start_xavier(head)
-    elif network == "biggan":
-        start_orthogonal(head)
-    elif network == "conv":
-        start(head)
-    else:
-        nn.init.kaiming_normal_(head.weight, nonlinearity="relu")
-        nn.init.zeros_(head.bias)
-        return FullPrecision(head)
-    return head

@@ -1,0 +1,181 @@
+"""The networks of every name that a configuration of a game may choose: one table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from torch import nn
+
+from veridical.config import AdversarialConfig
+from veridical.nn.biggan import BigGANGenerator, BigGANTrunk
+from veridical.nn.conv import ConvDecoder, ConvTrunk, start
+from veridical.nn.dcgan import DCGANGenerator, DCGANTrunk, Form, start_small
+from veridical.nn.discriminator import FullPrecision
+from veridical.nn.fourier import FourierFeatures
+from veridical.nn.mlp import MLP, ResidualMLP, Trunk
+from veridical.nn.orthogonal import start_orthogonal
+from veridical.nn.resnet_gan import ResidualTrunk, SNGANGenerator, start_xavier
+
+
+class Domain(Protocol):
+    """What the networks must know of a space: `veridical.data.Space` is one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """Boundaries are periodic if this is "lattice"."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Number of components of one example."""
+        ...
+
+    @property
+    def support(self) -> tuple[float, float] | None:
+        """Bounds of data space."""
+        ...
+
+    @property
+    def mean(self) -> float:
+        """Mean of the data."""
+        ...
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the data."""
+        ...
+
+
+@dataclass(frozen=True)
+class Widened:
+    """The space of a few examples seen at once, or of an example with further channels."""
+
+    shape: tuple[int, ...]
+    kind: str
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A generator and a discriminator that belong together."""
+
+    generator: Callable[[AdversarialConfig, Domain, int, int | None], nn.Module]
+    """(config, space, inputs, classes) → network (B, inputs), and labels if it knows classes, → (B, *event)."""
+
+    trunk: Callable[[AdversarialConfig, Widened], tuple[nn.Module, int]]
+    """(config, what is seen) → network (B, *event) → (B, features) of the discriminator, and the number of features."""
+
+    head: Callable[[nn.Linear], nn.Module]
+    """Draws the weights of the discriminator's last layer, in place, and returns the layer."""
+
+    bias: bool = True
+    """Whether that layer has offsets."""
+
+    knows_classes: bool = False
+    """Whether the generator takes labels itself."""
+
+
+def mlp_generator(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
+    """Return a residual perceptron that makes vectors of the shape of the space."""
+    mlp = ResidualMLP(inputs, space.dim, config.width or 64, config.depth, lambda: nn.LeakyReLU(0.2))
+    return nn.Sequential(FullPrecision(mlp), nn.Unflatten(1, space.shape))
+
+
+def tanh_generator(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
+    """Return a perceptron of two layers with tanh (Metz et al., 2017, App. A)."""
+    mlp = MLP(inputs, space.dim, config.width or 128, 2, nn.Tanh)
+    return nn.Sequential(FullPrecision(mlp), nn.Unflatten(1, space.shape))
+
+
+def mlp_trunk(
+    config: AdversarialConfig, seen: Widened, *, activation: Callable[[], nn.Module], octaves: int | None = None
+) -> tuple[nn.Module, int]:
+    """Return a perceptron on Fourier features; `octaves` of them, or as many as the configuration says."""
+    fourier = FourierFeatures(math.prod(seen.shape), config.fourier_octaves if octaves is None else octaves)
+    width = config.discriminator_width or config.width or 64
+    hidden = Trunk(fourier.out_dim, width, config.discriminator_depth, activation)
+    return nn.Sequential(nn.Flatten(), FullPrecision(fourier, hidden)), hidden.feature_dim
+
+
+def conv_generator(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
+    """Return a residual convolutional decoder."""
+    return ConvDecoder(space, inputs, config.width or 32)
+
+
+def dcgan_generator(
+    config: AdversarialConfig, space: Domain, inputs: int, classes: int | None, *, form: Form, width: int
+) -> nn.Module:
+    """Return the generator of DCGAN, of this width unless the configuration has another."""
+    return DCGANGenerator(space, inputs, config.width or width, form)
+
+
+def sngan_generator(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
+    """Return the generator of SNGAN."""
+    return SNGANGenerator(space, inputs, config.width or 256, classes)
+
+
+def biggan_generator(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
+    """Return the generator of BigGAN."""
+    return BigGANGenerator(space, inputs, config.width or 256, classes)
+
+
+class FeatureNetwork(Protocol):
+    """A network that names the number of its features."""
+
+    feature_dim: int
+
+
+def trunk_of(
+    build: Callable[[Widened, int], FeatureNetwork], width: int
+) -> Callable[[AdversarialConfig, Widened], tuple[nn.Module, int]]:
+    """Return what builds a trunk, of this width unless the configuration has another."""
+
+    def trunk(config: AdversarialConfig, seen: Widened) -> tuple[nn.Module, int]:
+        network = build(seen, config.discriminator_width or config.width or width)
+        assert isinstance(network, nn.Module)
+        return network, network.feature_dim
+
+    return trunk
+
+
+def started(initialise: Callable[[nn.Linear], object]) -> Callable[[nn.Linear], nn.Module]:
+    """Return what draws the weights of a last layer."""
+
+    def head(layer: nn.Linear) -> nn.Module:
+        initialise(layer)
+        return layer
+
+    return head
+
+
+def rectified_head(layer: nn.Linear) -> nn.Module:
+    """Draw weights as He et al. (2015) advise, and keep the layer in full precision."""
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    nn.init.zeros_(layer.bias)
+    return FullPrecision(layer)
+
+
+def dcgan(form: Form, width: int) -> Architecture:
+    """Return a form of DCGAN, with so many channels in the finest hidden layer."""
+    generator = partial(dcgan_generator, form=form, width=width)
+    return Architecture(generator, trunk_of(partial(DCGANTrunk, form=form), width), started(start_small), bias=False)
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "mlp": Architecture(mlp_generator, partial(mlp_trunk, activation=lambda: nn.LeakyReLU(0.2)), rectified_head),
+    "tanh-mlp": Architecture(tanh_generator, partial(mlp_trunk, activation=nn.Tanh, octaves=0), rectified_head),
+    "conv": Architecture(conv_generator, trunk_of(ConvTrunk, 32), started(start)),
+    "dcgan": dcgan("common", 64),
+    "dcgan-paper": dcgan("paper", 128),
+    "sngan": Architecture(sngan_generator, trunk_of(ResidualTrunk, 128), started(start_xavier), knows_classes=True),
+    "biggan": Architecture(biggan_generator, trunk_of(BigGANTrunk, 256), started(start_orthogonal), knows_classes=True),
+}
+"""Name, as in the configuration, to networks."""
