@@ -10,6 +10,7 @@ import torch
 
 from tests.training import toys
 from tests.workflows.runs import QUICK, VAE, Press, digest, lines, silent
+from veridical.cli import run as command
 from veridical.config import DataConfig
 from veridical.data.dataset import ArrayData
 from veridical.run import Run
@@ -74,3 +75,15 @@ def test_what_cannot_be_evaluated_is_refused_before_the_first_step(tmp_path: Pat
     with pytest.raises(CannotEvaluateError, match=r"no metric applies to GAN.*fid: .*--evaluate-every"):
         train(model=toys.model(), data=few, training=training, out=tmp_path / "run", say=silent)
     assert Run.open(tmp_path / "run").metrics() == []
+
+
+def test_the_commands_take_the_best_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = train(WATCHED, out=tmp_path / "run", say=silent)
+    best = int(checkpoint.complete(run.best)[0].name.removeprefix("step-"))
+    assert command(["evaluate", "--which", "best", "-n", "64", str(run.path)]) == 0
+    told = run.read_json("evaluation.json")
+    assert (told["step"], told["checkpoint"]) == (best, "best")
+    assert command(["sample", str(run.path), "--which", "best", "-n", "2", "--out", str(tmp_path / "x.npz")]) == 0
+    plain = train(VAE, out=tmp_path / "plain", say=silent)
+    assert command(["sample", "--which", "best", str(plain.path)]) == 1
+    assert "no best checkpoint" in capsys.readouterr().err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from veridical.cli import UsageError
 from veridical.cli.options import Mark, Positional
@@ -37,6 +37,9 @@ class Evaluate:
     extractor: str | None = None
     """Features to compare pictures by; chosen by the kind of data if left out."""
 
+    which: Literal["newest", "best"] = "newest"
+    """Checkpoint: the newest, or the best of a run that was evaluated while it trained."""
+
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
 
@@ -64,7 +67,13 @@ def run(arguments: list[str]) -> None:
     tell(f"device {device} ({why}), seed {options.seed}")
     shared = {"n": options.n, "seed": options.seed, "extractor": options.extractor, "say": tell}
     if is_run:
-        found = evaluate_run(options.what, against=options.against, device=device, **shared)  # type: ignore[arg-type]
+        found = evaluate_run(
+            options.what,
+            against=options.against,
+            which=options.which,
+            device=device,
+            **shared,  # type: ignore[arg-type]
+        )
     else:
         found = evaluate_files(options.what, str(options.against), **shared)  # type: ignore[arg-type]
     if options.json:

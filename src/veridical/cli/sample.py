@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from veridical.cli.options import Mark, Positional, Section
 from veridical.cli.parse import parse_sections, say, split_before
@@ -33,6 +33,9 @@ class Sample:
 
     first: int = 0
     """Index of the first sample; --first 64 goes on after the first 64."""
+
+    which: Literal["newest", "best"] = "newest"
+    """Checkpoint: the newest, or the best of a run that was evaluated while it trained."""
 
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
@@ -67,7 +70,7 @@ def run(arguments: list[str]) -> None:
     out = command.out or sample.default_output(command.run, command.n, command.seed)
     sample.require_free(out)
     device, why = choose_device(command.device)
-    model = load(command.run, say=say).to(device)
+    model = load(command.run, which=command.which, say=say).to(device)
     say(f"device {device} ({why}), seed {command.seed}")
     blocks = draw_blocks(
         model,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ def evaluate_run(
     seed: int = 0,
     extractor: str | None = None,
     against: str | None = None,
+    which: Literal["newest", "best"] = "newest",
     device: str = "cpu",
     say: Say = print,
 ) -> Evaluation:
@@ -55,6 +56,7 @@ def evaluate_run(
         seed: of the samples and of everything random in the metrics.
         extractor: features to compare images by; by the kind of data if left out.
         against: other data than the run's own.
+        which: the newest checkpoint, or the best of a run that was evaluated while it trained.
         device: where the model samples.
         say: called with a line of progress now and then.
 
@@ -63,7 +65,7 @@ def evaluate_run(
         DataError: the run was trained on data that came from Python, and `against` is left out.
     """
     check_name(extractor)
-    run, config, model, step = load_run(path, model=model, say=say)
+    run, config, model, step = load_run(path, model=model, which=which, say=say)
     if against is None and run.read_json("environment.json").get("own_data"):
         raise DataError(
             f"{run.path} was trained on data that came from Python and are in no file.",
@@ -80,7 +82,7 @@ def evaluate_run(
     status = read_status(run)
     found = replace(found, notes=tuple(note for note in (status.warning, changed) if note))
     when = datetime.now(UTC).isoformat(timespec="seconds")
-    about = {"step": step, "state": status.state, "time": when, "summary": found.summary()}
+    about = {"step": step, "checkpoint": which, "state": status.state, "time": when, "summary": found.summary()}
     run.write_evaluation({**found.to_json(), **about})
     if samples is not None and len(model.space.shape) == 3:
         nearest_panel(samples[:PANEL], train, run.samples / "nearest.png")
