@@ -114,7 +114,7 @@ def _check_arrays(config: DataConfig, batch_size: int) -> CheckReport:
         kept = len(load(config, "test"))
     except DataError:
         kept = 0
-    findings += _too_few(len(data), kept, batch_size)
+    findings += _too_few(len(data), kept, batch_size, data.space.kind)
     if data.space.classes:
         counts = np.bincount(np.asarray(data.labels), minlength=data.space.classes)
         names = data.class_names or tuple(map(str, range(len(counts))))
@@ -237,20 +237,27 @@ def _doubles(seen: dict[bytes, list[Path]]) -> list[Finding]:
     ]
 
 
-def _too_few(n: int, kept: int, batch_size: int) -> list[Finding]:
-    """Judge the numbers of training and of held-out examples."""
+def _too_few(n: int, kept: int, batch_size: int, kind: str = "image") -> list[Finding]:
+    """Judge the numbers of training and of held-out examples.
+
+    Args:
+        n: training examples.
+        kept: held-out examples.
+        batch_size: examples per step.
+        kind: of the examples.
+    """
     if n == 1:
         return [Finding("note", "one single example: every batch repeats it, and nothing is held out")]
     findings = []
     if n < batch_size:
         findings.append(Finding("warning", f"{n} examples are fewer than a batch of {batch_size}: batches become {n}"))
-    if few := few_examples(n):
+    if few := few_examples(n, kind):
         findings.append(Finding("warning", few))
     if kept < FEW_HELD_OUT:
         findings.append(
             Finding(
                 "warning",
-                f"{kept} held-out examples are too few to measure features against; {FEW_HELD_OUT} are needed",
+                f"{kept} held-out examples are too few to measure features against; {FEW_HELD_OUT} are needed.",
                 "Raise --holdout, or give test data of their own.",
             )
         )

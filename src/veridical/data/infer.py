@@ -152,7 +152,11 @@ def _two_values(raw: Tensor | np.ndarray, dtype: str, name: str, ends: tuple[flo
             "Save them as int8 or float32.",
         )
     if ends == (-1.0, 1.0):
-        return _Values(ends, 2, note="only -1 and 1 occur: taken as spins or bits, 2 levels")
+        return _Values(
+            ends,
+            2,
+            note="only -1 and 1 occur: taken as spins or bits, 2 levels (the kind lattice adds a periodic boundary)",
+        )
     by_levels = dtype == "uint8"
     note = "only 0 and 1 occur: taken as bits, 2 levels; they became -1 and 1"
     return _Values((-1.0, 1.0), 2, 1.0 if by_levels else 2.0, 0.0 if by_levels else -1.0, note)

@@ -156,19 +156,17 @@ def count(data: ArrayData | BatchSource) -> int | None:
 def notes(data: ArrayData | BatchSource) -> tuple[str, ...]:
     """Return what a reader should know of the data, in sentences."""
     if isinstance(data, ArrayData):
-        few = few_examples(len(data))
+        few = few_examples(len(data), data.space.kind)
         return (*data.notes, few) if few else data.notes
     return ("the source gives its batches itself: batch size, order and flips of the configuration do not apply",)
 
 
-def few_examples(n: int) -> str:
-    """Return a warning where a model may learn the examples by heart, or an empty text; one image alone is meant."""
+def few_examples(n: int, kind: str) -> str:
+    """Return a warning where a model may memorise the examples, or an empty text; one example alone is intended."""
     if n >= FEW or n == 1:
         return ""
-    return (
-        f"{n:,} examples are few; a model can memorise them: look at memorisation in the report, and think of "
-        "augmentation (--flip horizontal)"
-    )
+    remedy = ", and try augmentation (--flip horizontal)" if kind == "image" else ""
+    return f"{n:,} examples are few; a model can memorise them: look at memorisation in the report{remedy}"
 
 
 @final
