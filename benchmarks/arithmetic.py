@@ -1,11 +1,12 @@
 """Precision and memory layout: the table from which the rule of `veridical.training.arithmetic` is read.
 
-    python benchmarks/arithmetic.py [--threads 2] [--rounds 6] [--device cpu]
+    python benchmarks/arithmetic.py [--threads 2] [--rounds 6] [--device cpu] [--only vae,gan-2d]
 
 For every network, width and batch size, losses and gradients of all players are computed in each candidate in turn, in
 one process; the ratio to plain fp32 is taken round by round, so that other load on the machine falls on all alike.
 Printed are the median milliseconds of plain fp32, and for each candidate how many times as fast it is (median of the
-ratios); the last column is what the rule takes.
+ratios); the last column is what the rule takes. A row in which plain fp32 itself varied by more than a factor of 2 is
+marked as disturbed by other load.
 """
 
 from __future__ import annotations
@@ -105,7 +106,9 @@ def measure(name: str, width: int, batch: int, rounds: int, device: str) -> str:
         for candidate, times in seconds.items()
     }
     faster = " | ".join(f"{ratios[c]:.2f}" if c in ratios else "–" for c in CANDIDATES[1:])
-    return f"| {name} | {width} | {batch} | {1e3 * statistics.median(plain):.1f} | {faster} | {chosen} |"
+    disturbed = " (disturbed)" if max(plain) > 2 * min(plain) else ""
+    milliseconds = f"{1e3 * statistics.median(plain):.1f}{disturbed}"
+    return f"| {name} | {width} | {batch} | {milliseconds} | {faster} | {chosen} |"
 
 
 def main() -> None:
@@ -114,6 +117,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--only", default="", help="names of networks, separated by commas")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     where = torch.cuda.get_device_name() if given.device.startswith("cuda") else platform.processor()
@@ -122,7 +126,8 @@ def main() -> None:
     print(f"{where}; flags {flags}; {given.threads} threads; {versions}")
     print("| network | width | batch | plain fp32, ms | fp32, channels last | bf16 | bf16, channels last | taken |")
     print("|---|---|---|---|---|---|---|---|")
-    for name, width, batch in CASES:
+    only = [name for name in given.only.split(",") if name]
+    for name, width, batch in (case for case in CASES if not only or case[0] in only):
         print(measure(name, width, batch, given.rounds, given.device), flush=True)
 
 

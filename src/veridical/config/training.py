@@ -80,8 +80,8 @@ class TrainingConfig:
     """Threads of the processor; None: as many as torch chooses."""
 
     deterministic: bool | None = None
-    """Operations that repeat to the bit, at a cost on CUDA. None: those there are, with a warning for any operation
-    that has no repeatable form; True: such an operation is an error; False: the fastest."""
+    """Operations that repeat to the bit, at a cost on CUDA. Left out: wherever there are any, with a warning for an
+    operation that has no repeatable form; yes: such an operation is an error; no: the fastest."""
 
     processes: int = 1
     """Processes on this machine; under torchrun or SLURM their settings are used instead."""
