@@ -383,3 +383,27 @@ def test_optimizers_are_the_configured_ones() -> None:
     config = GANConfig(generator_optimizer=OptimizerConfig(lr=1e-5), discriminator_optimizer=OptimizerConfig(lr=3e-5))
     model = GAN(config, PLANE)
     assert model.optimizer("generator").lr == 1e-5 and model.optimizer("discriminator").lr == 3e-5
+
+
+def test_a_discriminator_that_ends_in_a_sigmoid_is_refused_with_the_remedy() -> None:
+    logits = nn.Sequential(nn.Linear(2, 8), nn.Sigmoid(), nn.Linear(8, 1))
+    space = Space((2,), "vector", None, None)
+    GAN(GANConfig(latent_dim=2, width=8), space, discriminator=logits)  # between layers it is welcome
+    with pytest.raises(ValueError, match=r"ends in Sigmoid; expected logits.*Leave out the last layer, nn\.Sigmoid"):
+        GAN(GANConfig(latent_dim=2, width=8), space, discriminator=nn.Sequential(*logits, nn.Sigmoid()))
+
+
+def test_a_batch_of_one_is_trained_on() -> None:
+    state = State(GAN(GANConfig(latent_dim=2, width=8), Space((2,), "vector", None, None)), steps=3)
+    rows: list[Row] = []
+
+    class Keep(Callback):
+        def on_log(self, state: State, row: Row) -> None:
+            rows.append(row)
+
+    class One:
+        def batch(self, step: int) -> Batch:
+            return Batch(torch.ones(1, 2), torch.zeros(1, dtype=torch.int64))
+
+    fit(state, One(), callbacks=[Keep()])
+    assert "discriminator/diversity" not in rows[-1] and rows[-1]["step"] == 3

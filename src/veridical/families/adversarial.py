@@ -54,7 +54,7 @@ class AdversarialModel(GenerativeModel, Replayable, Generic[C], Sampler, LatentV
     Networks that are None are built as the configuration says.
 
     Raises:
-        ValueError: a penalty meets a discriminator whose examples depend on each other.
+        ValueError: a penalty meets a discriminator whose examples depend on each other, or it ends in a sigmoid.
     """
 
     players: tuple[str, ...] = ("discriminator", "generator")
@@ -92,6 +92,7 @@ class AdversarialModel(GenerativeModel, Replayable, Generic[C], Sampler, LatentV
         if config.historical_averaging > 0:
             self.history.update({player: History(self.own_parameters(player)) for player in self.players})
         refuse_penalised_dependence(config, discriminator)
+        refuse_probabilities(discriminator)
         refuse_augmentation(config, space)
         self.alone = stands_alone(discriminator)
         """Whether no example depends on the others of its batch, whatever the weights."""
@@ -270,6 +271,20 @@ def stands_alone(discriminator: nn.Module) -> bool:
     """Tell whether a discriminator is known to judge every example as if it were alone: one that was built here."""
     known = isinstance(discriminator, Discriminator) and not batch_dependent_layers(discriminator)
     return known and not any(isinstance(module, ReferenceBatch) for module in discriminator.modules())
+
+
+def refuse_probabilities(discriminator: nn.Module) -> None:
+    """Refuse a discriminator that ends in a sigmoid or a softmax: its losses would squash probabilities again.
+
+    Raises:
+        ValueError: the last layer is one.
+    """
+    last = [module for module in discriminator.modules() if not list(module.children())][-1:]
+    if last and isinstance(last[0], nn.Sigmoid | nn.Softmax | nn.LogSigmoid | nn.LogSoftmax):
+        raise ValueError(
+            f"The discriminator ends in {type(last[0]).__name__}; expected logits, any real numbers, to which the "
+            f"losses apply what they need. Leave out the last layer, nn.{type(last[0]).__name__}."
+        )
 
 
 def refuse_penalised_dependence(config: AdversarialConfig, discriminator: nn.Module) -> None:

@@ -1,12 +1,12 @@
 r"""Conditional generative adversarial networks: examples of the class that is asked for.
 
 **Model.** $x = G(z, c)$ with $z$ from the prior and a label $c$; its law $q(x \mid c)$ is to be $p(x \mid c)$. Small
-networks see the label one-hot beside $z$, the residual ones in the gains of their batch normalisation.
+networks see the label one-hot next to $z$, the residual ones in the gains of their batch normalisation.
 
 **Three uses of the label.** Fakes get the labels of the real examples of the batch, $c \sim p(c)$, so that the game is
 about $p(x, c)$ and $q(x, c) = q(x \mid c)\,p(c)$ and a paired real example (`relativistic`) is of the same class.
 
-- *concatenate*: $D(x, c)$ sees the label one-hot beside the example. The best logit is $\log p(x \mid c)/q(x \mid c)$,
+- *concatenate*: $D(x, c)$ sees the label one-hot next to the example. The best logit is $\log p(x \mid c)/q(x \mid c)$,
   and with it the non-saturating loss is $2\log 2 - 2\,\mathrm E_c\,\mathrm{JS}(p(\cdot \mid c), q(\cdot \mid c))$.
 - *projection*: $\ell(x, c) = \psi(\phi(x)) + \langle e_c, \phi(x) \rangle$, which is that log ratio for any
   $p(c \mid x)$ and $q(c \mid x)$ that are log-linear in features $\phi$: for Gaussians of one covariance, for instance,
@@ -55,7 +55,7 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig], Conditional):
         config: use of the label, and the choices of every game.
         facts: what one example is; with classes.
         generator: your own, ((B, latent_dim), (B,) labels) → (B, *space.shape) in data space; None: as the config says.
-        discriminator: your own; (B, *space.shape) beside (B,) labels → (B,) or (B, 1) logits, or, if auxiliary,
+        discriminator: your own; (B, *space.shape) and (B,) labels → (B,) or (B, 1) logits, or, if auxiliary,
             (B, *space.shape) → (B, 1 + classes), the logit first; None: as the config says.
 
     Raises:

@@ -17,7 +17,7 @@ These hold at the optimum, exactly, at every level: the discriminator is a `Deno
 
 **Objective.** Cross-entropy of the level, in nats, plus `denoising_weight` times the squared error per component of the
 noise that the gradient implies, $\hat\varepsilon = -\sigma_k \nabla \log p_k(x_t)$. The second has the same optimum, so
-the sum is as exact as the first; it is needed because levels that are easily told apart (many components) leave the
+the sum is as exact as the first; it is needed because levels that are easily distinguished (many components) leave the
 cross-entropy content with gradients that are far off.
 
 **Sampling** follows $D$'s gradient while the noise is lowered: from $x \sim r$, at every level one step that takes the

@@ -98,7 +98,7 @@ class UnrolledGAN(AdversarialModel[UnrolledGANConfig]):
     def generator_loss(self, batch: Batch, step: int) -> Turn:
         """Let as many fakes pass for real before the discriminator that will have answered them.
 
-        Logged beside: `unrolled_gain`, by how much the answer lowers the discriminator's loss on this batch.
+        Logged as well: `unrolled_gain`, by how much the answer lowers the discriminator's loss on this batch.
         """
         x_fake = self.decode(self.prior(len(batch.x)))
         seen, seen_fake = (view(x, self.game, step) for x in (batch.x, x_fake))

@@ -66,7 +66,7 @@ from veridical.objectives.f_divergences import (
 
 
 def logistic_discriminator_loss(logit_real: Float[Tensor, " n"], logit_fake: Float[Tensor, " m"]) -> Float[Tensor, ""]:
-    r"""Cross-entropy of telling real from fake, $\mathrm E\,\mathrm{sp}(-\ell_r) + \mathrm E\,\mathrm{sp}(\ell_f)$.
+    r"""Cross-entropy of the labels real and fake, $\mathrm E\,\mathrm{sp}(-\ell_r) + \mathrm E\,\mathrm{sp}(\ell_f)$.
 
     Args:
         logit_real: logits $\ell_r$ of real examples.

@@ -15,7 +15,7 @@ with $e_k$ the one-hot vector of the level. Two ways to estimate it:
 
 For two levels the bias is known: as $\tau \to 0$ the straight-through estimate tends to the mean of the slopes of $f$
 at the two corners in place of the difference of its values there, which agree for quadratic $f$ and for few others.
-The leave-one-out baseline lowers the variance where the mean cost is large beside its spread; with two or three
+The leave-one-out baseline lowers the variance where the mean cost is large compared with its spread; with two or three
 examples of costs around 0 it can raise it.
 
 References:

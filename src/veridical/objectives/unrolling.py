@@ -1,6 +1,6 @@
 r"""Optimiser steps that can be differentiated, so that one player can foresee how another will answer.
 
-All parameters of the answering player are one vector $\theta$ (P,). A step is an ordinary function of it: nothing is
+All parameters of the foreseen player are one vector $\theta$ (P,). A step is an ordinary function of it: nothing is
 changed in place, and gradients of the outcome flow through every gradient on the way (second order).
 """
 
@@ -103,7 +103,7 @@ def unroll(
     r"""Descend `steps` times, and return the parameters reached as a function of all that `loss` depends on.
 
     Args:
-        loss: what the answering player minimises, () for parameters (P,); differentiable twice.
+        loss: what the foreseen player minimises, () for parameters (P,); differentiable twice.
         theta: parameters to start from; must require a gradient.
         moments: of the optimiser at that moment.
         rule: one step of it.

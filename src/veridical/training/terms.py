@@ -36,7 +36,7 @@ class Scheduled(Protocol):
 
 
 class Progress(Protocol):
-    """What a line says of the training beside its terms."""
+    """What a line holds of the training besides its terms."""
 
     step: int
     seconds: float

@@ -109,7 +109,7 @@ class AdversarialConfig:
     """Divide every weight of the discriminator by its largest singular value."""
 
     minibatch: Literal["none", "stddev", "discrimination"] = "none"
-    """Statistics of the batch that the discriminator sees beside its features."""
+    """Statistics of the batch that the discriminator sees next to its features."""
 
     latent: Literal["normal", "uniform"] = "normal"
     """Distribution of the components of z: standard normal, or uniform on [-1, 1]."""
@@ -131,7 +131,7 @@ class AdversarialConfig:
     """Hidden layers of the MLP discriminator."""
 
     fourier_octaves: int = 7
-    """Octaves of random Fourier features that the MLP discriminator sees beside its input; 0: none."""
+    """Octaves of random Fourier features that the MLP discriminator sees next to its input; 0: none."""
 
     discriminator_turns: int = 1
     """Turns of the discriminator, each on a fresh batch, per turn of the generator."""
