@@ -114,7 +114,7 @@ class Stream(IterableDataset):
         (DataLoader(Pairs(), collate_fn=collate), "collate_fn of its own"),
         (iter(X), "expected a tensor"),
     ],
-    ids=str,
+    ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else type(value).__name__,
 )
 def test_the_rest_is_refused_with_what_is_expected(data: Any, words: str) -> None:
     with pytest.raises(DataError, match=words):
