@@ -116,7 +116,7 @@ def _read(config: RunConfig, run: Run, data: Any, moved: bool, say: Say) -> Arra
     """Return the data that were passed, or read those of the run, wherever they are now."""
     if data is None:
         place = config.data if moved else locate(config.data, run)
-        say(f"Reading {place.source}.")
+        say(f"Reading {place.source.removeprefix('set:')}.")
         data = load_data(place, "train")
     return as_data(data)
 
