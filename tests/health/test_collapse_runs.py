@@ -1,5 +1,6 @@
 """The labelled runs, and what the monitors make of them, at the rates that docs/health.md states."""
 
+import dataclasses
 import importlib.util
 import sys
 from pathlib import Path
@@ -71,9 +72,10 @@ def test_games_side_by_side_are_games_alone() -> None:
         torch.testing.assert_close(games.decode(z.flatten(0, 1)).chunk(2)[i], alone.decode(z[i]))
         torch.testing.assert_close(games.logits(x.flatten(0, 1)).chunk(2)[i], alone.logits(x[i]))
     x_fake = games.decode(z.flatten(0, 1)).detach()
-    turn = benchmark.discriminator_turn(config, games.logits, x.flatten(0, 1), x_fake, step=1, unit=1.0)
+    game = dataclasses.replace(games.game, joint=False)
+    turn = benchmark.discriminator_turn(game, games.logits, x.flatten(0, 1), x_fake, step=1)
     (2 * turn.loss).backward()
-    alone_turn = benchmark.discriminator_turn(config, alone.logits, x[1], x_fake[4:], step=1, unit=1.0)
+    alone_turn = benchmark.discriminator_turn(game, alone.logits, x[1], x_fake[4:], step=1)
     alone_turn.loss.backward()
     norm = torch.nn.utils.get_total_norm([p.grad for p in alone.discriminator.parameters() if p.grad is not None])
     assert float(games.discriminator.norms()[1]) == pytest.approx(float(norm), rel=1e-5)
