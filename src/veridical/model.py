@@ -171,8 +171,11 @@ class Replayable(ABC):
     """
 
     @abstractmethod
-    def pattern(self, step: int) -> Hashable:
-        """Return what of a step is decided in Python by its number: whose turn it is, which terms are due."""
+    def pattern(self, step: int) -> Hashable | None:
+        """Return what of a step is decided in Python by its number: whose turn it is, which terms are due.
+
+        None: this step is not to be recorded, since it looks at the values of its tensors.
+        """
 
 
 class Sampler(ABC):

@@ -101,7 +101,7 @@ class AdversarialModel(GenerativeModel, Replayable, Generic[C], Sampler, LatentV
         """Let the discriminator move at every step, the generator after `discriminator_turns` of them."""
         return self.players if (step + 1) % self.config.discriminator_turns == 0 else ("discriminator",)
 
-    def pattern(self, step: int) -> Hashable:
+    def pattern(self, step: int) -> Hashable | None:
         """Return who moves, and whether statistics and instance noise are due."""
         return self.turns(step), step % STATISTICS_EVERY == 0, self.game.noisy(step)
 

@@ -104,9 +104,9 @@ class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
         """Of pure noise."""
         self.discriminator = LevelDiscriminator(config, space, sigmas) if discriminator is None else discriminator
 
-    def pattern(self, step: int) -> Hashable:
-        """Return that all steps are alike."""
-        return None
+    def pattern(self, step: int) -> Hashable | None:
+        """Return one pattern: all steps are alike."""
+        return ()
 
     def optimizer(self, player: str) -> OptimizerConfig:
         """Return the optimiser of the configuration."""

@@ -110,7 +110,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig], Coded):
         """Return stage and alpha of a step; None: of the newest move."""
         return growth(int(self.step) if step is None else step, self.pyramid.last, self.config.stage_steps)
 
-    def pattern(self, step: int) -> Hashable:
+    def pattern(self, step: int) -> Hashable | None:
         """Return who moves, what is due, the stage, and whether it is being faded in."""
         now = self.growth(int(step))
         return super().pattern(step), now.stage, now.fading

@@ -34,6 +34,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import ClassVar
 
 import torch
@@ -86,6 +87,13 @@ class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig], Classifier):
         self.register_buffer("labelled_x", torch.zeros(config.labelled, *space.shape))
         self.register_buffer("labelled_c", torch.zeros(config.labelled, dtype=torch.int64))
         self.register_buffer("labelled_index", torch.full((config.labelled,), -1))
+        self.full = False
+        """Whether every class has its share, as the buffers have it; not read back at every step."""
+        self.register_load_state_dict_post_hook(SemiSupervisedGAN._look)
+
+    def pattern(self, step: int) -> Hashable | None:
+        """Return the pattern of every game; None while labelled examples are still collected."""
+        return super().pattern(step) if self.full else None
 
     def discriminator_loss(self, batch: Batch, step: int) -> Turn:
         """Classify labelled examples, and tell the batch, without its labels, from fakes."""
@@ -148,28 +156,32 @@ class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig], Classifier):
         """
         if batch.c is None:
             raise ValueError("the batch has no labels; a semi-supervised GAN needs them. Train the family gan instead.")
-        filled = self.labelled_index >= 0
-        have = torch.zeros_like(self.quota).index_add_(0, self.labelled_c, filled.long())
-        new = ~(batch.index[:, None] == self.labelled_index).any(1)
-        chosen = among_first_of_class(batch.c, self.quota - have) & new
-        place = (~filled).cumsum(0) - 1  # of an empty slot among the empty ones; it takes that one of the chosen
-        takes = ~filled & (place < chosen.sum())
-        row = first_where(chosen)[place.clamp(0, len(batch.x) - 1)]
-        wide = takes.reshape(-1, *[1] * (batch.x.dim() - 1))
-        self.labelled_x.copy_(torch.where(wide, batch.x[row].to(self.labelled_x.dtype), self.labelled_x))
-        self.labelled_c.copy_(torch.where(takes, batch.c[row], self.labelled_c))
-        self.labelled_index.copy_(torch.where(takes, batch.index[row], self.labelled_index))
+        if self.full:
+            return
+        empty = (self.labelled_index < 0).nonzero()[:, 0]
+        have = torch.bincount(self.labelled_c[self.labelled_index >= 0], minlength=len(self.quota))
+        chosen = first_of_each_class(batch.c, self.quota - have)
+        chosen = chosen[~torch.isin(batch.index[chosen], self.labelled_index)][: len(empty)]
+        slots = empty[: len(chosen)]
+        self.labelled_x[slots] = batch.x[chosen].to(self.labelled_x.dtype)
+        self.labelled_c[slots], self.labelled_index[slots] = batch.c[chosen], batch.index[chosen]
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             for buffer in (self.labelled_x, self.labelled_c, self.labelled_index):
                 sent = buffer.contiguous()
                 torch.distributed.broadcast(sent, 0)
                 buffer.copy_(sent)
+        self._look()
+
+    def _look(self, *_: object) -> None:
+        self.full = bool((self.labelled_index >= 0).all())
 
     def draw_labelled(self, n: int) -> tuple[Tensor, Tensor]:
         """Draw n of the labelled examples kept so far, with replacement; return them and their classes."""
-        filled = self.labelled_index >= 0
-        drawn = torch.randint(2**32 - 1, (n,), device=filled.device) % filled.sum()
-        rows = first_where(filled)[drawn]
+        if self.full:
+            rows = torch.randint(len(self.labelled_x), (n,), device=self.labelled_x.device)
+        else:
+            kept = (self.labelled_index >= 0).nonzero()[:, 0]
+            rows = kept[torch.randint(len(kept), (n,), device=kept.device)]
         return self.labelled_x[rows], self.labelled_c[rows]
 
 
@@ -189,23 +201,13 @@ def quotas(config: SemiSupervisedGANConfig, space: Space) -> Tensor:
     return config.labelled // space.classes + (classes < config.labelled % space.classes).long()
 
 
-def first_where(mask: Tensor) -> Tensor:
-    """Return the places of a mask (n,), first those where it is true, in order; no number is read back.
+def first_of_each_class(c: Tensor, most: Tensor) -> Tensor:
+    """Return the rows of labels (B,) that are among the first `most[k]` of their class k, in order.
 
     Examples:
-        >>> first_where(torch.tensor([False, True, False, True])).tolist()
-        [1, 3, 0, 2]
+        >>> first_of_each_class(torch.tensor([1, 0, 1, 1, 0]), torch.tensor([1, 2])).tolist()
+        [0, 1, 2]
     """
-    return torch.argsort(~mask, stable=True)
-
-
-def among_first_of_class(c: Tensor, most: Tensor) -> Tensor:
-    """Tell which of the labels (B,) are among the first `most[k]` of their class k.
-
-    Examples:
-        >>> among_first_of_class(torch.tensor([1, 0, 1, 1, 0]), torch.tensor([1, 2])).tolist()
-        [True, True, True, False, False]
-    """
-    one_hot = (c[:, None] == torch.arange(len(most), device=c.device)).long()
+    one_hot = F.one_hot(c, len(most))
     rank = (one_hot.cumsum(0) * one_hot).sum(1)  # 1 for the first of its class
-    return rank <= most[c]
+    return (rank <= most[c]).nonzero()[:, 0]

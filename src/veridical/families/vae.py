@@ -135,9 +135,9 @@ class VAE(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder, Likelih
         scale = {"params": [self.log_scale], "lr": 10 * self.config.optimizer.lr, "weight_decay": 0.0}
         return [{"params": weights}, scale]
 
-    def pattern(self, step: int) -> Hashable:
-        """Return that all steps are alike."""
-        return None
+    def pattern(self, step: int) -> Hashable | None:
+        """Return one pattern: all steps are alike."""
+        return ()
 
     def optimizer(self, player: str) -> OptimizerConfig:
         """Return the optimiser of the configuration."""

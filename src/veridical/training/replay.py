@@ -88,7 +88,10 @@ class Recorder(Replay):
 
     def run(self, step: int, batch: Batch, play: Play, layout: Hashable) -> Terms:
         """Do a step: from Python while its pattern is new, then by replaying a recording."""
-        key = (self.model.pattern(step), signature(batch), layout)
+        pattern = self.model.pattern(step)
+        if pattern is None:
+            return self.warm(lambda: play(step, batch))
+        key = (pattern, signature(batch), layout)
         if key not in self.recordings:
             self.counts[key] = self.counts.get(key, 0) + 1
             if self.counts[key] <= WARM_UP or self.problem is not None or len(self.recordings) >= MOST:
