@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from veridical.config.families.table import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
+
+Found = tuple[ast.ClassDef | None, ast.FunctionDef, list[str]]
+"""The class of a method, or None; a public function; the names of its arguments."""
 
 PUBLIC = {
     "ArrayData",
@@ -103,6 +107,73 @@ def test_the_lowest_versions_are_those_that_the_project_admits() -> None:
         name, lowest = requirement.lower().split(">=")
         if name != "torch":  # 2.11 has no build for the processor alone
             assert re.fullmatch(rf"{re.escape(lowest)}(\.0)*", locked[name]), requirement
+
+
+def public_functions(body: list[ast.stmt], owner: ast.ClassDef | None = None) -> Iterator[Found]:
+    for node in body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public_functions(node.body, node)
+        elif isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            arguments = [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+            yield owner, node, [name for name in arguments if name not in ("self", "cls")]
+
+
+def undocumented(tree: ast.Module, inherited: Container[str] = ()) -> list[str]:
+    """Names of public functions of four or more arguments whose docstrings do not describe each of them.
+
+    A method may leave it to an abstract one of the same name and arguments that does (`inherited`, as signatures).
+    """
+    return [
+        node.name
+        for owner, node, arguments in public_functions(tree.body)
+        if len(arguments) >= 4
+        and not describes(node, arguments)
+        and not (owner is not None and owner.bases and signature(node, arguments) in inherited)
+    ]
+
+
+def describes(node: ast.FunctionDef, arguments: list[str]) -> bool:
+    _, _, section = (ast.get_docstring(node) or "").partition("Args:\n")
+    return all(re.search(rf"^    {name}: \S", section, flags=re.MULTILINE) for name in arguments)
+
+
+def signature(node: ast.FunctionDef, arguments: list[str]) -> str:
+    return f"{node.name}({', '.join(arguments)})"
+
+
+def described_by_abstract_methods() -> set[str]:
+    return {
+        signature(node, arguments)
+        for source in SOURCES
+        for owner, node, arguments in public_functions(ast.parse(source.read_text()).body)
+        if owner is not None
+        and any(isinstance(d, ast.Name) and d.id == "abstractmethod" for d in node.decorator_list)
+        and describes(node, arguments)
+    }
+
+
+def test_arguments_are_described_where_there_are_four_or_more() -> None:
+    inherited = described_by_abstract_methods()
+    found = [
+        f"{source.relative_to(ROOT / 'src')}: {name}"
+        for source in SOURCES
+        if not source.stem.startswith("_") or source.stem == "__init__"
+        for name in undocumented(ast.parse(source.read_text()), inherited)
+    ]
+    assert not found, f"no Args section that describes every argument: {found}"
+
+
+def test_arguments_that_are_not_described_are_found() -> None:
+    silent = 'def f(a, b, c, d):\n    """Do."""'
+    partial = (
+        'def f(a, b, c, d):\n    """Do.\n\n    Args:\n        a: one.\n        b: two.\n        c: three.\n    """'
+    )
+    method = 'class A(B):\n    def f(self, a, b, c, d):\n        """Do."""'
+    assert undocumented(ast.parse(silent)) == undocumented(ast.parse(partial)) == ["f"]
+    assert undocumented(ast.parse(partial.replace("c: three.", "c: three.\n        d: four."))) == []
+    assert undocumented(ast.parse(silent), {"f(a, b, c, d)"}) == ["f"]
+    assert undocumented(ast.parse(method), {"f(a, b, c, d)"}) == []
+    assert undocumented(ast.parse(method), {"f(a, b, c)"}) == ["f"]
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))

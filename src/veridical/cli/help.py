@@ -41,7 +41,14 @@ def line_width() -> int:
 
 
 def entry(name: str, text: str, width: int, column: int = COLUMN) -> list[str]:
-    """Return a name with its explanation beside it, or below if the name is long."""
+    """Return a name with its explanation beside it, or below if the name is long.
+
+    Args:
+        name: the option or command with its arguments.
+        text: its explanation.
+        width: columns of the whole line.
+        column: where the explanation starts, counted from 0.
+    """
     body = textwrap.wrap(text, width - column, break_on_hyphens=False) or [""]
     if len(name) + 4 > column:
         return [f"  {name}", *(f"{'':<{column}}{line}" for line in body)]

@@ -24,6 +24,12 @@ T = TypeVar("T")
 def parse(kind: type[T], command: str, arguments: Sequence[str], default: T | None = None) -> T:
     """Fill one dataclass from the command line; its docstring is the help's first paragraph.
 
+    Args:
+        kind: the dataclass; its fields are the options.
+        command: what was typed before the arguments, for the usage line.
+        arguments: the words after the command.
+        default: values of options that are not given; None: the defaults of the fields.
+
     Raises:
         UsageError: an option, a value or their number is wrong.
     """
@@ -223,6 +229,12 @@ def _fill(kind: type[Any], default: Any, values: Mapping[tuple[str, ...], Any]) 
 
 def run_verb(command: str, verbs: Mapping[str, Callable[[list[str]], int]], usage: str, arguments: list[str]) -> int:
     """Run one of the verbs of a command, or print its usage if none is given.
+
+    Args:
+        command: name of the command.
+        verbs: function of every verb; it takes the remaining words and returns the exit code.
+        usage: printed if there is no verb, or -h or --help.
+        arguments: the words after the command.
 
     Raises:
         UsageError: there is no such verb; the nearest is said.

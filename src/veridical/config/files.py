@@ -68,7 +68,14 @@ def is_section(value: Any) -> bool:
 
 
 def origins_of(config: RunConfig, base: RunConfig, base_origins: Origins, source: str) -> Origins:
-    """Origin of every value: `source` where it differs from the base, else the base's own origin."""
+    """Origin of every value: `source` where it differs from the base, else the base's own origin.
+
+    Args:
+        config: all values in force.
+        base: the values before they were changed, such as those of a preset.
+        base_origins: where the values of the base come from; "default" where a key is missing.
+        source: what changed the base, such as "command line".
+    """
     before = flatten(base)
     return {
         key: base_origins.get(key, "default") if key in before and before[key] == value else source

@@ -30,7 +30,14 @@ _BLOCK = 64
 
 @torch.no_grad()
 def draw_of(model: Sampler, c: Int[Tensor, " n"], device: torch.device, seed: int) -> Float[Tensor, "n *event"]:
-    """Draw one sample of every label, on the CPU; the same for the same seed."""
+    """Draw one sample of every label, on the CPU; the same for the same seed.
+
+    Args:
+        model: knows as many classes as the labels name.
+        c: the labels, from 0.
+        device: that of the model.
+        seed: of the noise.
+    """
     parts = []
     for start in range(0, len(c), _BLOCK):
         labels = c[start : start + _BLOCK].to(device)

@@ -90,7 +90,14 @@ def measure_denoising(
 
 
 def denoise(model: Denoiser, x_t: Float[Tensor, "n *event"], sigma: float, device: torch.device) -> Tensor:
-    """Return the model's estimates of clean examples, on the CPU."""
+    """Return the model's estimates of clean examples, on the CPU.
+
+    Args:
+        model: estimates clean examples from noisy ones.
+        x_t: noisy examples in data space.
+        sigma: standard deviation of their noise, in data units.
+        device: that of the model.
+    """
     parts = []
     for batch in x_t.split(BATCH):
         with torch.no_grad():  # a model that needs gradients asks for them

@@ -67,7 +67,14 @@ def why_no_density(model: GenerativeModel, space: Space | None = None) -> str:
 
 @torch.no_grad()
 def score(log_prob: LogProb, x: Float[Tensor, "n *event"], device: torch.device, seed: int) -> Float[Tensor, " n"]:
-    """Return nats of every example in float64; the same for the same seed, and the global generators untouched."""
+    """Return nats of every example in float64; the same for the same seed, and the global generators untouched.
+
+    Args:
+        log_prob: (B, *event) → (B,) log-probabilities in nats.
+        x: examples in data space.
+        device: where they are computed.
+        seed: of torch's global generator, which bounds that are estimated draw from.
+    """
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)

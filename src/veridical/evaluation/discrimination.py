@@ -77,7 +77,14 @@ def measure_discrimination(
 
 @torch.no_grad()
 def judge(model: Discriminating, x: Tensor, c: Tensor | None, device: torch.device) -> Float[Tensor, " n"]:
-    """Return the logits of examples, float64 on the CPU."""
+    """Return the logits of examples, float64 on the CPU.
+
+    Args:
+        model: the discriminator.
+        x: (n, *event) examples in data space.
+        c: (n,) labels; None: the model takes none.
+        device: that of the model.
+    """
     labels = [None] * (-(-len(x) // BATCH)) if c is None else c.split(BATCH)
     parts = [
         model.logits(rows.to(device)) if label is None else model.logits(rows.to(device), label.to(device))

@@ -150,7 +150,17 @@ def evaluate_samples(
     metrics: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Measure examples (n, *event) in data space, made by any program; see `evaluate`."""
+    """Measure examples (n, *event) in data space, made by any program; see `evaluate`.
+
+    Args:
+        samples: (n, *event), without NaN.
+        train: the training examples.
+        test: held-out examples; None: there are none.
+        seed: of subsampling and bootstrap.
+        extractor: features of Fréchet distance and the other metrics of images; None: the default of the data.
+        metrics: names in `METRICS`; None: all that apply.
+        progress: called now and then with a line that says what is being computed.
+    """
     samples = samples.detach().cpu()
     return _measure(None, samples, train, test, len(samples), seed, extractor, metrics, progress, time.perf_counter())
 

@@ -145,6 +145,12 @@ def distance_of_moments(
 ) -> float:
     """Fréchet distance of two Gaussians, in squared units of the features.
 
+    Args:
+        mean_x: mean of the first.
+        covariance_x: covariance of the first, symmetric and without negative eigenvalues.
+        mean_y: mean of the second.
+        covariance_y: covariance of the second.
+
     Examples:
         >>> distance_of_moments(np.zeros(3), np.eye(3), np.ones(3), 4 * np.eye(3))
         6.0

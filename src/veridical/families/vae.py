@@ -339,7 +339,14 @@ def build_encoder(config: VAEConfig, space: Space, latent_dim: int) -> nn.Module
 
 
 def build_decoder(config: VAEConfig, space: Space, latent_dim: int, bernoulli: bool) -> nn.Module:
-    """Build the network (B, latent_dim) → (B, *shape): logits, or means in data space."""
+    """Build the network (B, latent_dim) → (B, *shape): logits, or means in data space.
+
+    Args:
+        config: width, depth and kind of network.
+        space: of the examples.
+        latent_dim: dimension of the code.
+        bernoulli: return logits; else means in data space.
+    """
     if is_convolutional(config, space):
         body: list[nn.Module] = [ConvDecoder(space, latent_dim, config.width or 32)]
     else:

@@ -113,7 +113,14 @@ def condition_of(
 
 @torch.no_grad()
 def calibration(model: GenerativeModel, seed: int, label: int | None, labels: bool) -> Tensor:
-    """Return () the constant to take off the logits, from samples of the model."""
+    """Return () the constant to take off the logits, from samples of the model.
+
+    Args:
+        model: discriminates and samples.
+        seed: of the noise.
+        label: of all samples; None: see `labels`.
+        labels: draw labels uniformly where the model knows classes.
+    """
     judge, sampler, values = discriminating(model), sampler_of(model), []
     for first in range(CALIBRATION_FIRST, CALIBRATION_FIRST + CALIBRATION, AT_A_TIME):
         noise = SampleNoise(seed, first, AT_A_TIME, model.device)
@@ -123,7 +130,14 @@ def calibration(model: GenerativeModel, seed: int, label: int | None, labels: bo
 
 
 def labels_for(model: GenerativeModel, noise: Noise, label: int | None, draw: bool) -> Tensor | None:
-    """Return (n,) labels: all equal, or drawn uniformly from the noise, or None if there shall be none."""
+    """Return (n,) labels: all equal, or drawn uniformly from the noise, or None if there shall be none.
+
+    Args:
+        model: of which the classes are taken.
+        noise: one row per label.
+        label: that of all; None: see `draw`.
+        draw: draw labels uniformly where the model knows classes.
+    """
     if label is not None:
         return torch.full((noise.n,), label, device=noise.device)
     return noise.integers(model.space.classes) if draw and model.space.classes else None

@@ -138,6 +138,15 @@ def refine(
 ) -> Float[Tensor, "B *event"]:
     """Move samples along one and the same discriminator; see `gradient_flow` and the module docstring.
 
+    Args:
+        logits: the discriminator, (B, *event) → (B,).
+        x: samples in data space.
+        divergence: whose gradient flow is followed.
+        step: step size, in squared data units.
+        n_steps: number of steps.
+        entropy_weight: weight of the added noise; 0: none is added.
+        noise: B rows, from which the added noise is drawn; None: torch's global generator.
+
     Examples:
         >>> refine(lambda x: 2 * x[:, 0], torch.zeros(1, 1), step=0.1, n_steps=5)
         tensor([[1.]])

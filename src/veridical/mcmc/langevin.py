@@ -177,7 +177,14 @@ def log_transition(
     step: float | Float[Tensor, " B"],
     preconditioner: Float[Tensor, "*event"] | None = None,
 ) -> Float[Tensor, " B"]:
-    r"""Log-density $\log k(x \mid \text{state})$ of proposing x, nats, up to a constant of (step, preconditioner)."""
+    r"""Log-density $\log k(x \mid \text{state})$ of proposing x, nats, up to a constant of (step, preconditioner).
+
+    Args:
+        state: points (B, *event) from which a step is made, and their scores.
+        x: points that are proposed.
+        step: step size h, of all chains or of each.
+        preconditioner: diagonal of M, positive; None: ones.
+    """
     h, M = _step_size(step, x), _preconditioner(preconditioner, x)
     return -((x - state.x - h * M * state.score).square() / (4 * h * M)).flatten(1).sum(dim=1)
 
@@ -190,6 +197,12 @@ def adapt(
     $$ \log h \leftarrow \log h + (n + 1)^{-0.6} (\mathbb 1[\text{accepted}] - a^*) $$
 
     A chain whose step depends on its past is no longer a Markov chain: adapt while it burns in, then keep the step.
+
+    Args:
+        step: step size h of every chain.
+        accepted: whether its proposal was accepted.
+        n: steps before this one.
+        target: share of accepted proposals aimed at.
 
     References:
         Andrieu & Thoms, A Tutorial on Adaptive MCMC (2008), Algorithm 4. https://doi.org/10.1007/s11222-008-9110-y

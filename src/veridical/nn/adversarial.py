@@ -105,7 +105,14 @@ def build_generator(config: AdversarialConfig, space: Domain, latent_dim: int, c
 
 
 def reference_codes(config: AdversarialConfig, latent_dim: int, classes: int | None, n: int = 64) -> Tensor:
-    """Draw the codes, and the labels if there are any, that reference and virtual batch normalisation go by."""
+    """Draw the codes, and the labels if there are any, that reference and virtual batch normalisation go by.
+
+    Args:
+        config: names the distribution of codes.
+        latent_dim: their dimension.
+        classes: number of classes, of which labels are drawn uniformly; None: there are no labels.
+        n: number of codes.
+    """
     z = torch.randn(n, latent_dim) if config.latent == "normal" else 2 * torch.rand(n, latent_dim) - 1
     return z if classes is None else torch.cat([z, torch.eye(classes)[torch.randint(classes, (n,))]], dim=1)
 

@@ -84,13 +84,27 @@ class Architecture:
 
 
 def mlp_generator(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
-    """Return a residual perceptron that makes vectors of the shape of the space."""
+    """Return a residual perceptron that makes vectors of the shape of the space.
+
+    Args:
+        config: width and depth.
+        space: of the examples.
+        inputs: dimension of the code, and of the label that is put beside it.
+        classes: number of classes; not used: the label is part of the input.
+    """
     mlp = ResidualMLP(inputs, space.dim, config.width or 64, config.depth, lambda: nn.LeakyReLU(0.2))
     return nn.Sequential(FullPrecision(mlp), nn.Unflatten(1, space.shape))
 
 
 def tanh_generator(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
-    """Return a perceptron of two layers with tanh (Metz et al., 2017, App. A)."""
+    """Return a perceptron of two layers with tanh (Metz et al., 2017, App. A).
+
+    Args:
+        config: width.
+        space: of the examples.
+        inputs: dimension of the code, and of the label that is put beside it.
+        classes: number of classes; not used: the label is part of the input.
+    """
     mlp = MLP(inputs, space.dim, config.width or 128, 2, nn.Tanh)
     return nn.Sequential(FullPrecision(mlp), nn.Unflatten(1, space.shape))
 
@@ -98,7 +112,14 @@ def tanh_generator(config: AdversarialConfig, space: Domain, inputs: int, classe
 def mlp_trunk(
     config: AdversarialConfig, seen: Widened, *, activation: Callable[[], nn.Module], octaves: int | None = None
 ) -> tuple[nn.Module, int]:
-    """Return a perceptron on Fourier features; `octaves` of them, or as many as the configuration says."""
+    """Return a perceptron on Fourier features; `octaves` of them, or as many as the configuration says.
+
+    Args:
+        config: width and depth of the discriminator.
+        seen: shape of what the discriminator is shown at once.
+        activation: makes the activation after every layer.
+        octaves: number of octaves of the Fourier features; None: that of the configuration.
+    """
     fourier = FourierFeatures(math.prod(seen.shape), config.fourier_octaves if octaves is None else octaves)
     width = config.discriminator_width or config.width or 64
     hidden = Trunk(fourier.out_dim, width, config.discriminator_depth, activation)
@@ -106,24 +127,54 @@ def mlp_trunk(
 
 
 def conv_generator(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
-    """Return a residual convolutional decoder."""
+    """Return a residual convolutional decoder.
+
+    Args:
+        config: width.
+        space: of the examples.
+        inputs: dimension of the code, and of the label that is put beside it.
+        classes: number of classes; not used: the label is part of the input.
+    """
     return ConvDecoder(space, inputs, config.width or 32)
 
 
 def dcgan_generator(
     config: AdversarialConfig, space: Domain, inputs: int, classes: int | None, *, form: Form, width: int
 ) -> nn.Module:
-    """Return the generator of DCGAN, of this width unless the configuration has another."""
+    """Return the generator of DCGAN, of this width unless the configuration has another.
+
+    Args:
+        config: width.
+        space: of the examples.
+        inputs: dimension of the code, and of the label that is put beside it.
+        classes: number of classes; not used: the label is part of the input.
+        form: of its first layers; see `DCGANGenerator`.
+        width: channels of its finest grid, where the configuration states none.
+    """
     return DCGANGenerator(space, inputs, config.width or width, form)
 
 
 def sngan_generator(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
-    """Return the generator of SNGAN."""
+    """Return the generator of SNGAN.
+
+    Args:
+        config: width.
+        space: of the examples.
+        inputs: dimension of the code.
+        classes: number of classes; None: it takes no labels.
+    """
     return SNGANGenerator(space, inputs, config.width or 256, classes)
 
 
 def biggan_generator(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
-    """Return the generator of BigGAN."""
+    """Return the generator of BigGAN.
+
+    Args:
+        config: width.
+        space: of the examples.
+        inputs: dimension of the code.
+        classes: number of classes; None: it takes no labels.
+    """
     return BigGANGenerator(space, inputs, config.width or 256, classes)
 
 

@@ -76,7 +76,14 @@ class DCGANGenerator(nn.Module):
 
 
 def first_layers(latent_dim: int, channels: int, side: int, form: Form) -> list[nn.Module]:
-    """Make the layers that project z to the coarsest grid and normalise it: (B, latent_dim) → (B, C, side, side)."""
+    """Make the layers that project z to the coarsest grid and normalise it: (B, latent_dim) → (B, C, side, side).
+
+    Args:
+        latent_dim: dimension of z.
+        channels: C of the coarsest grid.
+        side: of the coarsest grid, in pixels.
+        form: "common", one transposed convolution, or "paper", a linear layer.
+    """
     if form == "common":
         return [
             nn.Unflatten(1, (latent_dim, 1, 1)),

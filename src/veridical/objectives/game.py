@@ -165,7 +165,14 @@ def discriminator_turn(
 
 
 def judge(game: Game, logits: Logits, x: Tensor, x_fake: Tensor) -> Judged:
-    """Show the discriminator real examples and fakes, ready for the penalties of the game."""
+    """Show the discriminator real examples and fakes, ready for the penalties of the game.
+
+    Args:
+        game: its penalties decide at which examples slopes are needed.
+        logits: the discriminator.
+        x: (n, *event) real examples as the discriminator is shown them, detached.
+        x_fake: (n, *event) fakes, likewise.
+    """
     at_real, at_fake = game.r1 > 0 or game.noise_penalty > 0, game.r2 > 0 or game.noise_penalty > 0
     if game.joint and at_real == at_fake:
         both = torch.cat([x, x_fake]).requires_grad_(at_real)
@@ -183,7 +190,14 @@ def judge(game: Game, logits: Logits, x: Tensor, x_fake: Tensor) -> Judged:
 
 
 def penalise(game: Game, logits: Logits, judged: Judged, step: int) -> dict[str, Tensor]:
-    """Return the weighted penalties by name; slopes squared are in standard units, so that weights mean the same."""
+    """Return the weighted penalties by name; slopes squared are in standard units, so that weights mean the same.
+
+    Args:
+        game: weights of the penalties.
+        logits: the discriminator.
+        judged: examples and their logits.
+        step: of the training, for weights that are annealed.
+    """
     x, x_fake, logit_real, logit_fake, slopes = judged
     penalties: dict[str, Tensor] = {}
     if game.r1 > 0 or game.r2 > 0 or game.noise_penalty > 0:
@@ -312,6 +326,14 @@ def diagnose(
         in a batch of one.
     crowding, coverage, energy: do fakes meet too often, and leave data out? (`objectives.diagnostics`; at every 8th
         step, which is often enough for means over a line of the log.)
+
+    Args:
+        x: real examples.
+        x_fake: as many fakes.
+        logit_real: logits of the real examples, one for every pack.
+        logit_fake: logits of the fakes.
+        relativistic: whether only differences of logits have a meaning.
+        step: of the training.
     """
     middle = (logit_real + logit_fake).mean() / 2 if relativistic else 0.0
     losses = logistic_losses(logit_real - middle, logit_fake - middle)

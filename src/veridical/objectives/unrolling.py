@@ -93,7 +93,14 @@ def bias_correction(beta: float, updates: int | Tensor, dtype: torch.dtype) -> f
 def sgd_step(
     theta: Float[Tensor, " p"], gradient: Float[Tensor, " p"], moments: Moments, *, lr: float
 ) -> tuple[Float[Tensor, " p"], Moments]:
-    r"""One step of gradient descent, $\theta - \eta g$; the moments stay as they are."""
+    r"""One step of gradient descent, $\theta - \eta g$; the moments stay as they are.
+
+    Args:
+        theta: parameters $\theta$.
+        gradient: of the loss, $g$.
+        moments: state of the optimiser, not used here.
+        lr: step size $\eta$.
+    """
     return theta - lr * gradient, moments
 
 

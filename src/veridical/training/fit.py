@@ -123,6 +123,15 @@ def fit(
 ) -> State:
     """Train until `state.steps` steps are done, or a callback sets `state.stop`.
 
+    Args:
+        state: what is trained, with its optimisers and its number of steps; changed in place.
+        batches: yield the batch of every step.
+        engine: device, arithmetic and processes; None: those of the model, in float32, one process.
+        clip_norm: largest norm of a player's gradient; None: it is not clipped.
+        log_every: steps between lines of the log.
+        callbacks: called in this order.
+        replay: how steps are done; None: what suits model and device.
+
     Raises:
         NonFiniteError: a term was not finite; it names the step, the player and the term.
     """

@@ -122,7 +122,14 @@ def evaluate_files(
 
 
 def nearest_panel(x: Tensor, train: ArrayData, path: Path, k: int = 4) -> None:
-    """Draw samples x (n, C, H, W), first column, next to their nearest training images, nearest first."""
+    """Draw samples x (n, C, H, W), first column, next to their nearest training images, nearest first.
+
+    Args:
+        x: samples in data space.
+        train: the training images.
+        path: of the PNG.
+        k: neighbours of each.
+    """
     k = min(k, len(train))
     n, rows = len(x), nearest(x, train, k)
     neighbours = train.batch(rows.reshape(-1), "cpu").x.reshape(n, k, *x.shape[1:])

@@ -97,7 +97,15 @@ def load_run(
     which: Literal["newest", "best"] = "newest",
     say: Callable[[str], None] = print,
 ) -> Loaded:
-    """Load the model of a run together with its configuration and the step of its checkpoint; see `load`."""
+    """Load the model of a run together with its configuration and the step of its checkpoint; see `load`.
+
+    Args:
+        path: the run directory.
+        model: the untrained model, for runs that were trained on modules of your own.
+        average: take the averaged weights, where the run kept an average.
+        which: the newest undamaged checkpoint, or the best.
+        say: called with a line for every damaged checkpoint that was passed over.
+    """
     run = Run.open(path)
     found, config = find_checkpoint(run, which, say), read(run.config_file)[0]
     if model is None:

@@ -80,7 +80,15 @@ def require_free(out: Path) -> None:
 
 
 def save(blocks: Iterator[Tensor], n: int, model: GenerativeModel, out: Path, say: Say) -> Path:
-    """Write examples as one grid (.png), as an array `x` in data space (.npz), or as one PNG each (a folder)."""
+    """Write examples as one grid (.png), as an array `x` in data space (.npz), or as one PNG each (a folder).
+
+    Args:
+        blocks: (B, *event) examples in data space, block by block.
+        n: examples in all blocks.
+        model: whose space they are in.
+        out: a new file or folder; its suffix decides which.
+        say: called with a line for every thousand images.
+    """
     require_free(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix:

@@ -49,7 +49,14 @@ class Sweeps:
         self.heat_bath = thresholds(local.heat_bath_probabilities(law.horizontal, law.vertical, law.field))
 
     def run(self, spins: Lattices, state: UInt64[np.ndarray, " state"], age: int, sweeps: int) -> None:
-        """Update every spin so many times; `age` counts the sweeps before."""
+        """Update every spin so many times; `age` counts the sweeps before.
+
+        Args:
+            spins: eight words for every site, one bit for each of the 512 lattices; changed in place.
+            state: the generators of `randomness.generators`; changed in place.
+            age: sweeps that the chains have done.
+            sweeps: sweeps to do.
+        """
         tables = self.metropolis, self.heat_bath
         local.local_sweeps(spins, *self.shape, *tables, state, age, sweeps, self.use_metropolis)
 

@@ -41,7 +41,19 @@ def ghost_probability(field: float) -> Sequence[float]:
 
 @kernel
 def open_bonds(spins, right, down, height, width, table, state, horizontal_sign, vertical_sign):
-    """Open bonds to the right and downwards; a sign is 0 where the coupling is positive and all ones elsewhere."""
+    """Open bonds to the right and downwards; a sign is 0 where the coupling is positive and all ones elsewhere.
+
+    Args:
+        spins: uint64 (8 · sites), one bit per lane, row by row.
+        right: uint64 (8 · sites), to be written: 1 where the bond to the right is open.
+        down: uint64 (8 · sites), to be written: the same for the bond downwards.
+        height: rows.
+        width: columns.
+        table: thresholds of the three probabilities of `bond_probabilities`.
+        state: generators; changed in place.
+        horizontal_sign: uint64, 0 where the horizontal coupling is positive, all ones where it is negative.
+        vertical_sign: the same for the vertical coupling.
+    """
     first, second = load_generators(state)
     zero = spread(uint64(0))
     differ_right, differ_down = ~spread(horizontal_sign), ~spread(vertical_sign)
@@ -59,7 +71,14 @@ def open_bonds(spins, right, down, height, width, table, state, horizontal_sign,
 
 @kernel
 def sow(marks, sites, seeds, state):
-    """Clear all marks, then set `seeds` of them in every lane."""
+    """Clear all marks, then set `seeds` of them in every lane.
+
+    Args:
+        marks: uint64 (8 · sites), to be written.
+        sites: number of sites.
+        seeds: sites drawn in every lane, with replacement.
+        state: generators; changed in place.
+    """
     for word in range(WORDS * sites):
         marks[word] = 0
     for lane in range(LANES):
@@ -120,6 +139,14 @@ def flood(right, down, marks, height, width, news):
     """Spread the marks to the whole of their clusters, in passes downwards and upwards.
 
     A row is visited if it has news: 1 from the row above, 2 from the row below, 3 from both.
+
+    Args:
+        right: uint64 (8 · sites), open bonds to the right, one bit per lane.
+        down: uint64 (8 · sites), open bonds downwards.
+        marks: uint64 (8 · sites), marked sites; changed in place.
+        height: rows.
+        width: columns.
+        news: uint8 (height), memory to work in.
     """
     for row in range(height):
         _to_the_left(marks, right, row * width, width)
@@ -156,6 +183,14 @@ def flip_unless_bound(spins, marks, sites, table, state, field_sign):
     """Flip the marked spins of those lanes in which no marked spin is bound to the ghost.
 
     A field's sign is 0 where it is positive and all ones where it is negative.
+
+    Args:
+        spins: uint64 (8 · sites), one bit per lane; changed in place.
+        marks: uint64 (8 · sites), sites of the cluster.
+        sites: number of sites.
+        table: thresholds of the probability of `ghost_probability`.
+        state: generators; changed in place.
+        field_sign: uint64, 0 where the field is positive, all ones where it is negative.
     """
     first, second = load_generators(state)
     zero = spread(uint64(0))

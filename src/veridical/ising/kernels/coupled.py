@@ -15,7 +15,18 @@ from veridical.ising.kernels.randomness import events, load_generators, store_ge
 
 @kernel
 def coupled_heat_bath(top, middle, bottom, height, width, table, state, sweeps):
-    """Sweep three lattices per lane with one U per site and lane."""
+    """Sweep three lattices per lane with one U per site and lane.
+
+    Args:
+        top: uint64 (8 · sites), spins of the chain that started all up; changed in place.
+        middle: uint64 (8 · sites), spins of a chain between the two; changed in place.
+        bottom: uint64 (8 · sites), spins of the chain that started all down; changed in place.
+        height: rows.
+        width: columns.
+        table: thresholds of the nine probabilities of `local.heat_bath_probabilities`.
+        state: generators; changed in place.
+        sweeps: sweeps to do.
+    """
     first, second = load_generators(state)
     zero = spread(uint64(0))
     nothing = (zero, zero, zero, zero, zero, zero, zero, zero, zero)
@@ -31,7 +42,14 @@ def coupled_heat_bath(top, middle, bottom, height, width, table, state, sweeps):
 
 @kernel
 def differences(a, b, sites, out):
-    """Mark the lanes in which two lattices differ anywhere."""
+    """Mark the lanes in which two lattices differ anywhere.
+
+    Args:
+        a: uint64 (8 · sites), spins, one bit per lane.
+        b: uint64 (8 · sites), other spins.
+        sites: number of sites.
+        out: uint64 (8), to be written: 1 in the lanes that differ.
+    """
     differ = spread(uint64(0))
     for site in range(sites):
         differ = differ | (load(a, site) ^ load(b, site))

@@ -81,7 +81,14 @@ def load(typing_context, array, index):
 
 @intrinsic
 def store(typing_context, array, index, value):
-    """Write the vector of a site."""
+    """Write the vector of a site.
+
+    Args:
+        typing_context: given by numba; not an argument of the call.
+        array: uint64, eight words per site.
+        index: the site.
+        value: the vector.
+    """
 
     def generate(context, builder, signature, args):
         instruction = builder.store(args[2], _address(context, builder, signature, args))

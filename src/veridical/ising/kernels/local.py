@@ -42,7 +42,15 @@ def heat_bath_probabilities(horizontal: float, vertical: float, field: float) ->
 
 @inlined
 def neighbours(spins, row, column, height, width):
-    """Spins above, below, to the left and to the right on the torus."""
+    """Spins above, below, to the left and to the right on the torus.
+
+    Args:
+        spins: uint64 (8 · sites), one bit per lane, row by row.
+        row: row of the site.
+        column: column of the site.
+        height: rows.
+        width: columns.
+    """
     above = (row - 1 if row > 0 else height - 1) * width
     below = (row + 1 if row + 1 < height else 0) * width
     left = column - 1 if column > 0 else width - 1
@@ -58,7 +66,15 @@ def neighbours(spins, row, column, height, width):
 
 @kernel
 def metropolis(spins, height, width, table, state):
-    """Sweep once with the Metropolis rule."""
+    """Sweep once with the Metropolis rule.
+
+    Args:
+        spins: uint64 (8 · sites), one bit per lane; changed in place.
+        height: rows.
+        width: columns.
+        table: thresholds of the two probabilities of `metropolis_probabilities`.
+        state: generators; changed in place.
+    """
     first, second = load_generators(state)
     zero = spread(uint64(0))
     for half in range(2):
@@ -76,7 +92,15 @@ def metropolis(spins, height, width, table, state):
 
 @inlined
 def heat_bath_spin(above, below, left, right, up):
-    """The new spin: the event of the class to which the neighbours belong."""
+    """The new spin: the event of the class to which the neighbours belong.
+
+    Args:
+        above: vector of a neighbour's spins.
+        below: vector of another neighbour's spins.
+        left: likewise.
+        right: likewise.
+        up: nine vectors, 1 where U is below the probabilities of `heat_bath_probabilities`, in their order.
+    """
     both, one = left & right, left ^ right
     none = ~(left | right)
     two_rows = above & below
@@ -91,7 +115,15 @@ def heat_bath_spin(above, below, left, right, up):
 
 @kernel
 def heat_bath(spins, height, width, table, state):
-    """Sweep once with the heat-bath rule."""
+    """Sweep once with the heat-bath rule.
+
+    Args:
+        spins: uint64 (8 · sites), one bit per lane; changed in place.
+        height: rows.
+        width: columns.
+        table: thresholds of the nine probabilities of `heat_bath_probabilities`.
+        state: generators; changed in place.
+    """
     first, second = load_generators(state)
     zero = spread(uint64(0))
     nothing = (zero, zero, zero, zero, zero, zero, zero, zero, zero)
@@ -106,7 +138,19 @@ def heat_bath(spins, height, width, table, state):
 
 @kernel
 def local_sweeps(spins, height, width, metropolis_table, heat_bath_table, state, age, sweeps, use_metropolis):
-    """Sweep with the Metropolis rule if it is allowed, except where the age of the chain is a multiple of PERIOD."""
+    """Sweep with the Metropolis rule if it is allowed, except where the age of the chain is a multiple of PERIOD.
+
+    Args:
+        spins: uint64 (8 · sites), one bit per lane; changed in place.
+        height: rows.
+        width: columns.
+        metropolis_table: thresholds of `metropolis_probabilities`.
+        heat_bath_table: thresholds of `heat_bath_probabilities`.
+        state: generators; changed in place.
+        age: sweeps that the chains have done.
+        sweeps: sweeps to do.
+        use_metropolis: whether the Metropolis rule is allowed.
+    """
     for sweep in range(age, age + sweeps):
         if use_metropolis and sweep % PERIOD:
             metropolis(spins, height, width, metropolis_table, state)

@@ -58,7 +58,14 @@ def places(height, half, colour, row, column):
 
 @inlined
 def decide(yes, waiting, threshold, random):
-    """Compare one more digit: the lattices decided for, and those still undecided."""
+    """Compare one more digit: the lattices decided for, and those still undecided.
+
+    Args:
+        yes: uint64, 1 in the lattices of which U < p is decided.
+        waiting: uint64, 1 in the lattices that are undecided.
+        threshold: uint64, the next digit of every lattice's p.
+        random: uint64, the next digit of every lattice's U.
+    """
     return yes | waiting & threshold & ~random, waiting & ~(random ^ threshold)
 
 
@@ -125,7 +132,14 @@ def heat_bath_spin(above, below, left, right, table, counter, key):
 
 @inlined
 def heat_bath_digit(rows, columns, table, place):
-    """One digit of every lattice's threshold; `rows` and `columns` mark 0, 1 and 2 neighbours up, down and across."""
+    """One digit of every lattice's threshold; `rows` and `columns` mark 0, 1 and 2 neighbours up, down and across.
+
+    Args:
+        rows: three words that mark the lattices with 0, 1 and 2 of the neighbours above and below up.
+        columns: three words that mark those with 0, 1 and 2 of the neighbours to the left and right up.
+        table: nine thresholds (int64), as in `heat_bath_spin`.
+        place: of the digit, from 0, the highest bit.
+    """
     return (
         columns[0]
         & (rows[0] & digit(table[0], place) | rows[1] & digit(table[1], place) | rows[2] & digit(table[2], place))

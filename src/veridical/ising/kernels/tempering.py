@@ -43,7 +43,14 @@ def tally(spins, height, width, planes):
 
 @kernel
 def exchange(a, b, sites, chosen):
-    """Exchange two lattices in the lanes chosen by one vector."""
+    """Exchange two lattices in the lanes chosen by one vector.
+
+    Args:
+        a: uint64 (8 · sites), spins, one bit per lane; changed in place.
+        b: uint64 (8 · sites), other spins; changed in place.
+        sites: number of sites.
+        chosen: uint64 (8), 1 in the lanes to exchange.
+    """
     mask = load(chosen, 0)
     for site in range(sites):
         difference = (load(a, site) ^ load(b, site)) & mask

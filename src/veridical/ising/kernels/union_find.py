@@ -15,7 +15,16 @@ from veridical.ising.kernels.randomness import events, load_generators, random_b
 
 @kernel
 def draw_bonds(table, state, right, down, coins, vectors):
-    """Draw, for every site, whether its two bonds open if they are satisfied, and one coin."""
+    """Draw, for every site, whether its two bonds open if they are satisfied, and one coin.
+
+    Args:
+        table: thresholds of the three probabilities of `cluster.bond_probabilities`.
+        state: generators; changed in place.
+        right: uint64 (8 · vectors), to be written: one bit per site, the bond to the right.
+        down: uint64 (8 · vectors), to be written: one bit per site, the bond downwards.
+        coins: uint64 (8 · vectors), to be written: one fair bit per site.
+        vectors: vectors of 512 sites.
+    """
     first, second = load_generators(state)
     zero = spread(uint64(0))
     for index in range(vectors):
@@ -29,7 +38,14 @@ def draw_bonds(table, state, right, down, coins, vectors):
 
 @kernel
 def draw_ghosts(table, state, ghosts, vectors):
-    """Draw, for every site, whether it binds to the ghost spin if it agrees with the field."""
+    """Draw, for every site, whether it binds to the ghost spin if it agrees with the field.
+
+    Args:
+        table: thresholds of the probability of `cluster.ghost_probability`.
+        state: generators; changed in place.
+        ghosts: uint64 (8 · vectors), to be written: one bit per site.
+        vectors: vectors of 512 sites.
+    """
     first, second = load_generators(state)
     zero = spread(uint64(0))
     for index in range(vectors):
@@ -110,7 +126,15 @@ def find_clusters(spins, right, down, labels, height, width, horizontal_sign, ve
 
 @kernel
 def release(spins, labels, coins, ghosts, field_sign):
-    """Take the coin from every cluster that is bound to the ghost: 1 of the spins agrees with the field's sign."""
+    """Take the coin from every cluster that is bound to the ghost: 1 of the spins agrees with the field's sign.
+
+    Args:
+        spins: uint8 (sites), 0 or 1.
+        labels: uint32 (sites), the smallest site of every site's cluster.
+        coins: uint64, one bit per site; changed in place at the smallest sites.
+        ghosts: uint64, one bit per site, of `draw_ghosts`.
+        field_sign: uint8, the spin that agrees with the field: 1 where it is positive.
+    """
     for site in range(spins.size):
         if spins[site] == field_sign and _bit(ghosts, uint64(site)):
             root = uint64(labels[site])
