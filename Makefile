@@ -9,7 +9,7 @@ JOBS ?= 2
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo   train on pictures in the package, evaluate, write a report (about 5 minutes, install included)"
+	@echo "make demo   train on images in the package, evaluate, write a report (about 5 minutes, install included)"
 	@echo "make test   run the tests (about 8 minutes)"
 	@echo "make test-lowest  the same on the lowest versions that pyproject.toml admits"
 	@echo "make check  formatter, linters, types, layers, documentation"

@@ -90,8 +90,8 @@ def measure(name: str, width: int, batch: int, rounds: int, device: str) -> str:
     """Return one line of the table."""
     model, given = build(name, width, batch)
     chosen, _ = Engine(device).choose_arithmetic(model, given.x.shape)
-    pictures = given.x.dim() == 4
-    candidates = [c for c in CANDIDATES if pictures or not c.channels_last]
+    images = given.x.dim() == 4
+    candidates = [c for c in CANDIDATES if images or not c.channels_last]
     steps = {candidate: stepper(model, given, device, candidate) for candidate in candidates}
     seconds: dict[Arithmetic, list[float]] = {candidate: [] for candidate in candidates}
     started = time.perf_counter()

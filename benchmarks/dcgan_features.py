@@ -2,12 +2,12 @@
 
     python benchmarks/dcgan_features.py
 
-After Radford, Metz & Chintala (2016), §5. The preset `dcgan` trains on the 10,000 pictures of `fashion-mnist-10k`, and
+After Radford, Metz & Chintala (2016), §5. The preset `dcgan` trains on the 10,000 images of `fashion-mnist-10k`, and
 is never shown a label. Then, as in the paper, the activations of every convolution are max-pooled to a grid of 4x4,
 flattened and put side by side, and a linear L2-SVM (scikit-learn) learns the labels from them; beside it the same from
-the pixels, and from the discriminator before its first step. The SVM's C is chosen on 2,000 of the training pictures,
-after learning from 4,000. Accuracy is that on the 2,000 test pictures, with its standard error; the statistics of batch
-normalisation are those of the training pictures, for the trained network and the untrained one alike.
+the pixels, and from the discriminator before its first step. The SVM's C is chosen on 2,000 of the training images,
+after learning from 4,000. Accuracy is that on the 2,000 test images, with its standard error; the statistics of batch
+normalisation are those of the training images, for the trained network and the untrained one alike.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def train(data: ArrayData, trunk: DCGANTrunk, steps: int) -> None:
 
 @torch.no_grad()
 def features(trunk: DCGANTrunk, x_train: Tensor, x_test: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pooled activations of every convolution, normalised with the statistics of the training pictures."""
+    """Return the pooled activations of every convolution, normalised with the statistics of the training images."""
     trunk = copy.deepcopy(trunk).train()
     for module in trunk.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -2,11 +2,11 @@
 
     python benchmarks/dcgan_step.py
 
-*Plain* is the step of the well-known PyTorch tutorial, written out here: eager, fp32, pictures as (N, C, H, W), binary
+*Plain* is the step of the well-known PyTorch tutorial, written out here: eager, fp32, images as (N, C, H, W), binary
 cross-entropy after a sigmoid, D on real and on fake in two batches, G's turn with D's weights still collecting
 gradients, five numbers read back per step. *veridical* is `fit` with the preset `dcgan`: the same networks (checked:
 equal parameter counts), batches, optimisers and order of play. Steps of the two alternate; the ratio is taken step by
-step. Both also train for `--curve` steps on the same pictures from the same weights, to show that the losses are alike.
+step. Both also train for `--curve` steps on the same images from the same weights, to show that the losses are alike.
 """
 
 from __future__ import annotations

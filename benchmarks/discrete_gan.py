@@ -66,7 +66,7 @@ def kl(p: Tensor, q: Tensor) -> float:
 
 
 def windows(x: Tensor) -> Tensor:
-    """Return (49, 16) shares of the patterns of the 2x2 window at every place of pictures (n, 1, 8, 8) of -1 and 1."""
+    """Return (49, 16) shares of the patterns of the 2x2 window at every place of images (n, 1, 8, 8) of -1 and 1."""
     bits = F.unfold((x > 0).double(), 2)  # (n, 4, 49)
     pattern = (bits * torch.tensor([8.0, 4.0, 2.0, 1.0], dtype=torch.float64)[:, None]).sum(1).long()
     counts = F.one_hot(pattern, 16).sum(0) + 0.5
@@ -74,7 +74,7 @@ def windows(x: Tensor) -> Tensor:
 
 
 def independent_pixels(x: Tensor, seed: int = 0) -> Tensor:
-    """Return pictures whose pixels have the means of x and do not depend on each other."""
+    """Return images whose pixels have the means of x and do not depend on each other."""
     mean = ((x + 1) / 2).mean(0, keepdim=True).expand_as(x)
     return 2 * torch.bernoulli(mean, generator=torch.Generator().manual_seed(seed)) - 1
 

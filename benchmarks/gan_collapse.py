@@ -116,10 +116,10 @@ class Known:
         if name == "digits":
             self.data = load(DataConfig(source="digits", labels=False))
             held_out = load(DataConfig(source="digits", labels=False), "test")
-            self.pictures = Sample(self.rows(self.data))
-            self.precise = manifold(self.pictures, Sample(self.rows(held_out))).precision
-            self.centres = k_means(self.pictures.rows, 20)
-            cell, square = nearest(self.pictures.rows, self.centres)
+            self.images = Sample(self.rows(self.data))
+            self.precise = manifold(self.images, Sample(self.rows(held_out))).precision
+            self.centres = k_means(self.images.rows, 20)
+            cell, square = nearest(self.images.rows, self.centres)
             self.law = torch.bincount(cell, minlength=20).double() / len(cell)
             self.variance = float(square.mean())
         else:
@@ -145,7 +145,7 @@ class Known:
         share = torch.bincount(cell, minlength=len(self.law)).double() / len(x)
         own = torch.stack([x[cell == k].mean(dim=0) if (cell == k).any() else self.centres[k] for k in range(20)])
         spread = float((x - own[cell]).square().sum(dim=1).mean())
-        precision = manifold(self.pictures, Sample(x[:1000])).precision / self.precise
+        precision = manifold(self.images, Sample(x[:1000])).precision / self.precise
         return variety_of(share, self.law), precision, math.sqrt(spread / self.variance)
 
 
@@ -317,12 +317,12 @@ def label_of(truth: list[Truth], steps: int) -> str:
 
 
 def configuration(recipe: str, data: str) -> tuple[GANConfig, int]:
-    """Return the choices and the steps of a run: small networks, since the game matters and not the pictures."""
-    pictures = data == "digits"
-    small: dict[str, Any] = {"width": 12, "latent_dim": 16} if pictures else {"width": 32, "depth": 2}
-    small |= {} if pictures else {"discriminator_depth": 2, "latent_dim": 4, "fourier_octaves": 4}
+    """Return the choices and the steps of a run: small networks, since the game matters and not the images."""
+    images = data == "digits"
+    small: dict[str, Any] = {"width": 12, "latent_dim": 16} if images else {"width": 32, "depth": 2}
+    small |= {} if images else {"discriminator_depth": 2, "latent_dim": 4, "fourier_octaves": 4}
     small |= players(OptimizerConfig(lr=3e-3, betas=(0.0, 0.99), schedule="linear"))
-    return GANConfig(**small | RECIPES[recipe]), 240 if pictures else 480
+    return GANConfig(**small | RECIPES[recipe]), 240 if images else 480
 
 
 def play(recipe: str, known: list[Known], seeds: list[int]) -> list[dict[str, Any]]:

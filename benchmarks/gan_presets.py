@@ -3,9 +3,9 @@
     python benchmarks/gan_presets.py --log docs/logs/gan_presets.jsonl
 
 Each preset trains for 25 to 50 seconds (`--budget`) of one thread in fp32: its first steps are timed, and the run is
-made as long as fits, so that schedules end where the run does; on `fashion-mnist-10k` for pictures and on `grid` where
+made as long as fits, so that schedules end where the run does; on `fashion-mnist-10k` for images and on `grid` where
 it plays with vectors. Measured at the last step on one seed: the Fréchet distance of 2,000 samples to the 2,000 test
-pictures in the shipped fashion-28 features, precision and recall; on the grid, PacGAN's count of modes from 2,500
+images in the shipped fashion-28 features, precision and recall; on the grid, PacGAN's count of modes from 2,500
 samples. One short run says what a preset does in the first minute, not what it is worth in the end. Every finished run
 is a line of the log, and is not run again.
 """
@@ -33,7 +33,7 @@ from veridical.training.engine import Engine
 from veridical.training.fit import State, fit
 from veridical.training.terms import NonFiniteError
 
-PICTURES = [
+IMAGES = [
     "gan", "dcgan", "dcgan-paper", "gan-2014", "lsgan", "wgan", "wgan-gp", "dragan", "sngan", "pacgan", "improved-gan",
     "infogan", "cgan", "acgan", "projection", "biggan-32", "progressive", "proinfogan", "semisupervised", "noise-level",
 ]  # fmt: skip
@@ -94,7 +94,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     done = [json.loads(line) for line in given.log.read_text().splitlines()] if given.log.exists() else []
-    plan = [(name, "fashion-mnist-10k") for name in PICTURES] + [(name, "grid") for name in POINTS]
+    plan = [(name, "fashion-mnist-10k") for name in IMAGES] + [(name, "grid") for name in POINTS]
     for preset, source in plan:
         known = any(row["preset"] == preset and row["data"] == source for row in done)
         if known or (given.only and preset not in given.only):

@@ -55,7 +55,7 @@ def tiny_generator() -> nn.Module:
 
 
 def tiny_discriminator(channels: tuple[int, ...], pack: int) -> nn.Module:
-    """Return three convolutions of stride 2 and a linear layer, for `pack` pictures on top of each other."""
+    """Return three convolutions of stride 2 and a linear layer, for `pack` images on top of each other."""
     layers: list[nn.Module] = []
     for c_in, c_out in zip((3 * pack, *channels), channels, strict=False):
         down = nn.Conv2d(c_in, c_out, 3, stride=2, padding=1)
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--steps", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--pack", type=int, default=1, help="pictures that the discriminator judges together (PacGAN)")
+    parser.add_argument("--pack", type=int, default=1, help="images that the discriminator judges together (PacGAN)")
     parser.add_argument("--penalty", type=float, default=0.01, help="gamma of R1 and of R2")
     parser.add_argument("--generator-lr", type=float, default=0.01)
     parser.add_argument("--discriminator-lr", type=float, default=0.05)

@@ -1,10 +1,10 @@
 """Do the codes of an InfoGAN carry the information that they can, and is it that of the true factors?
 
-    python benchmarks/infogan.py shapes [--picture codes.png]
+    python benchmarks/infogan.py shapes [--image codes.png]
     python benchmarks/infogan.py position
     python benchmarks/infogan.py digits
 
-`shapes`: pictures whose factors are known (shape, scale, orientation, x, y), one categorical code of 3 values and 4
+`shapes`: images whose factors are known (shape, scale, orientation, x, y), one categorical code of 3 values and 4
 continuous ones. The nats of every code beside its entropy, from fresh samples; then how much of every factor, measured
 on these samples, its best code tells, with a 95 % interval, beside what the best of unrelated codes scores.
 `position`: the sub-family of standing squares that differ in x and y only, and two continuous codes.
@@ -154,8 +154,8 @@ def traverse(model: InfoGAN, path: Path, seed: int, columns: int = 11) -> None:
         rows.append((f"code {i}", model.join(Codes(still(start.noise, columns), categorical, continuous))))
     figure, axes = pyplot.subplots(len(rows), columns, figsize=(0.7 * columns, 0.78 * len(rows)), squeeze=False)
     for (label, z), line in zip(rows, axes, strict=True):
-        for picture, axis in zip(model.decode(z), line, strict=True):
-            axis.imshow(picture[0], cmap="gray", vmin=-1, vmax=1)
+        for image, axis in zip(model.decode(z), line, strict=True):
+            axis.imshow(image[0], cmap="gray", vmin=-1, vmax=1)
             axis.set(xticks=[], yticks=[])
         line[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
     figure.subplots_adjust(left=0.11, right=0.995, top=0.995, bottom=0.005, wspace=0.06, hspace=0.06)
@@ -211,7 +211,7 @@ def main() -> None:
     parser.add_argument("--category-weight", type=float, default=None, help="of the categorical codes")
     parser.add_argument("--weight", type=float, default=None, help="of the continuous codes")
     parser.add_argument("--resolution", type=float, default=None, help="of the continuous codes")
-    parser.add_argument("--picture", type=Path, default=None, help="of the first seed's codes")
+    parser.add_argument("--image", type=Path, default=None, help="of the first seed's codes")
     given = parser.parse_args()
     torch.set_num_threads(1)
     config = configured(given)
@@ -226,8 +226,8 @@ def main() -> None:
             report_shapes(model, seed, VARY[given.data])
         else:
             report_digits(model, data, test, seed)
-        if given.picture is not None and seed == given.seeds[0]:
-            traverse(model, given.picture, seed)
+        if given.image is not None and seed == given.seeds[0]:
+            traverse(model, given.image, seed)
         print(end="", flush=True)
 
 

@@ -2,10 +2,10 @@
 
     python benchmarks/label_control.py cgan --steps 800 --width 16 --out /tmp/cgan
 
-Trains a preset on the 10,000 shipped pictures of Fashion-MNIST on one thread and asks the classifier behind the
+Trains a preset on the 10,000 shipped images of Fashion-MNIST on one thread and asks the classifier behind the
 extractor fashion-28 for the class of `--per-class` samples of each label (averaged weights, seed 0 of the samples). A
 run that was stopped, or is there already, is judged where it is.
-The ceiling is its accuracy on the 2,000 shipped test pictures; the floor is 10 %.
+The ceiling is its accuracy on the 2,000 shipped test images; the floor is 10 %.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the codes of every scale change: `python benchmarks/proinfogan.py RUN [RUN ...] [--figure FILE.png]`.
 
-A sample's picture is split into orthogonal bands: the coarsest picture, and what every finer stage adds to the mean of
+A sample's image is split into orthogonal bands: the coarsest image, and what every finer stage adds to the mean of
 2x2 pixels. The share of a part of the latent in a band is its total effect (Homma & Saltelli, 1996),
 
     E Var(band | all but the part) / Var(band) = E |band(z) - band(z')|^2 / 2 Var(band),
@@ -33,7 +33,7 @@ def parts(model: ProgressiveGAN) -> dict[str, slice]:
 
 
 def bands(x: Tensor, pyramid: Pyramid) -> list[Tensor]:
-    """Split pictures into the coarsest one and the detail of every finer stage; they add up to x."""
+    """Split images into the coarsest one and the detail of every finer stage; they add up to x."""
     blocks = replace(pyramid, upsampling="nearest")  # means of blocks are a projection, hence the bands orthogonal
     seen = [blocks.enlarge(blocks.reduce(x, stage), stage) for stage in range(blocks.last + 1)]
     return [seen[0], *(fine - coarse for coarse, fine in pairwise(seen))]

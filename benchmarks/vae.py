@@ -5,7 +5,7 @@
     python benchmarks/vae.py --binarised fixed_binarised_mnist.npz --network mlp --seconds 240
 
 The last reads bit-packed rows of 784 pixels in column-major order (keys `train` and `test`), as the fixed binarisation
-of Salakhutdinov & Murray (2008) is stored; pictures are transposed. The step size falls to 0 at the last step, so the
+of Salakhutdinov & Murray (2008) is stored; images are transposed. The step size falls to 0 at the last step, so the
 number of steps is fixed first, by timing a few. `--grid FILE` writes held-out examples, their reconstructions, samples.
 """
 
@@ -31,12 +31,12 @@ from veridical.training.fit import State, fit
 
 
 def read_binarised(path: Path) -> tuple[ArrayData, ArrayData]:
-    """Read the two splits as pictures of two values."""
+    """Read the two splits as images of two values."""
     with np.load(path, allow_pickle=False) as archive:
         bits = {key: np.unpackbits(archive[key], axis=1)[:, :784].reshape(-1, 28, 28) for key in ("train", "test")}
-    pictures = {key: torch.from_numpy(b.transpose(0, 2, 1).copy()).float()[:, None] * 2 - 1 for key, b in bits.items()}
-    space = Space((1, 28, 28), levels=2, mean=pictures["train"].mean().item(), std=pictures["train"].std().item())
-    return ArrayData(pictures["train"], space=space), ArrayData(pictures["test"], space=space)
+    images = {key: torch.from_numpy(b.transpose(0, 2, 1).copy()).float()[:, None] * 2 - 1 for key, b in bits.items()}
+    space = Space((1, 28, 28), levels=2, mean=images["train"].mean().item(), std=images["train"].std().item())
+    return ArrayData(images["train"], space=space), ArrayData(images["test"], space=space)
 
 
 def train(config: VAEConfig, data: ArrayData, batch_size: int, seconds: float, seed: int) -> State:
@@ -71,7 +71,7 @@ def bits_per_dim(nats: float, space: Space) -> float:
 
 
 def write_grid(model: VAE, x: Tensor, path: Path) -> None:
-    """Write three bands of pictures: held-out examples, their reconstructions, samples."""
+    """Write three bands of images: held-out examples, their reconstructions, samples."""
     import matplotlib.image
 
     with torch.no_grad():

@@ -43,7 +43,7 @@ def digits(source: Path) -> dict[str, np.ndarray]:
 
 
 def fashion(folder: Path) -> dict[str, np.ndarray]:
-    """The first 10,000 training and the first 2,000 test pictures."""
+    """The first 10,000 training and the first 2,000 test images."""
     arrays: dict[str, np.ndarray] = {}
     for split, stem, n in (("train", "train", 10_000), ("test", "t10k", 2_000)):
         arrays[f"x_{split}"] = read_idx(folder / f"{stem}-images-idx3-ubyte.gz")[:n, None]

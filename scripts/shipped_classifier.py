@@ -31,7 +31,7 @@ def train_epoch(
     augment: Augment,
     generator: torch.Generator,
 ) -> float:
-    """Show every picture once, in batches and an order of the generator's; return the mean loss in nats."""
+    """Show every image once, in batches and an order of the generator's; return the mean loss in nats."""
     order, total, batches = torch.randperm(len(x), generator=generator), 0.0, len(x) // BATCH
     for rows in order.split(BATCH)[:batches]:
         batch = augment(x[rows], generator).contiguous(memory_format=torch.channels_last)
@@ -65,7 +65,7 @@ def fold(trained: Classifier, folded: Classifier) -> Classifier:
 
 @torch.no_grad()
 def accuracy(network: Classifier, x: Tensor, y: Tensor) -> float:
-    """Share of pictures classified rightly."""
+    """Share of images classified rightly."""
     return float(torch.cat([network(b).argmax(1) for b in x.split(500)]).eq(y).double().mean())
 
 

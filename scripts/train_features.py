@@ -31,7 +31,7 @@ def read(folder: Path, part: str) -> tuple[Tensor, Tensor]:
 
 
 def augment(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror each picture with probability one half; shift the batch by up to one pixel."""
+    """Mirror each image with probability one half; shift the batch by up to one pixel."""
     flip = torch.rand(len(x), generator=generator) < 0.5
     return shift(torch.where(flip[:, None, None, None], x.flip(3), x), generator, most=1)
 

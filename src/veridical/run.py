@@ -113,7 +113,7 @@ class Run:
 
     @property
     def samples(self) -> Path:
-        """Folder of picture grids."""
+        """Folder of image grids."""
         return self.path / "samples"
 
     @property
@@ -178,8 +178,8 @@ class Run:
         lines += [escape(", ".join(f"{term} {value:.4g}" for term, value in losses.items()))]
         grids = sorted(self.samples.glob("step-*.png"))
         if grids:
-            picture = base64.b64encode(grids[-1].read_bytes()).decode()
-            lines.append(f'<img src="data:image/png;base64,{picture}" alt="samples, {grids[-1].stem}">')
+            image = base64.b64encode(grids[-1].read_bytes()).decode()
+            lines.append(f'<img src="data:image/png;base64,{image}" alt="samples, {grids[-1].stem}">')
         return "<br>".join(line for line in lines if line)
 
     def metrics(self) -> list[dict[str, Any]]:

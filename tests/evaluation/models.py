@@ -66,7 +66,7 @@ class Bounded(GenerativeModel, LikelihoodBound):
 
 
 class Uniform(GenerativeModel, ExactLikelihood):
-    """The uniform density on the support of a space of pictures: its bits per dimension are known."""
+    """The uniform density on the support of a space of images: its bits per dimension are known."""
 
     def __init__(self, space: Space) -> None:
         super().__init__()

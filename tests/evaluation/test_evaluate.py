@@ -28,8 +28,8 @@ def cloud(n: int, seed: int) -> Tensor:
     return CLOUD.sample(n, torch.Generator().manual_seed(seed), torch.float32)
 
 
-class Pictures(NamedTuple):
-    """Training pictures, held-out ones in two disjoint halves, null and stand-in for a model, and their features."""
+class Images(NamedTuple):
+    """Training images, held-out ones in two disjoint halves, null and stand-in for a model, and their features."""
 
     train: ArrayData
     null: ArrayData
@@ -52,11 +52,11 @@ class Remembering:
 
 
 @pytest.fixture(scope="module")
-def pictures() -> Pictures:
+def images() -> Images:
     train, test = (load(DataConfig(source="fashion-mnist-10k"), split) for split in ("train", "test"))
     order = torch.randperm(len(test), generator=torch.Generator().manual_seed(0))
     rows = torch.arange(3000)
-    return Pictures(train.subset(rows), test.subset(order[:1000]), test.subset(order[1000:]), Remembering())
+    return Images(train.subset(rows), test.subset(order[:1000]), test.subset(order[1000:]), Remembering())
 
 
 def examples(data: ArrayData, rows: Tensor | None = None) -> Tensor:
@@ -72,8 +72,8 @@ def says(found: Evaluation, text: str) -> bool:
 
 
 @pytest.mark.parametrize("held_out", [True, False])
-def test_real_pictures_get_an_all_clear(pictures: Pictures, held_out: bool) -> None:
-    train, null, model, extractor = pictures
+def test_real_images_get_an_all_clear(images: Images, held_out: bool) -> None:
+    train, null, model, extractor = images
     found = evaluate_samples(examples(model), train, null if held_out else None, extractor=extractor)
     assert set(verdicts(found).values()) == {"as good as perfect"}
     assert len(found.measurements) == 8
@@ -82,24 +82,24 @@ def test_real_pictures_get_an_all_clear(pictures: Pictures, held_out: bool) -> N
         assert says(found, text), found.summary()
 
 
-def test_training_pictures_are_memorised(pictures: Pictures) -> None:
-    train, null, _, extractor = pictures
+def test_training_images_are_memorised(images: Images) -> None:
+    train, null, _, extractor = images
     found = evaluate_samples(examples(train, torch.arange(1000)), train, null, extractor=extractor)
     assert found["memorised"].value > 0.97 and found["copied"].value > 0.97
     assert found["memorised"].verdict == found["copied"].verdict == "short of perfect"
     assert says(found, "It memorises: about 99") and says(found, "1,000 are exact copies")
 
 
-def test_a_twentieth_of_copies_is_found(pictures: Pictures) -> None:
-    train, null, model, extractor = pictures
+def test_a_twentieth_of_copies_is_found(images: Images) -> None:
+    train, null, model, extractor = images
     mixed = torch.cat([examples(model)[:950], examples(train, torch.arange(50))])
     found = evaluate_samples(mixed, train, null, extractor=extractor, metrics=["memorisation"])
     low, high = found["copied"].interval or (1.0, 0.0)
     assert low < 0.05 < high and says(found, "It memorises: about")
 
 
-def test_dropped_classes_are_missed(pictures: Pictures) -> None:
-    train, null, model, extractor = pictures
+def test_dropped_classes_are_missed(images: Images) -> None:
+    train, null, model, extractor = images
     assert model.labels is not None
     kept = examples(model)[(model.labels != 1) & (model.labels != 8) & (model.labels != 5)]
     found = evaluate_samples(kept, train, null, extractor=extractor)
@@ -111,8 +111,8 @@ def test_dropped_classes_are_missed(pictures: Pictures) -> None:
     assert says(few, "It has collapsed onto a part of the distribution")
 
 
-def test_noise_does_not_look_like_data(pictures: Pictures) -> None:
-    train, null, _, extractor = pictures
+def test_noise_does_not_look_like_data(images: Images) -> None:
+    train, null, _, extractor = images
     noise = 2 * torch.rand(500, 1, 28, 28, generator=torch.Generator().manual_seed(0)) - 1
     found = evaluate_samples(noise, train, null, extractor=extractor)
     said = verdicts(found)
@@ -237,7 +237,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
         evaluate(Law(grid()), data, None)
 
 
-def test_pictures_are_rounded_to_what_a_file_would_hold() -> None:
+def test_images_are_rounded_to_what_a_file_would_hold() -> None:
     train = ArrayData(torch.randint(0, 256, (40, 1, 8, 8), generator=torch.Generator().manual_seed(0)).byte())
     exact = examples(train, torch.arange(30))
     rough = exact + 0.003 * torch.rand(exact.shape, generator=torch.Generator().manual_seed(1))
@@ -255,7 +255,7 @@ def test_the_table_of_metrics_is_what_the_documentation_says() -> None:
 
 
 def test_with_too_few_examples_nothing_is_praised() -> None:
-    """Twenty held-out pictures give shares whose intervals run from 0 to 1: that is no all-clear."""
+    """Twenty held-out images give shares whose intervals run from 0 to 1: that is no all-clear."""
     from veridical.evaluation.measurement import Measurement
     from veridical.evaluation.summary import _fidelity, _spread
 

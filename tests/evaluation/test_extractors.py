@@ -35,7 +35,7 @@ needs_weights = pytest.mark.skipif(
 )
 
 
-def test_fashion_28_classifies_held_out_pictures() -> None:
+def test_fashion_28_classifies_held_out_images() -> None:
     extractor = Fashion28()
     test = load(DataConfig(source="fashion-mnist-10k"), "test")
     batch = test.batch(torch.arange(len(test)))
@@ -165,8 +165,8 @@ def test_missing_weights_are_named() -> None:
 @needs_weights
 def test_efficientnet_knows_a_cat() -> None:
     # Chelsea, by Stéfan van der Walt (CC0); classes 281 to 285 of ImageNet are domestic cats.
-    picture = np.array(Image.open(Path(__file__).with_name("chelsea.jpg")))
-    x = torch.from_numpy(picture).permute(2, 0, 1)[None] / 127.5 - 1
+    image = np.array(Image.open(Path(__file__).with_name("chelsea.jpg")))
+    x = torch.from_numpy(image).permute(2, 0, 1)[None] / 127.5 - 1
     extractor = EfficientNetFeatures(224)
     probability = extractor.logits(x)[0].softmax(0)
     assert set(probability.topk(3).indices.tolist()) <= set(range(281, 286))

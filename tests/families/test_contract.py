@@ -214,7 +214,7 @@ def test_samples_are_data(model: GenerativeModel) -> None:
 
 def test_samples_follow_the_seed(model: GenerativeModel) -> None:
     assert torch.equal(samples(model, seed=3), samples(model, seed=3))
-    # Of two-valued pictures of 64 sites two draws of five agree with a chance below 1e-20.
+    # Of two-valued images of 64 sites two draws of five agree with a chance below 1e-20.
     assert not torch.equal(samples(model, seed=3), samples(model, seed=4)) or model.space.dim < 10
 
 

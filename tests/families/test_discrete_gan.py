@@ -172,7 +172,7 @@ def test_the_relaxation_cools_and_is_shown_only_when_asked_for() -> None:
     assert torch.equal(hard, hard.round()) and hard.requires_grad
 
 
-def test_packed_pictures_are_judged_together() -> None:
+def test_packed_images_are_judged_together() -> None:
     torch.manual_seed(0)
     model = DiscreteGAN(DiscreteGANConfig(latent_dim=3, width=8, pack=2), SPINS)
     for player in model.players:

@@ -21,17 +21,17 @@ from veridical.training.callbacks import Checkpointer
 from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State, fit
 
-PICTURES = Space((1, 8, 8), levels=None)
+IMAGES = Space((1, 8, 8), levels=None)
 POINTS = Space((3,), kind="vector", support=None, levels=None)
 SMALL = InfoGANConfig(latent_dim=4, width=8, reader_width=16, categorical=(3, 5), continuous=2)
 
 
-def build(config: InfoGANConfig = SMALL, space: Space = PICTURES, seed: int = 0) -> InfoGAN:
+def build(config: InfoGANConfig = SMALL, space: Space = IMAGES, seed: int = 0) -> InfoGAN:
     torch.manual_seed(seed)
     return InfoGAN(config, space)
 
 
-def examples(space: Space = PICTURES, n: int = 8) -> Batch:
+def examples(space: Space = IMAGES, n: int = 8) -> Batch:
     x = torch.rand(n, *space.shape, generator=torch.Generator().manual_seed(1)) * 2 - 1
     return Batch(x, torch.arange(n))
 
@@ -113,7 +113,7 @@ class TestGame:
         torch.testing.assert_close(terms["information"], categorical + continuous)
 
     @pytest.mark.parametrize("changes", [{}, {"relativistic": False}, {"relativistic": False, "r1": 0.0, "r2": 0.0}])
-    @pytest.mark.parametrize("space", [PICTURES, POINTS], ids=["pictures", "points"])
+    @pytest.mark.parametrize("space", [IMAGES, POINTS], ids=["images", "points"])
     def test_it_learns_in_every_recipe(self, changes: dict, space: Space) -> None:
         model = build(replace(SMALL, **changes), space)
         state = State(model, steps=3)
@@ -240,11 +240,11 @@ def test_any_example_can_be_read() -> None:
 
 def test_your_own_networks() -> None:
     trunk = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
-    model = InfoGAN(SMALL, PICTURES, discriminator=Discriminator(nn.Identity(), trunk, 5, nn.Linear(5, 1)))
+    model = InfoGAN(SMALL, IMAGES, discriminator=Discriminator(nn.Identity(), trunk, 5, nn.Linear(5, 1)))
     for player in model.players:
         assert model.loss(examples(), player=player, step=0).loss.isfinite()
     with pytest.raises(ValueError, match="codes are read from features"):
-        InfoGAN(SMALL, PICTURES, discriminator=nn.Linear(64, 1))  # type: ignore[arg-type]
+        InfoGAN(SMALL, IMAGES, discriminator=nn.Linear(64, 1))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

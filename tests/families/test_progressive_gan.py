@@ -27,14 +27,14 @@ def build(seed: int = 0, space: Space = SPACE, **changes: Any) -> ProgressiveGAN
     return ProgressiveGAN(dataclasses.replace(SMALL, **changes), space)
 
 
-def pictures(n: int = 6, space: Space = SPACE) -> Batch:
+def images(n: int = 6, space: Space = SPACE) -> Batch:
     x = torch.randn(n, *space.shape, generator=torch.Generator().manual_seed(7)).clamp(-1, 1)
     return Batch(x, torch.arange(n))
 
 
 def loss(model: ProgressiveGAN, player: str, step: int) -> Tensor:
     torch.manual_seed(5)
-    return model.loss(pictures(space=model.space), player=player, step=step).loss
+    return model.loss(images(space=model.space), player=player, step=step).loss
 
 
 def learners(model: ProgressiveGAN, player: str, step: int) -> set[str]:
@@ -56,7 +56,7 @@ def learners(model: ProgressiveGAN, player: str, step: int) -> set[str]:
     ("step", "blocks", "seen"),
     [
         (0, 1, {0}),  # the coarsest stage needs no fading
-        (4, 2, {0, 1}),  # stage 1 fades in over the picture of stage 0
+        (4, 2, {0, 1}),  # stage 1 fades in over the image of stage 0
         (5, 2, {1}),
         (8, 3, {1, 2}),
         (99, 3, {2}),
@@ -65,23 +65,23 @@ def learners(model: ProgressiveGAN, player: str, step: int) -> set[str]:
 def test_exactly_the_blocks_of_the_stage_learn(step: int, blocks: int, seen: set[int]) -> None:
     model = build(consistency=0.0)
     expected = {f"blocks.{stage}" for stage in range(blocks)}
-    assert learners(model, "generator", step) == expected | {f"to_picture.{s}" for s in seen}
+    assert learners(model, "generator", step) == expected | {f"to_image.{s}" for s in seen}
     # The discriminator's coarsest block is its trunk; every stage so far reads its codes.
     judged = {f"blocks.{stage - 1}" for stage in range(1, blocks)} | {f"readers.{stage}" for stage in range(blocks)}
-    assert learners(model, "discriminator", step) == judged | {f"from_picture.{s}" for s in seen}
+    assert learners(model, "discriminator", step) == judged | {f"from_image.{s}" for s in seen}
 
 
-def test_consistency_lets_all_pictures_so_far_learn() -> None:
-    assert {f"to_picture.{s}" for s in (0, 1, 2)} <= learners(build(), "generator", 99)
+def test_consistency_lets_all_images_so_far_learn() -> None:
+    assert {f"to_image.{s}" for s in (0, 1, 2)} <= learners(build(), "generator", 99)
 
 
 @pytest.mark.parametrize(("step", "now"), [(0, Growth(0, 1.0)), (4, Growth(1, 0.5)), (30, Growth(2, 1.0))])
-def test_without_codes_it_is_the_game_on_coarse_pictures(step: int, now: Growth) -> None:
+def test_without_codes_it_is_the_game_on_coarse_images(step: int, now: Growth) -> None:
     model = build(codes_per_scale=0, consistency=0.0)
     assert model.growth(step) == now
     torch.manual_seed(5)
     z = model.prior(6)
-    x, x_fake = model.show(pictures().x, now), model.generator(z, now)
+    x, x_fake = model.show(images().x, now), model.generator(z, now)
     assert x.shape == x_fake.shape == (6, 1, *model.pyramid.sizes[now.stage])
 
     def logits(x: Tensor) -> Tensor:
@@ -92,8 +92,8 @@ def test_without_codes_it_is_the_game_on_coarse_pictures(step: int, now: Growth)
         assert torch.equal(loss(model, player, step), expected)
 
 
-def test_coarse_real_pictures_are_means_and_full_ones_are_themselves() -> None:
-    model, x = build(), pictures().x
+def test_coarse_real_images_are_means_and_full_ones_are_themselves() -> None:
+    model, x = build(), images().x
     assert torch.equal(model.show(x, Growth(2, 1.0)), x)
     assert torch.equal(model.show(x, Growth(1, 1.0)), down(x))
     torch.testing.assert_close(model.show(x, Growth(0, 1.0)), x.unfold(2, 4, 4).unfold(3, 4, 4).mean((4, 5)))
@@ -138,7 +138,7 @@ def test_a_scale_without_emphasis_is_not_restored() -> None:
     assert gradients[1] == 0 and gradients[0] > 0 and gradients[2] > 0
 
 
-def test_inconsistency_is_what_a_coarse_picture_would_have_to_change() -> None:
+def test_inconsistency_is_what_a_coarse_image_would_have_to_change() -> None:
     coarse, fine = torch.zeros(2, 1, 4, 4), torch.randn(2, 1, 8, 8)
     assert inconsistency([coarse, fine]) == down(fine).square().mean()
     hidden = fine - torch.nn.functional.interpolate(down(fine), scale_factor=2.0)
@@ -147,7 +147,7 @@ def test_inconsistency_is_what_a_coarse_picture_would_have_to_change() -> None:
     gap = loss(model, "generator", 99) - loss(build(information_weight=0.0, consistency=0.0), "generator", 99)
     torch.manual_seed(5)
     features = model.generator.features(model.prior(6), 2)
-    expected = inconsistency([model.generator.picture(features, stage) for stage in range(3)])
+    expected = inconsistency([model.generator.image(features, stage) for stage in range(3)])
     torch.testing.assert_close(gap, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -173,11 +173,11 @@ def test_a_checkpoint_knows_how_far_the_networks_have_grown() -> None:
     assert torch.equal(model.decode(z), other.decode(z))
 
 
-def test_grown_from_the_start_has_no_layers_for_coarse_pictures() -> None:
+def test_grown_from_the_start_has_no_layers_for_coarse_images() -> None:
     model = build(stage_steps=None, consistency=0.0)
-    assert list(model.generator.to_picture) == list(model.discriminator.from_picture) == ["2"]
+    assert list(model.generator.to_image) == list(model.discriminator.from_image) == ["2"]
     assert model.growth(0) == Growth(2, 1.0)
-    assert list(build(stage_steps=None).generator.to_picture) == ["0", "1", "2"]
+    assert list(build(stage_steps=None).generator.to_image) == ["0", "1", "2"]
 
 
 def trained(folder: Path, stop: int, resume_from: Path | None = None) -> tuple[State, Path]:
@@ -228,7 +228,7 @@ def test_a_few_steps_raise_the_information() -> None:
     before = nats()
     for step in range(60):
         for player, optimizer in optimizers.items():
-            value = model.loss(pictures(32, space), player=player, step=step).loss
+            value = model.loss(images(32, space), player=player, step=step).loss
             optimizer.zero_grad()
             value.backward()
             optimizer.step()
@@ -241,15 +241,15 @@ def test_the_deviation_of_a_batch_can_be_shown_without_penalties() -> None:
 
 
 def test_vectors_labels_and_wrong_weights_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"shape \(2,\); progressive growing needs pictures"):
+    with pytest.raises(ValueError, match=r"shape \(2,\); progressive growing needs images"):
         build(space=Space((2,), kind="vector", support=None, levels=None))
-    with pytest.raises(ValueError, match="scale_weights has 2 entries, but these pictures have 3 stages"):
+    with pytest.raises(ValueError, match="scale_weights has 2 entries, but these images have 3 stages"):
         build(scale_weights=(1.0, 1.0))
     model = build()
     with pytest.raises(ValueError, match="c is given"):
         model.decode(model.prior(2), torch.zeros(2))
     with pytest.raises(ValueError, match="c is given"):
-        model.logits(pictures().x, torch.zeros(6))
+        model.logits(images().x, torch.zeros(6))
 
 
 @pytest.mark.parametrize(

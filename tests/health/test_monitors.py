@@ -247,7 +247,7 @@ def test_names_alone_mean_nothing() -> None:
 
 
 def test_a_large_objective_is_no_game_out_of_bounds() -> None:
-    rows = [{"step": 50 * i, "model/loss": 36_000.0 - i} for i in range(40)]  # nats of a picture of 64x64 in colour
+    rows = [{"step": 50 * i, "model/loss": 36_000.0 - i} for i in range(40)]  # nats of an image of 64x64 in colour
     assert check(rows, {"model/loss": "objective"}) == []
     assert check(rows, {"model/loss": "discriminator_loss"}) != []
 

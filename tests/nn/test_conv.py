@@ -27,7 +27,7 @@ def test_resolutions_round_up() -> None:
 
 @pytest.mark.parametrize("network", [ConvEncoder, ConvDecoder])
 @pytest.mark.parametrize("shape", [(7,), (1, 7, 8), (28, 28)])
-def test_what_is_no_picture_is_refused(network: type, shape: tuple[int, ...]) -> None:
+def test_what_is_no_image_is_refused(network: type, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="at least 8"):
         network(Space(shape, kind="vector"), 3)
 

@@ -31,14 +31,14 @@ def alone(kind: str, reference: Tensor) -> nn.Module:
     return ReferenceBatch(network, reference) if kind in ("reference", "virtual") else network
 
 
-def pictures(n: int, seed: int) -> Tensor:
+def images(n: int, seed: int) -> Tensor:
     return torch.randn(n, 2, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("kind", ALONE)
 def test_an_output_is_independent_of_the_rest_of_the_batch_to_the_bit(kind: str) -> None:
-    network, x = alone(kind, pictures(7, 1)), pictures(5, 2)
-    other = torch.cat([x[:1], 3 + 10 * pictures(4, 3)])
+    network, x = alone(kind, images(7, 1)), images(5, 2)
+    other = torch.cat([x[:1], 3 + 10 * images(4, 3)])
     assert torch.equal(network(x)[0], network(other)[0])
     # That of batch normalisation is not.
     assert not torch.allclose(convolutional()(x)[0], convolutional()(other)[0], atol=0.1)
@@ -49,7 +49,7 @@ def test_reference_norm_by_hand(virtual: bool) -> None:
     network = replace_batch_norm(
         nn.Sequential(nn.BatchNorm2d(2, eps=1e-3)).double(), "virtual" if virtual else "reference"
     )
-    reference, x = 2 + 3 * pictures(4, 1), pictures(3, 2)
+    reference, x = 2 + 3 * images(4, 1), images(3, 2)
     found = ReferenceBatch(network, reference)(x)
     for i in range(3):
         for c in range(2):
@@ -71,7 +71,7 @@ def test_virtual_norm_of_vectors_by_hand() -> None:
 
 
 def test_the_reference_batch_itself_is_batch_normalised() -> None:
-    x = pictures(6, 1)
+    x = images(6, 1)
     torch.testing.assert_close(alone("reference", x)(x), convolutional()(x), rtol=1e-10, atol=1e-10)
 
 
@@ -80,13 +80,13 @@ def test_layer_norm_is_torch_layer_norm_with_gains_per_channel() -> None:
     norm = nn.BatchNorm2d(2).double()
     nn.init.normal_(norm.weight)
     nn.init.normal_(norm.bias)
-    x = pictures(3, 1)
+    x = images(3, 1)
     expected = nn.functional.layer_norm(x, (2, 6, 6)) * norm.weight[:, None, None] + norm.bias[:, None, None]
     torch.testing.assert_close(replace_batch_norm(norm, "layer")(x), expected, rtol=1e-10, atol=1e-10)
 
 
 def test_gradients_flow_through_the_reference() -> None:
-    network, x = alone("reference", pictures(4, 1)), pictures(3, 2)
+    network, x = alone("reference", images(4, 1)), images(3, 2)
     first: nn.Conv2d = network.network[0]  # type: ignore[assignment, index]
     # The first layer meets x = 0 as a constant; whatever depends on its weights comes by way of the reference.
     network(torch.zeros_like(x)).sum().backward()
@@ -103,7 +103,7 @@ def test_gradients_flow_through_the_reference() -> None:
 
 def test_the_first_batch_in_training_becomes_the_reference_and_stays() -> None:
     network = ReferenceBatch(replace_batch_norm(convolutional(), "virtual"), shape=(2, 6, 6), size=8).double()
-    first, x = pictures(5, 1), pictures(3, 2)
+    first, x = images(5, 1), images(3, 2)
     with pytest.raises(ValueError, match="pass a batch in training mode first"):
         network.eval()(x)
     network.train()(first)
@@ -145,7 +145,7 @@ def test_what_mixes_examples_is_refused() -> None:
         with pytest.raises(ValueError, match=f"1 \\({type(layer).__name__}\\)"):
             ReferenceBatch(nn.Sequential(nn.Linear(2, 4), layer), torch.zeros(3, 2))
     with pytest.raises(ValueError, match=r"inside ReferenceBatch"):
-        replace_batch_norm(convolutional(), "virtual")(pictures(3, 1))
+        replace_batch_norm(convolutional(), "virtual")(images(3, 1))
     with pytest.raises(ValueError, match="either the reference batch, or the shape"):
         ReferenceBatch(nn.Linear(2, 1))
     with pytest.raises(ValueError, match="expected one of none, layer"):
@@ -202,7 +202,7 @@ def test_cures_have_no_batch_correlation_and_batch_norm_has(kind: str) -> None:
         return torch.randn(n, 2, 6, 6, dtype=torch.float64)
 
     torch.manual_seed(0)
-    assert batch_correlation(alone(kind, pictures(6, 1)), draw, 6, 10).companions == 0
+    assert batch_correlation(alone(kind, images(6, 1)), draw, 6, 10).companions == 0
     normed = convolutional()
     before = copy.deepcopy(normed.state_dict())
     assert batch_correlation(normed, draw, 6, 10).companions > 0.02

@@ -45,7 +45,7 @@ def latents(network: ProgressiveGenerator, n: int = 3) -> Tensor:
     ("side", "sizes"),
     [(28, [7, 14, 28]), (32, [4, 8, 16, 32]), (64, [4, 8, 16, 32, 64]), (8, [4, 8]), (9, [5, 9]), (7, [7])],
 )
-def test_stages_of_a_picture(side: int, sizes: list[int]) -> None:
+def test_stages_of_an_image(side: int, sizes: list[int]) -> None:
     pyramid = build_pyramid(Space((1, side, side)), 8)
     assert [height for height, _ in pyramid.sizes] == sizes
     assert pyramid.channels[-1] == 8 and max(pyramid.channels) <= 32
@@ -67,7 +67,7 @@ def test_growth_is_half_fading_and_half_settled() -> None:
 
 
 @pytest.mark.parametrize("shape", SIZES)
-def test_halving_a_doubled_picture_gives_it_back(shape: tuple[int, ...]) -> None:
+def test_halving_a_doubled_image_gives_it_back(shape: tuple[int, ...]) -> None:
     pyramid = build_pyramid(Space(shape), 4)
     for stage in range(1, pyramid.last + 1):
         x = torch.randn(2, shape[0], *pyramid.sizes[stage - 1])
@@ -76,7 +76,7 @@ def test_halving_a_doubled_picture_gives_it_back(shape: tuple[int, ...]) -> None
         assert pyramid.reduce(pyramid.enlarge(x, stage - 1), stage - 1).shape == x.shape
 
 
-def test_coarse_pictures_keep_the_mean_of_every_region() -> None:
+def test_coarse_images_keep_the_mean_of_every_region() -> None:
     x = torch.randn(2, 3, 32, 32, dtype=torch.float64)
     pyramid = build_pyramid(Space((3, 32, 32)), 4)
     for stage, (side, _) in enumerate(pyramid.sizes):
@@ -95,7 +95,7 @@ def test_a_new_block_changes_nothing_at_first_and_everything_at_last(shape: tupl
         assert torch.equal(network(z, Growth(stage, 0.0)), pyramid.up(before, stage))
         half, full = network(z, Growth(stage, 0.5)), network(z, Growth(stage, 1.0))
         torch.testing.assert_close(half, (pyramid.up(before, stage) + full) / 2)
-        nn.init.constant_(network.to_picture[str(stage - 1)].weight, 5.0)  # type: ignore[arg-type]
+        nn.init.constant_(network.to_image[str(stage - 1)].weight, 5.0)  # type: ignore[arg-type]
         assert torch.equal(network(z, Growth(stage, 1.0)), full)
         assert not torch.equal(network(z, Growth(stage, 0.5)), half)
 
@@ -109,23 +109,23 @@ def test_the_discriminator_fades_like_the_generator(shape: tuple[int, ...]) -> N
         before, full = network(down(x), Growth(stage - 1, 1.0)), network(x, Growth(stage, 1.0))
         assert before.shape == (3, 1)
         assert torch.equal(network(x, Growth(stage, 0.0)), before)
-        nn.init.constant_(network.from_picture[str(stage - 1)].weight, 5.0)  # type: ignore[arg-type]
+        nn.init.constant_(network.from_image[str(stage - 1)].weight, 5.0)  # type: ignore[arg-type]
         assert torch.equal(network(x, Growth(stage, 1.0)), full)
         assert not torch.equal(network(x, Growth(stage, 0.5)), full)
 
 
-def test_real_pictures_fade_like_fakes() -> None:
+def test_real_images_fade_like_fakes() -> None:
     pyramid = build_pyramid(Space((1, 16, 16)), 4)
     x = torch.randn(2, 1, 16, 16, dtype=torch.float64)
     assert torch.equal(pyramid.fade(x, Growth(2, 1.0)), x)
     torch.testing.assert_close(pyramid.fade(x, Growth(2, 0.0)), pyramid.up(down(x), 2))
     torch.testing.assert_close(
         down(pyramid.fade(x, Growth(2, 0.3))), down(x)
-    )  # the coarse picture is there from the start
+    )  # the coarse image is there from the start
 
 
 @pytest.mark.parametrize("shape", SIZES[:4])
-def test_fine_codes_are_hidden_from_coarse_pictures(shape: tuple[int, ...]) -> None:
+def test_fine_codes_are_hidden_from_coarse_images(shape: tuple[int, ...]) -> None:
     network = generator(shape)
     z, last = latents(network), network.pyramid.last
     for stage in range(last + 1):
@@ -178,9 +178,9 @@ def test_equalised_layers_keep_the_variance_and_store_unit_weights() -> None:
 def test_equalised_layers_are_affine_maps_with_scaled_weights() -> None:
     dense, conv = EqualizedLinear(4, 3, gain=3.0).double(), EqualizedConv2d(2, 5).double()
     nn.init.normal_(conv.bias)
-    x, picture = torch.randn(6, 4, dtype=torch.float64), torch.randn(2, 2, 7, 6, dtype=torch.float64)
+    x, image = torch.randn(6, 4, dtype=torch.float64), torch.randn(2, 2, 7, 6, dtype=torch.float64)
     torch.testing.assert_close(dense(x), x @ dense.weight.T * 1.5)
-    torch.testing.assert_close(conv(picture), F.conv2d(picture, conv.weight / 3, conv.bias, padding=1))
+    torch.testing.assert_close(conv(image), F.conv2d(image, conv.weight / 3, conv.bias, padding=1))
 
 
 def test_pixels_are_normalised_over_features() -> None:

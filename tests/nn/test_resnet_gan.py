@@ -137,7 +137,7 @@ def test_attention_changes_nothing_at_first_and_stands_where_it_is_asked() -> No
 
 
 @pytest.mark.parametrize("space", [Space((3, 48, 64)), Space((1, 9, 9)), Space((2,), "vector"), Space((1, 5, 5))])
-def test_other_pictures_are_refused_with_a_way_out(space: Space) -> None:
+def test_other_images_are_refused_with_a_way_out(space: Space) -> None:
     for kind in (SNGANGenerator, ResidualTrunk, BigGANGenerator, BigGANTrunk):
         with pytest.raises(ValueError, match='choose network "conv"'):
             kind(space)

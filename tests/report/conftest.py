@@ -62,10 +62,10 @@ def blobs(rows: int, columns: int, cell: int, share: float, seed: int) -> Image.
     sheet = np.full((rows * (cell + 2) - 2, columns * (cell + 2) - 2), 255.0)
     for i in range(rows * columns):
         cx, cy, a, b = noise.uniform(-0.2, 0.2, 2).tolist() + noise.uniform(0.06, 0.3, 2).tolist()
-        picture = np.exp(-((((x - cx) / a) ** 2 + ((y - cy) / b) ** 2) ** 2))
-        picture = share * picture + (1 - share) * noise.random((cell, cell))
+        image = np.exp(-((((x - cx) / a) ** 2 + ((y - cy) / b) ** 2) ** 2))
+        image = share * image + (1 - share) * noise.random((cell, cell))
         top, left = (i // columns) * (cell + 2), (i % columns) * (cell + 2)
-        sheet[top : top + cell, left : left + cell] = 255 * picture
+        sheet[top : top + cell, left : left + cell] = 255 * image
     return Image.fromarray(sheet.astype(np.uint8))
 
 

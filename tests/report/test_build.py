@@ -228,14 +228,14 @@ def test_damaged_files_are_said_and_survived(make: Make, name: str, content: str
         assert name in page.text
 
 
-def test_a_picture_that_is_none_is_said(make: Make) -> None:
+def test_an_image_that_is_none_is_said(make: Make) -> None:
     run = make(grids=3)
-    (run / "samples" / "reals.png").write_bytes(b"GIF89a no picture")
+    (run / "samples" / "reals.png").write_bytes(b"GIF89a no image")
     (run / "samples" / "step-00005000.png").write_bytes((run / "samples" / "step-00002500.png").read_bytes()[:500])
     page, twin = read(build([run]))
-    assert "reals.png is no picture that can be read" in page.text
-    assert "step-00005000.png is no picture that can be read" in page.text
-    assert [p["step"] for p in twin["runs"][0]["pictures"]["progress"]] == [0, 2500]
+    assert "reals.png is no image that can be read" in page.text
+    assert "step-00005000.png is no image that can be read" in page.text
+    assert [p["step"] for p in twin["runs"][0]["images"]["progress"]] == [0, 2500]
 
 
 def test_values_that_are_not_finite(make: Make) -> None:
@@ -280,12 +280,12 @@ def test_forty_grids_of_noise_stay_below_five_megabytes(make: Make) -> None:
         Image.fromarray(noise.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(run / "samples" / name)
     path = build([run])
     page, twin = read(path)
-    pictures = twin["runs"][0]["pictures"]
+    images = twin["runs"][0]["images"]
     assert path.stat().st_size < 5_000_000
-    assert pictures["grids"] == 40 and len(pictures["progress"]) == 12
-    assert [pictures["progress"][i]["step"] for i in (0, -1)] == [0, 3900]
+    assert images["grids"] == 40 and len(images["progress"]) == 12
+    assert [images["progress"][i]["step"] for i in (0, -1)] == [0, 3900]
     assert "12 of 40 grids" in page.text and "Reduced or recompressed" in page.text
-    assert pictures["last"]["width"] == 512
+    assert images["last"]["width"] == 512
 
 
 def test_three_runs_side_by_side(make: Make) -> None:

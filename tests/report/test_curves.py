@@ -13,7 +13,7 @@ def line(values: list[float], series: int = 1) -> Line:
 
 
 def paths(svg: str) -> list[list[tuple[float, float]]]:
-    """Points of every line in the picture."""
+    """Points of every line in the image."""
     found = re.findall(r'<path class="line[^>]*d="M([^"]*)"', svg)
     return [[(float(x), float(y)) for x, y in (p.split() for p in d.split("L"))] for d in found]
 
@@ -30,7 +30,7 @@ def test_points_lie_where_the_axes_say() -> None:
     assert last[0] == WIDTH - 10 and first[0] < last[0] and last[1] < first[1]
 
 
-def test_everything_stays_inside_the_picture() -> None:
+def test_everything_stays_inside_the_image() -> None:
     for values in (
         [1.0] * 5,
         [0.0, 0.0],

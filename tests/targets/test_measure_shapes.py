@@ -1,4 +1,4 @@
-"""Measured factors against those the pictures were drawn with."""
+"""Measured factors against those the images were drawn with."""
 
 import math
 
@@ -38,7 +38,7 @@ def errors(size: int, noise: float, n: int = 600) -> tuple[float, Tensor]:
         (16, 0.0, (0.012, 2.2, 0.04, 0.04)),
     ],
 )
-def test_factors_of_true_pictures_are_measured(size: int, noise: float, limits: tuple[float, ...]) -> None:
+def test_factors_of_true_images_are_measured(size: int, noise: float, limits: tuple[float, ...]) -> None:
     recognised, error = errors(size, noise)
     assert recognised == 1.0
     assert (error < torch.tensor(limits)).all(), error
@@ -74,15 +74,15 @@ def test_the_residual_tells_shapes_from_the_rest() -> None:
     assert apart.sum() > 50 and measure_shapes(two[apart]).residual.min() > 0.2
 
 
-def test_a_black_picture_has_no_factors() -> None:
+def test_a_black_image_has_no_factors() -> None:
     x = torch.cat([-torch.ones(1, 1, 28, 28), Shapes().render(torch.tensor([[1.0, 0.3, 0.1, 0.0, 0.1]]))])
     factors, residual = measure_shapes(x)
     assert factors[0].isnan().all() and residual[0].isnan()
     assert factors[1].isfinite().all() and residual[1] < 0.1
 
 
-def test_other_pictures_are_refused() -> None:
-    with pytest.raises(ValueError, match="square grey pictures"):
+def test_other_images_are_refused() -> None:
+    with pytest.raises(ValueError, match="square grey images"):
         measure_shapes(torch.zeros(2, 3, 28, 28))
     with pytest.raises(ValueError, match="at least one"):
         measure_shapes(torch.zeros(0, 1, 28, 28))

@@ -90,7 +90,7 @@ def test_symmetries() -> None:
     for shape, period in ((0, quarter), (1, math.pi), (2, 2 * math.pi)):
         turned = law.render(factors(shape, angle=0.3 + period))
         torch.testing.assert_close(turned, law.render(factors(shape, angle=0.3)))
-    # A clockwise quarter turn of the factors is one of the picture.
+    # A clockwise quarter turn of the factors is one of the image.
     for shape in range(3):
         turned = law.render(factors(shape, angle=0.3 + quarter))
         torch.testing.assert_close(turned, law.render(factors(shape, angle=0.3)).rot90(-1, (2, 3)))
@@ -110,12 +110,12 @@ def test_a_standing_square_on_whole_pixels_is_exact() -> None:
     torch.testing.assert_close(share, expected)
 
 
-def test_moving_by_a_pixel_moves_the_picture() -> None:
+def test_moving_by_a_pixel_moves_the_image() -> None:
     still, moved = (Shapes().render(factors(1, angle=0.4, x=x)) for x in (0.0, 2 / 28))
     torch.testing.assert_close(moved, still.roll(2, 3))
 
 
-def test_no_shape_leaves_the_picture() -> None:
+def test_no_shape_leaves_the_image() -> None:
     low, high = (torch.tensor([pair[side] for pair in RANGES.values()]) for side in (0, 1))
     grid = torch.cartesian_prod(
         torch.arange(3.0),

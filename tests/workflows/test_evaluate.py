@@ -1,4 +1,4 @@
-"""From a run, or from anybody's pictures, to measurements, a panel and a report."""
+"""From a run, or from anybody's images, to measurements, a panel and a report."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_the_panel_shows_the_samples_that_were_measured(run: Run, monkeypatch: p
     assert torch.equal(measured[0], draw(load(run.path, say=silent), 70, seed=4))
 
 
-def test_pictures_of_any_program_are_measured(run: Run, tmp_path: Path) -> None:
+def test_images_of_any_program_are_measured(run: Run, tmp_path: Path) -> None:
     """Held-out digits, saved by somebody else, look like digits; noise does not."""
     digits = load_data(DataConfig(source="digits"), "test")
     folders = {"held-out": digits.batch(torch.arange(200)).x, "noise": torch.rand(200, 1, 8, 8) * 2 - 1}
@@ -138,7 +138,7 @@ def test_pictures_of_any_program_are_measured(run: Run, tmp_path: Path) -> None:
     assert precision["noise"] < 0.1
 
 
-def test_pictures_of_another_size_are_refused(tmp_path: Path) -> None:
+def test_images_of_another_size_are_refused(tmp_path: Path) -> None:
     for i in range(20):
         Image.fromarray(np.random.default_rng(i).integers(0, 255, (9, 9), dtype=np.uint8)).save(tmp_path / f"{i}.png")
     with pytest.raises(ValueError, match="they must be equal"):

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 DATA = {"gan-2d": "grid", "unrolled": "ring", "discrete-reinforce": "categorical"}
 """What a preset is tried on; the others on digits."""
 NARROW: dict[str, Any] = {"width": 8, "discriminator_width": None}
-PICTURE_NETWORKS = ("dcgan", "dcgan-paper", "sngan", "biggan")
+IMAGE_NETWORKS = ("dcgan", "dcgan-paper", "sngan", "biggan")
 
 
 def quiet(line: str) -> None:
@@ -72,8 +72,8 @@ def test_all_train_and_resume_to_the_bit_as_two_processes(tmp_path: Path) -> Non
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Twenty coloured pictures in two classes."""
-    root = tmp_path_factory.mktemp("pictures")
+    """Twenty coloured images in two classes."""
+    root = tmp_path_factory.mktemp("images")
     random = np.random.default_rng(0)
     for name in ("a", "b"):
         (root / name).mkdir()
@@ -84,7 +84,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name not in ("gan-2d", "unrolled")])
-def test_it_takes_pictures_of_every_kind(preset: str, folder: str, tmp_path: Path) -> None:
+def test_it_takes_images_of_every_kind(preset: str, folder: str, tmp_path: Path) -> None:
     if preset.startswith("discrete"):
         with pytest.raises(ValueError, match="levels"):
             train(narrow(preset, folder), out=tmp_path / "refused", say=quiet, dry_run=True)
@@ -97,7 +97,7 @@ def test_it_takes_pictures_of_every_kind(preset: str, folder: str, tmp_path: Pat
 @pytest.mark.parametrize("preset", ["gan", "wgan", "wgan-gp", "dragan", "pacgan", "gan-2014", "dcgan", "sngan"])
 def test_it_plays_with_vectors_too(preset: str, source: str, tmp_path: Path) -> None:
     config = narrow(preset, source)
-    if getattr(config.model, "network", "") in PICTURE_NETWORKS:
+    if getattr(config.model, "network", "") in IMAGE_NETWORKS:
         with pytest.raises(ValueError, match=r"mlp|conv"):
             train(config, out=tmp_path / "refused", say=quiet, dry_run=True)
         config = narrow(preset, source, network="mlp")

@@ -38,8 +38,8 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, number: in
     a, b = digest(whole), digest(parts)
     assert a.keys() == b.keys()
     assert all(torch.equal(a[k], b[k]) for k in a)
-    pictures = [{p.name: p.read_bytes() for p in run.samples.iterdir()} for run in (whole, parts)]
-    assert pictures[0] == pictures[1]
+    images = [{p.name: p.read_bytes() for p in run.samples.iterdir()} for run in (whole, parts)]
+    assert images[0] == images[1]
 
 
 def test_what_keeps_a_resumed_run_from_being_equal_to_the_bit_is_said(tmp_path: Path) -> None:

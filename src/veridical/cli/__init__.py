@@ -16,9 +16,9 @@ from veridical.nearest import did_you_mean, nearest
 COMMANDS = {
     "train": "train a model on your data, or on data in the package",
     "resume": "continue a run where it stopped",
-    "sample": "draw pictures from a trained model",
+    "sample": "draw images from a trained model",
     "export": "write a sampler that needs no veridical",
-    "evaluate": "measure a model, or a folder of pictures, against real data",
+    "evaluate": "measure a model, or a folder of images, against real data",
     "runs": "list runs: state, step, verdict, age",
     "report": "write one HTML page about one or more runs",
     "ising": "sample, solve and check the Ising model",

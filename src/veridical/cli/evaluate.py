@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a run, or a folder of pictures made by any program, against real data.
+    """Measure a run, or a folder of images made by any program, against real data.
 
     Every number stands beside what a perfect model would score.
     """
 
     what: Positional[Path]
-    """Run directory; or a folder of pictures, npy or npz (then --against says what to compare with)."""
+    """Run directory; or a folder of images, npy or npz (then --against says what to compare with)."""
 
     against: str | None = None
     """Named data, folder or file to compare with; a run's own data if left out."""
@@ -35,7 +35,7 @@ class Evaluate:
     """Seed of the samples and of everything random in the metrics."""
 
     extractor: str | None = None
-    """Features to compare pictures by; chosen by the kind of data if left out."""
+    """Features to compare images by; chosen by the kind of data if left out."""
 
     which: Literal["newest", "best"] = "newest"
     """Checkpoint: the newest, or the best of a run that was evaluated while it trained."""
@@ -56,9 +56,9 @@ def run(arguments: list[str]) -> None:
     options = parse(Evaluate, "evaluate", arguments)
     is_run = (options.what / "config.yaml").is_file()
     if not options.what.exists():
-        raise UsageError(f"{options.what} does not exist; expected a run directory, or a folder or file of pictures.")
+        raise UsageError(f"{options.what} does not exist; expected a run directory, or a folder or file of images.")
     if not is_run and options.against is None:
-        raise UsageError(f"{options.what} is no run directory; to measure pictures, add --against DATA.")
+        raise UsageError(f"{options.what} is no run directory; to measure images, add --against DATA.")
     from veridical.training.engine import choose_device
     from veridical.workflows.evaluate import evaluate_files, evaluate_run
 

@@ -211,7 +211,7 @@ def _measure(
 
 
 def _checked(samples: Tensor, space: Space) -> Tensor:
-    """Refuse what cannot be measured; round pictures to 8 bits, which is what a file would hold."""
+    """Refuse what cannot be measured; round images to 8 bits, which is what a file would hold."""
     if samples.shape[1:] != space.shape:
         raise ValueError(
             f"samples has shape {tuple(samples.shape)}; the data are (n, {', '.join(map(str, space.shape))})."

@@ -98,5 +98,5 @@ def extract(
             told = time.monotonic()
             progress(f"{extractor.name} features of {what}: {done:,} of {n:,}")
     if not torch.isfinite(features).all():
-        raise ValueError(f"{extractor.name} returned values that are not finite for {what}; are the pictures finite?")
+        raise ValueError(f"{extractor.name} returned values that are not finite for {what}; are the images finite?")
     return features

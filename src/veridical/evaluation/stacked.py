@@ -18,7 +18,7 @@ merit, and values at different n cannot be compared. A KL smaller than its refer
 all digits the same share, not of a better one.
 
 Limits: the classifier calls something every sample, also one that shows no digit, and of real digits it mistakes the
-share that the metadata of its file tell. Read modes beside pictures.
+share that the metadata of its file tell. Read modes beside images.
 
 References:
     Metz, Poole, Pfau & Sohl-Dickstein, Unrolled Generative Adversarial Networks (2017), Section 3.3.1.

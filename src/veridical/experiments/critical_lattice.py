@@ -8,7 +8,7 @@ EXPECTED  all tests pass at T = 2.0, at the critical 2.2692 and at 2.6; at criti
           -1.42394 (exact) to within 0.0004, and the correlation follows the exact function of the torus to within its
           errors of some 0.001, which the law r^(-1/4) of the infinite lattice misses by 0.08 at half the side
 
-Three pictures come with it: configurations below, at and above the critical temperature; the energies drawn, on the
+Three images come with it: configurations below, at and above the critical temperature; the energies drawn, on the
 exact law; the correlation drawn, on that of the torus and of the infinite lattice.
 """
 
@@ -25,7 +25,7 @@ TEMPERATURES = {"ordered": 2.0, "critical": None, "disordered": 2.6}
 
 
 def run(folder: Path, seed: int, quick: bool, say: Say) -> Outcome:
-    """Draw, check, and make the pictures.
+    """Draw, check, and make the images.
 
     Args:
         folder: where the figures go.
@@ -37,7 +37,7 @@ def run(folder: Path, seed: int, quick: bool, say: Say) -> Outcome:
     from veridical.ising import CRITICAL_COUPLING, sample
     from veridical.ising.check import check
 
-    side, n, picture = (16, 2000, 64) if quick else (64, 50_000, 256)
+    side, n, image = (16, 2000, 64) if quick else (64, 50_000, 256)
     couplings = {name: CRITICAL_COUPLING if t is None else 1 / t for name, t in TEMPERATURES.items()}
     shown, reports, numbers = {}, {}, {}
     for name, coupling in couplings.items():
@@ -45,7 +45,7 @@ def run(folder: Path, seed: int, quick: bool, say: Say) -> Outcome:
         x = sample(side, n, coupling, seed=seed)
         reports[name] = check(x, coupling)
         say(f"  {reports[name].verdict}")
-        shown[f"{name}, T = {1 / coupling:.4f}"] = sample(picture, 1, coupling, seed=seed)[0]
+        shown[f"{name}, T = {1 / coupling:.4f}"] = sample(image, 1, coupling, seed=seed)[0]
         if name == "critical":
             numbers["energy"] = lattice_figures.draw_energies(x, coupling, folder / "energy.png")
             numbers["correlation"] = lattice_figures.draw_correlation(x, coupling, folder / "correlation.png")

@@ -11,7 +11,7 @@ one mode of $q$ below the others never pays and no mode is left out for good; an
 $$ \tfrac{\gamma_1}2\,\mathrm E_p\lVert\nabla D\rVert^2 + \tfrac{\gamma_2}2\,\mathrm E_q\lVert\nabla D\rVert^2 $$
 
 (R1, R2), without which the game circles around its equilibrium instead of reaching it. Gradients are taken with
-respect to examples in standard units (pictures in [-1, 1], unbounded data in units of their standard deviation), so
+respect to examples in standard units (images in [-1, 1], unbounded data in units of their standard deviation), so
 that $\gamma$ means the same for data of any scale; the gradient penalty of WGAN-GP keeps the units of the data.
 
 **Views.** What the discriminator is shown may carry instance noise that is annealed away, and `pack` examples may be

@@ -1,7 +1,7 @@
 r"""Progressively growing GANs, and codes at every scale (ProInfoGAN).
 
-**Growth.** The game is played on coarse pictures first, then on finer and finer ones. Stage and share $\alpha$ of its
-newest blocks are functions of the step (`nn/progressive.py`); real pictures $x$ are halved to the size of the stage and
+**Growth.** The game is played on coarse images first, then on finer and finer ones. Stage and share $\alpha$ of its
+newest blocks are functions of the step (`nn/progressive.py`); real images $x$ are halved to the size of the stage and
 faded like the fakes,
 
 $$ x_s(\alpha) = (1 - \alpha)\,{\uparrow}{\downarrow}x_s + \alpha\,x_s, \qquad x_{s-1} = {\downarrow}x_s, $$
@@ -18,12 +18,12 @@ $$ I(c_{sk}; x) \ge \mathrm E \log Q_{sk}(c_{sk} \mid x) + \tfrac12 \log 2\pi e 
 in nats, averaged over the codes of a stage and weighted by the emphasis chosen for the stage. The information about a
 continuous code has no finite ceiling.
 
-**Consistency.** What a coarse code means was settled while only the coarse picture existed. A finer block may undo it;
+**Consistency.** What a coarse code means was settled while only the coarse image existed. A finer block may undo it;
 the weight `consistency` on $\sum_s \lVert {\downarrow}G_s - G_{s-1} \rVert^2$ per pixel forbids it: then the
-fine codes change what a coarse picture cannot show.
+fine codes change what a coarse image cannot show.
 
-**Assumptions.** Pictures or lattices of any size, halved (odd sides rounded up) while the shorter side is at least 8; a
-smaller picture has a single stage. Vectors are refused. No labels. Samples drawn before the last stage are enlarged to
+**Assumptions.** Images or lattices of any size, halved (odd sides rounded up) while the shorter side is at least 8; a
+smaller image has a single stage. Vectors are refused. No labels. Samples drawn before the last stage are enlarged to
 the size of the data. The run must be long enough to reach the last stage: `growth` is logged.
 
 References:
@@ -63,14 +63,14 @@ from veridical.objectives.information import gaussian_log_q, information_bound, 
 
 
 class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig], Coded):
-    """A game that grows with its pictures.
+    """A game that grows with its images.
 
     Args:
         config: steps per stage, codes, and the choices of every game.
-        facts: what one example is: pictures or lattices (C, H, W).
+        facts: what one example is: images or lattices (C, H, W).
 
     Raises:
-        ValueError: the space holds no pictures, or there are not as many weights as scales.
+        ValueError: the space holds no images, or there are not as many weights as scales.
     """
 
     papers = (
@@ -92,7 +92,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig], Coded):
         noise, codes, width = latent_dim_of(config, space), config.codes_per_scale, config.width or 32
         pyramid = build_pyramid(space, width, config.upsampling)
         seen = build_pyramid(space, config.discriminator_width or width, config.upsampling)
-        lowest = pyramid.last if config.stage_steps is None else 0  # grown from the start: no coarse picture is seen
+        lowest = pyramid.last if config.stage_steps is None else 0  # grown from the start: no coarse image is seen
         discriminator = ProgressiveDiscriminator(
             seen, codes, ToStandardUnits(space), lowest=lowest, deviation=config.minibatch == "stddev"
         )
@@ -126,7 +126,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig], Coded):
         return self._inform(turn, z, x_fake, now)
 
     def generator_loss(self, batch: Batch, step: int) -> Turn:
-        """Let as many fakes pass for real; keep the codes legible and the coarse pictures what they were."""
+        """Let as many fakes pass for real; keep the codes legible and the coarse images what they were."""
         now = self._grow(step)
         z = self.prior(len(batch.x))
         features = self.generator.features(z, now.stage)
@@ -135,7 +135,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig], Coded):
         turn = generator_turn(self.game, lambda x: self._judge(x, now), x, x_fake, step=step)
         turn = Turn(turn.loss, turn.terms | {"growth": growth_reached(now, x)})
         if self.config.consistency > 0 and now.stage > 0:
-            error = inconsistency([self.generator.picture(features, s) for s in range(now.stage + 1)]) / self.unit**2
+            error = inconsistency([self.generator.image(features, s) for s in range(now.stage + 1)]) / self.unit**2
             turn = Turn(turn.loss + self.config.consistency * error, turn.terms | {"inconsistency": error.detach()})
         return self._inform(turn, z, x_fake, now)
 
@@ -157,11 +157,11 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig], Coded):
         return {f"stage {s} code {i}": mu[:, s, i] for s in range(mu.shape[1]) for i in range(mu.shape[2])}
 
     def show(self, x: Tensor, now: Growth) -> Tensor:
-        """Return real pictures (B, *space.shape) as the discriminator sees them at a stage."""
+        """Return real images (B, *space.shape) as the discriminator sees them at a stage."""
         return self.pyramid.fade(self.pyramid.reduce(x, now.stage), now)
 
     def information(self, z: Tensor, x: Tensor, now: Growth) -> Tensor:
-        """Return (stages so far,) bounds on the information about a stage's codes in its pictures, in nats per code."""
+        """Return (stages so far,) bounds on the information about a stage's codes in its images, in nats per code."""
         mu, log_var = self.discriminator.read(x, now)
         c = torch.stack([self.generator.code(z, stage) for stage in range(now.stage + 1)], 1)
         log_q = gaussian_log_q(c, mu.to(c.dtype), log_var.to(c.dtype))
@@ -192,7 +192,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig], Coded):
         return at_least_single(x)
 
     def logits(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return (B,) logits of pictures of full size, seen as coarse as the networks have grown.
+        """Return (B,) logits of images of full size, seen as coarse as the networks have grown.
 
         Raises:
             ValueError: labels are passed; the model learned without.
@@ -219,14 +219,14 @@ def growth_reached(now: Growth, like: Tensor) -> Tensor:
     return like.new_full((), max(now.stage - 1 + now.alpha, 0.0))
 
 
-def inconsistency(pictures: list[Tensor]) -> Tensor:
-    """Mean squared difference between every picture, halved, and the one before, summed over stages, in squared units.
+def inconsistency(images: list[Tensor]) -> Tensor:
+    """Mean squared difference between every image, halved, and the one before, summed over stages, in squared units.
 
     Examples:
         >>> inconsistency([torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 2, 2)])
         tensor(1.)
     """
-    return torch.stack([(down(fine) - coarse).square().mean() for coarse, fine in pairwise(pictures)]).sum()
+    return torch.stack([(down(fine) - coarse).square().mean() for coarse, fine in pairwise(images)]).sum()
 
 
 def scale_weights_of(config: ProgressiveGANConfig, stages: int) -> tuple[float, ...]:
@@ -240,7 +240,7 @@ def scale_weights_of(config: ProgressiveGANConfig, stages: int) -> tuple[float, 
         return (1.0,) * stages
     if len(weights) != stages:
         raise ValueError(
-            f"scale_weights has {len(weights)} entries, but these pictures have {stages} stages. Give one weight for "
+            f"scale_weights has {len(weights)} entries, but these images have {stages} stages. Give one weight for "
             "each, from coarse to fine."
         )
     return weights

@@ -1,7 +1,7 @@
 r"""Refinement: samples are moved along the discriminator, by gradient flows.
 
 With the best discriminator the logit is $\ell = \log p/q$: a landscape that is high where samples are missing and low
-where there are too many. Samples of $q$ that climb it move towards the data; the peaks (in the Morse picture, the
+where there are too many. Samples of $q$ that climb it move towards the data; the peaks (in the Morse image, the
 sinks of the flow) collect the basins around them.
 
 **The gradient flow.** Let $\rho_t$ be the distribution of the samples, $\ell_t = \log p/\rho_t$, and

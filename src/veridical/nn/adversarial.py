@@ -158,7 +158,7 @@ def build_discriminator(
     seen = Widened((config.pack * space.shape[0] + (classes or 0), *space.shape[1:]), space.kind)
     architecture = architecture_of(config, space)
     trunk, features = architecture.trunk(config, seen)
-    if config.normalization != "own" and has_batch_norm(trunk):  # DCGAN's for pictures of side 8 to 14 has none
+    if config.normalization != "own" and has_batch_norm(trunk):  # DCGAN's for images of side 8 to 14 has none
         trunk = replace_batch_norm(trunk, config.normalization)
         trunk = ReferenceBatch(trunk, shape=seen.shape) if config.normalization in ("reference", "virtual") else trunk
     if config.minibatch != "none":

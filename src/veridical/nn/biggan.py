@@ -33,7 +33,7 @@ class BigGANGenerator(nn.Module):
     """Generator (B, latent_dim) → (B, C, S, S), before the tanh.
 
     Args:
-        space: square pictures; see `resnet_gan.coarsest`.
+        space: square images; see `resnet_gan.coarsest`.
         latent_dim: dimension of z, cut into equal parts for the start and for every block; the start takes the rest.
         width: channels of the finest block (below 64x64: of every block).
         classes: number of labels; None: none, and the blocks see their part of z alone.
@@ -41,7 +41,7 @@ class BigGANGenerator(nn.Module):
         attention: side of the grid after whose block self-attention stands; None: nowhere.
 
     Raises:
-        ValueError: the pictures have no such side, the code has too few components, or no grid has that side.
+        ValueError: the images have no such side, the code has too few components, or no grid has that side.
 
     Examples:
         >>> from veridical.data.space import Space
@@ -96,12 +96,12 @@ class BigGANTrunk(ResidualTrunk):
     """Features (B, C, S, S) → (B, feature_dim): SNGAN's trunk with weights that start orthogonal.
 
     Args:
-        space: square pictures; see `resnet_gan.coarsest`.
+        space: square images; see `resnet_gan.coarsest`.
         width: channels of the finest block (below 64x64: of every block).
         attention: side of the grid after whose block self-attention stands; None: nowhere.
 
     Raises:
-        ValueError: the pictures have no such side, or no grid has the side of `attention`.
+        ValueError: the images have no such side, or no grid has the side of `attention`.
     """
 
     def __init__(self, space: Grid, width: int = 256, attention: int | None = None) -> None:

@@ -1,6 +1,6 @@
-r"""Convolutional networks for pictures and lattices of any size.
+r"""Convolutional networks for images and lattices of any size.
 
-A picture is halved until its shorter side is at most 4, rounding odd sides up (28 → 14 → 7 → 4), while the channels
+An image is halved until its shorter side is at most 4, rounding odd sides up (28 → 14 → 7 → 4), while the channels
 double, up to four times the finest. At every resolution below the finest stands one residual block
 
 $$ h \mapsto h + W_2 * a(W_1 * a(h)), $$
@@ -85,7 +85,7 @@ class ConvTrunk(nn.Module):
     """The convolutions of the encoder: (B, C, H, W) → (B, feature_dim).
 
     Args:
-        space: shape (C, H, W) with H, W ≥ 8, and kind of the pictures.
+        space: shape (C, H, W) with H, W ≥ 8, and kind of the images.
         width: channels of the finest convolution.
         blocks: residual blocks at every resolution.
 
@@ -117,7 +117,7 @@ class ConvEncoder(nn.Module):
     """Downsampling network (B, C, H, W) → (B, out_dim): the trunk and an affine map.
 
     Args:
-        space: shape (C, H, W) with H, W ≥ 8, and kind of the pictures.
+        space: shape (C, H, W) with H, W ≥ 8, and kind of the images.
         out_dim: components of the output.
         width: channels of the finest convolution.
         blocks: residual blocks at every resolution.
@@ -147,7 +147,7 @@ class ConvDecoder(nn.Module):
     """Upsampling network (B, in_dim) → (B, C, H, W), unbounded.
 
     Args:
-        space: shape (C, H, W) with H, W ≥ 8, and kind of the pictures.
+        space: shape (C, H, W) with H, W ≥ 8, and kind of the images.
         in_dim: components of the input.
         width: channels of the finest convolution.
         blocks: residual blocks at every resolution.

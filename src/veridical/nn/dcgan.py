@@ -45,13 +45,13 @@ class DCGANGenerator(nn.Module):
     """Transposed convolutions with batch normalisation: (B, latent_dim) → (B, C, H, W), before the tanh.
 
     Args:
-        space: square pictures; see `grid_of`.
+        space: square images; see `grid_of`.
         latent_dim: dimension of z.
         width: channels of the finest hidden layer.
         form: of the paper, or the common one.
 
     Raises:
-        ValueError: the pictures have another size.
+        ValueError: the images have another size.
     """
 
     def __init__(self, space: Grid, latent_dim: int = 100, width: int = 64, form: Form = "common") -> None:
@@ -102,12 +102,12 @@ class DCGANTrunk(nn.Module):
     """Strided convolutions with batch normalisation: (B, C, H, W) → (B, feature_dim).
 
     Args:
-        space: square pictures; see `grid_of`.
+        space: square images; see `grid_of`.
         width: channels of the finest hidden layer.
         form: of the paper, or the common one.
 
     Raises:
-        ValueError: the pictures have another size.
+        ValueError: the images have another size.
     """
 
     def __init__(self, space: Grid, width: int = 64, form: Form = "common") -> None:
@@ -145,7 +145,7 @@ def grid_of(space: Grid) -> tuple[int, int]:
         [(4, 4), (4, 3), (7, 2), (4, 1)]
 
     Raises:
-        ValueError: the pictures are not square, or of a size the paper's networks are not adapted to.
+        ValueError: the images are not square, or of a size the paper's networks are not adapted to.
     """
     shape = space.shape
     side, doublings = (shape[1] if len(shape) == 3 and shape[1] == shape[2] else 0), 0
@@ -153,7 +153,7 @@ def grid_of(space: Grid) -> tuple[int, int]:
         side, doublings = side // 2, doublings + 1
     if not 4 <= side <= 7 or doublings == 0:
         raise ValueError(
-            f"space has shape {shape}; DCGAN draws square pictures of side 8, 10, 12, 14, 16, 20, 24, 28, 32, ... "
+            f"space has shape {shape}; DCGAN draws square images of side 8, 10, 12, 14, 16, 20, 24, 28, 32, ... "
             'Resize the data (size = 64) or choose network = "conv", which takes any size from 8, or "mlp" for vectors.'
         )
     return side, doublings

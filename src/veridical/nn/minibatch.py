@@ -1,6 +1,6 @@
 r"""Layers that let a discriminator see a batch as a whole, so that a generator without variety gives itself away.
 
-A discriminator that judges every example alone cannot tell a generator that makes one perfect picture from a perfect
+A discriminator that judges every example alone cannot tell a generator that makes one perfect image from a perfect
 generator. These layers append to the features of an example how close its companions are
 (`MinibatchDiscrimination`) or how much they vary (`MinibatchStdDev`). Real examples and fakes are to be passed in
 separate batches, as in the papers: the layers compare what comes together.

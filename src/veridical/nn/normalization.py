@@ -1,7 +1,7 @@
 r"""Batch normalisation and its cures: layer, reference and virtual batch normalisation.
 
 Batch normalisation divides by statistics of the batch, so that what a network makes of an example depends on the
-companions it happens to have. In a generator the pictures of one batch then share features that their codes do not
+companions it happens to have. In a generator the images of one batch then share features that their codes do not
 contain; in a discriminator the gradient of one example is a function of the others. `batch_correlation` measures both.
 
 Three replacements, in which every example stands alone (`replace_batch_norm`):
@@ -229,7 +229,7 @@ def batch_correlation(
     One example is put among fresh companions twice; with $o, o'$ its two outputs, `companions` is
     $\mathrm E\lVert o - o' \rVert^2 / \mathrm E\lVert o - \tilde o \rVert^2$, with $\tilde o$ the output of another
     example of another batch. `correlation` is the intra-class correlation of outputs within batches (by the analysis of
-    variance), positive where the pictures of a batch resemble each other.
+    variance), positive where the images of a batch resemble each other.
 
     Args:
         network: maps (B, ...) to (B, ...); a copy is used, running statistics stay as they are.

@@ -1,18 +1,18 @@
 r"""Networks that grow with the resolution of what they see (Karras et al., 2018).
 
-A picture is halved, odd sides rounded up, while its shorter side is at least 8: 28 → 14 → 7, 64 → 32 → 16 → 8 → 4. The
-sizes from coarse to fine are the *stages*. The generator has a block and a layer "to picture" for every stage, the
+An image is halved, odd sides rounded up, while its shorter side is at least 8: 28 → 14 → 7, 64 → 32 → 16 → 8 → 4. The
+sizes from coarse to fine are the *stages*. The generator has a block and a layer "to image" for every stage, the
 discriminator their mirror image; a stage $s$ is played with the blocks $0 \dots s$ alone. A new block is faded in,
 
 $$ G_s = (1 - \alpha)\,{\uparrow}G_{s-1} + \alpha\,P_s(h_s), \qquad
 D_s:\quad h_{s-1} = (1 - \alpha)\,F_{s-1}({\downarrow}x) + \alpha\,{\downarrow}B_s(F_s(x)), $$
 
 with $\alpha$ rising from 0 to 1: nothing jumps at $\alpha = 0$, and at $\alpha = 1$ the old path is gone.
-${\downarrow}$ is the mean of 2x2 pixels, so that a coarse picture is the picture itself seen from afar.
+${\downarrow}$ is the mean of 2x2 pixels, so that a coarse image is the image itself seen from afar.
 
 *Codes at every scale* (ProInfoGAN): the block of stage $s$ may receive a code $c_s$ of its own, spread by a linear map
 over the features and pixels that enter it; the discriminator's block of the same stage reads it back. A code of stage
-$s$ cannot touch the picture of a stage below $s$.
+$s$ cannot touch the image of a stage below $s$.
 
 *Equalised learning rate*: weights are stored with unit variance and scaled by $\sqrt{2 / \mathrm{fan\ in}}$ when used,
 so that one step size suits every layer.
@@ -39,22 +39,22 @@ Upsampling = Literal["nearest", "bilinear"]
 
 @dataclass(frozen=True)
 class Pyramid:
-    """The stages of a picture, from coarse to fine."""
+    """The stages of an image, from coarse to fine."""
 
     sizes: tuple[tuple[int, int], ...]
-    """(H, W) of every stage; the last is the picture's own."""
+    """(H, W) of every stage; the last is the image's own."""
 
     channels: tuple[int, ...]
     """Channels of the features at every stage."""
 
     colours: int
-    """Channels of the picture."""
+    """Channels of the image."""
 
     periodic: bool = False
     """Whether the boundaries are periodic (lattices)."""
 
     upsampling: Upsampling = "nearest"
-    """How a coarse picture, or its features, are enlarged."""
+    """How a coarse image, or its features, are enlarged."""
 
     @property
     def last(self) -> int:
@@ -70,19 +70,19 @@ class Pyramid:
         return h[..., : self.sizes[stage][0], : self.sizes[stage][1]]
 
     def enlarge(self, x: Tensor, stage: int) -> Tensor:
-        """Enlarge a picture of `stage` to the full size."""
+        """Enlarge an image of `stage` to the full size."""
         for finer in range(stage + 1, self.last + 1):
             x = self.up(x, finer)
         return x
 
     def reduce(self, x: Tensor, stage: int) -> Tensor:
-        """Reduce a picture of full size to the size of `stage`."""
+        """Reduce an image of full size to the size of `stage`."""
         for _ in range(stage, self.last):
             x = down(x)
         return x
 
     def fade(self, x: Tensor, growth: Growth) -> Tensor:
-        """Blur a picture of the newest stage as a generator does whose newest block is being faded in."""
+        """Blur an image of the newest stage as a generator does whose newest block is being faded in."""
         return growth.mix(self.up(down(x), growth.stage), x) if growth.stage > 0 and growth.fading else x
 
 
@@ -100,7 +100,7 @@ def build_pyramid(space: Grid, width: int, upsampling: Upsampling = "nearest") -
     """Plan the stages: `width` channels at the finest, doubled with every halving up to four times as many.
 
     Raises:
-        ValueError: the space holds no pictures.
+        ValueError: the space holds no images.
 
     Examples:
         >>> from veridical.data.space import Space
@@ -109,7 +109,7 @@ def build_pyramid(space: Grid, width: int, upsampling: Upsampling = "nearest") -
     """
     if len(space.shape) != 3:
         raise ValueError(
-            f"space has shape {space.shape}; progressive growing needs pictures (C, H, W): vectors have no coarser "
+            f"space has shape {space.shape}; progressive growing needs images (C, H, W): vectors have no coarser "
             "version of themselves. For vectors choose another family, such as gan."
         )
     sizes = [(space.shape[1], space.shape[2])]
@@ -231,14 +231,14 @@ class CoarsestBlock(nn.Module):
 
 
 class ProgressiveGenerator(nn.Module):
-    """Latents (B, noise + stages * codes) to pictures of any stage.
+    """Latents (B, noise + stages * codes) to images of any stage.
 
     Args:
         pyramid: the stages.
         noise: dimension of the noise, which enters at the coarsest stage.
         codes: dimension of every stage's own code; 0: none.
         to_data: the last layer of every stage, from any numbers to data space.
-        lowest: the coarsest stage whose picture is ever asked for.
+        lowest: the coarsest stage whose image is ever asked for.
     """
 
     def __init__(self, pyramid: Pyramid, noise: int, codes: int, to_data: nn.Module, lowest: int = 0) -> None:
@@ -246,7 +246,7 @@ class ProgressiveGenerator(nn.Module):
         self.pyramid, self.noise, self.codes = pyramid, noise, codes
         blocks = [GeneratorBlock(pyramid, stage, codes) for stage in range(1, pyramid.last + 1)]
         self.blocks = nn.ModuleList([CoarsestBlock(pyramid, noise + codes), *blocks])
-        self.to_picture = nn.ModuleDict(
+        self.to_image = nn.ModuleDict(
             {
                 str(stage): EqualizedConv2d(pyramid.channels[stage], pyramid.colours, 1, gain=1.0)
                 for stage in range(lowest, pyramid.last + 1)
@@ -267,19 +267,19 @@ class ProgressiveGenerator(nn.Module):
         first = self.noise + stage * self.codes
         return z[:, first : first + self.codes]
 
-    def picture(self, features: list[Tensor], stage: int) -> Tensor:
-        """Return the picture (B, colours, *size) of one stage, not faded, in data space."""
-        return self.to_data(self.to_picture[str(stage)](features[stage]))
+    def image(self, features: list[Tensor], stage: int) -> Tensor:
+        """Return the image (B, colours, *size) of one stage, not faded, in data space."""
+        return self.to_data(self.to_image[str(stage)](features[stage]))
 
     def faded(self, features: list[Tensor], growth: Growth) -> Tensor:
-        """Return the picture of the newest stage, faded in over the one before."""
-        x = self.picture(features, growth.stage)
+        """Return the image of the newest stage, faded in over the one before."""
+        x = self.image(features, growth.stage)
         if growth.stage == 0 or not growth.fading:
             return x
-        return growth.mix(self.pyramid.up(self.picture(features, growth.stage - 1), growth.stage), x)
+        return growth.mix(self.pyramid.up(self.image(features, growth.stage - 1), growth.stage), x)
 
     def forward(self, z: Tensor, growth: Growth) -> Tensor:
-        """Map latents to pictures of the newest stage, in data space."""
+        """Map latents to images of the newest stage, in data space."""
         return self.faded(self.features(z, growth.stage), growth)
 
 
@@ -299,13 +299,13 @@ class DiscriminatorBlock(nn.Module):
 
 
 class ProgressiveDiscriminator(nn.Module):
-    """Pictures of any stage to logits, and to what the codes of every stage are believed to be.
+    """Images of any stage to logits, and to what the codes of every stage are believed to be.
 
     Args:
         pyramid: the stages.
         codes: dimension of every stage's own code; 0: none.
         units: the first layer, from data space to standard units.
-        lowest: the coarsest stage whose picture is ever shown.
+        lowest: the coarsest stage whose image is ever shown.
         deviation: show the last block how much the batch varies (minibatch standard deviation); then examples depend
             on each other and no gradient penalty is per example.
     """
@@ -317,7 +317,7 @@ class ProgressiveDiscriminator(nn.Module):
         self.pyramid, self.units = pyramid, units
         self.deviation = MinibatchStdDev() if deviation else nn.Identity()
         channels, (height, width) = pyramid.channels, pyramid.sizes[0]
-        self.from_picture = nn.ModuleDict(
+        self.from_image = nn.ModuleDict(
             {str(s): EqualizedConv2d(pyramid.colours, channels[s], 1) for s in range(lowest, pyramid.last + 1)}
         )
         self.conv = EqualizedConv2d(channels[0] + deviation, channels[0], periodic=pyramid.periodic)
@@ -329,7 +329,7 @@ class ProgressiveDiscriminator(nn.Module):
         self.readers = nn.ModuleList(EqualizedLinear(side, 2 * codes) for side in sides) if codes else None
 
     def features(self, x: Tensor, growth: Growth) -> list[Tensor]:
-        """Return what each block 0 ... stage makes of pictures (B, colours, *size of the stage)."""
+        """Return what each block 0 ... stage makes of images (B, colours, *size of the stage)."""
         x = self.units(x)
         h, features = self._enter(x, growth.stage), []
         for stage in range(growth.stage, 0, -1):
@@ -341,15 +341,15 @@ class ProgressiveDiscriminator(nn.Module):
         return features[::-1]
 
     def _enter(self, x: Tensor, stage: int) -> Tensor:
-        return F.leaky_relu(self.from_picture[str(stage)](x), SLOPE)
+        return F.leaky_relu(self.from_image[str(stage)](x), SLOPE)
 
     def forward(self, x: Tensor, growth: Growth) -> Tensor:
-        """Map pictures (B, colours, *size of the stage) in data space to (B, 1) logits."""
+        """Map images (B, colours, *size of the stage) in data space to (B, 1) logits."""
         h = self.features(x, growth)[0].flatten(1)
         return self.head(F.leaky_relu(self.dense(h), SLOPE))
 
     def read(self, x: Tensor, growth: Growth) -> tuple[Tensor, Tensor]:
-        """Return mean and log variance (B, stages so far, codes) of the codes behind pictures."""
+        """Return mean and log variance (B, stages so far, codes) of the codes behind images."""
         if self.readers is None:
             raise ValueError("This discriminator reads no codes; build it with codes > 0.")
         readers = self.readers[: growth.stage + 1]

@@ -35,7 +35,7 @@ def coarsest(space: Grid) -> tuple[int, int]:
     """Return the side of the coarsest grid, 4 to 7, and how often it doubles.
 
     Raises:
-        ValueError: the pictures are not square, or their side is not 2^k · {4, 5, 6, 7} with k at least 1.
+        ValueError: the images are not square, or their side is not 2^k · {4, 5, 6, 7} with k at least 1.
 
     Examples:
         >>> from veridical.data.space import Space
@@ -49,7 +49,7 @@ def coarsest(space: Grid) -> tuple[int, int]:
     if not 4 <= side <= 7 or doublings == 0 or space.kind == "lattice":
         raise ValueError(
             f"space has shape {shape} and kind {space.kind!r}; the residual networks of sngan and biggan draw square "
-            'pictures of side 8, 10, 12, 14, 16, 20, 24, 28, 32, ..., 64. Resize the data, or choose network "conv".'
+            'images of side 8, 10, 12, 14, 16, 20, 24, 28, 32, ..., 64. Resize the data, or choose network "conv".'
         )
     return side, doublings
 
@@ -98,7 +98,7 @@ class DiscriminatorBlock(nn.Module):
         in_channels: channels of the input.
         out_channels: channels of the output.
         down: halve the side (rounding down).
-        first: the input is a picture, which is not rectified.
+        first: the input is an image, which is not rectified.
     """
 
     def __init__(self, in_channels: int, out_channels: int, *, down: bool, first: bool = False) -> None:
@@ -127,13 +127,13 @@ class SNGANGenerator(nn.Module):
     """Generator (B, latent_dim) → (B, C, S, S), before the tanh.
 
     Args:
-        space: square pictures; see `coarsest`.
+        space: square images; see `coarsest`.
         latent_dim: dimension of z.
         width: channels of the finest block (below 64x64: of every block).
         classes: number of labels, each with its own gains of the normalisation; None: no labels.
 
     Raises:
-        ValueError: the pictures have no such side.
+        ValueError: the images have no such side.
 
     Examples:
         >>> import torch
@@ -174,12 +174,12 @@ class ResidualTrunk(nn.Module):
     """Features (B, C, S, S) → (B, feature_dim) of the discriminators of SNGAN and BigGAN, summed over places.
 
     Args:
-        space: square pictures; see `coarsest`.
+        space: square images; see `coarsest`.
         width: channels of the finest block (below 64x64: of every block).
         attention: side of the grid after whose first block self-attention stands; None: nowhere.
 
     Raises:
-        ValueError: the pictures have no such side, or no grid has the side of `attention`.
+        ValueError: the images have no such side, or no grid has the side of `attention`.
 
     Examples:
         >>> import torch

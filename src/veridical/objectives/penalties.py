@@ -229,7 +229,7 @@ def dragan_noise(x: Float[Tensor, "n *event"], u: Float[Tensor, "n *event"]) -> 
     r"""Noise $\delta = \tfrac12\,\mathrm{std}(x)\,(2u - 1)$, uniform and centred, for `dragan_penalty`.
 
     The width is that of the authors' program, half the standard deviation of all components of the batch. There
-    the noise is not centred, $\tfrac12\,\mathrm{std}(x)\,u$: it brightens every picture.
+    the noise is not centred, $\tfrac12\,\mathrm{std}(x)\,u$: it brightens every image.
 
     Args:
         x: real examples.

@@ -1,6 +1,6 @@
 """Building the page and its JSON twin.
 
-`collect` reads a run into plain facts; `view` adds pictures and drawings to them for the template; the twin is the
+`collect` reads a run into plain facts; `view` adds images and drawings to them for the template; the twin is the
 facts of all runs. Nothing is computed twice, hence page and twin cannot disagree.
 """
 
@@ -18,9 +18,9 @@ from typing import Any
 from veridical.atomic import write_atomically
 from veridical.report.compare import compare_runs, differing, unequal_measures
 from veridical.report.curves import Level, Line, draw
+from veridical.report.images import Embedded, embed, spread
 from veridical.report.measured import Measured, read_measured
 from veridical.report.numbers import number_of
-from veridical.report.pictures import Picture, embed, spread
 from veridical.report.record import Record, labels, read_record
 from veridical.report.render import render
 from veridical.report.setup import (
@@ -37,8 +37,8 @@ from veridical.report.verdict import Verdict, judge
 from veridical.report.words import term_words
 from veridical.run import Run
 
-PICTURE_BYTES = 2_700_000
-"""Bytes of pictures in a page, over all runs: 3.6 MB once written as text, so that the page stays below 5 MB."""
+IMAGE_BYTES = 2_700_000
+"""Bytes of images in a page, over all runs: 3.6 MB once written as text, so that the page stays below 5 MB."""
 
 SHARES = {"last": 0.3, "reals": 0.25, "nearest": 0.15, "progress": 0.3}
 """How a run's bytes are divided."""
@@ -92,7 +92,7 @@ def build(runs: Run | Path | str | Sequence[Run | Path | str], out: Path | str |
     page = _place(paths[0], None if out is None else Path(out))
     facts = [_collect(record, series) for series, record in enumerate(records)]
     twin = page.with_suffix(".json")
-    views = [_view(fact, PICTURE_BYTES // len(facts)) for fact in facts]
+    views = [_view(fact, IMAGE_BYTES // len(facts)) for fact in facts]
     write_atomically(page, render(_context(facts, views, twin.name)))
     write_atomically(twin, json.dumps(_twin(facts, views), indent=1, allow_nan=False, default=str) + "\n")
     return page
@@ -131,7 +131,7 @@ def _view(facts: Facts, budget: int) -> dict[str, Any]:
     """Return what the template shows of one run."""
     record, measured = facts.record, facts.measured
     config = config_rows(record)
-    pictures = _pictures(record, budget)  # notes in record.problems what cannot be read
+    images = _images(record, budget)  # notes in record.problems what cannot be read
     return {
         "name": record.label,
         "series": facts.series % 8 + 1,
@@ -146,7 +146,7 @@ def _view(facts: Facts, budget: int) -> dict[str, Any]:
         "methods": _methods(measured),
         "findings": record.findings,
         "rows": len(record.rows),
-        "pictures": pictures,
+        "images": images,
         "config": config,
         "chosen": [row for row in config if row[2] != "default"],
         "environment": environment_rows(record.environment),
@@ -161,10 +161,10 @@ def _methods(measured: list[Measured]) -> list[tuple[str, str]]:
     return [(method, ", ".join(m.title for m in measured if m.method == method)) for method in methods]
 
 
-def _pictures(record: Record, budget: int) -> dict[str, Any]:
-    """Embed a run's pictures within its bytes."""
+def _images(record: Record, budget: int) -> dict[str, Any]:
+    """Embed a run's images within its bytes."""
 
-    def one(path: Path | None, share: float, side: int) -> Picture | None:
+    def one(path: Path | None, share: float, side: int) -> Embedded | None:
         if path is None:
             return None
         try:
@@ -181,20 +181,20 @@ def _pictures(record: Record, budget: int) -> dict[str, Any]:
         "last_step": last[0] if last else None,
         "reals": one(record.reals, SHARES["reals"], 1200),
         "nearest": one(record.nearest, SHARES["nearest"], 1200),
-        "progress": [(step, picture) for step, picture in strip if picture is not None],
+        "progress": [(step, image) for step, image in strip if image is not None],
         "grids": len(record.samples),
-        "reduced": any(picture is not None and picture.change for _, picture in strip),
+        "reduced": any(image is not None and image.change for _, image in strip),
     }
 
 
 def _context(facts: list[Facts], views: list[dict[str, Any]], twin: str) -> dict[str, Any]:
     """Return everything the template shows."""
     has = {
-        "grids": any(view["pictures"]["last"] for view in views),
-        "samples": any(view["pictures"]["last"] or view["pictures"]["reals"] for view in views),
+        "grids": any(view["images"]["last"] for view in views),
+        "samples": any(view["images"]["last"] or view["images"]["reals"] for view in views),
         "measurements": any(view["measurements"] for view in views),
-        "nearest": any(view["pictures"]["nearest"] or view["memory"] for view in views),
-        "progress": any(view["pictures"]["progress"] for view in views),
+        "nearest": any(view["images"]["nearest"] or view["memory"] for view in views),
+        "progress": any(view["images"]["progress"] for view in views),
     }
     curves = _charts(facts)
     sections = [("verdict", "Verdict", True), ("samples", "Samples", has["samples"])]
@@ -251,7 +251,7 @@ def _twin(facts: list[Facts], views: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _run(facts: Facts, view: dict[str, Any]) -> dict[str, Any]:
-    record, pictures = facts.record, view["pictures"]
+    record, images = facts.record, view["images"]
     seconds = [number_of(row.get("seconds")) for row in record.rows[-1:]]
     return {
         "name": record.label,
@@ -270,10 +270,10 @@ def _run(facts: Facts, view: dict[str, Any]) -> dict[str, Any]:
         "measurements": [m.to_json() for m in facts.measured],
         "curves": {term: {"steps": line.steps, "values": line.values} for term, line in facts.curves.items()},
         "checkpoints": record.checkpoints,
-        "pictures": {
-            **{k: pictures[k].to_json() for k in ("last", "reals", "nearest") if pictures[k] is not None},
-            "progress": [{"step": step, **picture.to_json()} for step, picture in pictures["progress"]],
-            "grids": pictures["grids"],
+        "images": {
+            **{k: images[k].to_json() for k in ("last", "reals", "nearest") if images[k] is not None},
+            "progress": [{"step": step, **image.to_json()} for step, image in images["progress"]],
+            "grids": images["grids"],
         },
         "config": {key: {"value": value, "origin": record.origins[key]} for key, value in record.config.items()},
         "environment": record.environment,

@@ -50,7 +50,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Axis:
-    """A map from numbers to the picture."""
+    """A map from numbers to the image."""
 
     low: float
     high: float

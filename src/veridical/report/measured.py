@@ -159,7 +159,7 @@ def draw_bar(measured: Measured, scale: Interval | None = None) -> str:
 
     Args:
         measured: what to draw; empty if it has no finite value.
-        scale: range of the picture; just what is drawn if left out.
+        scale: range of the image; just what is drawn if left out.
     """
     mine, value, reference = measured.bounds, number_of(measured.value), measured.reference
     scale = scale or measured.extent

@@ -1,4 +1,4 @@
-r"""Measure the factors of a picture of a shape, so that what a code does can be read off generated pictures.
+r"""Measure the factors of an image of a shape, so that what a code does can be read off generated images.
 
 With $w$ the share of each pixel that is white and $\zeta = u + iv$ its place (v downwards),
 
@@ -6,7 +6,7 @@ $$ \text{scale} = \sqrt{\textstyle\sum w}, \qquad x + iy = \frac{\sum w\,\zeta}{
    M_k = \textstyle\sum w\,(\zeta - x - iy)^k, $$
 
 the orientation is $\arg(M_2)/2$ of the ellipse, which lies, $\arg(-M_2)/2$ of the triangle, which stands, and
-$\arg(-M_4)/4$ of the square, whose second moments are those of a disc. The kind of shape is the one whose picture,
+$\arg(-M_4)/4$ of the square, whose second moments are those of a disc. The kind of shape is the one whose image,
 drawn with the factors so measured, is nearest; its distance says whether there is a shape at all.
 
 Greys below 0.15 and above 0.85 of white count as black and white, so that the faint noise of a generator far from the
@@ -26,24 +26,24 @@ _BATCH = 1024
 
 
 class MeasuredShapes(NamedTuple):
-    """The factors of pictures, and how far these are from pictures with exactly such factors."""
+    """The factors of images, and how far these are from images with exactly such factors."""
 
     factors: Float[Tensor, "n 5"]
-    """Shape, scale, orientation, x, y in the units of `targets.shapes`, float64; nan where a picture is black."""
+    """Shape, scale, orientation, x, y in the units of `targets.shapes`, float64; nan where an image is black."""
 
     residual: Float[Tensor, " n"]
-    """Root of the summed square difference from the nearest picture of a shape over that of the latter (in shares of
-    white): 0 for a true picture, about 1 for one that has nothing of it; nan where a picture is black."""
+    """Root of the summed square difference from the nearest image of a shape over that of the latter (in shares of
+    white): 0 for a true image, about 1 for one that has nothing of it; nan where an image is black."""
 
 
 def measure_shapes(x: Float[Tensor, "n 1 size size"]) -> MeasuredShapes:
-    """Measure the factors of pictures in [-1, 1].
+    """Measure the factors of images in [-1, 1].
 
-    On true pictures of 28 x 28 every shape is recognised, and the errors (root mean square) are 0.4 % of the scale, 0.7
+    On true images of 28 x 28 every shape is recognised, and the errors (root mean square) are 0.4 % of the scale, 0.7
     degrees of orientation and 0.02 pixels of x and y; with noise of 5 % of white 0.5 %, 0.9 degrees and 0.03 pixels.
 
     Raises:
-        ValueError: not square grey pictures.
+        ValueError: not square grey images.
 
     Examples:
         >>> from veridical.targets.shapes import Shapes
@@ -52,9 +52,9 @@ def measure_shapes(x: Float[Tensor, "n 1 size size"]) -> MeasuredShapes:
         True
     """
     if x.ndim != 4 or x.shape[1] != 1 or x.shape[2] != x.shape[3]:
-        raise ValueError(f"x has shape {tuple(x.shape)}; expected (n, 1, size, size), square grey pictures.")
+        raise ValueError(f"x has shape {tuple(x.shape)}; expected (n, 1, size, size), square grey images.")
     if not len(x):
-        raise ValueError("there are no pictures; expected at least one.")
+        raise ValueError("there are no images; expected at least one.")
     return MeasuredShapes(*(torch.cat(parts) for parts in zip(*map(_measure, x.split(_BATCH)), strict=True)))
 
 
@@ -85,12 +85,12 @@ def _centred(white: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     place = (torch.arange(size, dtype=white.dtype, device=white.device) + 0.5) / size - 0.5
     zeta = torch.complex(place.expand(size, size), place[:, None].expand(size, size))
     mass = white.sum((1, 2))
-    centre = (white * zeta).sum((1, 2)) / mass  # nan of a black picture
+    centre = (white * zeta).sum((1, 2)) / mass  # nan of a black image
     return mass, centre, zeta - centre[:, None, None]
 
 
 def _candidates(white: Tensor) -> Tensor:
-    """The factors that the moments say, were the picture of each shape."""
+    """The factors that the moments say, were the image of each shape."""
     mass, centre, offset = _centred(white)
     second, fourth = ((white * offset**k).sum((1, 2)) for k in (2, 4))
     angles = {"square": (-fourth).angle() / 4, "ellipse": second.angle() / 2, "triangle": (-second).angle() / 2}

@@ -1,6 +1,6 @@
-r"""Pictures of one white shape on black whose factors are known: what a disentangled model should find again.
+r"""Images of one white shape on black whose factors are known: what a disentangled model should find again.
 
-A picture is rendered from five independent factors, each uniform over its range:
+An image is rendered from five independent factors, each uniform over its range:
 
 | factor | range | what it is |
 |---|---|---|
@@ -9,14 +9,14 @@ A picture is rendered from five independent factors, each uniform over its range
 | orientation | -pi/4 to pi/4 | angle from upright, clockwise as seen |
 | x, y | -0.16 to 0.16 | centroid, rightwards and downwards from the middle |
 
-Lengths are shares of the side of the picture, so the factors mean the same at any size. The ranges are such that no
-shape leaves the picture and no two factors give the same picture (a square turned by pi/2 is itself; the ellipse has
+Lengths are shares of the side of the image, so the factors mean the same at any size. The ranges are such that no
+shape leaves the image and no two factors give the same image (a square turned by pi/2 is itself; the ellipse has
 axes 2:1; the triangle is isosceles, its height 5/4 of its base). Edges are anti-aliased by the signed distance $d$ of a
 pixel's centre to each edge, in pixels: a pixel is covered by $\mathrm{clip}(1/2 - d, 0, 1)$, at a corner by the
 product.
 
-There is no `log_prob`: five numbers span the pictures, so that in the space of pixels their law has no density, and the
-probabilities of the pictures rounded to 8 bits are not known.
+There is no `log_prob`: five numbers span the images, so that in the space of pixels their law has no density, and the
+probabilities of the images rounded to 8 bits are not known.
 
 The factors of the i-th example are a pure function of (seed, i): a hash (SplitMix64), not a stream. Hence no split
 has to store them.
@@ -41,10 +41,10 @@ __all__ = ["FACTORS", "RANGES", "SHAPES", "Shapes"]
 
 @final
 class Shapes:
-    """The law of the pictures, or of a sub-family of them in which only some factors vary.
+    """The law of the images, or of a sub-family of them in which only some factors vary.
 
     Args:
-        size: side of the picture in pixels.
+        size: side of the image in pixels.
         vary: the factors that vary; the others stay in the middle of their range, shape at the square.
         seed: of the factors of the i-th example.
 
@@ -91,17 +91,17 @@ class Shapes:
         return self._scaled(torch.from_numpy(_hashed(index.cpu().numpy(), len(FACTORS), self.seed)))
 
     def draw_factors(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 5"]:
-        """Draw the factors of n pictures, float64; columns as in `FACTORS`."""
+        """Draw the factors of n images, float64; columns as in `FACTORS`."""
         return self._scaled(torch.rand(n, len(FACTORS), generator=generator, dtype=torch.float64))
 
     def sample(
         self, n: int, generator: torch.Generator | None = None, dtype: torch.dtype | None = None
     ) -> Float[Tensor, "n 1 size size"]:
-        """Draw n pictures in [-1, 1], in torch's default type unless another is given."""
+        """Draw n images in [-1, 1], in torch's default type unless another is given."""
         return self.render(self.draw_factors(n, generator), dtype)
 
     def render(self, factors: Float[Tensor, "n 5"], dtype: torch.dtype | None = None) -> Float[Tensor, "n 1 size size"]:
-        """Draw the pictures of given factors: 1 within the shape, -1 outside, between them at its edge.
+        """Draw the images of given factors: 1 within the shape, -1 outside, between them at its edge.
 
         Raises:
             ValueError: not five factors, or a shape that does not exist.
@@ -109,7 +109,7 @@ class Shapes:
         return render_shapes(factors, self.size, dtype)
 
     def measure(self, x: Float[Tensor, "n 1 size size"]) -> tuple[Float[Tensor, "n 5"], Float[Tensor, " n"]]:
-        """Measure the factors of any pictures, and how far these are from a shape; see `targets.measure_shapes`."""
+        """Measure the factors of any images, and how far these are from a shape; see `targets.measure_shapes`."""
         return measure_shapes(x)
 
     def _scaled(self, unit: Float[Tensor, "n 5"]) -> Float[Tensor, "n 5"]:

@@ -23,7 +23,7 @@ from veridical.evaluation.extractors import check_name
 from veridical.model import GenerativeModel, Sampler
 from veridical.sampling import draw
 from veridical.status import read_status
-from veridical.workflows import pictures
+from veridical.workflows import images
 from veridical.workflows.load import changed_data, load_run, load_splits
 from veridical.workflows.location import locate
 from veridical.workflows.progress import Say
@@ -134,8 +134,8 @@ def nearest_panel(x: Tensor, train: ArrayData, path: Path, k: int = 4) -> None:
     n, rows = len(x), nearest(x, train, k)
     neighbours = train.batch(rows.reshape(-1), "cpu").x.reshape(n, k, *x.shape[1:])
     panel = torch.cat([x[:, None], neighbours], dim=1).reshape(n * (k + 1), *x.shape[1:])
-    sheet = pictures.grid(pictures.pixels(panel, train.space), columns=k + 1)
-    pictures.write(_with_rule(sheet, k + 1), path)
+    sheet = images.grid(images.pixels(panel, train.space), columns=k + 1)
+    images.write(_with_rule(sheet, k + 1), path)
 
 
 def nearest(x: Tensor, train: ArrayData, k: int) -> Tensor:

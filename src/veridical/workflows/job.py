@@ -29,7 +29,7 @@ from veridical.training.logs import logs
 from veridical.training.replay import Recorder
 from veridical.training.spectrum import SingularValues
 from veridical.training.terms import NonFiniteError
-from veridical.workflows import environment, pictures
+from veridical.workflows import environment, images
 from veridical.workflows.location import absolute_source
 from veridical.workflows.periodic import CannotEvaluateError, PeriodicEvaluation
 from veridical.workflows.progress import Progress, Say, duration
@@ -133,14 +133,14 @@ class Job:
 
         def draw_grid(model: Trainable, step: int) -> None:
             if isinstance(model, GenerativeModel) and isinstance(model, Sampler):
-                samples = draw(model, pictures.how_many(space))
-                pictures.draw(samples, space, self.run.samples / f"step-{step:08d}.png", behind=reals)
+                samples = draw(model, images.how_many(space))
+                images.draw(samples, space, self.run.samples / f"step-{step:08d}.png", behind=reals)
 
         grids = SampleGrids(self.config.training.sample_every, draw_grid)
         return [MetricsFile(self.run), *logs(self.config.training.log, self.run), health, self.progress, grids]
 
     def _reals(self) -> Tensor | None:
-        return examples(self.data, pictures.how_many(self.data.space))
+        return examples(self.data, images.how_many(self.data.space))
 
     def _loader(self) -> BatchSource:
         return batches(
@@ -191,4 +191,4 @@ class Job:
         self.run.set_status("running", 0)
         reals = self._reals()
         if reals is not None:
-            pictures.draw(reals, self.data.space, self.run.samples / "reals.png")
+            images.draw(reals, self.data.space, self.run.samples / "reals.png")

@@ -15,7 +15,7 @@ from veridical.latent.guidance import DATA, Classifier
 from veridical.model import GenerativeModel
 from veridical.nearest import did_you_mean
 from veridical.run import Run
-from veridical.workflows import pictures
+from veridical.workflows import images
 from veridical.workflows.progress import Say
 
 
@@ -94,7 +94,7 @@ def save(blocks: Iterator[Tensor], n: int, model: GenerativeModel, out: Path, sa
     if out.suffix:
         x = torch.cat(list(blocks))
         if out.suffix == ".png":
-            pictures.draw(x, model.space, out)
+            images.draw(x, model.space, out)
         else:
             np.savez_compressed(out, x=x.numpy())
         return out
@@ -103,8 +103,8 @@ def save(blocks: Iterator[Tensor], n: int, model: GenerativeModel, out: Path, sa
     out.mkdir(parents=True, exist_ok=True)
     done, digits = 0, len(str(n - 1))
     for block in blocks:
-        for image in pictures.pixels(block, model.space):
-            pictures.as_image(image).save(out / f"{done:0{digits}d}.png")
+        for image in images.pixels(block, model.space):
+            images.as_image(image).save(out / f"{done:0{digits}d}.png")
             done += 1
         if done // 1000 > (done - len(block)) // 1000:
             say(f"{done} of {n} images")

@@ -1,10 +1,10 @@
-"""Named extractors: what turns pictures into vectors in which distances mean something.
+"""Named extractors: what turns images into vectors in which distances mean something.
 
 | name | for | features |
 |---|---|---|
 | `fashion-28` | grey 28x28 | 128, shipped classifier of Fashion-MNIST |
-| `efficientnet-lite0`, `efficientnet-lite0@SIDE` | pictures from 32x32 | 1280, ImageNet; extra `veridical[features]` |
-| `inception:PATH` | pictures | 2048, TorchScript file of published FIDs |
+| `efficientnet-lite0`, `efficientnet-lite0@SIDE` | images from 32x32 | 1280, ImageNet; extra `veridical[features]` |
+| `inception:PATH` | images | 2048, TorchScript file of published FIDs |
 | `pixels` | anything small | the values themselves |
 | `pixels-projection-256` | anything | 256 random projections of the values |
 | `coordinates` | vectors | the values themselves |

@@ -1,4 +1,4 @@
-"""The small classifiers of 28x28 grey pictures that ship: four convolutions and the mean over places."""
+"""The small classifiers of 28x28 grey images that ship: four convolutions and the mean over places."""
 
 import hashlib
 from pathlib import Path

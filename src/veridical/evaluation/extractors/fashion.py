@@ -1,4 +1,4 @@
-"""`fashion-28`: features of a small classifier of 28x28 grey pictures, shipped with the package.
+"""`fashion-28`: features of a small classifier of 28x28 grey images, shipped with the package.
 
 Four 3x3 convolutions and the mean over positions give 128 features; trained on the 60,000 training images of
 Fashion-MNIST by `scripts/train_features.py`, batch normalisation folded into the convolutions, stored in half
@@ -22,7 +22,7 @@ CHANNELS = (1, 32, 64, 128, 128)
 STRIDES = (1, 2, 2, 1)
 CLASSES = 10
 CACHED = 64
-"""Pictures at a time: their activations stay in the cache, which doubles the speed."""
+"""Images at a time: their activations stay in the cache, which doubles the speed."""
 
 
 def fashion_network(normalised: bool = False) -> Classifier:
@@ -32,7 +32,7 @@ def fashion_network(normalised: bool = False) -> Classifier:
 
 @final
 class Fashion28:
-    """The shipped extractor for grey pictures of 28x28.
+    """The shipped extractor for grey images of 28x28.
 
     Args:
         device: where the network runs.
@@ -52,7 +52,7 @@ class Fashion28:
         self.version = self.metadata["version"]
 
     def __call__(self, images: Float[Tensor, "B 1 28 28"]) -> Float[Tensor, "B 128"]:
-        """Return features of pictures in [-1, 1]."""
+        """Return features of images in [-1, 1]."""
         return torch.cat([self.network.features(self._prepared(x)) for x in _checked(images).split(CACHED)])
 
     def logits(self, images: Float[Tensor, "B 1 28 28"]) -> Float[Tensor, "B 10"]:
@@ -67,7 +67,7 @@ def _checked(images: Tensor) -> Tensor:
     if images.shape[1:] != (1, 28, 28):
         raise ValueError(
             f"images has shape {tuple(images.shape)}; fashion-28 sees (B, 1, 28, 28). "
-            "Choose another extractor (pixels), or resize the pictures."
+            "Choose another extractor (pixels), or resize the images."
         )
     return images
 

@@ -1,7 +1,7 @@
 """`inception:PATH`: the Inception of published FIDs, from a TorchScript file of yours.
 
 Published distances use one set of weights (2015-12-05), which no package ships; the TorchScript file that StyleGAN2-ADA
-and EDM load takes pictures of 0..255 at any size, resizes them itself as TensorFlow did, and returns 2048 features with
+and EDM load takes images of 0..255 at any size, resizes them itself as TensorFlow did, and returns 2048 features with
 `return_features=True`. Loading TorchScript runs the code inside the file: nothing is loaded unless you name a path, and
 the SHA-256 of what was loaded is part of the version.
 """
@@ -42,6 +42,6 @@ class InceptionFeatures:
             self.network = torch.jit.load(str(path), map_location=self.device).eval()
 
     def __call__(self, images: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 2048"]:
-        """Return features of pictures in [-1, 1], rounded to 8 bits as those of published FIDs are."""
+        """Return features of images in [-1, 1], rounded to 8 bits as those of published FIDs are."""
         levels = ((images.to(self.device, torch.float32) + 1) * 127.5).round().clamp(0, 255).expand(-1, 3, -1, -1)
         return self.network(levels, return_features=True)

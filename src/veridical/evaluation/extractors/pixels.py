@@ -1,6 +1,6 @@
 """Features without a network: the values themselves, or random projections of them.
 
-Distances of pixels see blur, contrast and position and know nothing of content; they suit small pictures, lattices and
+Distances of pixels see blur, contrast and position and know nothing of content; they suit small images, lattices and
 vectors, and are an honest last resort for large ones.
 """
 
@@ -22,7 +22,7 @@ class Values:
 
     Args:
         shape: of one example.
-        name: "pixels" of pictures and lattices, "coordinates" of vectors.
+        name: "pixels" of images and lattices, "coordinates" of vectors.
 
     Examples:
         >>> Values((1, 2, 2))(torch.ones(3, 1, 2, 2)).shape

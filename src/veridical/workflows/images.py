@@ -54,7 +54,7 @@ def pixels(x: Tensor, space: Space) -> np.ndarray:
 
 
 def grid(images: np.ndarray, columns: int | None = None, gap: int = 2) -> Image.Image:
-    """Arrange (n, H, W, C) uint8 pictures row by row; small ones are enlarged without smoothing."""
+    """Arrange (n, H, W, C) uint8 images row by row; small ones are enlarged without smoothing."""
     n, height, width, channels = images.shape
     columns = columns or math.ceil(math.sqrt(n))
     rows, scale = math.ceil(n / columns), max(1, 56 // max(height, width))
@@ -68,7 +68,7 @@ def grid(images: np.ndarray, columns: int | None = None, gap: int = 2) -> Image.
 
 
 def as_image(array: np.ndarray) -> Image.Image:
-    """Return (H, W, C) uint8 as a picture: 1 channel grey, 3 colour, otherwise the mean of the channels."""
+    """Return (H, W, C) uint8 as an image: 1 channel grey, 3 colour, otherwise the mean of the channels."""
     if array.shape[2] not in (1, 3):
         array = array.mean(axis=2, keepdims=True).astype(np.uint8)
     return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
@@ -123,6 +123,6 @@ def canvas_to_file(figure: object, path: Path) -> None:
 
 
 def write(image: Image.Image, path: Path) -> None:
-    """Save a picture beside its place and rename."""
+    """Save an image beside its place and rename."""
     with replacing(path) as beside:
         image.save(beside)

@@ -1,4 +1,4 @@
-"""Pictures inside the page: as they are where they fit; recompressed, then reduced, where they do not, and said so."""
+"""Images inside the page: as they are where they fit; recompressed, then reduced, where they do not, and said so."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture as it stands in the page."""
+class Embedded:
+    """An image as it stands in the page."""
 
     file: str
     """Path in the run directory."""
@@ -31,7 +31,7 @@ class Picture:
     """How it differs from the file; empty if it is the file itself."""
 
     def to_json(self) -> dict[str, str | int]:
-        """Return all but the picture itself."""
+        """Return all but the image itself."""
         return {
             "file": self.file,
             "width": self.width,
@@ -41,8 +41,8 @@ class Picture:
         }
 
 
-def embed(path: Path, most: int, side: int, folder: Path) -> Picture:
-    """Embed a picture in at most so many bytes.
+def embed(path: Path, most: int, side: int, folder: Path) -> Embedded:
+    """Embed an image in at most so many bytes.
 
     Args:
         path: the file.
@@ -51,7 +51,7 @@ def embed(path: Path, most: int, side: int, folder: Path) -> Picture:
         folder: the run directory, which the name in the page is relative to.
 
     Raises:
-        ValueError: it is no picture that can be read.
+        ValueError: it is no image that can be read.
     """
     from PIL import Image
 
@@ -61,14 +61,14 @@ def embed(path: Path, most: int, side: int, folder: Path) -> Picture:
         kind = image.format
         image.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ValueError(f"{path.name} is no picture that can be read: {error}.") from error
+        raise ValueError(f"{path.name} is no image that can be read: {error}.") from error
     name = path.relative_to(folder).as_posix()
     if kind == "PNG" and len(raw) <= most and max(image.size) <= side:
-        return Picture(name, _uri("image/png", raw), *image.size, len(raw), "")
+        return Embedded(name, _uri("image/png", raw), *image.size, len(raw), "")
     mime, data, size = _squeeze(image, most, side)
     change = [f"{image.width}×{image.height} reduced to {size[0]}×{size[1]}"] if size != image.size else []
     change += ["recompressed as JPEG"] if mime == "image/jpeg" else []
-    return Picture(name, _uri(mime, data), *size, len(data), " and ".join(change))
+    return Embedded(name, _uri(mime, data), *size, len(data), " and ".join(change))
 
 
 def _squeeze(image: Image.Image, most: int, side: int) -> tuple[str, bytes, tuple[int, int]]:
