@@ -21,7 +21,6 @@ from torch import Tensor
 
 from veridical.data.batch import Batch
 from veridical.model import Replayable, Trainable
-from veridical.nn.spectral import UnitSpectralNorm
 
 Terms = dict[str, Tensor]
 """() each, by "<player>/<term>"."""
@@ -188,8 +187,6 @@ def choose(model: Trainable, device: torch.device, processes: int, *, rows: bool
         return Eager(), f"are started one by one: gradients are averaged over {processes} processes"
     if rows:
         return Eager(), "are started one by one: the rows that move differ from step to step"
-    if isinstance(model, torch.nn.Module) and any(isinstance(m, UnitSpectralNorm) for m in model.modules()):
-        return Eager(), "are started one by one: spectral normalisation iterates until it has converged"
     return CudaGraphs(model, device), "are replayed as CUDA graphs, one for every pattern of turns and terms"
 
 
