@@ -8,7 +8,7 @@ averaged weights, as PacGAN does: a mode counts when a sample lies within three 
 
 - *default*: the library's recipe (relativistic pairing, R1 and R2, steps relative to the weights). The step sizes are
   relative ones, 0.002, 0.02 and 0.2, the same for every rule. The last two lie beyond the recipe's trust of 0.01 and
-  are the same run to the bit (tests/training/test_relative_steps.py), which is done once.
+  are the same run to the bit (tests/training/test_optim.py), which is done once.
 - *2014*: Goodfellow et al.'s Algorithm 1 with the non-saturating loss on perceptrons of the same width.
 - *dcgan*: Radford et al.'s recipe on perceptrons: batch normalisation in both but in the discriminator's input, and
   for the rules that have them their beta of 0.5.

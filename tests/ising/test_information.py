@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from veridical.ising import sample
-from veridical.ising.compressors import COMPRESSORS, compressor_bound
 from veridical.ising.contexts import ContextCode
 from veridical.ising.exact import CRITICAL_COUPLING, entropy_per_site
 from veridical.ising.information import block_bound, bound, context_bounds, site_bound
@@ -125,39 +124,6 @@ def test_an_average_of_one_configuration_has_no_interval(critical):
     assert (found.low, found.high) == (-math.inf, math.inf)
 
 
-def test_what_compressors_write_can_be_read_back(critical):
-    import bz2
-    import io
-    import lzma
-    import zlib
-
-    from PIL import Image
-
-    packed = np.packbits(critical[:50].reshape(50, -1), axis=1).tobytes()
-    for name, read_back, write in (
-        ("zlib", zlib.decompress, lambda d: zlib.compress(d, 9)),
-        ("bz2", bz2.decompress, lambda d: bz2.compress(d, 9)),
-        ("xz", lzma.decompress, lambda d: lzma.compress(d, preset=9 | lzma.PRESET_EXTREME)),
-    ):
-        assert read_back(write(packed)) == packed
-        assert COMPRESSORS[name](critical[:50]) == len(write(packed))
-    file = io.BytesIO()
-    Image.fromarray(critical[:50].reshape(-1, 32)).save(file, "png", optimize=True)
-    assert COMPRESSORS["PNG"](critical[:50]) == len(file.getvalue())
-    assert (np.asarray(Image.open(file)) == critical[:50].reshape(-1, 32)).all()
-
-
-@pytest.mark.parametrize("name", COMPRESSORS)
-def test_compressors_need_more_than_the_entropy(name, critical):
-    found = compressor_bound(critical[:600], name)
-    assert found.low > bits_per_site(32, 32)
-    assert found.low < found.bits < found.high < 0.95
-    assert found.n == 600
-
-
 def test_arguments(critical):
     with pytest.raises(ValueError, match="rows is 32; expected 1 to 14"):
         block_bound(critical, CRITICAL_COUPLING, 32)
-    with pytest.raises(ValueError, match="name is 'rar'"):
-        compressor_bound(critical, "rar")
-    assert compressor_bound(critical[:5], "zlib").high == math.inf

@@ -17,7 +17,6 @@ from veridical.ising.exact.onsager import (
     onsager_specific_heat,
     spontaneous_magnetization,
 )
-from veridical.ising.exact.quadrature import double_exponential
 
 Real = Any  # mpmath has no types
 
@@ -92,11 +91,3 @@ def test_ends_of_the_range() -> None:
     for function in (onsager_energy_per_site, onsager_free_energy_per_site, correlation_length):
         with pytest.raises(ValueError, match="sublattices"):
             function(-0.1)
-
-
-def test_quadrature_of_end_point_singularities() -> None:
-    t, rest, weight = double_exponential()
-    for power in (-0.5, 0.0, 0.5, 40.5):
-        assert weight @ (t**power / np.sqrt(rest)) == pytest.approx(
-            math.exp(math.lgamma(power + 1) + math.lgamma(0.5) - math.lgamma(power + 1.5)), rel=1e-13
-        )

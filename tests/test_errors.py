@@ -1,0 +1,23 @@
+"""The kind of mistake decides the exit code."""
+
+import pytest
+
+from veridical import cli
+from veridical.cli import cite
+from veridical.data.errors import DataError, NoSuchDataError
+from veridical.errors import RequestError
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(RequestError("no such thing."), 2), (NoSuchDataError("no such data."), 2), (DataError("damaged."), 1)],
+)
+def test_requests_that_must_change_exit_with_2(
+    error: Exception, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(arguments: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(cite, "run", fail)
+    assert cli.run(["cite"]) == code
+    assert capsys.readouterr().err == f"veridical cite: {error}\n"
