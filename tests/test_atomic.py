@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from veridical.atomic import replacing, write_atomically
+from veridical.atomic import replacing, require_free, write_atomically
+from veridical.errors import OutputExistsError
 
 
 def test_the_old_file_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
@@ -20,3 +21,13 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
         beside.write_text("half")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder_is_free_and_all_else_that_exists_is_not(tmp_path: Path) -> None:
+    require_free(tmp_path / "nothing")
+    (tmp_path / "folder").mkdir()
+    require_free(tmp_path / "folder")
+    (tmp_path / "folder" / "own").write_text("mine")
+    for taken in (tmp_path / "folder", tmp_path / "folder" / "own"):
+        with pytest.raises(OutputExistsError, match=f"{taken} exists already; nothing is overwritten. Take another"):
+            require_free(taken, "Take another.")

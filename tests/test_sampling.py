@@ -182,6 +182,7 @@ def test_whoever_ignores_the_noise_still_repeats() -> None:
 
     model = Careless(GANConfig(width=8, depth=1), PLANE)
     assert torch.equal(draw(model, 300)[:5], draw(model, 5))
+    assert torch.equal(draw(model, 300)[3:8], draw(model, 5, first=3))
     assert not torch.equal(draw(model, 9), draw(model, 9, first=block_size(model)))
 
 

@@ -1,4 +1,4 @@
-"""Files that appear under their name when they are complete, never before. Imports nothing heavy."""
+"""Files that appear under their name when they are complete, and over nothing else. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from veridical.errors import OutputExistsError
 
 
 @contextmanager
@@ -28,3 +30,17 @@ def write_atomically(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def require_free(place: Path, remedy: str = "Choose another --out.") -> None:
+    """Make sure that nothing would be written over; an empty folder is free.
+
+    Args:
+        place: of a file or a folder.
+        remedy: what to do instead, a sentence.
+
+    Raises:
+        OutputExistsError: something is there.
+    """
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise OutputExistsError(f"{place} exists already; nothing is overwritten. {remedy}")

@@ -6,3 +6,7 @@ class RequestError(Exception):
 
     Errors inherit from it beside their own kind; everything else that goes wrong exits with 1.
     """
+
+
+class OutputExistsError(FileExistsError, RequestError):
+    """Something is there already; nothing is overwritten."""

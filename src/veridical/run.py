@@ -29,13 +29,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from veridical.atomic import write_atomically
+from veridical.atomic import require_free, write_atomically
 from veridical.errors import RequestError
 from veridical.status import read_status
-
-
-class RunExistsError(FileExistsError, RequestError):
-    """A run would be written over another; nothing is ever overwritten."""
 
 
 class NotARunError(FileNotFoundError, RequestError):
@@ -54,7 +50,7 @@ class Run:
         """Create an empty run directory.
 
         Raises:
-            RunExistsError: something is there already.
+            OutputExistsError: something is there already.
         """
         cls.require_free(path)
         run = cls(path)
@@ -67,14 +63,9 @@ class Run:
         """Make sure that nothing would be written over.
 
         Raises:
-            RunExistsError: something is there already.
+            OutputExistsError: something is there already.
         """
-        path = Path(path)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunExistsError(
-                f"{path} exists already and is not empty; nothing is overwritten. "
-                f"Choose another --out, or continue it with: veridical resume {path}"
-            )
+        require_free(Path(path), f"Choose another --out, or continue it with: veridical resume {path}")
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Run:

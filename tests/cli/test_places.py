@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +39,16 @@ def test_what_does_not_exist_exits_with_2_wherever_the_options_stand(
 def test_options_may_stand_between_folders(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["report", "nowhere", "--out", "x", "elsewhere"]) == 2
     assert "nowhere does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["train vae --data digits", "ising sample 4 -n 1", "experiment critical-lattice --quick"],
+)
+def test_what_is_taken_exits_with_2_in_every_command_that_writes(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = tmp_path / "mine.npz"
+    taken.write_text("mine")
+    assert run([*line.split(), "--out", str(taken)]) == 2
+    assert "nothing is overwritten" in capsys.readouterr().err and taken.read_text() == "mine"

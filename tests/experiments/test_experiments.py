@@ -63,7 +63,7 @@ def small(run_it) -> Experiment:
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "own").mkdir(parents=True)
     ran = []
     with pytest.raises(FileExistsError, match="nothing is overwritten"):
         perform(small(lambda *_: ran.append(1) or Outcome("yes")), tmp_path / "mine", say=ran.append)

@@ -8,19 +8,20 @@ from veridical.nn.spectral import normalize_spectrum
 
 
 class Chain(nn.Module):
-    buffer_roles = {"spins": BufferRole.PER_PROCESS}
+    buffer_roles = {"spins": BufferRole.PER_PROCESS, "count": BufferRole.LIVE}
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("spins", torch.ones(3))
+        self.register_buffer("count", torch.zeros(1))
         self.register_buffer("unstated", torch.zeros(1))
         self.register_buffer("scratch", torch.zeros(1), persistent=False)
 
 
 class Tempered(Chain):
-    """Adds to what its base states."""
+    """Adds to what its base states, and states another role of one of its buffers."""
 
-    buffer_roles = {"ladder": BufferRole.LIVE}
+    buffer_roles = {"ladder": BufferRole.LIVE, "count": BufferRole.AVERAGED}
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,6 +35,7 @@ def test_roles_are_stated_by_the_class_and_its_bases() -> None:
         "0.running_var": BufferRole.AVERAGED,
         "0.num_batches_tracked": BufferRole.LIVE,
         "1.spins": BufferRole.PER_PROCESS,
+        "1.count": BufferRole.AVERAGED,
         "1.unstated": BufferRole.LIVE,
         "1.ladder": BufferRole.LIVE,
     }

@@ -197,6 +197,21 @@ def test_a_pattern_is_recorded_after_its_first_steps_and_apart_from_others() -> 
     assert len(replay.recordings) == 1 and sorted(replay.counts.values()) == [3, WARM_UP + 1]
 
 
+def test_a_recording_is_not_replayed_once_memory_has_moved() -> None:
+    state = toys.state(steps=20)
+    assert isinstance(state.model, Replayable)
+    replay, batch, done = Rehearsal(state.model), toys.loader().batch(1), []
+
+    def note(step: int, batch: Any) -> dict[str, Tensor]:
+        done.append(step)
+        return {}
+
+    for step, layout in enumerate(["here"] * (WARM_UP + 2) + ["there"] * 2, start=1):
+        replay.run(1, batch, lambda _, batch, step=step: note(step, batch), layout)
+    recorded = WARM_UP + 1
+    assert done == [*range(1, recorded), recorded, recorded, recorded + 2, recorded + 3]
+
+
 class Unrecordable(Rehearsal):
     """A device that refuses to record."""
 

@@ -12,6 +12,7 @@ from PIL import Image
 from veridical.config.families.adversarial import AdversarialSampling
 from veridical.config.families.vae import VAEConfig, VAESampling
 from veridical.data.space import Space
+from veridical.errors import OutputExistsError
 from veridical.families.vae import VAE
 from veridical.sampling import draw, draw_blocks
 from veridical.workflows import sample
@@ -33,13 +34,13 @@ def test_a_grid_an_array_and_a_folder(model: VAE, tmp_path: Path) -> None:
     assert len(files) == 70
     pixels = np.asarray(Image.open(files[69]))
     assert np.array_equal(pixels, np.clip(np.round((x[69, 0] + 1) * 127.5), 0, 255).astype(np.uint8))
-    with pytest.raises(sample.OutputExistsError, match="nothing is overwritten"):
-        sample.require_free(tmp_path / "grid.png")
+    with pytest.raises(OutputExistsError, match="nothing is overwritten"):
+        sample.require_output(tmp_path / "grid.png")
 
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected a \.png"):
-        sample.require_free(tmp_path / "x.gif")
+        sample.require_output(tmp_path / "x.gif")
     plane = Space((2,), kind="vector", support=None, levels=None)
     points = VAE(VAEConfig(network="mlp", width=8, latent_dim=3), plane)
     with pytest.raises(ValueError, match=r"Use \.npz"):

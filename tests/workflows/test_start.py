@@ -14,8 +14,8 @@ from veridical.config import DataConfig, GANConfig
 from veridical.config.files import read
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
+from veridical.errors import OutputExistsError
 from veridical.families.gan import GAN
-from veridical.run import RunExistsError
 from veridical.sampling import draw
 from veridical.training import checkpoint
 from veridical.workflows.load import load
@@ -49,7 +49,7 @@ def test_a_run_leaves_everything_a_reader_needs(tmp_path: Path) -> None:
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("precious")
-    with pytest.raises(RunExistsError, match="nothing is overwritten"):
+    with pytest.raises(OutputExistsError, match="nothing is overwritten"):
         train(VAE, out=tmp_path / "run", say=silent)
     assert (tmp_path / "run" / "thesis.txt").read_text() == "precious"
 

@@ -68,7 +68,7 @@ def run(arguments: list[str]) -> None:
     from veridical.workflows.load import load
 
     out = command.out or sample.default_output(command.run, command.n, command.seed)
-    sample.require_free(out)
+    sample.require_output(out)
     device, why = choose_device(command.device)
     model = load(command.run, which=command.which, say=say).to(device)
     say(f"device {device} ({why}), seed {command.seed}")

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from veridical.atomic import require_free
+
 Say = Callable[[str], None]
 
 
@@ -64,7 +66,7 @@ def perform(
         The folder.
 
     Raises:
-        FileExistsError: something is there; nothing is overwritten.
+        OutputExistsError: something is there; nothing is overwritten.
     """
     from veridical import __version__
 
@@ -103,13 +105,3 @@ def next_free(name: str, parent: Path = Path("experiments")) -> Path:
     while path.exists():
         path, number = parent / f"{base}-{number}", number + 1
     return path
-
-
-def require_free(out: Path) -> None:
-    """Make sure that nothing would be written over.
-
-    Raises:
-        FileExistsError: something is there.
-    """
-    if out.exists():
-        raise FileExistsError(f"{out} exists already; nothing is overwritten. Choose another --out.")

@@ -24,6 +24,8 @@ from typing import IO, Any
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from veridical.atomic import require_free
+
 _NAMES = ("x", "packed", "spins", "configurations", "samples", "images", "data", "arr_0")
 _CODES = ((0, 1), (-1, 1), (0, 255))
 _CHUNK = 1 << 22
@@ -239,7 +241,7 @@ class Writer:
     """
 
     def __init__(self, path: Path, n: int, size: tuple[int, int], metadata: dict[str, Any], packed: bool) -> None:
-        require_free(path)
+        require_archive(path)
         self.path, self.n, self.size, self.packed = path, n, size, packed
         self.text = json.dumps({**metadata, "n": n, "height": size[0], "width": size[1]})
         self.partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -295,14 +297,13 @@ class Writer:
             np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def require_free(path: Path) -> None:
+def require_archive(path: Path) -> None:
     """Make sure that nothing would be written over, and that the file can be what it is called.
 
     Raises:
-        FileExistsError: something is there.
+        OutputExistsError: something is there.
         ValueError: the name does not end in .npz.
     """
     if path.suffix != ".npz":
         raise ValueError(f"out is {path}; expected a name that ends in .npz.")
-    if path.exists():
-        raise FileExistsError(f"{path} exists already; nothing is overwritten. Choose another name.")
+    require_free(path, "Choose another name.")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from veridical.atomic import write_atomically
+from veridical.errors import OutputExistsError
 from veridical.report.compare import compare_runs, differing, unequal_measures
 from veridical.report.curves import Level, Line, draw
 from veridical.report.images import Embedded, embed, spread
@@ -82,7 +83,7 @@ def build(runs: Run | Path | str | Sequence[Run | Path | str], out: Path | str |
     Raises:
         ValueError: no run is given.
         NotARunError: a path is no run directory.
-        FileExistsError: `out` exists and is no report.
+        OutputExistsError: `out` exists and is no report.
     """
     several = [runs] if isinstance(runs, Run | Path | str) else runs
     if not several:
@@ -104,7 +105,7 @@ def _place(first: Path, out: Path | None) -> Path:
         return first / "report.html"
     page = out if out.suffix.lower() in (".html", ".htm") else out / "report.html"
     if page.is_file() and 'name="generator" content="veridical' not in page.read_text("utf-8", errors="replace")[:2000]:
-        raise FileExistsError(f"{page} exists and is no report of veridical; choose another place with --out.")
+        raise OutputExistsError(f"{page} exists and is no report of veridical; choose another place with --out.")
     page.parent.mkdir(parents=True, exist_ok=True)
     return page
 

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 import veridical
-from veridical.atomic import replacing
+from veridical.atomic import replacing, require_free
 from veridical.errors import RequestError
 from veridical.model import GenerativeModel, Sampler
 from veridical.training.logs import MissingPackageError
@@ -84,15 +84,15 @@ def require_exportable(model: GenerativeModel, out: Path) -> None:
     """Refuse what cannot be written before anything is computed.
 
     Raises:
-        CannotExportError: no sampler, no such format, or the file exists.
+        CannotExportError: no sampler, or no such format.
+        OutputExistsError: the file exists.
         MissingPackageError: ONNX was asked for and is not installed.
     """
     if not isinstance(model, Sampler):
         raise CannotExportError(f"{type(model).__name__} cannot sample; there is nothing to export.")
     if out.suffix not in FORMATS:
         raise CannotExportError(f"{out} ends in {out.suffix or 'nothing'!r}; expected {' or '.join(FORMATS)}.")
-    if out.exists():
-        raise CannotExportError(f"{out} exists already; nothing is overwritten. Choose another --out.")
+    require_free(out)
     missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
     if out.suffix == ".onnx" and missing:
         raise MissingPackageError(

@@ -50,7 +50,7 @@ def sample_to_file(
         say: called with the plan, the progress, and the rate.
 
     Raises:
-        FileExistsError: something is there; nothing is overwritten.
+        OutputExistsError: something is there; nothing is overwritten.
         ValueError: a law or a size that cannot be sampled, or more than the disk has room for.
         KeyboardInterrupt: it was asked to stop; nothing remains.
     """

@@ -9,18 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from veridical.atomic import require_free
 from veridical.config.sampling import ConditionedSampling, SamplingOptions
-from veridical.errors import RequestError
 from veridical.latent.guidance import DATA, Classifier
 from veridical.model import GenerativeModel
 from veridical.nearest import did_you_mean
 from veridical.run import Run
 from veridical.workflows import images
 from veridical.workflows.progress import Say
-
-
-class OutputExistsError(FileExistsError, RequestError):
-    """Something is there already; nothing is overwritten."""
 
 
 def classifier_for(model: GenerativeModel, options: SamplingOptions | None) -> Classifier | None:
@@ -67,14 +63,14 @@ def default_output(run: Path, n: int, seed: int) -> Path:
     return path
 
 
-def require_free(out: Path) -> None:
-    """Make sure that nothing would be written over, before any work is done.
+def require_output(out: Path) -> None:
+    """Make sure that examples can be written there and over nothing, before any work is done.
 
     Raises:
         OutputExistsError: something is there.
+        ValueError: no such format.
     """
-    if out.exists() and (out.is_file() or any(out.iterdir())):
-        raise OutputExistsError(f"{out} exists already; nothing is overwritten. Choose another --out.")
+    require_free(out)
     if out.suffix not in (".png", ".npz", ""):
         raise ValueError(f"out is {out}; expected a .png (one grid), a .npz (an array x) or a folder (one PNG each).")
 
@@ -89,7 +85,7 @@ def save(blocks: Iterator[Tensor], n: int, model: GenerativeModel, out: Path, sa
         out: a new file or folder; its suffix decides which.
         say: called with a line for every thousand images.
     """
-    require_free(out)
+    require_output(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix:
         x = torch.cat(list(blocks))

@@ -71,7 +71,7 @@ def train(
         epochs: passes over the data, instead of `training.steps`.
 
     Raises:
-        RunExistsError: `out` exists.
+        OutputExistsError: `out` exists.
         DataError: the data cannot be used; the message says why and what to do.
         DeviceError: the device asked for is not there.
         OtherShapesError: the weights of `start` do not fit; the tensors are named.
