@@ -14,10 +14,12 @@ import pytest
 import torch
 
 from veridical.cli import run as command
-from veridical.config import ConditionalGANConfig, GANConfig, NoiseLevelConfig, VAEConfig
+from veridical.config import ConditionalGANConfig, GANConfig, InfoGANConfig, NoiseLevelConfig, VAEConfig
 from veridical.data.space import Space
+from veridical.errors import OutputExistsError
 from veridical.families.conditional_gan import ConditionalGAN
 from veridical.families.gan import GAN
+from veridical.families.infogan import InfoGAN
 from veridical.families.noise_level import NoiseLevel
 from veridical.families.vae import VAE
 from veridical.model import Facts, GenerativeModel
@@ -55,8 +57,12 @@ def conditional() -> GenerativeModel:
     return ConditionalGAN(ConditionalGANConfig(latent_dim=3, width=8), Facts(IMAGES, 100))
 
 
+def coded() -> GenerativeModel:
+    return InfoGAN(InfoGANConfig(latent_dim=3, width=8), Facts(IMAGES, 100))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [vae, conditional])
+@pytest.mark.parametrize("make", [vae, conditional, coded])
 def test_a_process_without_this_package_draws_the_same(make: Callable[[], GenerativeModel], tmp_path: Path) -> None:
     model = make()
     manifest = export_sampler(model, tmp_path / "s.pt2", say=silent)
@@ -134,7 +140,7 @@ def test_other_endings_taken_places_and_a_missing_onnx(tmp_path: Path, monkeypat
     with pytest.raises(CannotExportError, match=r"ends in '.pth'; expected .pt2 or .onnx"):
         export_sampler(vae(), tmp_path / "s.pth", say=silent)
     (tmp_path / "s.pt2").write_text("precious")
-    with pytest.raises(CannotExportError, match="nothing is overwritten"):
+    with pytest.raises(OutputExistsError, match="nothing is overwritten"):
         export_sampler(vae(), tmp_path / "s.pt2", say=silent)
     assert (tmp_path / "s.pt2").read_text() == "precious"
     monkeypatch.setattr(export.importlib.util, "find_spec", lambda name: None)

@@ -177,7 +177,7 @@ class InfoGAN(AdversarialModel[InfoGANConfig], Coded):
     def join(self, codes: Codes) -> Tensor:
         """Return (B, *latent_shape) of the parts, so that a code can be set by hand."""
         parts = [
-            codes.noise.new_zeros(len(c), k).scatter_(1, c[:, None], 1.0)
+            codes.noise.new_zeros(c.shape[0], k).scatter_(1, c[:, None], 1.0)
             for c, k in zip(codes.categorical, self.config.categorical, strict=True)
         ]
         return torch.cat([codes.noise, *parts, codes.continuous], 1)

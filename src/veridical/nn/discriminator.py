@@ -70,8 +70,8 @@ def one_hot(c: Tensor | None, classes: int, dtype: torch.dtype) -> Tensor:
     """
     if c is None:
         raise ValueError(f"c is missing; this network was built for {classes} classes: pass (B,) integer labels.")
-    # Not `F.one_hot`, which looks at the labels' values on the CPU.
-    return torch.zeros(len(c), classes, dtype=dtype, device=c.device).scatter_(1, c.long()[:, None], 1.0)
+    # Not `F.one_hot`, which looks at the labels' values on the CPU; not `len`, which fixes their number in an export.
+    return torch.zeros(c.shape[0], classes, dtype=dtype, device=c.device).scatter_(1, c.long()[:, None], 1.0)
 
 
 def beside(x: Tensor, code: Tensor) -> Tensor:
