@@ -10,7 +10,7 @@ import pytest
 from veridical import verdict
 from veridical.evaluation.measurement import Measurement
 from veridical.report.measured import read_measured
-from veridical.verdict import VERDICTS, judge
+from veridical.verdict import VERDICTS, far_short, judge
 
 CASES: list[tuple[dict[str, Any], str]] = [
     (dict(value=0.4, interval=(0.3, 0.5), reference=0.7, reference_interval=(0.6, 0.8)), "short of perfect"),
@@ -83,3 +83,9 @@ def test_the_evaluation_and_the_report_judge_alike(case: dict[str, Any]) -> None
     row.pop("verdict")
     shown = read_measured(row)
     assert shown is not None and (shown.verdict == measured.verdict or measured.bound is not None)
+
+
+def test_far_short_is_certainly_below_half() -> None:
+    assert far_short(0.44, None, 0.9) and far_short(0.2, (0.1, 0.44), 0.9)
+    assert not far_short(0.46, None, 0.9) and not far_short(0.2, (0.1, 0.46), 0.9)
+    assert not far_short(0.0, None, None)

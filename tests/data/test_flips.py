@@ -88,6 +88,12 @@ def test_any_number_of_processes_sees_the_same(world_size: int) -> None:
         assert not torch.equal(x, plain.batch(step).x)
 
 
+def test_other_seeds_mirror_other_images() -> None:
+    for seed in (0, 3):
+        batch, plain = (Loader(images(), 12, seed=seed, flip=flip).batch(5) for flip in ("both", "none"))
+        assert torch.equal(batch.x, mirrored(plain.x, plain.index, 5, seed, "both"))
+
+
 def test_repeated_batches_stay_the_same() -> None:
     loader = Loader(images(), 8, order="repeated", repeats=3, flip="horizontal")
     assert torch.equal(loader.batch(3).x, loader.batch(5).x)

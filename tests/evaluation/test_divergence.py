@@ -137,7 +137,7 @@ def test_a_nearly_perfect_model_is_condemned_no_more_often_than_stated() -> None
 
 
 def test_a_bound_has_no_reverse_divergence() -> None:
-    found = named(measure_divergence(Bounded(UNIT, 0.3), Target(UNIT, VECTOR), None, 5000, seed=0))
+    found = named(measure_divergence(Bounded(UNIT, 0.3), Target(UNIT, VECTOR), UNIT.sample(100), 5000, seed=0))
     assert list(found) == ["kl_forward"] and found["kl_forward"].detail["likelihood"] == "lower bound"
     assert found["kl_forward"].bound == "upper"
     assert found["kl_forward"].value == pytest.approx(0.3, abs=0.002)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from tests.evaluation.models import Bounded, Known, Law, data_of
-from veridical.config import DataConfig, GANConfig, InfoGANConfig, VAEConfig
+from veridical.config import DataConfig, GANConfig, InfoGANConfig, ProgressiveGANConfig, VAEConfig
 from veridical.data.dataset import ArrayData
 from veridical.data.sources import load
 from veridical.evaluation import METRICS, needs
@@ -13,6 +13,7 @@ from veridical.evaluation.subject import Subject
 from veridical.evaluation.target import Target
 from veridical.families.gan import GAN
 from veridical.families.infogan import InfoGAN
+from veridical.families.progressive_gan import ProgressiveGAN
 from veridical.families.vae import VAE
 from veridical.model import GenerativeModel, Space
 from veridical.targets import GaussianMixture
@@ -35,6 +36,10 @@ def labelled() -> ArrayData:
     return ArrayData(x, c, name="pairs")
 
 
+def growing(codes: int) -> ProgressiveGAN:
+    return ProgressiveGAN(ProgressiveGANConfig(codes_per_scale=codes, width=4), Space((1, 8, 8)))
+
+
 CASES = [
     (needs.SAMPLES, subject(Bounded(LAW, 0.1)), "Bounded cannot sample"),
     (needs.LIKELIHOOD, subject(GAN(SMALL, VECTOR)), "GAN has no likelihood"),
@@ -54,6 +59,7 @@ CASES = [
         "the discriminator of GAN judges packs of 2 examples, not single examples",
     ),
     (needs.CODES, subject(VAE(VAEConfig(width=4), VECTOR)), None),
+    (needs.CODES, subject(growing(0)), "this ProgressiveGAN was built without codes"),
 ]
 
 
@@ -66,6 +72,8 @@ def test_the_reason_is_one_plain_line(need: needs.Need, given: Subject, reason: 
 
 MET = [
     (needs.SAMPLES, subject(samples=torch.zeros(9, 2))),
+    (needs.ENOUGH, subject(samples=torch.zeros(20, 2), n=40)),
+    (needs.CODES, subject(growing(2))),
     (needs.LIKELIHOOD, subject(Law(LAW))),
     (needs.LIKELIHOOD, subject(Bounded(LAW, 0.1))),
     (needs.DENSITY, subject()),

@@ -159,3 +159,14 @@ def test_a_mean_over_many_is_near_the_image() -> None:
     x = images(1).expand(20_000, -1, -1, -1)
     mean = augment(x, ("colour",)).mean(0)
     assert (mean - x[0]).abs().max() < 6 * 0.9 / 20_000**0.5  # 768 values, each of a spread below 0.9
+
+
+def test_recolouring_is_as_strong_as_in_the_paper() -> None:
+    """Saturation in [0, 2] and contrast in [1/2, 3/2] scale colours; the mean moves by brightness in [-1/2, 1/2]."""
+    torch.manual_seed(0)
+    x = torch.tensor([0.5, -0.5])[None, :, None, None].expand(20_000, 2, 2, 2)
+    changed = augment(x, ("colour",))[..., 0, 0]
+    moved, scale = changed.mean(1), changed[:, 0] - changed[:, 1]
+    assert scipy.stats.kstest(moved.numpy(), "uniform", (-0.5, 1)).pvalue > FALSE_ALARM
+    assert 0 <= scale.min() < 0.01 and 2.7 < scale.max() <= 3
+    assert scipy.stats.ttest_1samp(scale.square().numpy(), (1 + 1 / 3) * (1 + 1 / 12)).pvalue > FALSE_ALARM

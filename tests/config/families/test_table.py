@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import veridical.config
 from veridical.config import OwnModel
-from veridical.config.families.table import FAMILIES, find_family, name_of, public_names
+from veridical.config.families.table import FAMILIES, find_family, module_name, name_of, public_names
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -32,3 +34,9 @@ def test_every_family_has_two_public_names() -> None:
     assert len(public_names()) == 2 * len(FAMILIES)
     with pytest.raises(AttributeError):
         _ = veridical.config.VAE
+
+
+def test_every_family_that_declares_itself_has_its_line() -> None:
+    folder = Path(veridical.config.__file__).parent / "families"
+    declared = {path.stem for path in folder.glob("*.py") if "\nFAMILY = " in path.read_text()}
+    assert declared == {module_name(name) for name in FAMILIES}

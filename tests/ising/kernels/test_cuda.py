@@ -107,3 +107,7 @@ def test_places_agree_with_the_updates() -> None:
 def test_turned_sites_are_packed_as_rows_are() -> None:
     turned = Law(4, 18, -0.3, 0.4).staggered()[1]
     assert np.array_equal(unpack(cuda.packed_words(turned).view(np.uint8)[None, :9], (4, 18))[0], turned)
+
+
+def test_every_seed_has_a_key_of_its_own() -> None:
+    assert len({cuda.key_of(seed) for seed in range(1000)}) == 1000 and cuda.key_of(7) == cuda.key_of(7)
