@@ -78,7 +78,7 @@ def test_real_images_get_an_all_clear(images: Images, held_out: bool) -> None:
     assert set(verdicts(found).values()) == {"as good as perfect"}
     assert len(found.measurements) == 8
     assert found.summary()[0].startswith("All 8 measurements")
-    for text in ("cannot tell", "No sign of a missing part", "look like data", "No sign of memorising"):
+    for text in ("finds no difference", "No sign of a missing part", "look like data", "No sign of memorising"):
         assert says(found, text), found.summary()
 
 
@@ -87,7 +87,7 @@ def test_training_images_are_memorised(images: Images) -> None:
     found = evaluate_samples(examples(train, torch.arange(1000)), train, null, extractor=extractor)
     assert found["memorised"].value > 0.97 and found["copied"].value > 0.97
     assert found["memorised"].verdict == found["copied"].verdict == "short of perfect"
-    assert says(found, "It memorises: about 99") and says(found, "1,000 are exact copies")
+    assert says(found, "The model memorises: about 99") and says(found, "1,000 are exact copies")
 
 
 def test_a_twentieth_of_copies_is_found(images: Images) -> None:
@@ -95,7 +95,7 @@ def test_a_twentieth_of_copies_is_found(images: Images) -> None:
     mixed = torch.cat([examples(model)[:950], examples(train, torch.arange(50))])
     found = evaluate_samples(mixed, train, null, extractor=extractor, metrics=["memorisation"])
     low, high = found["copied"].interval or (1.0, 0.0)
-    assert low < 0.05 < high and says(found, "It memorises: about")
+    assert low < 0.05 < high and says(found, "The model memorises: about")
 
 
 def test_dropped_classes_are_missed(images: Images) -> None:
@@ -106,9 +106,9 @@ def test_dropped_classes_are_missed(images: Images) -> None:
     said = verdicts(found)
     assert said["coverage"] == said["recall"] == said["fid"] == said["kid"] == "short of perfect"
     assert said["precision"] == said["memorised"] == said["copied"] == "as good as perfect"
-    assert says(found, "It misses a part of the distribution")
+    assert says(found, "The samples miss a part of the distribution")
     few = evaluate_samples(examples(model)[model.labels == 1], train, null, extractor=extractor, metrics=["prdc"])
-    assert says(few, "It has collapsed onto a part of the distribution")
+    assert says(few, "The samples cover only a small part of the distribution")
 
 
 def test_noise_does_not_look_like_data(images: Images) -> None:
@@ -118,7 +118,7 @@ def test_noise_does_not_look_like_data(images: Images) -> None:
     said = verdicts(found)
     assert {said[name] for name in ("fid", "kid", "precision", "recall", "density", "coverage")} == {"short of perfect"}
     assert said["memorised"] == said["copied"] == "as good as perfect"
-    assert says(found, "do not look like data") and says(found, "misses most of the distribution")
+    assert says(found, "do not look like data") and says(found, "miss most of the distribution")
 
 
 def test_a_perfect_model_of_a_known_law() -> None:
@@ -128,7 +128,7 @@ def test_a_perfect_model_of_a_known_law() -> None:
     assert list(verdicts(found)) == [*names, "nats_train", "nats_test", "overfit_nats"]
     assert verdicts(found).pop("nats_train") == "no reference"
     assert set(verdicts(found).values()) == {"as good as perfect", "no reference"}
-    assert says(found, "It reaches 25 of 25 modes") and says(found, "no different from the 0 of a perfect model")
+    assert says(found, "The samples cover 25 of 25 modes") and says(found, "consistent with the 0 of a perfect model")
     assert says(found, "No sign of overfitting")
     assert (
         set(found.skipped) >= {"stacks", "outcomes", "fid", "kid", "prdc", "memorisation"} and found.extractor is None
@@ -139,11 +139,16 @@ def test_a_collapsed_model_of_a_known_law() -> None:
     law = grid()
     few = GaussianMixture(law.means[:5], 0.5 * law.sigma)
     found = evaluate(Law(few), data_of(law, 1000, 0), data_of(law, 500, 1), n=1000)
-    for text in ("It has collapsed: it reaches 5 of 25 modes", "wrong proportions", "Its modes have shrunk", "KL(data"):
+    for text in (
+        "Mode collapse: the samples cover 5 of 25 modes",
+        "wrong proportions",
+        "The modes are too narrow",
+        "KL(data",
+    ):
         assert says(found, text), found.summary()
     assert found.summary()[0].startswith("Of ")
     wild = evaluate(Law(GaussianMixture(torch.zeros(1, 2), 3.0)), data_of(law, 1000, 0), None, n=1000)
-    assert says(wild, "Samples miss the modes") and not says(wild, "collapsed")
+    assert says(wild, "Too many samples lie outside the modes") and not says(wild, "collapse")
 
 
 @pytest.mark.parametrize("fault", ["none", "narrow", "shifted"])
@@ -160,9 +165,9 @@ def test_vectors_without_a_law_are_compared_by_coordinates(fault: str) -> None:
     elif fault == "narrow":
         assert said["precision"] == said["density"] == "suspicious" and said["recall"] == "short of perfect"
         assert said["memorised"] == "short of perfect" and said["copied"] == "as good as perfect"
-        assert says(found, "more typical than data") and says(found, "shrunken or blurred, not copied")
+        assert says(found, "more typical than real data") and says(found, "too little variety or blur, no copies")
     else:
-        assert said["fid"] == said["kid"] == "short of perfect" and says(found, "can be told from data")
+        assert said["fid"] == said["kid"] == "short of perfect" and says(found, "The samples differ from the data")
 
 
 def test_equal_seeds_give_equal_numbers_whatever_the_generators_do() -> None:
@@ -211,7 +216,7 @@ def test_json_keeps_everything() -> None:
 def test_small_sets_are_skipped_with_a_reason() -> None:
     found = evaluate_samples(cloud(10, 0), data_of(CLOUD, 100, 0, False), None)
     assert not found.measurements and found.skipped["prdc"].startswith("10 samples are too few")
-    assert found.summary() == ["Nothing was measured beside a reference, so there is no verdict."]
+    assert found.summary() == ["No measurement has a reference value, so there is no verdict."]
 
 
 def test_progress_is_told_in_lines() -> None:
@@ -233,7 +238,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
     broken[3, 0] = torch.nan
     with pytest.raises(ValueError, match="1 of 50 samples"):
         evaluate_samples(broken, data, None)
-    with pytest.raises(ValueError, match="pass its own data"):
+    with pytest.raises(ValueError, match="pass the model's own data"):
         evaluate(Law(grid()), data, None)
 
 
@@ -273,4 +278,4 @@ def test_with_too_few_examples_nothing_is_praised() -> None:
         )
 
     for said in (_spread({"recall": share("recall")}), _fidelity({"precision": share("precision")})):
-        assert said[0].startswith("Too few examples to tell")
+        assert said[0].startswith("There are too few examples to decide")

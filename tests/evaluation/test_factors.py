@@ -122,7 +122,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
     good = uniform(100, 2)
     for codes, factors, words in (
         (good[:50], good, "50 rows and factors 100"),
-        (good[:10], good[:10], "at least two a bin"),
+        (good[:10], good[:10], "at least two for each bin"),
         (good[:, 0], good, "expected"),
         (np.where(good > 0.99, np.nan, good), good, "not finite"),
         (good, np.ones((100, 1)), "factor 0 never varies"),

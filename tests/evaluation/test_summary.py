@@ -41,18 +41,18 @@ def kl(value: float, half: float, **rest: object) -> Measurement:
 JS = {"bound": "lower"}
 CODE = {"detail": {"code": "code 1", "null": 0.2}}
 CASES = [
-    (kl(0.0, 0.1), "no different from the 0 of a perfect model", True),
+    (kl(0.0, 0.1), "consistent with the 0 of a perfect model", True),
     (kl(0.5, 0.1), "KL(data || model) is 0.500 nats (0.400 to 0.600)", True),
-    (kl(0.5, 0.1), "no different from", False),
+    (kl(0.5, 0.1), "consistent with", False),
     (kl(0.5, 0.1, detail={"likelihood": "lower bound"}), "KL(data || model) is at most 0.500", True),
     (measured("cross_entropy", 9.0, (8.8, 9.2), 8.0, (7.9, 8.1)), "lie where data are rare", True),
-    (measured("cross_entropy", 7.0, (6.8, 7.2), 8.0, (7.9, 8.1)), "variety is missing", True),
+    (measured("cross_entropy", 7.0, (6.8, 7.2), 8.0, (7.9, 8.1)), "they lack variety", True),
     (measured("cross_entropy", 8.0, (7.8, 8.2), 8.0, (7.9, 8.1)), "-log p", False),
     (measured("js_discriminator", 0.3, (0.2, 0.4), 0.0, **JS), "is at least 0.300 nats", True),  # type: ignore[arg-type]
     (measured("js_discriminator", 0.0, (0.0, 0.1), 0.0, **JS), "discriminator", False),  # type: ignore[arg-type]
     (
         measured("class_match", 0.4, (0.3, 0.5), 0.9, (0.85, 0.95), higher=True, unit="share"),
-        "40.0 % of samples look like the class that was asked for, of held-out examples 90.0 %: too few",
+        "40.0 % of samples look like the requested class, and 90.0 % of held-out examples look like their class: too few",
         True,
     ),
     (
@@ -62,7 +62,7 @@ CASES = [
     ),
     (
         measured("recovered_x", 0.8, (0.7, 0.9), 1.0, higher=True, unit="share", **CODE),  # type: ignore[arg-type]
-        "Of the factors its codes tell: x 80.0 % by code 1.",
+        "The codes explain these shares of the factors: x (80.0 %, by code 1).",
         True,
     ),
     (
@@ -72,17 +72,17 @@ CASES = [
     ),
     (
         measured("of_the_law", 0.4, (0.3, 0.5), 1.0, (0.99, 1.0), higher=True, unit="share"),
-        "Only 40.0 % of its samples (30.0 to 50.0 %)",
+        "Only 40.0 % of samples (30.0 to 50.0 %)",
         True,
     ),
     (
         measured("factor_x", 0.5, (0.4, 0.6), 0.03, (0.0, 0.06), unit="1"),
-        "Factors are not spread as in the data: x",
+        "Factors are distributed differently than in the data: x",
         True,
     ),
     (
         measured("prior_gap", 0.5, (0.4, 0.6), 0.0, (-0.1, 0.1), unit="1"),
-        "Codes of data are not those of the prior",
+        "The codes of the data do not follow the prior",
         True,
     ),
     (
@@ -112,6 +112,6 @@ def test_the_overall_verdict_counts_what_was_decided() -> None:
 def test_denoising_is_said_beside_the_best_possible() -> None:
     error = measured("denoising_error", 0.5, (0.48, 0.52), 0.49, (0.47, 0.51), unit="noise variances")
     excess = measured("denoising_excess", 0.0, (-0.01, 0.01), 0.0, unit="noise variances")
-    assert any("no more than the best possible" in s for s in sentences([error, excess]))
+    assert any(", consistent with 0" in s for s in sentences([error, excess]))
     worse = measured("denoising_excess", 0.2, (0.1, 0.3), 0.0, unit="noise variances")
-    assert any("where the best possible leaves" in s for s in sentences([error, worse]))
+    assert any("the best possible denoiser leaves" in s for s in sentences([error, worse]))

@@ -1,4 +1,4 @@
-"""Measurements: every value beside what a perfect model would score."""
+"""Measurements: every value is compared with the score of a perfect model."""
 
 from veridical.evaluation.evaluate import Evaluation, evaluate, evaluate_samples
 from veridical.evaluation.measurement import Measurement

@@ -1,9 +1,9 @@
-"""Whether a model draws the class that is asked for, and whether one that classifies is right.
+"""Whether a conditional model draws the requested class, and whether a classifier is right.
 
 - class_match: the share of samples of a class whose nearest training example, in feature space, has that class. Real
-  held-out examples do not score 1 either; what they score is the reference. Above it, samples are more typical of their
+  held-out examples do not score 1 either; their score is the reference. Above it, samples are more typical of their
   class than data are.
-- class_accuracy: the share of held-out examples that a classifier names rightly.
+- class_accuracy: the share of held-out examples that the model classifies correctly.
 """
 
 import time
@@ -23,7 +23,7 @@ from veridical.noise import SampleNoise
 from veridical.statistics import wilson_interval
 
 EXAMPLES = 2_000
-"""Samples with a class, and held-out examples, that are compared."""
+"""Samples with a class, and held-out examples, in a comparison."""
 
 _BLOCK = 64
 
@@ -33,7 +33,7 @@ def draw_of(model: Sampler, c: Int[Tensor, " n"], device: torch.device, seed: in
     """Draw one sample of every label, on the CPU; the same for the same seed.
 
     Args:
-        model: knows as many classes as the labels name.
+        model: a conditional model of these classes.
         c: the labels, from 0.
         device: that of the model.
         seed: of the noise.
@@ -57,10 +57,10 @@ def measure_class_match(
 
     Args:
         samples: of a model.
-        c: the class that was asked for of each.
+        c: the class that was requested for each.
         features: of training and held-out data.
-        train: what the model learned from, with labels.
-        test: held-out data with labels; None: training examples stand for them, each compared with the others.
+        train: the training data, with labels.
+        test: held-out data with labels; None: training examples take their place, each compared with the others.
     """
     began = time.perf_counter()
     extractor: Extractor = features.extractor

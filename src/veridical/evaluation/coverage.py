@@ -5,14 +5,14 @@ A sample belongs to the nearest mode and is of *high quality* within a radius th
 (three widths hold 47 % in ten dimensions). Four numbers, each two-sided:
 
 - modes: modes with at least one sample of high quality;
-- high_quality: share of samples of high quality. A perfect model scores 98.889 %, not 100 %: more means that the modes
-  have shrunk;
+- high_quality: share of samples of high quality. A perfect model scores 98.889 %, not 100 %: a larger share means that
+  the modes are too narrow;
 - mode_kl: $\sum_k \hat q_k \log(\hat q_k / p_k)$ of the shares of samples nearest to each mode (reverse KL). A perfect
   model scores about $(K-1)/2n$, not 0;
 - mode_width: standard deviation within modes over that of the law, from samples of high quality about their own mean,
-  corrected for the cut. Below 1 the modes have shrunk, whatever their number.
+  corrected for the cut. Below 1 the modes are too narrow, even if all of them are reached.
 
-What a perfect model scores is exact where modes are far apart, and simulated from the law itself where they touch.
+The score of a perfect model is exact where modes are far apart, and simulated from the law where they overlap.
 
 References:
     Srivastava, Valkov, Russell, Gutmann & Sutton, VEEGAN (2017), Section 4.1. https://arxiv.org/abs/1705.07761
@@ -52,7 +52,7 @@ _MEASURED: tuple[tuple[str, str, bool, ReferenceKind], ...] = (
 
 
 class Modes(NamedTuple):
-    """Where samples fell."""
+    """The assignment of samples to modes."""
 
     nearest: Int[np.ndarray, " K"]
     """Samples nearest to each mode."""
@@ -65,7 +65,7 @@ class Modes(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """What a perfect model scores: expectation and 95 % interval."""
+    """The score of a perfect model: expectation and 95 % interval."""
 
     value: float
     interval: Interval
@@ -82,7 +82,7 @@ def radius(d: int) -> float:
 
 
 def separate(target: HasModes) -> bool:
-    """Whether no mode reaches into another."""
+    """Return whether no mode overlaps another."""
     gaps = torch.pdist(target.modes)
     return not len(gaps) or float(gaps.min()) / target.sigma >= radius(target.modes.shape[1]) + APART
 
@@ -149,7 +149,7 @@ def measure_modes(samples: Float[Tensor, "n d"], target: HasModes, seed: int = 0
 
 
 def _squares(deviation: Tensor, mode: Tensor, counts: Tensor) -> Tensor:
-    """Deviations from the mode's own mean, with Bessel's correction; modes of one sample tell nothing."""
+    """Deviations from the mode's own mean, with Bessel's correction; modes of one sample are left out."""
     d = deviation.shape[1]
     means = torch.zeros(len(counts), d, dtype=deviation.dtype).index_add_(0, mode, deviation)
     means /= counts.clamp(min=1)[:, None]
@@ -216,7 +216,7 @@ def _exact_references(target: HasModes, n: int, rng: np.random.Generator) -> tup
 
 
 def _simulated_references(target: HasModes, n: int, seed: int) -> tuple[np.ndarray, dict[str, Reference]]:
-    """Score the law itself; shares of the cells come from all simulations together."""
+    """Score draws of the law; the shares of the cells are estimated from all simulations together."""
     generator = torch.Generator().manual_seed(seed)
     runs = [find_modes(target.sample(n, generator, torch.float64), target) for _ in range(_SIMULATIONS)]
     total = np.sum([run.nearest for run in runs], axis=0)

@@ -1,7 +1,7 @@
-r"""How well a model takes noise away, beside the best that anybody can.
+r"""How well a model removes noise, compared with the best possible denoiser.
 
-With $x_t = x + \sigma\varepsilon$ the mean square error per component of an estimate $D$ is least for the conditional
-mean, which Tweedie's formula gives where the score of the noisy law is known:
+With $x_t = x + \sigma\varepsilon$ the mean squared error per component of an estimate $D$ is smallest for the
+conditional mean. Tweedie's formula gives it where the score of the noisy law is known:
 
 $$ D^*(x_t) = \mathrm E[x \mid x_t] = x_t + \sigma^2\, \nabla \log p_\sigma(x_t). $$
 
@@ -10,8 +10,8 @@ $$ D^*(x_t) = \mathrm E[x \mid x_t] = x_t + \sigma^2\, \nabla \log p_\sigma(x_t)
 - denoising_excess: the mean of $(|D - x|^2 - |D^* - x|^2) / d\sigma^2$, which is $\mathrm E|D - D^*|^2 / d\sigma^2$
   without bias; 0 for a perfect denoiser.
 
-The scales are a geometric sequence from a tenth of the standard deviation of the data to three times of it, within what
-the model knows (`Denoiser.noise_range`).
+The scales are a geometric sequence from a tenth of the standard deviation of the data to three times it, within the
+range of the model (`Denoiser.noise_range`).
 
 References:
     Efron, Tweedie's Formula and Selection Bias (2011). https://doi.org/10.1198/jasa.2011.tm11181
@@ -47,7 +47,7 @@ def scales(model: Denoiser, space: Space) -> list[float]:
     """Return the scales of noise that are measured, in data space."""
     low, high = model.noise_range
     low, high = max(low, SMALLEST * space.std), min(high, LARGEST * space.std)
-    if not low < high:  # what the model knows lies outside the usual range
+    if not low < high:  # the range of the model lies outside the usual one
         low, high = (low, low) if high < SMALLEST * space.std else model.noise_range
     ratio = (high / low) ** (1 / (LEVELS - 1))
     return [low * ratio**k for k in range(LEVELS)]
@@ -62,7 +62,7 @@ def measure_denoising(
         model: the denoiser.
         x: clean examples in data space, held out from training.
         target: the law of the data; None: not known.
-        space: where they live.
+        space: their space.
         device: where the model is.
         seed: of the noise.
     """
@@ -100,7 +100,7 @@ def denoise(model: Denoiser, x_t: Float[Tensor, "n *event"], sigma: float, devic
     """
     parts = []
     for batch in x_t.split(BATCH):
-        with torch.no_grad():  # a model that needs gradients asks for them
+        with torch.no_grad():  # a model that needs gradients enables them itself
             parts.append(model.denoise(batch.to(device), torch.full((len(batch),), sigma, device=device)).cpu())
     return torch.cat(parts)
 

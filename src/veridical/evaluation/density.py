@@ -1,4 +1,4 @@
-"""What a model knows of its density: exactly, by a bound, or by its energy and log Z."""
+"""The density of a model: exact, as a bound, or by its energy and log Z."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Density:
 
     @property
     def exact(self) -> bool:
-        """Whether it is the density, and no bound."""
+        """Whether it is the density and not a bound."""
         return self.kind == "exact"
 
 
@@ -42,8 +42,8 @@ def density_of(model: GenerativeModel, space: Space | None = None) -> Density | 
     """Return the density of a model, or a bound of it; None where it has neither, or log Z cannot be computed.
 
     Args:
-        model: asked for its abilities.
-        space: where its examples live; None: the model's own.
+        model: its abilities decide.
+        space: of its examples; None: the model's own.
     """
     if isinstance(model, ExactLikelihood):
         return Density(model.log_prob, "exact")
@@ -58,7 +58,7 @@ def density_of(model: GenerativeModel, space: Space | None = None) -> Density | 
 
 
 def why_no_density(model: GenerativeModel, space: Space | None = None) -> str:
-    """Say why a model has no density that can be computed."""
+    """Return the reason why a model has no density that can be computed."""
     name, space = type(model).__name__, model.space if space is None else space
     if isinstance(model, EnergyBased):
         return f"log Z of {name} is not known: {partition.why_not(space)}"
@@ -67,7 +67,7 @@ def why_no_density(model: GenerativeModel, space: Space | None = None) -> str:
 
 @torch.no_grad()
 def score(log_prob: LogProb, x: Float[Tensor, "n *event"], device: torch.device, seed: int) -> Float[Tensor, " n"]:
-    """Return nats of every example in float64; the same for the same seed, and the global generators untouched.
+    """Return nats of every example in float64, the same for the same seed; the global generators keep their state.
 
     Args:
         log_prob: (B, *event) → (B,) log-probabilities in nats.

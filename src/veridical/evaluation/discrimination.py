@@ -1,14 +1,14 @@
-r"""What a discriminator says of the distance between data and samples.
+r"""A bound of the distance between data and samples from a discriminator.
 
-Whatever the logits $T(x)$, right or wrong,
+For any logits $T(x)$, trained well or badly,
 
 $$ \mathrm{JS}(p, q) \ge \log 2 + \tfrac12 \mathrm E_p \log \sigma(T(x)) + \tfrac12 \mathrm E_q \log \sigma(-T(x)), $$
 
 with equality for $T = \log p/q$. So a discriminator gives a *lower* bound of the Jensen-Shannon divergence (in nats, at
-most log 2) that holds however badly it was trained: a bound above 0 shows that samples can be told from data, a bound
-of 0 shows nothing. A critic of the Wasserstein distance is no classifier and has logits of another scale; hence slope
-and intercept are fitted by logistic regression on one half of the examples, and the bound is measured on the other.
-Held-out data are judged where there are some, since training data may have been learned by heart.
+most log 2) that holds even if it was trained badly: a bound above 0 shows that samples differ from data, a bound of 0
+shows nothing. A critic of the Wasserstein distance is no classifier, and its outputs have another scale. Slope and
+intercept are therefore fitted by logistic regression on one half of the examples, and the bound is measured on the
+other. Held-out data are used where there are some, because the discriminator may have memorised the training data.
 
 References:
     Goodfellow et al., Generative Adversarial Networks (2014), Eq. 6. https://arxiv.org/abs/1406.2661
@@ -29,7 +29,7 @@ from veridical.evaluation.measurement import Measurement
 from veridical.model import Discriminating
 
 EXAMPLES = 5_000
-"""Examples of each kind that are judged."""
+"""Number of examples of each kind."""
 
 _NEWTON_STEPS, _RIDGE = 50, 1e-6
 
@@ -45,10 +45,10 @@ def measure_discrimination(
 
     Args:
         model: with the discriminator.
-        real: examples of the data in random order, and their labels where the discriminator sees some.
-        fake: samples of the model, and their labels likewise.
+        real: examples of the data in random order, and their labels where the discriminator takes some.
+        fake: samples of the model, and their labels in the same way.
         device: where the model is.
-        held_out: whether the model has not learned from the real examples.
+        held_out: whether the real examples are held-out data.
     """
     began = time.perf_counter()
     on_real, on_fake = (judge(model, x, c, device) for x, c in (real, fake))
@@ -94,7 +94,7 @@ def judge(model: Discriminating, x: Tensor, c: Tensor | None, device: torch.devi
 
 
 def fit(real: Float[Tensor, " n"], fake: Float[Tensor, " m"]) -> tuple[float, float]:
-    """Fit slope and intercept of logits by logistic regression, both kinds of examples weighing the same.
+    """Fit slope and intercept of logits by logistic regression, with equal weight for both kinds of examples.
 
     Examples:
         >>> t = torch.randn(100_000, generator=torch.Generator().manual_seed(0)).double()

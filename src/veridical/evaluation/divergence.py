@@ -3,9 +3,9 @@ r"""The Kullback-Leibler divergence between the law of the data and a model, whe
 $$ \mathrm{KL}(p\|q) = \mathbb E_p[\log p - \log q], \qquad \mathrm{KL}(q\|p) = \mathbb E_q[\log q - \log p] $$
 
 are means over draws of the law and over samples of the model: 0 for a perfect model, without bias at any n, with the
-standard error of a mean. The forward one needs nats of the model, and is an upper bound where these are a lower bound.
-The reverse one needs exact nats of its samples. The first is large where the model misses a part of the law, the second
-where it makes what the law does not.
+standard error of a mean. The forward one needs log-probabilities of the model, and is an upper bound where these are a
+lower bound. The reverse one needs exact log-probabilities of its samples. The first is large where the model misses a
+part of the law; the second is large where samples are improbable under the law.
 
 The verdict on a perfect model is wrong at most once in 20 times: the intervals hold 95 %.
 """
@@ -43,7 +43,7 @@ def measure_divergence(
         samples: of the model; None: it cannot sample.
         n: draws of the law.
         seed: of these draws.
-        density: of the model, where it is known already.
+        density: of the model, if already computed.
 
     Returns:
         Divergences in nats; forward ones of a bound are upper bounds.

@@ -1,8 +1,8 @@
 """Measure a model, or samples of any other program, with every metric that applies to the data and the model.
 
-The table `metrics.METRICS` says what there is, when it applies, and what it measures. What does not apply is listed
-with its reason (`Evaluation.skipped`): nothing is left out silently. The same seed gives the same numbers, whatever the
-state of torch's global generators, which are left as they were.
+The table `metrics.METRICS` lists the metrics, when they apply, and what they measure. A metric that does not apply is
+listed with its reason (`Evaluation.skipped`): none is left out silently. The same seed gives the same numbers; torch's
+global generators have no influence and keep their state.
 """
 
 import platform
@@ -31,7 +31,7 @@ from veridical.sampling import draw
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured, on what, with what."""
+    """The measurements, their data and their settings."""
 
     measurements: tuple[Measurement, ...]
     """In the order of `METRICS`."""
@@ -53,16 +53,16 @@ class Evaluation:
     """Samples that were drawn or given."""
 
     versions: Mapping[str, str]
-    """Of what the numbers may depend on."""
+    """Versions of the software that the numbers may depend on."""
 
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Metrics that were not measured, with the reason."""
 
     seconds: float = 0.0
-    """Time all of it took."""
+    """Total time."""
 
     notes: tuple[str, ...] = ()
-    """What to know of the model before its numbers are read: that its training was not finished, say."""
+    """Facts about the model that matter for reading the numbers, for example that its training was not finished."""
 
     def __getitem__(self, name: str) -> Measurement:
         """Return the measurement of a name.
@@ -73,10 +73,12 @@ class Evaluation:
         for measurement in self.measurements:
             if measurement.name == name:
                 return measurement
-        raise KeyError(f"{name!r} was not measured; there is {', '.join(m.name for m in self.measurements) or 'none'}.")
+        raise KeyError(
+            f"{name!r} was not measured. Measured: {', '.join(m.name for m in self.measurements) or 'nothing'}."
+        )
 
     def summary(self) -> list[str]:
-        """Say in plain sentences what the numbers mean: notes, then the overall verdict, then the rest."""
+        """Return the meaning of the numbers in plain sentences: notes, the overall verdict, then the rest."""
         return [*self.notes, *sentences(self.measurements)]
 
     def to_json(self) -> dict[str, JSON]:
@@ -87,7 +89,7 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Evaluation":
-        """Build the evaluation that `to_json` wrote; other keys beside it are left alone."""
+        """Build the evaluation that `to_json` wrote; other keys are ignored."""
         known = {key: value[key] for key in cls.__dataclass_fields__ if key in value}
         known["measurements"] = tuple(Measurement.from_json(m) for m in value["measurements"])
         known["notes"] = tuple(value.get("notes", ()))
@@ -110,14 +112,14 @@ def evaluate(
 
     Args:
         model: with the abilities it declares; put into evaluation mode while it is measured.
-        train: what it learned from.
-        test: held-out data, which say what a perfect model scores; None: parts of the training data take their place.
+        train: the training data.
+        test: held-out data, which give the score of a perfect model; None: parts of the training data take their place.
         samples: of the model, drawn already (`veridical.draw(model, n, seed=seed)`); None: they are drawn here.
         n: samples to draw, and examples to score.
         seed: of everything random.
         extractor: name, extractor or callable; None: `extractors.default_name`.
         metrics: names in `METRICS`; None: all that apply.
-        progress: told now and then in a line what is being done.
+        progress: called now and then with a line that describes the current work.
 
     Returns:
         The evaluation.
@@ -126,7 +128,10 @@ def evaluate(
         ValueError: unknown or inapplicable metrics, samples that are not finite, another shape than the data's.
     """
     if model.space.shape != train.space.shape:
-        raise ValueError(f"the model makes {model.space.shape}, the data hold {train.space.shape}; pass its own data.")
+        raise ValueError(
+            f"the model has examples of shape {model.space.shape}, the data {train.space.shape}; pass "
+            f"the model's own data."
+        )
     training = model.training
     model.eval()
     try:
@@ -159,7 +164,7 @@ def evaluate_samples(
         seed: of subsampling and bootstrap.
         extractor: features of Fréchet distance and the other metrics of images; None: the default of the data.
         metrics: names in `METRICS`; None: all that apply.
-        progress: called now and then with a line that says what is being computed.
+        progress: called now and then with a line that describes the current work.
     """
     samples = samples.detach().cpu()
     return _measure(None, samples, train, test, len(samples), seed, extractor, metrics, progress, time.perf_counter())
@@ -211,7 +216,7 @@ def _measure(
 
 
 def _checked(samples: Tensor, space: Space) -> Tensor:
-    """Refuse what cannot be measured; round images to 8 bits, which is what a file would hold."""
+    """Refuse samples that cannot be measured; round images to 8 bits, the precision of an image file."""
     if samples.shape[1:] != space.shape:
         raise ValueError(
             f"samples has shape {tuple(samples.shape)}; the data are (n, {', '.join(map(str, space.shape))})."

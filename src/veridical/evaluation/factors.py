@@ -1,17 +1,17 @@
 r"""How well the codes of a model recover the true factors of its data, one by one.
 
-For every code $c_i$ and every factor $f_j$, both cut into bins, the mutual information $I(c_i; f_j)$ in nats is counted
-from a table and freed from what unrelated columns score at the same size (the mean over permutations of the rows; a
-table of $a \times b$ bins shows about $(a-1)(b-1)/2n$ nats where there are none). It is set in relation to what there
-is to know,
+For every code $c_i$ and every factor $f_j$, both cut into bins, the mutual information $I(c_i; f_j)$ in nats is
+estimated from a table of counts. The score of unrelated columns of the same size is subtracted (the mean over
+permutations of the rows; a table of $a \times b$ bins shows about $(a-1)(b-1)/2n$ nats where there are none). It is
+divided by its largest possible value,
 
 $$ S_{ij} = \frac{I(c_i; f_j) - I_0}{H(f_j) - I_0}, \qquad T_{ij} = \frac{I(c_i; f_j) - I_0}{H(c_i) - I_0}: $$
 
-$S = 1$ where the code tells the factor (to within a bin), 0 in expectation where it tells nothing; $T = 1$ where the
-factor tells the code. Both are 1 only where code and factor are one-to-one. The *gap* of a factor is the lead of its
-best code over the second best (the mutual information gap of Chen et al. 2018).
+$S = 1$ where the code determines the factor (up to a bin), and 0 in expectation where the two are independent; $T = 1$
+where the factor determines the code. Both are 1 only where code and factor are one-to-one. The *gap* of a factor is the
+lead of its best code over the second best (the mutual information gap of Chen et al. 2018).
 
-A factor of 20 bins cannot be told by a code of K values to more than $\log K / \log 20$.
+For a factor of 20 bins, a code of K values scores at most $\log K / \log 20$.
 
 References:
     Chen, Li, Grosse & Duvenaud, Isolating Sources of Disentanglement in VAEs (NeurIPS 2018), Section 4.1.
@@ -35,38 +35,38 @@ Matrix = Float[np.ndarray, "codes factors"]
 @final
 @dataclass(frozen=True)
 class Recovery:
-    """What every code says about every factor."""
+    """The mutual information of every code with every factor."""
 
     code_names: tuple[str, ...]
-    """Of the rows."""
+    """Names of the rows."""
 
     factor_names: tuple[str, ...]
-    """Of the columns."""
+    """Names of the columns."""
 
     information: Matrix
-    """Mutual information in nats, what unrelated columns score taken off."""
+    """Mutual information in nats, minus the score of unrelated columns."""
 
     of_factor: Matrix
-    """S: share of the entropy of the factor that the code tells."""
+    """S: share of the entropy of the factor that the code explains."""
 
     of_code: Matrix
-    """T: share of the entropy of the code that the factor tells."""
+    """T: share of the entropy of the code that the factor explains."""
 
     standard_error: Matrix
-    """Of `of_factor`, by the bootstrap."""
+    """Standard error of `of_factor`, by the bootstrap."""
 
     null: Float[np.ndarray, " factors"]
-    """What the best of as many unrelated codes scores at most, with 97.5 %."""
+    """97.5 % quantile of the best score among as many unrelated codes."""
 
     n: int
     """Examples."""
 
     def best(self) -> dict[str, str]:
-        """The code that tells most of each factor; one code may be the best for several."""
+        """The code that explains most of each factor; one code may be the best for several."""
         return {name: self.code_names[i] for name, i in zip(self.factor_names, self.of_factor.argmax(0), strict=True)}
 
     def assignment(self) -> dict[str, str]:
-        """Different codes for different factors, such that the scores are largest in sum; factors without one left."""
+        """Different codes for different factors with the largest sum of scores; surplus factors are left out."""
         from scipy.optimize import linear_sum_assignment
 
         rows, columns = linear_sum_assignment(self.of_factor, maximize=True)
@@ -89,7 +89,7 @@ class Recovery:
         return score - half, score + half
 
     def measurements(self) -> list[Measurement]:
-        """One measurement for each factor: what its best code tells of it, beside 1 and beside the null."""
+        """One measurement for each factor: the score of its best code, with the null in its details."""
         return [self._measured(j, int(i)) for j, i in enumerate(self.of_factor.argmax(0))]
 
     def _measured(self, factor: int, code: int) -> Measurement:
@@ -122,15 +122,15 @@ def recover(
     resamples: int = 200,
     seed: int = 0,
 ) -> Recovery:
-    """Measure what every code says about every factor.
+    """Measure the mutual information of every code with every factor.
 
     Args:
         codes: (n, codes) values of the codes of n examples.
         factors: (n, factors) values of their factors.
         code_names: names of the codes; None: code 0, code 1, ...
         factor_names: names of the factors; None: factor 0, factor 1, ...
-        bins: into which a column of more different values is cut, equally filled; others keep their values.
-        resamples: permutations for the null, and as many resamples for the standard errors.
+        bins: equally filled bins of a column with more different values; other columns keep their values.
+        resamples: number of permutations for the null, and of resamples for the standard errors.
         seed: of both.
 
     Raises:
@@ -145,7 +145,7 @@ def recover(
     c, f = _columns("codes", codes), _columns("factors", factors)
     if len(c) != len(f) or len(c) < 2 * bins:
         raise ValueError(
-            f"codes has {len(c)} rows and factors {len(f)}; expected as many of both, at least two a bin ({2 * bins})."
+            f"codes has {len(c)} rows and factors {len(f)}; expected as many, at least two for each bin ({2 * bins})."
         )
     if bins < 2 or resamples < 20:
         raise ValueError(f"bins is {bins} and resamples {resamples}; expected at least 2 and 20.")
@@ -153,12 +153,12 @@ def recover(
     c, f = (np.stack([discretise(column, bins) for column in table.T], 1) for table in (c, f))
     constant = [name for name, column in zip(names[1], f.T, strict=True) if column.max() == 0]
     if constant:
-        raise ValueError(f"{', '.join(constant)} never varies; leave out factors of which there is nothing to know.")
+        raise ValueError(f"{', '.join(constant)} never varies; leave out factors that are constant.")
     return _recovery(c, f, names, resamples, np.random.default_rng(seed))
 
 
 def discretise(values: Float[np.ndarray, " n"], bins: int = 20) -> Int[np.ndarray, " n"]:
-    """Number a column's values: each its own if there are at most `bins`, otherwise that of its equally filled bin.
+    """Number the values of a column: one number for each value if there are at most `bins`, else one for each bin.
 
     Examples:
         >>> discretise(np.array([0.3, 7.0, 0.3]))
@@ -189,8 +189,8 @@ def mutual_information(table: Float[np.ndarray, "a b"]) -> float:
 def matched_accuracy(codes: Int[np.ndarray, " n"], labels: Int[np.ndarray, " n"]) -> float:
     """Share of examples whose label is the one assigned to their code, under the best one-to-one assignment.
 
-    Codes are not told what the labels are called, so the assignment is free; unrelated codes therefore score more than
-    1 / K. Permute the codes to see how much.
+    Codes have no names for the labels, so the assignment is free, and unrelated codes score more than 1 / K. Permute
+    the codes to see how much more.
 
     Examples:
         >>> matched_accuracy(np.array([2, 2, 0, 1]), np.array([0, 0, 1, 1]))
@@ -218,7 +218,7 @@ def _recovery(
     nothing = unrelated.mean(0)
     resampled = np.stack([_information(c[rows], f[rows]) for rows in rng.integers(0, len(c), (resamples, len(c)))])
     room = of_f - nothing
-    # A code that never varies tells nothing and has nothing to tell: 0, not 0 / 0.
+    # A constant code scores 0, not 0 / 0.
     own = np.where(of_c > 0, of_c, np.inf)[:, None] - nothing
     return Recovery(
         code_names=names[0],

@@ -1,8 +1,8 @@
 """The features of one evaluation: of samples, training data and held-out data, by one extractor.
 
-What a perfect model would score is measured on `null`, real examples that play the model: held-out data where there
-are some. Otherwise half of the training data plays the model and the other half is the reference; the references then
-tell what the law allows, though not what unseen data look like to a model that was trained on all of them.
+The score of a perfect model is measured on `null`, real examples in the place of samples: held-out data where there are
+some. Otherwise one half of the training data takes the place of samples and the other half is the reference. Such a
+null describes the data distribution, but not how unseen data compare with the training data.
 """
 
 import time
@@ -21,7 +21,7 @@ BATCH = 256
 SECONDS_BETWEEN_LINES = 5.0
 
 Progress = Callable[[str], None]
-"""Told in a line what is being done."""
+"""Called with a line that describes the current work."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class FeatureSets:
 
     @cached_property
     def reference(self) -> Float[Tensor, "R d"]:
-        """Real examples in random order that samples are compared with."""
+        """Real examples in random order, with which samples are compared."""
         return self._parts[0]
 
     @cached_property
     def null(self) -> Float[Tensor, "M d"]:
-        """Real examples in random order that play the model."""
+        """Real examples in random order that take the place of samples."""
         return self._parts[1]
 
     @cached_property
@@ -75,9 +75,9 @@ def extract(
 
     Args:
         examples: batches of n examples in all.
-        extractor: what makes features of them.
+        extractor: computes the features.
         n: number of examples.
-        progress: told now and then how far it came.
+        progress: called now and then with the number of examples done.
         what: what they are, for progress and messages.
 
     Raises:

@@ -8,8 +8,9 @@ eigenvalues of the symmetric $F_x S_y F_x^\top$: real by construction, where a m
 product $S_x S_y$ are not. The factor is the Cholesky factor where there are more examples than features, and the
 centred examples themselves where there are not, so that a singular covariance costs no accuracy.
 
-**Bias.** The distance of n examples is too large by $b/n$: two samples of one law are apart. Compare only distances
-at equal n, or with what held-out data score (`frechet_limit` removes most of it by halves).
+**Bias.** The distance of n examples is too large by $b/n$: two samples of the same distribution have a positive
+distance. Compare only distances at equal n, or with the score of held-out data (`frechet_limit` removes most of it by
+halves).
 
 **Error.** The distance is smooth in the two covariances, so its first-order influence gives its standard error (delta
 method). With the optimal map $T$ between the fits, example y counts
@@ -17,8 +18,8 @@ method). With the optimal map $T$ between the fits, example y counts
 $$ 2(\mu_y-\mu_x)\cdot(y-\mu_y) + (y-\mu_y)^\top(I-T)(y-\mu_y). $$
 
 The interval is one of the expected distance at this n. Resampling rows (bootstrap) would add the bias once more. Where
-the laws agree the first order vanishes and the estimate is about $\sqrt2$ too large: there the interval covers more
-than it says, never less.
+the two distributions agree, the first order vanishes and the estimate is about $\sqrt2$ too large: there the interval
+covers more than 95 %, never less.
 
 References:
     Dowson & Landau, The Fréchet distance between multivariate normal distributions (1982), Eq. 16.
@@ -175,11 +176,12 @@ def frechet_with_error(x: GaussianFit, y: GaussianFit) -> Estimate:
 
 
 def frechet_limit(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"], generator: torch.Generator) -> float:
-    r"""Fréchet distance without its leading bias: twice the distance less the mean distance of halves.
+    r"""Fréchet distance without its leading bias: twice the distance minus the mean distance of halves.
 
     $$ \mathrm{FD}_\infty \approx 2\,\mathrm{FD}_{n,m} - \tfrac12\textstyle\sum_h \mathrm{FD}_{h(x),h(y)} $$
 
-    Both samples are halved at random; the $b/n$ of both sides cancels. May be slightly negative for equal laws.
+    Both samples are halved at random; the $b/n$ of both sides cancels. May be slightly negative for equal
+    distributions.
 
     Args:
         x: features of one sample.
@@ -195,7 +197,7 @@ def frechet_limit(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"], generator: t
 
 
 def frechet_slope(x: GaussianFit, y: GaussianFit, generator: torch.Generator) -> float:
-    r"""Coefficient b of the bias $b/m$ that the distance owes to the size m of y alone, from random halves of y.
+    r"""Coefficient b of the bias $b/m$ of the distance that comes from the size m of y alone, from random halves of y.
 
     Args:
         x: fit of the reference.

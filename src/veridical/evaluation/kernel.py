@@ -5,7 +5,7 @@ $$ \mathrm{MMD}^2 = \frac{1}{n(n-1)}\sum_{i\ne i'} k(x_i,x_{i'}) + \frac{1}{m(m-
 
 over all pairs (Gretton et al. 2012, Eq. 3; kernel of Bińkowski et al. 2018). Its expectation is 0 for a perfect model
 at any n, so single values may be negative. Published KIDs average it over subsets of 1000 and quote the standard
-deviation over subsets, which is no standard error; all pairs give the smallest variance the data allow.
+deviation over subsets, which is not a standard error; all pairs give the smallest variance that the data allow.
 
 **Error.** Hoeffding's decomposition of the variance, from the row means and squares of the same Gram matrices:
 with $a_i = \overline{k(x_i,\cdot)}_x - \overline{k(x_i,\cdot)}_y$, $b_j$ likewise, and $\zeta$ the variance of the
@@ -14,7 +14,7 @@ doubly centred kernel,
 $$ \mathrm{Var} = \frac{4 \mathrm{Var}(a)}{n} + \frac{4 \mathrm{Var}(b)}{m}
    - \frac{2\zeta_{xx}}{n^2} - \frac{2\zeta_{yy}}{m^2} - \frac{4\zeta_{xy}}{nm}. $$
 
-The subtracted terms are what the row means owe to finite n; without them the variance near equal laws is twice too
+The subtracted terms correct the row means for finite n; without them the variance near equal distributions is twice too
 large.
 
 References:
@@ -35,16 +35,16 @@ _BLOCK_VALUES = 1 << 19
 
 
 class KernelDistance(NamedTuple):
-    """MMD² with its spread, and the spread it would have if both laws were the first."""
+    """MMD² with its standard error, and the one it would have if both distributions were the first."""
 
     value: float
     standard_error: float
     null_error: float
-    """Standard deviation of the distance of two samples of the law of x, at these n and m; the mean is 0."""
+    """Standard deviation of the distance of two samples of the distribution of x, at these n and m; the mean is 0."""
 
 
 class _Gram(NamedTuple):
-    """What is needed of a Gram matrix: its row and column means, its mean, and the variance of the doubly centred."""
+    """Statistics of a Gram matrix: row and column means, mean, and the variance of the doubly centred matrix."""
 
     rows: Tensor
     columns: Tensor

@@ -1,13 +1,13 @@
-r"""What an encoder makes of examples, and whether its codes are those of the prior.
+r"""How an encoder uses its latent units, and whether its codes follow the prior.
 
-- active_units: latent units of which the posterior mean varies over the data, $\mathrm{Var}_x\,\mathrm E_{q(z|x)} z_i
-  > 0.01$ (Burda et al. 2016). The others carry nothing.
+- active_units: latent units whose posterior mean varies over the data, $\mathrm{Var}_x\,\mathrm E_{q(z|x)} z_i > 0.01$
+  (Burda et al. 2016). The others carry no information.
 - reconstruction_error: $\mathrm E|x - \hat x|^2$ per component over the variance of the data, of $\hat x$ decoded from
-  the posterior mean. 1 is what the mean of the data scores, and `of_another_code` in the details what a decoder that
-  ignores its code would.
+  the posterior mean. The mean of the data scores 1; `of_another_code` in the details is the score of a decoder that
+  ignores its code.
 - prior_gap: unbiased squared kernel distance (cubic, as of `kid`) between codes drawn from the posteriors of examples
   and codes drawn from the prior. 0 where the aggregate posterior $\mathrm E_x\, q(z \mid x)$ is the prior, as for a
-  perfect model, whatever its decoder.
+  perfect model with any decoder.
 
 Held-out examples are encoded where there are some.
 
@@ -61,7 +61,7 @@ def measure_codes(model: Encoder, x: Float[Tensor, "n *event"], device: torch.de
 
 
 def _active(mean: Tensor, seed: int, began: float) -> Measurement:
-    """Count the active units; the interval counts those whose own interval lies above, and reaches above, the limit."""
+    """Count the active units; the interval counts units whose lower, and whose upper, end exceeds the limit."""
     variance = mean.var(dim=0)
     rows = np.random.default_rng(seed).integers(0, len(mean), (_RESAMPLES, len(mean)))
     resampled = torch.stack([mean[torch.from_numpy(r)].var(dim=0) for r in rows])

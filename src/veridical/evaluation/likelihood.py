@@ -1,4 +1,4 @@
-r"""Likelihood of a model that knows its density: nats on training and held-out data, bits per dimension.
+r"""Likelihood of a model with a density: nats on training and held-out data, bits per dimension.
 
 `log_prob` and `elbo` are in nats per example. On data with more than two levels they are densities in data space, of
 the data with uniform noise of one bin; the density of D components at levels of spacing $\delta$ bounds the
@@ -10,7 +10,7 @@ $$ \mathbb E_u \log p(x + u) + D \log\delta \le \log P(x), \qquad
 so bits per dimension do not depend on how data space is scaled (Theis, van den Oord & Bethge 2016). On data of two
 levels they are probabilities, and $\delta$ does not enter.
 
-Where the law of the data is known, what it scores itself on the same held-out examples is the ceiling.
+Where the law of the data is known, its own score on the same held-out examples is the ceiling.
 """
 
 import math
@@ -43,11 +43,11 @@ def measure_likelihood(
 
     Args:
         model: with a likelihood or a bound.
-        train: what it learned from.
+        train: the training data.
         test: held-out data; None: there are none.
         n: examples of each that are scored.
         seed: of the choice of examples and of the draws inside a bound.
-        density: of the model, where it is known already.
+        density: of the model, if already computed.
 
     Returns:
         The measurements; nats_test has a reference only where the law is known.
@@ -96,7 +96,7 @@ def _mean(name: str, nats: Tensor, seconds: float, detail: dict[str, JSON]) -> M
 
 
 def _against_law(measured: Measurement, x: Tensor, data: ArrayData) -> Measurement:
-    """Set beside what the law itself scores on the same examples."""
+    """Add the score of the law on the same examples as a reference."""
     if data.target is None or not isinstance(data.target, HasDensity):
         return measured
     perfect = Target(data.target, data.space).log_prob(x)
@@ -109,7 +109,7 @@ def _against_law(measured: Measurement, x: Tensor, data: ArrayData) -> Measureme
 
 
 def _gap(on_train: Tensor, on_test: Tensor, detail: dict[str, JSON]) -> Measurement:
-    """Nats that training examples have more than held-out ones."""
+    """Mean nats of training examples minus that of held-out ones."""
     gap = float(on_train.mean() - on_test.mean())
     half = 1.96 * math.hypot(standard_error(on_train), standard_error(on_test))
     return Measurement(

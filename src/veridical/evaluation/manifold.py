@@ -1,7 +1,7 @@
-r"""Precision and recall, density and coverage: how much of one sample lies where the other is.
+r"""Precision and recall, density and coverage: how much of one sample lies in the neighbourhood of the other.
 
-Around every example a ball reaches to its k-th neighbour of the same sample. With $r$ the radii of N real and $r'$
-those of M generated examples,
+Every example has a ball whose radius is the distance to its k-th neighbour in the same sample. With $r$ the radii of N
+real and $r'$ those of M generated examples,
 
 - precision: share of generated examples inside some real ball (looks like data?),
 - recall: share of real examples inside some generated ball (is all of the data reachable?),
@@ -9,8 +9,8 @@ those of M generated examples,
 - coverage: share of real examples with a generated one in their ball.
 
 k = 3 for the first pair, 5 for the second, as published. A perfect model does not score 1: its precision and recall
-depend on the law, the dimension and n (0.6 in 64 dimensions at n = 2000), so they mean something only beside what
-held-out data score. Coverage alone is free of the law:
+depend on the distribution, the dimension and n (0.6 in 64 dimensions at n = 2000), so they have a meaning only in
+comparison with the score of held-out data. Coverage alone does not depend on the distribution:
 
 $$ \mathbb E[C] = 1 - \prod_{i=1}^{k}\frac{N-i}{M+N-i} $$
 
@@ -32,7 +32,7 @@ from veridical.evaluation.neighbours import distance_blocks, neighbour_radius
 from veridical.statistics import wilson_interval
 
 BLOCKS = 10
-"""Disjoint blocks from whose spread the intervals are made."""
+"""Number of disjoint blocks; the intervals follow from their variance."""
 
 _Z, _T = float(special.ndtri(0.975)), float(special.stdtrit(BLOCKS - 1, 0.975))
 
@@ -90,7 +90,7 @@ def manifold(real: Sample, generated: Sample) -> Manifold:
 
 
 def coverage_of_perfect_model(n_real: int, n_generated: int, k: int = 5) -> float:
-    """Expected coverage when real and generated examples follow one continuous law, whatever it is.
+    """Expected coverage when real and generated examples follow the same continuous distribution.
 
     Args:
         n_real: number N of real examples.
@@ -121,10 +121,10 @@ def manifold_intervals(
 ) -> ManifoldIntervals:
     r"""Intervals over both samples, from the spread over disjoint blocks of them.
 
-    A block of n/10 rows has smaller samples, larger balls, and so another mean. What carries over is the design effect
-    $\phi = n\,\mathrm{Var} / p(1-p)$ of a share: measured on ten blocks (at least 1), it divides n in Wilson's
-    interval, widened from z to Student's t of nine degrees of freedom. Density is no share; its variance is taken to
-    fall as 1/n. Rows must be in random order.
+    A block of n/10 rows has smaller samples, larger balls, and so another mean. The design effect carries over to the
+    full size: $\phi = n\,\mathrm{Var} / p(1-p)$ of a share: measured on ten blocks (at least 1), it divides n in
+    Wilson's interval, widened from z to Student's t of nine degrees of freedom. Density is no share; its variance is
+    taken to fall as 1/n. Rows must be in random order.
 
     Args:
         real: real features.
@@ -134,7 +134,7 @@ def manifold_intervals(
         k_coverage: neighbours for density and coverage.
 
     Returns:
-        The intervals; all that is possible where blocks are too small to have k neighbours.
+        The intervals; the whole range of values where blocks are too small to have k neighbours.
     """
     n, m = len(real) // BLOCKS, len(generated) // BLOCKS
     if min(n, m) <= max(k, k_coverage):

@@ -1,9 +1,9 @@
-"""One number and what it takes to believe it: its interval, and what a perfect model scores at the same n.
+"""One number with its interval, and the score of a perfect model at the same n.
 
-The verdict compares two 95 % intervals. `interval` holds what resampling the measured samples would change;
-`reference_interval` holds what a perfect model would score, were it measured in the same way. Disjoint intervals
-decide; intervals that touch decide nothing against the model. Two independent intervals of equal width are disjoint
-by chance with probability 0.6 %, and with at most 5 % however unequal they are, split over both sides.
+The verdict compares two 95 % intervals. `interval` covers the variation under resampling of the measured samples;
+`reference_interval` covers the scores of a perfect model measured in the same way. Only disjoint intervals count
+against the model. Two independent intervals of equal width are disjoint by chance with probability 0.6 %, and intervals
+of any widths with at most 5 %, split over both sides.
 """
 
 import math
@@ -19,7 +19,7 @@ ReferenceKind = Literal["ceiling", "floor", "null"]
 
 @dataclass(frozen=True)
 class Measurement:
-    """A measured value beside what a perfect model scores."""
+    """A measured value and the score of a perfect model."""
 
     name: str
     """What was measured: "fid", "recall", ..."""
@@ -28,38 +28,38 @@ class Measurement:
     """The number."""
 
     unit: str
-    """Of value, interval and reference: "nats", "share", "modes", "1" for pure numbers, ..."""
+    """Unit of value, interval and reference: "nats", "share", "modes", "1" for pure numbers, ..."""
 
     n: int
-    """Samples it was measured on."""
+    """Number of samples."""
 
     higher_is_better: bool
-    """Which side of the reference is short of perfect; the other side is suspicious."""
+    """Whether values below the reference are short of perfect; values on the other side are suspicious."""
 
     interval: Interval | None = None
-    """95 % interval of what resampling would give; None: not known."""
+    """95 % interval under resampling; None: not known."""
 
     method: str = ""
-    """How the interval was made: "Wilson", "delta method", ..."""
+    """How the interval was computed: "Wilson", "delta method", ..."""
 
     reference: float | None = None
-    """What a perfect model scores at this n; None: not known."""
+    """The score of a perfect model at this n; None: not known."""
 
     reference_kind: ReferenceKind | None = None
-    """Whether the reference is the best a perfect model can expect of a share (ceiling) or of an error (floor), or what
-    held-out data score (null)."""
+    """Whether the reference is the expected share (ceiling) or error (floor) of a perfect model, or the score of
+    held-out data (null)."""
 
     reference_interval: Interval | None = None
-    """Where 95 % of perfect models would score; None: exactly at the reference."""
+    """Interval that holds the scores of 95 % of perfect models; None: exactly the reference."""
 
     seconds: float = 0.0
-    """Time it took, features included only where they were made for it alone."""
+    """Time in seconds, features included only where they were computed for this metric alone."""
 
     bound: Bound | None = None
-    """Whether the value is a bound and no estimate: a lower bound of an error can show a fault, and no merit."""
+    """Whether the value is a bound, not an estimate: a lower bound of an error can show a fault but not its absence."""
 
     detail: Mapping[str, JSON] = field(default_factory=dict)
-    """Everything else that is needed to compare or repeat it: extractor, n_reference, k, ..."""
+    """Everything else that is needed to compare or repeat the measurement: extractor, n_reference, k, ..."""
 
     def __post_init__(self) -> None:
         if (self.reference is None) != (self.reference_kind is None):
@@ -76,12 +76,11 @@ class Measurement:
 
     @property
     def verdict(self) -> Verdict:
-        """What the two intervals say: a model is called short of perfect, or suspicious, only where they are disjoint.
+        """The result of comparing the two intervals: short of perfect, or suspicious, only where they are disjoint.
 
-        Suspicious means better than a perfect model could be: narrower modes than the law has, samples more typical
-        than held-out data, training data given back. Undecided, since too little is known, are shares of which an
-        interval covers more than half of all shares there are, and bounds that show no fault. The rule is
-        `veridical.verdict.judge`.
+        Suspicious means better than a perfect model: modes narrower than those of the data distribution, samples more
+        typical than held-out data, or copies of training data. Undecided are shares whose interval covers more than
+        half of the range from 0 to 1, and bounds that show no fault. The rule is `veridical.verdict.judge`.
         """
         return judge(
             self.value,
@@ -103,7 +102,7 @@ class Measurement:
         """Build the measurement that `to_json` wrote.
 
         Raises:
-            ValueError: the verdict beside the numbers is not theirs.
+            ValueError: the stored verdict does not follow from the numbers.
         """
         fields = dict(value)
         verdict = fields.pop("verdict", None)
@@ -114,8 +113,9 @@ class Measurement:
         measurement = cls(**fields)
         if verdict is not None and verdict != measurement.verdict:
             raise ValueError(
-                f"{measurement.name}: the file says {verdict!r} where its numbers say {measurement.verdict!r}; "
-                "it was changed by hand. Evaluate again."
+                f"{measurement.name}: the file has the verdict {verdict!r}, but its numbers give "
+                f"{measurement.verdict!r}; "
+                "the file was changed by hand. Evaluate again."
             )
         return measurement
 

@@ -1,7 +1,7 @@
-"""What the numbers mean, in plain sentences: each says what was measured, and what a perfect model scores.
+"""The meaning of the numbers in plain sentences: what was measured, and what a perfect model scores.
 
-A sentence speaks of a fault only where the two intervals are disjoint (`Measurement.verdict`); a clean bill says "no
-sign of", since it is no proof at this n. Brackets hold 95 % intervals.
+A sentence names a fault only where the two intervals are disjoint (`Measurement.verdict`). Otherwise it reads "no sign
+of", because this number of samples proves no more. Brackets hold 95 % intervals.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -24,7 +24,7 @@ def _overall(m: Measured) -> str:
     silent = [x.name for x in m.values() if x.bound == "lower" and x.verdict == UNDECIDED]
     judged = [x for x in m.values() if x.verdict != "no reference" and x.name not in silent]
     if not judged:
-        return "Nothing was measured beside a reference, so there is no verdict."
+        return "No measurement has a reference value, so there is no verdict."
     short, odd, open_, good = (
         [x.name for x in judged if x.verdict == verdict] for verdict in (SHORT, SUSPICIOUS, UNDECIDED, GOOD)
     )
@@ -32,7 +32,7 @@ def _overall(m: Measured) -> str:
         return f"All {len(judged)} measurements are as good as a perfect model's at these numbers of examples."
     parts = [f"short of a perfect model: {_list(short)}"] if short else []
     parts += [f"better than a perfect model, which is suspicious: {_list(odd)}"] if odd else []
-    parts += [f"too little is known to tell: {_list(open_)}"] if open_ else []
+    parts += [f"undecided: {_list(open_)}"] if open_ else []
     count = len(good) or "none"
     return f"Of {len(judged)} measurements {count} are as good as a perfect model's; {'; '.join(parts)}."
 
@@ -43,37 +43,42 @@ def _modes(m: Measured) -> list[str]:
     x = m["modes"]
     reached = f"{_number(x.value)} of {x.detail.get('of')} modes"
     if x.verdict != SHORT:
-        return [f"It reaches {reached}, as a perfect model does with {x.n:,} samples."]
-    missing = "high_quality" in m and _collapsed(m["high_quality"])  # then it is not the modes that were chosen
-    what = "It has collapsed: it" if _collapsed(x) and not missing else "It"
-    return [f"{what} reaches {reached}, where a perfect model reaches {_perfect(x)}."]
+        return [f"The samples cover {reached}, as a perfect model does with {x.n:,} samples."]
+    missing = "high_quality" in m and _collapsed(m["high_quality"])  # then samples lie outside all modes
+    what = "Mode collapse: the samples" if _collapsed(x) and not missing else "The samples"
+    return [f"{what} cover {reached}; a perfect model covers {_perfect(x)}."]
 
 
 def _mode_shape(m: Measured) -> list[str]:
-    kl, quality, width, said = m.get("mode_kl"), m.get("high_quality"), m.get("mode_width"), []
+    kl, quality, width, lines = m.get("mode_kl"), m.get("high_quality"), m.get("mode_width"), []
     if kl is not None and kl.verdict == SHORT:
-        said.append(f"It visits the modes in wrong proportions: KL {_value(kl)}, a perfect model {_perfect(kl)}.")
+        lines.append(f"The modes have wrong proportions: KL {_value(kl)}, a perfect model {_perfect(kl)}.")
     if quality is None:
-        return said
+        return lines
     if quality.verdict == SHORT:
-        said.append(f"Samples miss the modes: high quality {_value(quality)}, a perfect model {_perfect(quality)}.")
+        lines.append(
+            f"Too many samples lie outside the modes: high quality {_value(quality)}, a perfect model "
+            f"{_perfect(quality)}."
+        )
     if width is not None and width.verdict == SHORT:
-        said.append(f"Its modes are too wide: {_value(width)} times the width of the law's.")
+        lines.append(f"The modes are too wide: {_value(width)} times the width in the data distribution.")
     if width is not None and width.verdict == SUSPICIOUS:
-        said.append(f"Its modes have shrunk to {_value(width)} times the width of the law's.")
+        lines.append(f"The modes are too narrow: {_value(width)} times the width in the data distribution.")
     elif quality.verdict == SUSPICIOUS:
-        said.append(f"Its modes have shrunk: high quality {_value(quality)}, a perfect model only {_perfect(quality)}.")
-    return said
+        lines.append(
+            f"The modes are too narrow: high quality {_value(quality)}, a perfect model only {_perfect(quality)}."
+        )
+    return lines
 
 
 def _divergence(m: Measured) -> list[str]:
-    said = []
+    lines = []
     for name, text in (("kl_forward", "KL(data || model)"), ("kl_reverse", "KL(model || data)")):
         if name in m:
             bound = " at most" if m[name].detail.get("likelihood") == "lower bound" else ""
-            same = ", no different from the 0 of a perfect model" if m[name].verdict == GOOD else ""
-            said.append(f"{text} is{bound} {_value(m[name])}{same}.")
-    return said
+            same = ", consistent with the 0 of a perfect model" if m[name].verdict == GOOD else ""
+            lines.append(f"{text} is{bound} {_value(m[name])}{same}.")
+    return lines
 
 
 def _distance(m: Measured) -> list[str]:
@@ -82,24 +87,25 @@ def _distance(m: Measured) -> list[str]:
         return []
     name = x.name.upper()
     if x.verdict == SHORT:
-        return [f"Its samples can be told from data: {name} {_beside(x)}."]
+        return [f"The samples differ from the data: {name} {_compared(x)}."]
     if x.verdict == SUSPICIOUS:
-        return [f"Its samples are closer to the training data than other real data: {name} {_beside(x)}."]
-    return [f"{name} cannot tell its samples from real data: {_beside(x)}."]
+        return [f"The samples are closer to the training data than other real data are: {name} {_compared(x)}."]
+    return [f"{name} finds no difference between samples and real data: {_compared(x)}."]
 
 
 def _spread(m: Measured) -> list[str]:
     precise = "precision" in m and not _collapsed(m["precision"])
     for x in (m[name] for name in ("recall", "coverage") if name in m):
         if x.verdict == SHORT:
-            what = "misses a part" if not _collapsed(x) else "has collapsed onto a part" if precise else "misses most"
-            return [f"It {what} of the distribution: {x.name} {_beside(x)}."]
+            what = "miss a part" if not _collapsed(x) else "cover only a small part" if precise else "miss most"
+            return [f"The samples {what} of the distribution: {x.name} {_compared(x)}."]
     if "recall" in m and m["recall"].verdict == UNDECIDED:
         return [
-            f"Too few examples to tell whether a part of the distribution is missing: recall {_beside(m['recall'])}."
+            f"There are too few examples to decide whether a part of the distribution is missing: recall "
+            f"{_compared(m['recall'])}."
         ]
     if "recall" in m:
-        return [f"No sign of a missing part of the distribution: recall {_beside(m['recall'])}."]
+        return [f"No sign of a missing part of the distribution: recall {_compared(m['recall'])}."]
     return []
 
 
@@ -107,34 +113,38 @@ def _fidelity(m: Measured) -> list[str]:
     both = [m[name] for name in ("precision", "density") if name in m]
     for x in both:
         if x.verdict == SHORT:
-            return [f"Some samples do not look like data: {x.name} {_beside(x)}."]
+            return [f"Some samples do not look like data: {x.name} {_compared(x)}."]
     for x in both:
         if x.verdict == SUSPICIOUS:
-            why = "Narrowed, blurred or copied samples do that"
-            return [f"Its samples are more typical than data: {x.name} {_beside(x)}. {why}."]
+            why = "Possible causes: too little variety, blur, or copied training examples"
+            return [f"The samples are more typical than real data: {x.name} {_compared(x)}. {why}."]
     if "precision" in m and m["precision"].verdict == UNDECIDED:
-        return [f"Too few examples to tell whether its samples look like data: precision {_beside(m['precision'])}."]
-    return [f"Its samples look like data: precision {_beside(m['precision'])}."] if "precision" in m else []
+        return [
+            f"There are too few examples to decide whether samples look like data: precision "
+            f"{_compared(m['precision'])}."
+        ]
+    return [f"The samples look like data: precision {_compared(m['precision'])}."] if "precision" in m else []
 
 
 def _memory(m: Measured) -> list[str]:
     if not {"memorised", "copied"} <= m.keys():
         return []
-    near, copied, said = m["memorised"], m["copied"], []
+    near, copied, lines = m["memorised"], m["copied"], []
     exact = near.detail.get("exact_copies")
     count = f" {exact:,} are exact copies." if exact else ""
     if copied.verdict == SHORT:
-        said.append(
-            f"It memorises: about {_share(copied.value)} of samples ({_shares(copied.interval)}) lie so much closer to "
-            f"one training example than to the next that they are copies.{count}"
+        lines.append(
+            f"The model memorises: about {_share(copied.value)} of samples ({_shares(copied.interval)}) "
+            f"are copies, much "
+            f"closer to one training example than to any other.{count}"
         )
     if near.verdict == SHORT and near.value > 2 * copied.value:
-        said.append(
-            f"Beyond what held-out data do, {_share(near.value)} of samples ({_shares(near.interval)}) lie close to "
-            "training examples, but most no closer to one than to the next: shrunken or blurred, not copied."
+        lines.append(
+            f"{_share(near.value)} of samples ({_shares(near.interval)}) lie closer to training examples than held-out "
+            "data do, but most are close to several of them: too little variety or blur, no copies."
         )
-    if said:
-        return said
+    if lines:
+        return lines
     held_out = near.detail.get("null") == "held-out data"
     than = "held-out examples do" if held_out else "training examples do to one another"
     below, level = float(str(near.detail["share_below"])), float(str(near.detail["level"]))
@@ -150,85 +160,89 @@ def _likelihood(m: Measured) -> list[str]:
     gap, test, bits = m["overfit_nats"], m["nats_test"], m.get("bits_per_dim")
     least, most = ("at least ", "at most ") if test.detail.get("likelihood") == "lower bound" else ("", "")
     shown = f", {most}{_value(bits)} per dimension" if bits is not None else ""
-    said = f"Held-out examples score {least}{_value(test)}{shown}."
+    scores = f"Held-out examples score {least}{_value(test)}{shown}."
     if gap.verdict == SHORT:
-        return [said, f"It overfits: training examples score {_value(gap)} more than held-out ones."]
+        return [scores, f"The model overfits: training examples score {_value(gap)} more than held-out ones."]
     if gap.verdict == SUSPICIOUS:
-        return [said, f"Training examples score less than held-out ones, by {_value(gap)}: the split is uneven."]
-    return [said, f"No sign of overfitting: training examples less held-out ones is {_value(gap)}."]
+        return [scores, f"Training examples score less than held-out ones, by {_value(gap)}: the two sets differ."]
+    return [scores, f"No sign of overfitting: training minus held-out score is {_value(gap)}."]
 
 
 def _typicality(m: Measured) -> list[str]:
     x = m.get("cross_entropy")
     if x is None or x.verdict == GOOD:
         return []
-    where = f"-log p of its samples is {_value(x)} on average, where the entropy of the data is {_perfect(x)}"
+    where = f"-log p of the samples is {_value(x)} on average; the entropy of the data is {_perfect(x)}"
     if x.verdict == SUSPICIOUS:
-        return [f"Its samples are more typical than data, so variety is missing: {where}."]
-    return [f"Its samples lie where data are rare: {where}."]
+        return [f"The samples are more typical than data, so they lack variety: {where}."]
+    return [f"The samples lie where data are rare: {where}."]
 
 
 def _factors(m: Measured) -> list[str]:
     share, wrong = m.get("of_the_law"), [x for n, x in m.items() if n.startswith("factor_") and x.verdict == SHORT]
-    said = []
+    lines = []
     if share is not None and share.verdict == SHORT:
-        said.append(f"Only {_share(share.value)} of its samples ({_shares(share.interval)}) are examples of the kind.")
+        lines.append(
+            f"Only {_share(share.value)} of samples ({_shares(share.interval)}) are valid examples of the data."
+        )
     if wrong:
-        said.append(f"Factors are not spread as in the data: {_list([x.name.removeprefix('factor_') for x in wrong])}.")
+        names = [x.name.removeprefix("factor_") for x in wrong]
+        lines.append(f"Factors are distributed differently than in the data: {_list(names)}.")
     found = {n.removeprefix("recovered_"): x for n, x in m.items() if n.startswith("recovered_")}
     if found:
-        parts = [f"{name} {_share(x.value)} by {x.detail.get('code')}" for name, x in found.items()]
-        said.append(f"Of the factors its codes tell: {', '.join(parts)}.")
-    return said
+        parts = [f"{name} ({_share(x.value)}, by {x.detail.get('code')})" for name, x in found.items()]
+        lines.append(f"The codes explain these shares of the factors: {', '.join(parts)}.")
+    return lines
 
 
 def _classes(m: Measured) -> list[str]:
-    said, match = [], m.get("class_match")
+    lines, match = [], m.get("class_match")
     if match is not None:
-        drawn = f"{_share(match.value)} of samples look like the class that was asked for"
-        real = f"of held-out examples {_share(match.reference or 0.0)}"
-        why = {SHORT: "too few", SUSPICIOUS: "more than real examples: they are typical of their class"}
-        said.append(f"{drawn}, {real}{': ' + why[match.verdict] if match.verdict in why else ''}.")
+        drawn = f"{_share(match.value)} of samples look like the requested class"
+        real = f"and {_share(match.reference or 0.0)} of held-out examples look like their class"
+        why = {SHORT: "too few samples", SUSPICIOUS: "samples are more typical of their class than real examples"}
+        lines.append(f"{drawn}, {real}{': ' + why[match.verdict] if match.verdict in why else ''}.")
     if "class_accuracy" in m:
         x = m["class_accuracy"]
-        said.append(f"It classifies {_share(x.value)} of held-out examples rightly ({_shares(x.interval)}).")
+        lines.append(f"The model classifies {_share(x.value)} of held-out examples correctly ({_shares(x.interval)}).")
     if "matched_classes" in m:
         x = m["matched_classes"]
         null = float(str(x.detail["null"]))
-        said.append(
-            f"Its code {x.detail['code']} matches the class of {_share(x.value)} of held-out examples; unrelated codes "
+        lines.append(
+            f"The code {x.detail['code']} matches the class of {_share(x.value)} of held-out examples; unrelated codes "
             f"match at most {_share(null)}."
         )
-    return said
+    return lines
 
 
 def _denoising(m: Measured) -> list[str]:
     x, excess = m.get("denoising_error"), m.get("denoising_excess")
     if x is None:
         return []
-    text = f"Denoising leaves {_value(x)} of the noise"
+    text = f"Denoising leaves {_value(x)} of the noise variance"
     if excess is None:
-        return [f"{text} (1: none is taken away)."]
-    same = "no more than" if excess.verdict == GOOD else "where"
-    return [f"{text}, {same} the best possible leaves {_perfect(x)}; the excess is {_value(excess)}."]
+        return [f"{text} (1: no noise is removed)."]
+    same = ", consistent with 0" if excess.verdict == GOOD else ""
+    return [f"{text}; the best possible denoiser leaves {_perfect(x)}. The excess is {_value(excess)}{same}."]
 
 
 def _codes(m: Measured) -> list[str]:
-    said, active, gap, error = [], m.get("active_units"), m.get("prior_gap"), m.get("reconstruction_error")
+    lines, active, gap, error = [], m.get("active_units"), m.get("prior_gap"), m.get("reconstruction_error")
     if active is not None:
-        said.append(f"{_number(active.value)} of {active.detail['of']} latent units are used.")
+        lines.append(f"{_number(active.value)} of {active.detail['of']} latent units are used.")
     if gap is not None and gap.verdict == SHORT:
-        said.append(
-            f"Codes of data are not those of the prior (kernel distance {_value(gap)}): samples come from codes that "
-            "the decoder has not seen."
+        lines.append(
+            f"The codes of the data do not follow the prior (kernel distance {_value(gap)}): samples are decoded from "
+            "codes unlike those of the training data."
         )
     if error is not None:
         other = float(str(error.detail["of_another_code"]))
-        said.append(
-            f"Reconstructions miss {_value(error)} of the variance of the data; from the code of another example "
+        lines.append(
+            f"The error of reconstructions is {_value(error)} of the variance of the data; from the code "
+            f"of another example "
             f"{_number(other)}."
         )
-    return said
+    return lines
 
 
 def _discrimination(m: Measured) -> list[str]:
@@ -236,8 +250,8 @@ def _discrimination(m: Measured) -> list[str]:
     if x is None or x.verdict != SHORT:
         return []
     return [
-        f"Its own discriminator tells samples from data: their Jensen-Shannon divergence is at least {_value(x)}, "
-        "of at most 0.693."
+        f"The model's own discriminator separates samples from data: their Jensen-Shannon divergence is at least "
+        f"{_value(x)} (the largest possible value is 0.693)."
     ]
 
 
@@ -263,10 +277,10 @@ def _collapsed(x: Measurement) -> bool:
     return far_short(x.value, x.interval, x.reference)
 
 
-def _beside(x: Measurement) -> str:
+def _compared(x: Measurement) -> str:
     data = "held-out data score" if x.detail.get("null") == "held-out data" else "real data score"
     perfect = "a perfect model scores" if x.name == "coverage" else data  # the null of coverage is computed
-    return f"{_value(x)}, where {perfect} {_perfect(x)}"
+    return f"{_value(x)}; {perfect} {_perfect(x)}"
 
 
 def _value(x: Measurement) -> str:
