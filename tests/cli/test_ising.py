@@ -61,7 +61,7 @@ class TestSample:
         path = tmp_path / "x.npz"
         path.write_text("mine")
         code, _, err = told(capsys, "sample", "4", "-n", "10", "-o", str(path))
-        assert code == 1 and "nothing is overwritten" in err and path.read_text() == "mine"
+        assert code == 2 and "nothing is overwritten" in err and path.read_text() == "mine"
 
     def test_a_disk_that_is_too_small_is_noticed_before(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

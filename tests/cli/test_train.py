@@ -74,3 +74,14 @@ def test_epochs_become_steps_once_the_data_are_known(tmp_path: Path) -> None:
 def test_epochs_and_steps_are_not_both_given(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", "--data", "digits", "--epochs", "2", option, "5000"]) == 2
     assert "choose one" in capsys.readouterr().err
+
+
+def test_an_option_of_another_family_is_refused_with_the_families_that_have_it() -> None:
+    base, _ = starting_point(["vae"])
+    with pytest.raises(UsageError, match=r"vae has no --objective, which is an option of .*\bgan\b"):
+        parse_options(["vae", "--objective", "hinge"], base)
+
+
+def test_a_preset_without_its_command_is_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["VAE"]) == 2
+    assert "Did you mean veridical train vae --data NAME?" in capsys.readouterr().err

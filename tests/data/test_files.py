@@ -327,3 +327,12 @@ class TestClassNames:
         data = load(DataConfig(source=name))
         assert data.class_names is not None and len(data.class_names) == data.space.classes
         assert load(DataConfig(source=name, labels=False)).class_names is None
+
+
+def test_what_torch_does_not_load_is_refused_in_one_plain_sentence(tmp_path: Path) -> None:
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "module.pt")
+    (tmp_path / "bad.pt").write_text("no tensors")
+    for name in ("module.pt", "bad.pt"):
+        with pytest.raises(DataError, match="other objects, which are not loaded") as caught:
+            load(config(tmp_path / name))
+        assert "\n" not in str(caught.value) and "\x1b" not in str(caught.value)

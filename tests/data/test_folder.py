@@ -411,3 +411,10 @@ class TestNames:
     def test_a_set_that_does_not_exist(self) -> None:
         with pytest.raises(DataError, match="Did you mean digits"):
             load(DataConfig(source="set:digit"))
+
+
+def test_a_stray_image_is_named_and_the_size_of_all_others_proposed(tmp_path: Path) -> None:
+    images(tmp_path, 30)
+    image(tmp_path / "grid.png", (70, 70))
+    with pytest.raises(DataError, match=r"Does .*grid\.png belong here\?.*--size 8 --fit crop"):
+        load(config(tmp_path))

@@ -55,3 +55,11 @@ def test_tables_of_bits_have_two_levels(tmp_path: Path) -> None:
 def test_refusals(text: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=words):
         read_csv(written(tmp_path / "a.csv", text))
+
+
+@pytest.mark.parametrize(
+    "text", ["x,y\n1.5,2.5\n3,4\n", "x,y\n1,2\n3,4\n", "a,target\n1,2.5\n3,4\n", "height,Y\n1,0.5\n3,4\n"]
+)
+def test_coordinates_and_fractions_are_no_labels(text: str, tmp_path: Path) -> None:
+    x, labels, notes = read_csv(written(tmp_path / "a.csv", text))
+    assert x.shape == (2, 2) and labels is None and notes == ()

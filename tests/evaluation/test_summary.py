@@ -101,8 +101,10 @@ def test_what_is_said_of_a_number(m: Measurement, text: str, said: bool) -> None
 def test_the_overall_verdict_counts_what_was_decided() -> None:
     good, short = kl(0.0, 0.1), measured("fid", 9.0, (8.0, 10.0), 1.0, (0.5, 2.0))
     silent = measured("js_discriminator", 0.0, (0.0, 0.1), 0.0, bound="lower")  # type: ignore[arg-type]
-    assert sentences([good])[0].startswith("All 1 measurements")
-    assert sentences([good, silent])[0].startswith("All 1 measurements")  # a bound that shows nothing does not count
+    assert sentences([good])[0].startswith("The one measurement that has a reference, kl")
+    assert sentences([good, silent])[0].startswith(
+        "The one measurement that has a reference, kl"
+    )  # a bound that shows nothing does not count
     assert sentences([good, short])[0].startswith("Of 2 measurements 1 are") and "fid" in sentences([good, short])[0]
     assert "no verdict" in sentences([silent])[0]
     odd = measured("cross_entropy", 7.0, (6.8, 7.2), 8.0, (7.9, 8.1))

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from veridical.cli import run as command
 from veridical.config import DataConfig, RunConfig, TrainingConfig, VAEConfig
 from veridical.data.dataset import ArrayData
 from veridical.data.sources import load as load_data
@@ -151,3 +152,35 @@ def test_nearest_are_the_nearest() -> None:
     everything = train_data.batch(torch.arange(len(train_data))).x
     expected = torch.cdist(x.double(), everything.double()).topk(4, largest=False).indices
     assert torch.equal(nearest(x, train_data, 4), expected)
+
+
+def drawn(folder: Path, n: int, sizes: list[tuple[int, int]]) -> Path:
+    folder.mkdir()
+    rng = np.random.default_rng(len(sizes))
+    for i in range(n):
+        width, height = sizes[i % len(sizes)]
+        Image.fromarray(rng.integers(0, 255, (height, width), dtype=np.uint8)).save(folder / f"{i:03d}.png")
+    return folder
+
+
+def test_images_of_mixed_sizes_are_read_as_is_asked_or_as_they_were_in_training(tmp_path: Path) -> None:
+    mixed, made = drawn(tmp_path / "mixed", 60, [(12, 10), (9, 11)]), drawn(tmp_path / "made", 30, [(8, 8)])
+    with pytest.raises(ValueError, match="--size 8 --fit crop"):
+        evaluate_files(made, str(mixed), say=silent)
+    assert evaluate_files(made, str(mixed), size=8, fit="crop", say=silent).n == 30
+    config = RunConfig(
+        VAEConfig(network="mlp", width=8, latent_dim=2),
+        DataConfig(source=str(mixed), size=8, fit="crop"),
+        TrainingConfig(steps=2, batch_size=8, precision="fp32"),
+    )
+    run = train(config, out=tmp_path / "run", say=silent)
+    assert evaluate_run(run.path, against=str(mixed), n=30, say=silent).n == 30
+    with pytest.raises(ValueError, match="read as they were in training"):
+        evaluate_run(run.path, size=8, say=silent)
+
+
+def test_what_could_not_be_measured_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few, made = drawn(tmp_path / "few", 60, [(8, 8)]), drawn(tmp_path / "made", 30, [(8, 8)])
+    assert command(["evaluate", str(made), "--against", str(few)]) == 0
+    said = capsys.readouterr().out
+    assert "Not measured: fid, kid, prdc" in said and "6 held-out examples are too few" in said

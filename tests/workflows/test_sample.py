@@ -12,8 +12,9 @@ from PIL import Image
 from veridical.config.families.adversarial import AdversarialSampling
 from veridical.config.families.vae import VAEConfig, VAESampling
 from veridical.data.space import Space
-from veridical.errors import OutputExistsError
+from veridical.errors import OutputExistsError, RequestError
 from veridical.families.vae import VAE
+from veridical.run import Run
 from veridical.sampling import draw, draw_blocks
 from veridical.workflows import sample
 
@@ -63,3 +64,12 @@ def test_the_shipped_classifier_is_found_where_it_can_judge(model: VAE) -> None:
         sample.classifier_for(model, options)
     with pytest.raises(ValueError, match="the classes 0 to 9"):
         sample.classifier_for(garments, VAESampling(condition="10"))
+
+
+def test_a_class_is_found_by_number_or_name_and_a_misspelt_one_is_a_wrong_request(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run")
+    run.write_json("environment.json", {"space": {"classes": 2}, "data": {"class_names": ["cat", "dog"]}})
+    assert [sample.label_of(run, name) for name in (None, "dog", "0")] == [None, 1, 0]
+    for wrong, said in (("dgo", "Did you mean 'dog'"), ("7", "number from 0 to 1")):
+        with pytest.raises(RequestError, match=said):
+            sample.label_of(run, wrong)

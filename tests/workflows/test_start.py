@@ -83,7 +83,7 @@ def test_modules_and_data_of_ones_own(tmp_path: Path) -> None:
     )
     loaded = load(run.path, model=again)
     assert torch.equal(loaded.generator.weight, model.generator.weight)  # type: ignore[union-attr,arg-type]
-    with pytest.raises(checkpoint.CheckpointError, match="modules of your own"):
+    with pytest.raises(checkpoint.CheckpointError, match="model built in Python"):
         load(run.path)
     with pytest.raises(checkpoint.CheckpointError, match="from Python"):
         resume(run.path, steps=20, say=silent)
@@ -118,3 +118,13 @@ def test_resuming_leaves_the_generators_as_they_were(tmp_path: Path) -> None:
     before = torch.get_rng_state()
     resume(run.path, steps=14, say=silent)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_preset_is_given_by_its_name(tmp_path: Path) -> None:
+    steps = dataclasses.replace(QUICK, steps=2)
+    run = train("vae", data="digits", training=steps, out=tmp_path / "run", say=silent)
+    assert read(run.config_file)[0].family == "vae"
+    with pytest.raises(ValueError, match="Did you mean vae"):
+        train("VAE", data="digits", say=silent)
+    with pytest.raises(DataError, match=r"no data are given.*a torch Dataset or DataLoader"):
+        train("vae", say=silent)

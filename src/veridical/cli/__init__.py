@@ -52,9 +52,21 @@ def run(arguments: list[str]) -> int:
         print(f"veridical: there is no option {command}. Did you mean {close}?", file=sys.stderr)
         return 2
     if command not in COMMANDS:
-        print(f"veridical: there is no command {command!r}. {did_you_mean(command, COMMANDS)}", file=sys.stderr)
+        print(f"veridical: there is no command {command!r}. {_instead(command)}", file=sys.stderr)
         return 2
     return _guarded(command, arguments[1:], debug)
+
+
+def _instead(command: str) -> str:
+    """Return the nearest command, the training of a preset of that name, or all commands."""
+    if nearest(command, COMMANDS) is None:
+        from veridical.config.families.table import FAMILIES
+        from veridical.config.presets import PRESETS
+
+        preset = nearest(command, [*PRESETS, *FAMILIES])
+        if preset is not None:
+            return f"Did you mean veridical train {preset} --data NAME?"
+    return did_you_mean(command, COMMANDS)
 
 
 def _guarded(command: str, arguments: list[str], debug: bool) -> int:

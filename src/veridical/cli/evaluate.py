@@ -43,6 +43,12 @@ class Evaluate:
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
 
+    size: int | None = None
+    """Side to which the images of folders are resized; of a run, and where it is left out, as it was trained."""
+
+    fit: Literal["error", "crop", "pad", "stretch"] = "error"
+    """What to do with images of folders that are not square or differ in size: refuse, centre crop, pad, or stretch."""
+
     json: bool = False
     """Print JSON instead of the table."""
 
@@ -66,6 +72,7 @@ def run(arguments: list[str]) -> None:
     device, why = choose_device(options.device)
     tell(f"device {device} ({why}), seed {options.seed}")
     shared = {"n": options.n, "seed": options.seed, "extractor": options.extractor, "say": tell}
+    shared |= {"size": options.size, "fit": options.fit}
     if is_run:
         found = evaluate_run(
             options.what,
@@ -95,13 +102,22 @@ def show(found: Evaluation) -> None:
     for m in found.measurements:
         between = "" if m.interval is None else f"{number(m.interval[0])} to {number(m.interval[1])}"
         perfect = "" if m.reference is None else f"{number(m.reference)} ({m.reference_kind})"
-        unit = f" {m.unit}" if m.unit else ""
+        unit = f" {m.unit}" if m.unit not in ("", "1") else ""
         table.add_row(m.name, number(m.value) + unit, between, perfect, m.verdict, f"{m.seconds:.1f}")
     console = Console()
     console = console if console.is_terminal else Console(width=120)
     console.print(table)
-    for sentence in found.summary():
+    for sentence in [*found.summary(), *unmeasured(found)]:
         say(f"• {sentence}")
+
+
+def unmeasured(found: Evaluation) -> list[str]:
+    """Say what could not be measured for want of examples, and nothing of metrics that are for other models."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in found.skipped.items():
+        if "too few" in reason:
+            reasons.setdefault(reason, []).append(name)
+    return [f"Not measured: {', '.join(names)}: {reason}." for reason, names in reasons.items()]
 
 
 def number(value: float) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 from veridical.cli import UsageError
 from veridical.cli.help import entry, line_width
-from veridical.cli.options import Positional, Section
-from veridical.cli.parse import is_terminal, name_of, parse_sections, say, split_before
+from veridical.cli.options import Positional, Section, vocabulary
+from veridical.cli.parse import asks_for_help, is_option, is_terminal, name_of, parse_sections, say, split_before
 from veridical.config import DataConfig, OwnModel, RunConfig, TrainingConfig, checks
 from veridical.config.families.table import FAMILIES, find_family
 from veridical.config.files import Origins, origins_of, preset_origins, read
@@ -25,7 +25,7 @@ class Options:
     """Options of the command itself."""
 
     preset: Positional[str] = "gan"
-    """Where to start: a preset or a family (listed below)."""
+    """Where to start: a preset or a family (listed above)."""
 
     config: Path | None = None
     """A YAML file to start from instead of a preset."""
@@ -135,10 +135,36 @@ def parse_options(arguments: list[str], base: RunConfig) -> tuple[Options, RunCo
     """
     model = Section(f"model ({base.family}; also written --model.NAME)", type(base.model), base.model, "model")
     sections = [*shared_sections(base), model]
+    if not asks_for_help(arguments):
+        refuse_others(arguments, sections, base.family)
     options, data, training, chosen = parse_sections(sections, "train", arguments, about=ABOUT, notes=preset_lines())
     if options.lr is not None:
         chosen = with_lr(chosen, options.lr, given=dict(step_sizes(base.model)))
     return options, RunConfig(chosen, data, training)
+
+
+def refuse_others(arguments: list[str], sections: list[Section], family: str) -> None:
+    """Refuse options that other families have, and say which.
+
+    Raises:
+        UsageError: there is one.
+    """
+    known = {flag for option in vocabulary(sections) for flag in (*option.flags, *option.negations)}
+    for word in (name_of(word) for word in arguments if is_option(word)):
+        if word in known:
+            continue
+        having = [name for name in FAMILIES if word in flags_of(name)]
+        if having:
+            raise UsageError(
+                f"{family} has no {word}, which is an option of {', '.join(having)}. "
+                f"See: veridical train {family} --help"
+            )
+
+
+def flags_of(family: str) -> set[str]:
+    """Return the options of a family's model."""
+    options = vocabulary([Section(family, find_family(family).config, prefix="model")])
+    return {flag for option in options for flag in (*option.flags, *option.negations)}
 
 
 def with_lr(config: Any, lr: float, given: dict[str, float]) -> Any:

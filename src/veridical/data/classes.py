@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from veridical.data.errors import DataError
+from veridical.data.errors import DataError, NoSuchDataError
 from veridical.data.space import Space
 from veridical.nearest import nearest
 
@@ -59,7 +59,7 @@ def class_number(label: str | int, classes: int, names: tuple[str, ...] | None =
         names: of the classes, in the order of their numbers; None where they have none.
 
     Raises:
-        DataError: no such class; the nearest name is said.
+        NoSuchDataError: no such class; the nearest name is said.
 
     Examples:
         >>> class_number("cat", 2, ("cat", "dog")), class_number("1", 2)
@@ -71,7 +71,7 @@ def class_number(label: str | int, classes: int, names: tuple[str, ...] | None =
         return int(label)
     near = nearest(str(label), names or ())
     known = f" ({', '.join(names[:20])}{', ...' if len(names) > 20 else ''})" if names else ""
-    raise DataError(
+    raise NoSuchDataError(
         f"there is no class {str(label)!r}; expected a number from 0 to {classes - 1}"
         f"{f' or one of the {len(names)} names' if names else ''}{known}.",
         f"Did you mean {near!r}?" if near else "",

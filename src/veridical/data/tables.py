@@ -15,7 +15,8 @@ _LABELS = ("y", "label", "labels", "class", "target")
 def read_csv(path: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
     """Read the rows of a table as vectors; a column named label (y, class, target) holds the labels.
 
-    The separator is a comma, semicolon or tab; a first row that is not all numbers names the columns.
+    It does not if its values are fractions, or if it is the y beside an x: then it is a coordinate. The separator is a
+    comma, semicolon or tab; a first row that is not all numbers names the columns.
 
     Returns:
         (N, d) values, int64 if all are integers; (N,) labels or None; notes.
@@ -37,11 +38,22 @@ def read_csv(path: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]
     odd = next((i for i, row in enumerate(rows) if len(row) != width), None)
     if odd is not None:
         raise DataError(f"row {odd + 1} of {path} has {len(rows[odd])} columns, the first has {width}.")
-    label = next((i for i, name in enumerate(names or ()) if name.lower() in _LABELS), None)
+    label = _label_of(names or [], rows[first:])
     columns = [i for i in range(width) if i != label]
     x = _numbers(rows[first:], columns, names, first, path)
     note = f"the column {names[label]!r} was taken as labels" if names and label is not None else ""
     return x, None if label is None else _label_column(rows[first:], label), (note,) if note else ()
+
+
+def _label_of(names: list[str], rows: list[list[str]]) -> int | None:
+    """Return the column that holds labels, if one does: not y beside x, which are coordinates, nor fractions."""
+    folded = [name.lower() for name in names]
+    for i, name in enumerate(folded):
+        coordinate = name == "y" and "x" in folded
+        fractions = any(_is_number(row[i]) and not float(row[i]).is_integer() for row in rows)
+        if name in _LABELS and len(names) > 1 and not coordinate and not fractions:
+            return i
+    return None
 
 
 def _numbers(rows: list[list[str]], columns: list[int], names: list[str] | None, first: int, path: Path) -> np.ndarray:

@@ -28,6 +28,8 @@ def _overall(m: Measured) -> str:
     short, odd, open_, good = (
         [x.name for x in judged if x.verdict == verdict] for verdict in (SHORT, SUSPICIOUS, UNDECIDED, GOOD)
     )
+    if len(good) == len(judged) == 1:
+        return f"The one measurement that has a reference, {good[0]}, is as good as a perfect model's."
     if len(good) == len(judged):
         return f"All {len(judged)} measurements are as good as a perfect model's at these numbers of examples."
     parts = [f"short of a perfect model: {_list(short)}"] if short else []

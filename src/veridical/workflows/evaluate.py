@@ -21,12 +21,15 @@ from veridical.evaluation import evaluate as measure
 from veridical.evaluation import evaluate_samples as measure_samples
 from veridical.evaluation.extractors import check_name
 from veridical.model import GenerativeModel, Sampler
+from veridical.run import Run
 from veridical.sampling import draw
 from veridical.status import read_status
 from veridical.workflows import images
 from veridical.workflows.load import changed_data, load_run, load_splits
 from veridical.workflows.location import locate
 from veridical.workflows.progress import Say
+
+Fit = Literal["error", "crop", "pad", "stretch"]
 
 PANEL = 10
 """Samples in the nearest-neighbour panel: the first of those that are measured."""
@@ -42,6 +45,8 @@ def evaluate_run(
     against: str | None = None,
     which: Literal["newest", "best"] = "newest",
     device: str = "cpu",
+    size: int | None = None,
+    fit: Fit = "error",
     say: Say = print,
 ) -> Evaluation:
     """Measure the model of a run against its data; write evaluation.json and the nearest-neighbour panel.
@@ -58,6 +63,8 @@ def evaluate_run(
         against: other data than the run's own.
         which: the newest checkpoint, or the best of a run that was evaluated while it trained.
         device: where the model samples.
+        size: side to which the images of `against` are resized; None: as those of the run were.
+        fit: what to do with images of `against` that are not square or differ in size, where `size` is given.
         say: called with a line of progress now and then.
 
     Raises:
@@ -71,7 +78,12 @@ def evaluate_run(
             f"{run.path} was trained on data that came from Python and are in no file.",
             "Say what to compare with (--against PLACE), or call veridical.evaluate(model, data).",
         )
-    train, test = load_splits(locate(config.data, run) if against is None else DataConfig(source=against))
+    if against is None:
+        _refuse_size(size, fit, run)
+        reading = locate(config.data, run)
+    else:
+        reading = _reading(against, size, fit, DataConfig() if size is not None else config.data)
+    train, test = load_splits(reading)
     changed = changed_data(run, train) if against is None else ""
     model.to(device)
     samples = None
@@ -96,6 +108,8 @@ def evaluate_files(
     n: int | None = None,
     seed: int = 0,
     extractor: str | None = None,
+    size: int | None = None,
+    fit: Fit = "error",
     say: Say = print,
 ) -> Evaluation:
     """Measure a folder of images, or an array in a file, made by any program, against real data.
@@ -106,19 +120,40 @@ def evaluate_files(
         n: how many of the images are used; all if left out.
         seed: of everything random in the metrics.
         extractor: features to compare images by.
+        size: side to which the images of folders are resized, of both; None: as they are.
+        fit: what to do with images of folders that are not square or differ in size.
         say: called with a line of progress now and then.
     """
     check_name(extractor)
-    train, test = load_splits(DataConfig(source=against))
-    made = load_data(DataConfig(source=str(path), labels=False, holdout=0.0), "train")
+    train, test = load_splits(_reading(against, size, fit))
+    made = load_data(replace(_reading(str(path), size, fit), labels=False, holdout=0.0), "train")
     if made.space.shape != train.space.shape:
         raise ValueError(
             f"{path} holds examples of shape {made.space.shape}, {against} of shape {train.space.shape}; "
-            "they must be equal. Resize the images first."
+            "they must be equal. Bring the images of folders to one size: --size N --fit crop (size=N, fit='crop')."
         )
     count = len(made) if n is None else min(n, len(made))
     samples = torch.cat([made.batch(rows, "cpu").x for rows in torch.arange(count).split(1000)])
     return measure_samples(samples, train, test, seed=seed, extractor=extractor, progress=say)
+
+
+def _reading(source: str, size: int | None, fit: Fit, like: DataConfig | None = None) -> DataConfig:
+    """Return how a source is read: images of a folder with the given size and fit, or else as other data were."""
+    if not Path(source).expanduser().is_dir():
+        return DataConfig(source=source)
+    like = like or DataConfig()
+    if size is None:
+        size, fit = like.size, fit if fit != "error" else like.fit
+    return DataConfig(source=source, size=size, fit=fit, channels=like.channels, background=like.background)
+
+
+def _refuse_size(size: int | None, fit: Fit, run: Run) -> None:
+    """Refuse options that would not count."""
+    if size is not None or fit != "error":
+        raise DataError(
+            f"size and fit are given, but the data of {run.path} are read as they were in training.",
+            "Leave them out, or name other data: --against PLACE.",
+        )
 
 
 def nearest_panel(x: Tensor, train: ArrayData, path: Path, k: int = 4) -> None:

@@ -115,7 +115,8 @@ def _trace(model: GenerativeModel, drawn: list[Tensor], say: Say) -> tuple[torch
             f"the sampler of {type(model).__name__} is no graph of tensor operations, so it cannot be exported "
             f"({reason}). Draw samples here instead: veridical sample RUN --out samples.npz"
         ) from error
-    say(f"The number of examples in a call is fixed to {len(drawn[0])}: it could not be left open ({reason}).")
+    fixed = len(drawn[0])
+    say(f"The number of examples in a call is fixed to {fixed}: this network cannot be exported with an open number.")
     return program, True
 
 

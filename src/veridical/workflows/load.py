@@ -111,7 +111,7 @@ def load_run(
     if model is None:
         if run.read_json("environment.json").get("own_modules"):
             raise checkpoint.CheckpointError(
-                f"{run.path} was trained on modules of your own, which a run directory does not hold. "
+                f"{run.path} was trained on a model built in Python, whose modules a run directory does not hold. "
                 "Build the same model in Python and call veridical.load(run, model=model)."
             )
         with torch.random.fork_rng(devices=[]):

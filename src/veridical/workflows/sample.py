@@ -11,9 +11,9 @@ from torch import Tensor
 
 from veridical.atomic import require_free
 from veridical.config.sampling import ConditionedSampling, SamplingOptions
+from veridical.data.classes import class_number
 from veridical.latent.guidance import DATA, Classifier
 from veridical.model import GenerativeModel
-from veridical.nearest import did_you_mean
 from veridical.run import Run
 from veridical.workflows import images
 from veridical.workflows.progress import Say
@@ -41,16 +41,12 @@ def label_of(run: Run, name: str | None) -> int | None:
     """Return the number of a class, given its name, where the data of the run have names, or its number.
 
     Raises:
-        ValueError: there is no such class.
+        NoSuchDataError: there is no such class.
     """
-    names = run.read_json("environment.json")["data"].get("class_names") or []
-    if name is None or name in names:
-        return None if name is None else names.index(name)
-    if name.isdecimal():
-        return int(name)
-    raise ValueError(
-        f"label is {name!r}. " + (did_you_mean(name, names) if names else "Expected the number of a class.")
-    )
+    if name is None:
+        return None
+    about = run.read_json("environment.json")
+    return class_number(name, about["space"].get("classes") or 0, tuple(about["data"].get("class_names") or ()))
 
 
 def default_output(run: Path, n: int, seed: int) -> Path:

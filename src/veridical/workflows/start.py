@@ -12,8 +12,10 @@ import torch
 
 from veridical.config import RunConfig, TrainingConfig
 from veridical.config.files import Origins, flatten
-from veridical.data.convert import as_data
+from veridical.config.presets import find_preset
+from veridical.data.convert import EXPECTED, as_data
 from veridical.data.dataset import ArrayData
+from veridical.data.errors import NoSuchDataError
 from veridical.data.source import BatchSource, batch_size, batches, count
 from veridical.data.sources import load as load_data
 from veridical.model import Facts, GenerativeModel
@@ -35,7 +37,7 @@ DRY_STEPS = 20
 
 @generators_kept()
 def train(
-    config: RunConfig | None = None,
+    config: RunConfig | str | None = None,
     *,
     model: GenerativeModel | None = None,
     data: Any = None,
@@ -55,7 +57,7 @@ def train(
     run keeps an average. Torch's global generators are left as they were; all randomness follows `training.seed`.
 
     Args:
-        config: every choice; the default recipe if left out.
+        config: every choice, or the name of a preset or family; the default recipe if left out.
         model: a model of your own making, instead of building one from `config.model`. If its class is in no table of
             families, that class and its settings are recorded (`OwnModel`).
         data: data of your own, instead of loading `config.data`: a tensor, an array, a list, a dict {"x": ...,
@@ -116,10 +118,10 @@ def train(
 
 
 def _chosen(
-    config: RunConfig | None, model: GenerativeModel | None, training: TrainingConfig | None, data: Any
+    config: RunConfig | str | None, model: GenerativeModel | None, training: TrainingConfig | None, data: Any
 ) -> RunConfig:
     """Return the configuration with what was passed beside it."""
-    config = config or RunConfig()
+    config = find_preset(config) if isinstance(config, str) else config or RunConfig()
     own = config.model if model is None else record_of(model)
     config = dataclasses.replace(config, training=training or config.training, model=own)
     if isinstance(data, str | Path):
@@ -130,6 +132,8 @@ def _chosen(
 def _read(config: RunConfig, data: Any, say: Say) -> ArrayData | BatchSource:
     """Return the data that were passed, or read those of the configuration."""
     if isinstance(data, str | Path | None):
+        if not config.data.source:
+            raise NoSuchDataError("no data are given.", f"In data=..., {EXPECTED}.")
         say(f"Reading {config.data.source}.")
         data = load_data(config.data, "train")
     return as_data(data)
