@@ -1,7 +1,7 @@
 """Generative models, measured against the truth.
 
-The public names are imported when first used, so that `import veridical` costs nothing. Every family of the table
-(`veridical.config.families.table`) adds two: its class and its configuration, `VAE` and `VAEConfig`.
+Public names are imported when they are first used, so `import veridical` is fast. Every family in the table
+(`veridical.config.families.table`) adds two names: its class and its configuration, for example `VAE` and `VAEConfig`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ _HOME = {
 }
 _FAMILIES = _public_names()
 _NAMES = {"preset": "find_preset", "build_report": "build", "load_data": "load", "callbacks": ""}
-"""Names that are called otherwise in their module; empty: the module itself."""
+"""Names that differ in their module; empty: the module itself."""
 
 __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "__version__",
@@ -75,7 +75,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name from where it lives."""
+    """Import a public name from its module."""
     home = _HOME.get(name) or _FAMILIES.get(name)
     if home is None:
         raise AttributeError(f"module 'veridical' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Files that appear under their name when they are complete, and over nothing else. Imports nothing heavy."""
+"""Writing files atomically and without overwriting. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from veridical.errors import OutputExistsError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a place beside a file to write to; rename it to the file when the block ends well, else remove it.
+    """Yield the path of a temporary file in the same folder; rename it to `path` at the end, or remove it on an error.
 
-    A reader, and a process that is killed, see the old file or the new one, never a part.
+    Readers see the old file or the new one, never a part of it, even if this process is killed.
     """
-    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        yield beside
-        os.replace(beside, path)
+        yield temporary
+        os.replace(temporary, path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old or the new one, never a part, even after a power failure."""
-    with replacing(path) as beside, open(beside, "w", encoding="utf-8") as file:
+    """Write a text file atomically: readers see the old or the new text, even after a power failure."""
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
 
 
 def require_free(place: Path, remedy: str = "Choose another --out.") -> None:
-    """Make sure that nothing would be written over; an empty folder is free.
+    """Check that no file would be overwritten; an empty folder is free.
 
     Args:
-        place: of a file or a folder.
-        remedy: what to do instead, a sentence.
+        place: path of the file or folder.
+        remedy: sentence on what to do instead.
 
     Raises:
-        OutputExistsError: something is there.
+        OutputExistsError: the path exists and is not an empty folder.
     """
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise OutputExistsError(f"{place} exists already; nothing is overwritten. {remedy}")

@@ -1,6 +1,6 @@
-"""Callbacks for `veridical.train(callbacks=...)`: the base class, and those that write the numbers elsewhere.
+"""Callbacks for `veridical.train(callbacks=...)`: the base class, a CSV log and a TensorBoard log.
 
-A callback of your own inherits from `Callback` and overrides what it needs:
+To write a callback, inherit from `Callback` and override the methods that you need:
 
     >>> class Print(Callback):
     ...     def on_log(self, state, row):

@@ -1,9 +1,8 @@
 """The number of a step, as a number and as a tensor.
 
-What a step does may depend on its number in two ways. Whose turn it is, or whether a costly term is due, is decided in
-Python, by the number. What changes smoothly, a noise that is annealed or a weight that decays, is a function of the
-tensor: the loop changes it in place, so that a step that was recorded once (`training/replay.py`) can be replayed at
-another time.
+A step depends on its number in two ways. Python code uses the number to decide which player is updated and whether a
+costly term is computed. Quantities that change smoothly, such as annealed noise or a decaying weight, are functions of
+the tensor: the loop changes it in place, so a recorded step (`training/replay.py`) can be replayed later.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ class Clock(int):
     """() on the device of the model; changed in place."""
 
     def __new__(cls, step: int, elapsed: Tensor) -> Clock:
-        """Join a number and its tensor."""
+        """Create a clock from a number and its tensor."""
         clock = super().__new__(cls, step)
         clock.elapsed = elapsed
         return clock
 
 
 def elapsed(step: int, device: torch.device) -> Tensor:
-    """Return () the number of a step on a device: the tensor of a clock, or one made of a plain number.
+    """Return () the number of a step on a device: the tensor of a clock, or a new tensor from a plain number.
 
     Examples:
         >>> elapsed(3, torch.device("cpu"))

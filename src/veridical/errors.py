@@ -1,10 +1,10 @@
-"""The kind of mistake, which decides the exit code. Imports nothing."""
+"""Base class of errors in a request; it decides the exit code. Imports nothing."""
 
 
 class RequestError(Exception):
-    """What was asked for does not exist, or is taken: the request must change. The command line exits with 2.
+    """The request cannot be met: something does not exist, or an output exists already. The exit code is 2.
 
-    Errors inherit from it beside their own kind; everything else that goes wrong exits with 1.
+    Such errors also inherit from a standard exception. The exit code of all other errors is 1.
     """
 
 

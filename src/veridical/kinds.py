@@ -1,7 +1,7 @@
-"""What a logged term is. Models declare it (`GenerativeModel.term_kinds`); the monitors of health ask for it.
+"""Kinds of logged terms. Models declare them (`GenerativeModel.term_kinds`); the health monitors read them.
 
-A monitor never guesses from a name: the "loss" of one model must fall, that of another may rise for ever, and a term
-called "kl" is a warning sign near 0 in a VAE and the goal of a training from an energy. Nothing here imports torch.
+A monitor does not use the name of a term: the "loss" of one model must fall and that of another may rise. A term "kl"
+near 0 is a problem for a VAE and the goal of training from an energy. Nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ TermKind = Literal[
     "posterior_kl",
     "active_units",
 ]
-"""The kinds that a monitor knows:
+"""The kinds that monitors can check:
 
-- objective: a loss that a good training lowers and keeps low (a negative log-likelihood or its bound, a denoising
-  error); it may be negative. Surrogates whose value means nothing (contrastive divergence) are not declared.
-- generator_loss, discriminator_loss: losses of a game; they need not fall, but may not grow without bound.
+- objective: a loss that falls and stays low in successful training (a negative log-likelihood or its bound, a denoising
+  error); it may be negative. Surrogates whose value has no meaning (contrastive divergence) are not declared.
+- generator_loss, discriminator_loss: losses of a GAN; they need not fall, but must not grow without bound.
 - divergence: the discriminator's estimate of the Jensen-Shannon divergence, nats, at most log 2.
 - accuracy: share of the discriminator's decisions that are right.
 - diversity, crowding, coverage, energy_distance: statistics of the batch (`objectives.diagnostics`).

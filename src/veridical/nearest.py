@@ -1,4 +1,4 @@
-"""The valid name that a misspelt one most resembles. Imports nothing heavy."""
+"""The valid name closest to a misspelt one. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:
-    """Return the valid name nearest to a misspelt one, or None if none resembles it; case does not count.
+    """Return the valid name closest to a misspelt one, ignoring case; None if none is close.
 
-    Names that begin with what was written count as near, so that an abbreviation is understood.
+    A name that begins with the given text counts as close, so abbreviations are found too.
 
     Examples:
         >>> nearest("VAE", ["gan", "vae"]), nearest("hinj", ["minimax", "hinge"]), nearest("lst", ["list", "get"])
@@ -28,7 +28,7 @@ def nearest(name: str, valid: Iterable[str]) -> str | None:
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
-    """Return the sentence after a misspelt name: the nearest valid one, or else all of them.
+    """Return a sentence that names the closest valid name, or else all valid names.
 
     Examples:
         >>> did_you_mean("VAE", ["gan", "vae"])

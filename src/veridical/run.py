@@ -2,20 +2,20 @@
 
     config.yaml        every choice, with the origin of each value
     environment.json   versions, hardware, code and data hashes
-    status.json        running | finished | interrupted | failed, the step, and a sentence
+    status.json        running | finished | interrupted | failed, the step, and a message
     metrics.jsonl      one line per `log_every` steps: step, seconds, "<player>/<term>" means
     health.jsonl       findings of the monitors: step, name, severity, message, cause, remedy
-    samples/           reals.png, step-00000000.png, ...: grids from fixed codes
+    samples/           reals.png, step-00000000.png, ...: grids of samples, always of the same latent codes
     checkpoints/       step-00000500/: weights.safetensors, ema.safetensors, state.pt, meta.json
-    best/              the best checkpoint, of runs that are evaluated while they train
-    metrics.csv, tensorboard/   the numbers of metrics.jsonl for other programs, where asked for
-    evaluation.json    what `evaluate` measured last
-    evaluations.jsonl  every evaluation, one a line, the last one too
+    best/              the best checkpoint, if the run is evaluated during training
+    metrics.csv, tensorboard/   the numbers of metrics.jsonl for other programs, if the configuration requests them
+    evaluation.json    the last evaluation
+    evaluations.jsonl  all evaluations, one per line, including the last
     report.html, report.json
 
-Everything here is read and written without torch, so that a report of a crashed run needs nothing but this folder.
-Files are replaced by writing beside them and renaming, lines are appended whole; a half-written last line (a killed
-process) is ignored when read.
+Everything here is read and written without torch: a report of a crashed run needs only this folder. A file is replaced
+by writing a temporary file and renaming it. Lines are appended whole; the reader ignores an incomplete last line, which
+a killed process can leave.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from veridical.status import read_status
 
 
 class NotARunError(FileNotFoundError, RequestError):
-    """The path is no run directory."""
+    """The path is not a run directory."""
 
 
 class Run:
     """One run directory."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Refer to a directory; see `create` and `open`."""
+        """Store the path; `create` and `open` also check it."""
         self.path = Path(path)
 
     @classmethod
@@ -50,7 +50,7 @@ class Run:
         """Create an empty run directory.
 
         Raises:
-            OutputExistsError: something is there already.
+            OutputExistsError: the path exists and is not an empty folder.
         """
         cls.require_free(path)
         run = cls(path)
@@ -60,23 +60,23 @@ class Run:
 
     @classmethod
     def require_free(cls, path: str | os.PathLike[str]) -> None:
-        """Make sure that nothing would be written over.
+        """Check that no file would be overwritten.
 
         Raises:
-            OutputExistsError: something is there already.
+            OutputExistsError: the path exists and is not an empty folder.
         """
-        require_free(Path(path), f"Choose another --out, or continue it with: veridical resume {path}")
+        require_free(Path(path), f"Choose another --out, or continue this run: veridical resume {path}")
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Run:
         """Open an existing run directory.
 
         Raises:
-            NotARunError: the path holds no config.yaml.
+            NotARunError: the path contains no config.yaml.
         """
         run = cls(path)
         if not run.config_file.is_file():
-            what = "does not exist" if not run.path.exists() else "holds no config.yaml"
+            what = "does not exist" if not run.path.exists() else "contains no config.yaml"
             raise NotARunError(f"{run.path} {what}; expected a directory written by `veridical train`.")
         return run
 
@@ -89,7 +89,7 @@ class Run:
 
     @property
     def config_file(self) -> Path:
-        """Every choice of the run."""
+        """The complete configuration of the run."""
         return self.path / "config.yaml"
 
     @property
@@ -114,23 +114,23 @@ class Run:
 
     @property
     def best(self) -> Path:
-        """Folder of the best checkpoint, where the run was evaluated while it trained."""
+        """Folder of the best checkpoint; it exists if the run was evaluated during training."""
         return self.path / "best"
 
     @property
     def evaluation_file(self) -> Path:
-        """What `evaluate` measured last."""
+        """The last evaluation."""
         return self.path / "evaluation.json"
 
     @property
     def evaluations_file(self) -> Path:
-        """Every evaluation, in order."""
+        """All evaluations, oldest first."""
         return self.path / "evaluations.jsonl"
 
     def write_evaluation(self, value: dict[str, Any]) -> None:
-        """Keep an evaluation beside the earlier ones, and as the last one."""
+        """Write an evaluation as the last one, and append it to the list of all."""
         last = self.read_json(self.evaluation_file.name)
-        if last and not self.evaluations_file.is_file():  # written before there was a history
+        if last and not self.evaluations_file.is_file():  # written by a version without evaluations.jsonl
             append_lines(self.evaluations_file, [last])
         append_lines(self.evaluations_file, [value])
         self.write_json(self.evaluation_file.name, value)
@@ -145,13 +145,13 @@ class Run:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     def set_status(self, state: str, step: int, message: str = "") -> None:
-        """Record how far the run came: running, finished, interrupted or failed."""
+        """Write the state of the run (running, finished, interrupted or failed) and its last step."""
         process = {"process": os.getpid(), "host": platform.node()} if state == "running" else {}
         self.write_json("status.json", {"state": state, "step": step, "message": message, **process})
 
     @property
     def status(self) -> dict[str, Any]:
-        """What the run wrote of itself; one killed outright still says running (see `veridical.status`)."""
+        """Content of status.json; a killed run leaves the state "running" there (`veridical.status` detects this)."""
         return self.read_json("status.json")
 
     def __fspath__(self) -> str:
@@ -162,7 +162,7 @@ class Run:
         return f"Run({str(self.path)!r})"
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: the state, the last losses and the newest grid of samples."""
+        """Return HTML for notebooks: the state, the last losses and the newest grid of samples."""
         status, rows = read_status(self), self.metrics()
         losses = {term: value for term, value in (rows[-1] if rows else {}).items() if term.endswith("/loss")}
         lines = [f"<b>{escape(str(self.path))}</b>: {status.state}, step {status.step:,}", escape(status.message)]
@@ -183,14 +183,14 @@ class Run:
 
 
 def append_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Append rows to a jsonl file, whole lines at once."""
+    """Append rows to a jsonl file; every line is written whole."""
     text = "".join(json.dumps(row, allow_nan=True, default=str) + "\n" for row in rows)
     with open(path, "a", encoding="utf-8") as file:
         file.write(text)
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a jsonl file; a half-written last line is left out."""
+    """Yield the rows of a jsonl file without an incomplete last line."""
     if not path.is_file():
         return
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
@@ -199,7 +199,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def keep_lines_until(path: Path, step: int) -> None:
-    """Drop the rows after a step (and a half-written last line), so that resuming leaves no gap and no double."""
+    """Remove the rows after a step, and an incomplete last line: resuming then leaves no gap and no duplicate."""
     rows = [row for row in read_lines(path) if row["step"] <= step]
     if path.is_file():
         write_atomically(path, "".join(json.dumps(row, allow_nan=True) + "\n" for row in rows))

@@ -1,7 +1,7 @@
-"""What became of a run: running, finished, interrupted, failed, or killed without a word.
+"""The state of a run: running, finished, interrupted, failed or killed.
 
-A process that is killed outright cannot write that it was. A run that says "running" counts as killed if its process is
-known to be gone, or if nothing was written for far longer than usual.
+A killed process cannot write that it was killed. A run whose status.json contains "running" counts as killed if its
+process has ended, or if the run wrote nothing for much longer than usual.
 """
 
 from __future__ import annotations
@@ -20,54 +20,54 @@ if TYPE_CHECKING:
     from veridical.run import Run
 
 QUIET_SECONDS = 600.0
-"""A run that says "running" and wrote nothing for longer than this was most likely killed."""
+"""A run with the state "running" that wrote nothing for longer than this was probably killed."""
 
 RunState = Literal["finished", "running", "interrupted", "failed", "killed", "unknown"]
 
 
 @dataclass(frozen=True)
 class Status:
-    """What became of a run."""
+    """The state of a run."""
 
     state: RunState
     """unknown: status.json is missing or unreadable."""
 
     step: int
-    """Last step that the run is known to have done."""
+    """Last step that the files of the run record."""
 
     message: str
-    """Why it failed or was interrupted."""
+    """Why the run failed or was interrupted."""
 
     quiet_for: float | None
-    """Seconds since the run last wrote; None if it never did."""
+    """Seconds since the run last wrote a file; None if it never wrote one."""
 
     path: str
     """The run directory."""
 
     @property
     def warning(self) -> str:
-        """A sentence for whoever uses the run although it is not finished; empty if it is.
+        """A sentence about a run that is not finished; empty if it is finished.
 
         Examples:
             >>> Status("interrupted", 40, "SIGINT", 9.0, "runs/0000-gan").warning
-            'This run was interrupted at step 40; to finish it: veridical resume runs/0000-gan'
+            'This run was interrupted at step 40. To finish it: veridical resume runs/0000-gan'
         """
         at = f"at step {self.step}"
         match self.state:
             case "finished":
                 return ""
             case "running":
-                return f"This run is still training ({at}); what follows is about its newest checkpoint."
+                return f"This run is still training ({at}). The results are for its newest checkpoint."
             case "failed":
-                return f"This run failed {at}: {self.message or 'no reason was written'}"
+                return f"This run failed {at}: {self.message or 'no reason was recorded'}"
             case "unknown":
                 return "This run has no readable status.json; it may be incomplete."
-        was = "was interrupted" if self.state == "interrupted" else "was killed, most likely,"
-        return f"This run {was} {at}; to finish it: veridical resume {self.path}"
+        was = "was interrupted" if self.state == "interrupted" else "was probably killed"
+        return f"This run {was} {at}. To finish it: veridical resume {self.path}"
 
 
 def read_status(run: Run) -> Status:
-    """Read what became of a run, from its files and its process."""
+    """Read the state of a run from its files and its process."""
     raw = _raw(run)
     written = [path.stat().st_mtime for path in (run.metrics_file, run.path / "status.json") if path.is_file()]
     quiet_for = max(0.0, time.time() - max(written)) if written else None
@@ -77,12 +77,12 @@ def read_status(run: Run) -> Status:
 
 
 def state_of(raw: Mapping[str, Any], quiet_for: float | None, rows: Iterable[Mapping[str, Any]]) -> RunState:
-    """Return the state that status.json means.
+    """Return the state of a run.
 
     Args:
-        raw: status.json.
-        quiet_for: seconds since the run last wrote.
-        rows: lines of metrics.jsonl, which tell the rhythm of the run.
+        raw: content of status.json.
+        quiet_for: seconds since the run last wrote a file.
+        rows: lines of metrics.jsonl; the times in them show how often the run writes.
     """
     match raw.get("state"):
         case "finished" | "interrupted" | "failed" as state:
@@ -95,14 +95,14 @@ def state_of(raw: Mapping[str, Any], quiet_for: float | None, rows: Iterable[Map
 
 
 def patience(rows: Iterable[Mapping[str, Any]]) -> float:
-    """Return the seconds of silence that are normal: twenty times the longest pause between rows, or ten minutes."""
+    """Return how many seconds without output are normal: 20 times the longest pause between rows, at least 600."""
     seconds = [row["seconds"] for row in rows if isinstance(row.get("seconds"), int | float)]
-    rhythm = max((b - a for a, b in pairwise(seconds)), default=0.0)
-    return max(QUIET_SECONDS, 20.0 * rhythm) if math.isfinite(rhythm) else QUIET_SECONDS
+    longest = max((b - a for a, b in pairwise(seconds)), default=0.0)
+    return max(QUIET_SECONDS, 20.0 * longest) if math.isfinite(longest) else QUIET_SECONDS
 
 
 def _is_gone(raw: Mapping[str, Any]) -> bool:
-    """Tell whether the process that wrote "running" is known to have ended; never where it ran elsewhere."""
+    """Return whether the process that wrote "running" has ended; False if it ran on another machine."""
     process = raw.get("process")
     if not isinstance(process, int) or raw.get("host") != platform.node():
         return False

@@ -1,4 +1,4 @@
-"""The one rule by which a measured value is judged beside its reference. Imports nothing heavy."""
+"""The rule that compares a measured value with its reference. Imports nothing heavy."""
 
 import math
 from typing import Literal, get_args
@@ -10,10 +10,10 @@ Bound = Literal["lower", "upper"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 FAR = 0.5
-"""Share of a perfect model's score, certainly below which a model is called collapsed, and is not to be trusted."""
+"""A share or count that is certainly below this fraction of a perfect model's score means mode collapse."""
 
 WIDEST = 0.5
-"""Width of an interval of a share above which too little is known to praise."""
+"""If the interval of a share is wider than this, the verdict is "undecided" instead of "as good as perfect"."""
 
 
 def judge(
@@ -26,19 +26,20 @@ def judge(
     unit: str = "",
     bound: Bound | None = None,
 ) -> Verdict:
-    """Judge a value by its own 95 % interval and that of its reference: only disjoint intervals decide.
+    """Compare the 95 % interval of a value with that of its reference; a difference needs disjoint intervals.
 
     Args:
-        value: what was measured.
-        interval: what resampling would give; None: exactly the value.
-        reference: what a perfect model scores; None: not known.
-        reference_interval: where 95 % of perfect models score; None: exactly at the reference.
-        higher_is_better: which side of the reference is short of perfect; the other is suspicious.
-        unit: of the value; a share of which an interval covers more than half of all there are is undecided.
-        bound: the value is a lower bound of what is meant; one that shows no fault decides nothing.
+        value: the measured value.
+        interval: its 95 % interval; None: the value is exact.
+        reference: score of a perfect model; None: not known.
+        reference_interval: the scores of 95 % of perfect models; None: the reference is exact.
+        higher_is_better: True: values below the reference are short of perfect and values above are suspicious;
+            False: the other way round.
+        unit: unit of the value; a share with an interval wider than `WIDEST` is undecided.
+        bound: "lower": the true value is at least this large, so a small value decides nothing.
 
     Returns:
-        The verdict; "no reference" where there is none, or no value.
+        The verdict; "no reference" if the value or the reference is missing.
 
     Examples:
         >>> judge(0.4, (0.3, 0.5), 0.7, (0.6, 0.8), higher_is_better=True)
@@ -61,7 +62,7 @@ def judge(
 
 
 def far_short(value: float, interval: Interval | None, reference: float | None) -> bool:
-    """Tell whether a share or a count is certainly below half of its reference: the whole interval is.
+    """Return whether the whole interval of a share or a count is below half of its reference.
 
     Examples:
         >>> far_short(0.4, (0.35, 0.45), 0.95), far_short(0.4, (0.3, 0.5), 0.95)

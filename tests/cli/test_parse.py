@@ -95,7 +95,7 @@ def test_values(words: list[str], expected: Toy) -> None:
         (["--steps", "--seed", "3"], "--steps expects N"),
         (["--optimizer.betas", "0.5"], "--optimizer.betas expects X X"),
         (["--steps", "0"], "steps is 0; expected"),
-        (["digits"], "'digits' is one word too many"),
+        (["digits"], "unexpected word 'digits'"),
     ],
 )
 def test_mistakes_are_named_with_the_nearest(words: list[str], message: str) -> None:
@@ -147,7 +147,7 @@ def test_help_shows_every_option_with_its_text_and_stops(capsys: pytest.CaptureF
     [
         ("--verson", "Did you mean --version?"),
         ("train VAE", "Did you mean vae?"),
-        ("train --data digits gan vae", "one word too many"),
+        ("train --data digits gan vae", "unexpected word 'vae'"),
         ("train gan --steps 3 --epochs 2 --data digits", "choose one"),
         ("train vae --r1 3 --data digits", "vae has no --r1"),
         ("train --objective hinj --data digits", "Did you mean hinge?"),

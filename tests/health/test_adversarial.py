@@ -17,7 +17,7 @@ def test_saturation_at_log_2() -> None:
     js = [0.3] * 4 + [0.69] * 20
     (found,) = feed(Saturation(), divergence=js, accuracy=[0.8] * 4 + [1.0] * 20)
     assert found.step == 450  # five rows from step 250, 200 steps later
-    assert "since step 250" in found.message and "0.690 of at most log 2 = 0.693" in found.message
+    assert "since step 250" in found.message and "0.690 nats (maximum: log 2 = 0.693)" in found.message
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_saturation_lasts_in_steps_not_in_rows() -> None:
 def test_gradient_vanishing_against_its_early_median() -> None:
     norms = [5.0] + [1.0] * 10 + [0.009] * 15
     (found,) = feed(GradientVanishing("generator"), generator__grad_norm=norms, divergence=[0.65] * 26)
-    assert "0.009" in found.message and "9.0e-03 of the 1" in found.message
+    assert "0.009" in found.message and "9.0e-03 of the value at the start, 1." in found.message
     above = [5.0] + [1.0] * 10 + [0.02] * 15
     assert feed(GradientVanishing("generator"), generator__grad_norm=above, divergence=[0.65] * 26) == []
 
@@ -50,7 +50,7 @@ def test_gradient_vanishing_at_equilibrium_is_no_sickness() -> None:
 
 def test_sample_collapse_far_below_the_diversity_of_the_data() -> None:
     (found,) = feed(SampleCollapse(), diversity=[0.9] * 5 + [0.02] * 20)
-    assert found.step == 800 and "2.0% of that between two examples" in found.message
+    assert found.step == 800 and "2.0% of the mean distance between two examples" in found.message
     assert feed(SampleCollapse(), diversity=[0.9] * 5 + [0.3] * 40) == []
     assert feed(SampleCollapse(), diversity=[0.01] * 8 + [0.8] * 40) == []  # an untrained generator
 

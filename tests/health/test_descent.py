@@ -55,7 +55,7 @@ def test_explosion_remedy_speaks_of_the_discriminator_only_in_a_gan() -> None:
 def test_loss_divergence_of_a_negative_loss() -> None:
     loss = [100.0 - 20.0 * min(i, 10) for i in range(20)] + [40.0] * 10  # 100 -> -100 -> 40
     (found,) = feed(LossDivergence("model"), model__loss=loss)
-    assert "40 after a best of -100; it started at 100" in found.message
+    assert "it is 40; its best value was -100, and it started at 100" in found.message
     shallow = [*loss[:20], *[-40.0] * 10]  # lost 60 of 200
     assert feed(LossDivergence("model"), model__loss=shallow) == []
 

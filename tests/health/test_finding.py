@@ -18,7 +18,7 @@ def test_fields_of_another_version_are_left_out() -> None:
 def test_missing_field_is_named() -> None:
     row = FINDING.to_json()
     del row["cause"]
-    with pytest.raises(ValueError, match="lacks cause; expected the fields step, name"):
+    with pytest.raises(ValueError, match="has no cause; expected the fields step, name"):
         Finding.from_json(row)
 
 

@@ -48,4 +48,4 @@ def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["runs", str(folder)]) == 0
     assert "0001-gan" in capsys.readouterr().out
     assert command(["runs", str(folder / "notes")]) == 0
-    assert "holds no runs" in capsys.readouterr().out
+    assert "contains no runs" in capsys.readouterr().out

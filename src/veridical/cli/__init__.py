@@ -1,6 +1,6 @@
-"""The command line: one module per command, each a thin shell over one library function.
+"""The command line: one module per command; each parses options and calls one library function.
 
-Exit codes: 0 ok, 1 failed, 2 wrong usage (also: what was named does not exist, or the output exists already), 130
+Exit codes: 0 success, 1 failure, 2 wrong usage (also: an input does not exist, or the output exists already), 130
 interrupted. A traceback is shown only with --debug.
 """
 
@@ -14,25 +14,25 @@ from veridical.errors import RequestError
 from veridical.nearest import did_you_mean, nearest
 
 COMMANDS = {
-    "train": "train a model on your data, or on data in the package",
+    "train": "train a model on your data, or on a built-in data set",
     "resume": "continue a run where it stopped",
-    "sample": "draw images from a trained model",
-    "export": "write a sampler that needs no veridical",
+    "sample": "draw samples from a trained model",
+    "export": "write a sampler that works without veridical",
     "evaluate": "measure a model, or a folder of images, against real data",
     "runs": "list runs: state, step, verdict, age",
-    "report": "write one HTML page about one or more runs",
+    "report": "write an HTML report about one or more runs",
     "ising": "sample, solve and check the Ising model",
-    "experiment": "settle a question from the field: figure, numbers, verdict",
-    "data": "list, get and check data",
+    "experiment": "run a published experiment: figures, numbers, verdict",
+    "data": "list, download and check data",
     "config": "show and validate configurations",
-    "doctor": "say what is installed and which device runs",
-    "cite": "print the papers a run stands on",
+    "doctor": "check the installation and show the device in use",
+    "cite": "print the papers to cite for a run",
 }
-"""Every command and what it does; the module of a command is `veridical.cli.<command>`."""
+"""Every command with a description; the module of a command is `veridical.cli.<command>`."""
 
 
 class UsageError(RequestError):
-    """The command line is wrong in a way the parser cannot see; exit code 2."""
+    """The command line is wrong; exit code 2."""
 
 
 def run(arguments: list[str]) -> int:
@@ -70,7 +70,7 @@ def _instead(command: str) -> str:
 
 
 def _guarded(command: str, arguments: list[str], debug: bool) -> int:
-    """Run a command; turn what goes wrong into a sentence and an exit code."""
+    """Run a command; print errors as one sentence and return the exit code."""
     try:
         module = importlib.import_module(f"veridical.cli.{command}")
         return module.run(arguments) or 0
@@ -87,23 +87,23 @@ def _guarded(command: str, arguments: list[str], debug: bool) -> int:
             traceback.print_exc()
         print(f"veridical {command}: {explain(error)}", file=sys.stderr)
         if not debug and unexpected(error):
-            print("This may be a defect of veridical; --debug shows where it happened.", file=sys.stderr)
+            print("This may be a bug in veridical; run again with --debug to see the traceback.", file=sys.stderr)
         return 2 if isinstance(error, RequestError) else 1
 
 
 def unexpected(error: Exception) -> bool:
-    """Tell errors that the library raises on purpose, with a sentence, from all others."""
+    """Return whether an error is not one that the library raises on purpose."""
     return not isinstance(error, (ValueError, OSError, ArithmeticError)) and not type(error).__module__.startswith(
         "veridical"
     )
 
 
 def explain(error: Exception) -> str:
-    """Return the sentence for a person."""
+    """Return the message that is printed for an error."""
     import errno
 
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "the disk is full. The last checkpoint is intact: free some space and resume the run."
+        return "the disk is full. The last checkpoint is undamaged: free some space and resume the run."
     return str(error) if not unexpected(error) else f"{type(error).__name__}: {error}"
 
 
@@ -112,7 +112,7 @@ def overview() -> str:
     lines = "\n".join(f"  {name:<10} {what}" for name, what in COMMANDS.items())
     return (
         "veridical: generative models, measured against the truth\n\n"
-        "usage: veridical COMMAND [options]      (veridical COMMAND --help tells its options)\n\n"
+        "usage: veridical COMMAND [options]      (veridical COMMAND --help shows its options)\n\n"
         f"commands:\n{lines}\n\n"
         "options:\n  --help     this text\n  --version  the version\n"
         "  --debug    show the traceback of an error (any command)\n\n"

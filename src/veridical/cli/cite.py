@@ -11,14 +11,14 @@ from veridical.cli.parse import parse, say
 
 @dataclass(frozen=True)
 class Cite:
-    """Print the papers a run stands on."""
+    """Print the papers to cite for a run."""
 
     run: Positional[Path]
     """Run directory."""
 
 
 def run(arguments: list[str]) -> None:
-    """Print them."""
+    """Print the papers."""
     options = parse(Cite, "cite", arguments)
     from veridical.run import Run
 

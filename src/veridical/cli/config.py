@@ -15,7 +15,7 @@ from veridical.config.presets import PRESETS, Preset, find_preset
 
 @dataclass(frozen=True)
 class Show:
-    """Print a complete configuration with the origin of every value: of a preset, a file or a run."""
+    """Print the complete configuration of a preset, a file or a run, with the origin of every value."""
 
     what: Positional[str] = "gan"
     """Preset, YAML file or run directory."""
@@ -58,13 +58,13 @@ def show(arguments: list[str]) -> int:
 
 
 def about(preset: Preset) -> list[str]:
-    """Return what is known of a preset, a line each."""
+    """Return a preset's summary, paper and results, one per line."""
     known = {"paper": preset.paper, "published": preset.published, "measured": preset.measured}
     return [preset.summary, *(f"{name}: {text}" for name, text in known.items() if text)]
 
 
 def validate(arguments: list[str]) -> int:
-    """Check files; 0 if all are fine."""
+    """Check files; return 0 if all are valid."""
     wrong = 0
     for file in parse(Validate, "config validate", arguments).files:
         try:

@@ -13,13 +13,13 @@ from veridical.config import DataConfig
 
 @dataclass(frozen=True)
 class Get:
-    """Fetch a named set; the only command that uses the network."""
+    """Download a named data set; no other command uses the network."""
 
     name: Positional[str]
     """Name, as in `veridical data list`."""
 
     to: Path | None = None
-    """Folder to keep it in; the user's cache if left out."""
+    """Target folder; the user's cache folder if omitted."""
 
 
 USAGE = """usage: veridical data list
@@ -29,24 +29,24 @@ USAGE = """usage: veridical data list
 
 @dataclass(frozen=True)
 class List:
-    """List every named set, and whether it is on this machine."""
+    """List every named data set, and whether it is on this machine."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """Look for everything that would stop a training on these data; 1 if something does."""
+    """Look for problems that would prevent training on these data; the exit code is 1 if there is one."""
 
     what: Positional[str] = ""
     """Name, folder or file."""
 
 
 def run(arguments: list[str]) -> int:
-    """List, get or check."""
+    """List, download or check data."""
     return run_verb("data", {"list": list_sets, "get": get_set, "check": check_data}, USAGE, arguments)
 
 
 def list_sets(arguments: list[str]) -> int:
-    """Print every named set."""
+    """Print every named data set."""
     parse(List, "data list", arguments)
     from veridical.data.sources import names
 
@@ -56,7 +56,7 @@ def list_sets(arguments: list[str]) -> int:
 
 
 def get_set(arguments: list[str]) -> int:
-    """Fetch one set."""
+    """Download one data set."""
     options = parse(Get, "data get", arguments)
     from veridical.data.cache import cache_folder
     from veridical.data.sources import get
@@ -66,19 +66,19 @@ def get_set(arguments: list[str]) -> int:
 
 
 def check_data(arguments: list[str]) -> int:
-    """Look for everything that would stop a training; 1 if something does."""
+    """Print problems that would prevent training; return 1 if there is one."""
     sections = [Section("what", Check), Section("data", DataConfig, DataConfig(), "data")]
     asked, config = parse_sections(sections, "data check", arguments, about=Check.__doc__ or "")
     if asked.what and config.source:
         raise UsageError(f"both {asked.what} and --data {config.source} are given; choose one.")
     config = replace(config, source=asked.what or config.source)
     if not config.source:
-        raise UsageError("which data? Name a set, a folder or a file.")
+        raise UsageError("no data are given. Add the name of a data set, a folder or a file.")
     from veridical.data.check import check
     from veridical.data.sources import find_path, set_name
 
     if set_name(config.source) is None:
-        find_path(config.source)  # what does not exist is wrong usage, not a fault of the data
+        find_path(config.source)  # a path that does not exist is wrong usage, not a problem in the data
     report = check(config)
     say(report.summary)
     for finding in report.findings:

@@ -13,11 +13,11 @@ from veridical.cli.parse import parse, say
 
 @dataclass(frozen=True)
 class Doctor:
-    """Say what is installed, which device runs, and what may go wrong."""
+    """Check the installation: versions, hardware, the device in use, and problems."""
 
 
 def run(arguments: list[str]) -> int:
-    """Print what is here; 1 if something would keep a run from working."""
+    """Print versions and hardware; return 1 if there is a problem."""
     parse(Doctor, "doctor", arguments)
     from veridical.workflows import environment
 
@@ -37,23 +37,23 @@ def run(arguments: list[str]) -> int:
     problems = find_problems(free)
     for problem in problems:
         say(f"problem: {problem}")
-    say("Everything needed is here." if not problems else "")
+    say("No problems found." if not problems else "")
     return 1 if problems else 0
 
 
 def find_problems(free_gb: float) -> list[str]:
-    """Return what would keep a run from working, a sentence each."""
+    """Return the problems that would prevent a run, one sentence each."""
     problems = []
     if free_gb < 1:
-        problems.append(f"only {free_gb:.2f} GB of disk are free here; checkpoints need room.")
+        problems.append(f"only {free_gb:.2f} GB of disk space are free here; checkpoints need more.")
     if importlib.util.find_spec("torchvision") is not None:
         try:
             importlib.import_module("torchvision")
         except Exception as error:
             problems.append(
-                f"torchvision is installed and cannot be imported beside this torch ({error}). veridical does not use "
-                "it, but other packages may fail: pip uninstall torchvision"
+                f"torchvision is installed but does not work with this version of torch ({error}). veridical does "
+                "not use it, but other packages may fail. To remove it: pip uninstall torchvision"
             )
     if not os.access(Path.cwd(), os.W_OK):
-        problems.append(f"{Path.cwd()} cannot be written to; runs go to ./runs unless --out says otherwise.")
+        problems.append(f"{Path.cwd()} is not writable; runs are written to ./runs unless --out names a folder.")
     return problems

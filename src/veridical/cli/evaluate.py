@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Measure a run, or a folder of images made by any program, against real data.
+    """Measure a run, or a folder of images from any program, against real data.
 
-    Every number stands beside what a perfect model would score.
+    Every value is compared with the score of a perfect model.
     """
 
     what: Positional[Path]
-    """Run directory; or a folder of images, npy or npz (then --against says what to compare with)."""
+    """Run directory; or a folder of images, npy or npz (then --against is required)."""
 
     against: str | None = None
-    """Named data, folder or file to compare with; a run's own data if left out."""
+    """Data set, folder or file to compare with; the run's own data if omitted."""
 
     n: Annotated[int, Mark(alias="-n")] = 10_000
-    """Samples drawn (of a folder: at most this many are used)."""
+    """Number of samples to draw; for a folder, the largest number of images to use."""
 
     seed: int = 0
-    """Seed of the samples and of everything random in the metrics."""
+    """Seed of the samples and of the random numbers in the metrics."""
 
     extractor: str | None = None
-    """Features to compare images by; chosen by the kind of data if left out."""
+    """Features to compare images by; chosen by the kind of data if omitted."""
 
     which: Literal["newest", "best"] = "newest"
-    """Checkpoint: the newest, or the best of a run that was evaluated while it trained."""
+    """Checkpoint: the newest, or the best if the run was evaluated during training."""
 
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
@@ -64,14 +64,14 @@ def run(arguments: list[str]) -> None:
     if not options.what.exists():
         raise UsageError(f"{options.what} does not exist; expected a run directory, or a folder or file of images.")
     if not is_run and options.against is None:
-        raise UsageError(f"{options.what} is no run directory; to measure images, add --against DATA.")
+        raise UsageError(f"{options.what} is not a run directory; to measure images, add --against DATA.")
     from veridical.training.engine import choose_device
     from veridical.workflows.evaluate import evaluate_files, evaluate_run
 
-    tell = (lambda line: None) if options.json else say
+    show_progress = (lambda line: None) if options.json else say
     device, why = choose_device(options.device)
-    tell(f"device {device} ({why}), seed {options.seed}")
-    shared = {"n": options.n, "seed": options.seed, "extractor": options.extractor, "say": tell}
+    show_progress(f"device {device} ({why}), seed {options.seed}")
+    shared = {"n": options.n, "seed": options.seed, "extractor": options.extractor, "say": show_progress}
     shared |= {"size": options.size, "fit": options.fit}
     if is_run:
         found = evaluate_run(
@@ -88,11 +88,11 @@ def run(arguments: list[str]) -> None:
     else:
         show(found)
         if is_run:
-            say(f"Written to {options.what / 'evaluation.json'}. Next: veridical report {options.what}")
+            say(f"Wrote {options.what / 'evaluation.json'}. Next: veridical report {options.what}")
 
 
 def show(found: Evaluation) -> None:
-    """Print the table and the sentences."""
+    """Print the table and the summary."""
     from rich.console import Console
     from rich.table import Table
 

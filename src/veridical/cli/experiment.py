@@ -13,19 +13,19 @@ from veridical.cli.parse import parse, say
 
 @dataclass(frozen=True)
 class Options:
-    """Run an experiment, which leaves figures, numbers and a verdict in a folder; without a name, list them."""
+    """Run an experiment and write its figures, numbers and verdict to a folder; without a name, list all."""
 
     name: Positional[str | None] = None
-    """Which."""
+    """Name of the experiment."""
 
     out: Path | None = None
-    """Folder, which must not exist; experiments/NAME-DATE if left out."""
+    """New folder; experiments/NAME-DATE if omitted."""
 
     seed: int = 0
     """Seed of all random numbers."""
 
     quick: bool = False
-    """A small version in seconds, to see that it works; its numbers are no results."""
+    """Run a small version of a few seconds as a test; its numbers are not results."""
 
 
 def run(arguments: list[str]) -> None:

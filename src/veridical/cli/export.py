@@ -12,23 +12,23 @@ from veridical.cli.parse import parse, say
 
 @dataclass(frozen=True)
 class Export:
-    """Write the sampler of a run as one file that needs torch (.pt2) or an ONNX runtime (.onnx), and no veridical.
+    """Write the sampler of a run to one file that works without veridical: with torch (.pt2) or ONNX (.onnx).
 
-    Random numbers, and class labels, become inputs; the command prints the Python line that draws from the file.
+    Random numbers and class labels become inputs; the command prints Python code that draws samples from the file.
     """
 
     run: Positional[Path]
     """Run directory."""
 
     out: Path | None = None
-    """FILE.pt2 (torch.export) or FILE.onnx (needs the packages onnx and onnxscript); sampler.pt2 in the run if left
-    out."""
+    """FILE.pt2 (torch.export) or FILE.onnx (needs the packages onnx and onnxscript); sampler.pt2 in the run directory
+    if omitted."""
 
     which: Literal["newest", "best"] = "newest"
-    """Checkpoint: the newest, or the best of a run that was evaluated while it trained."""
+    """Checkpoint: the newest, or the best if the run was evaluated during training."""
 
     n: Annotated[int, Mark(alias="-n")] = 64
-    """Examples in a call, for samplers that cannot leave it open; any other takes any number."""
+    """Samples per call, for samplers that need a fixed number; most samplers accept any number."""
 
     def __post_init__(self) -> None:
         if self.n < 1:

@@ -1,4 +1,4 @@
-"""The help of a command: what it does, then every option under the heading of its section."""
+"""Help text of a command: a description, then all options by section."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 from veridical.cli.options import Option
 
 COLUMN = 28
-"""Where the explanations begin."""
+"""Column in which the explanations start."""
 
 
 def help_text(command: str, options: Sequence[Option], about: str, notes: Sequence[str] = ()) -> str:
-    """Return the help of a command.
+    """Return the help text of a command.
 
     Args:
-        command: as it is typed.
-        options: all it takes.
-        about: what it does, in sentences.
-        notes: lines between that and the options.
+        command: name of the command.
+        options: all options of the command.
+        about: description of the command.
+        notes: lines between the description and the options.
     """
     width = line_width()
     places = [option for option in options if option.positional]
@@ -36,12 +36,12 @@ def help_text(command: str, options: Sequence[Option], about: str, notes: Sequen
 
 
 def line_width() -> int:
-    """Return the width of a line of help: that of the terminal, within what is easily read."""
+    """Return the width of a line of help: the width of the terminal, but between 60 and 110."""
     return max(60, min(shutil.get_terminal_size((100, 24)).columns, 110))
 
 
 def entry(name: str, text: str, width: int, column: int = COLUMN) -> list[str]:
-    """Return a name with its explanation beside it, or below if the name is long.
+    """Return a name with its explanation to the right, or below it if the name is long.
 
     Args:
         name: the option or command with its arguments.

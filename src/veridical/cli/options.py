@@ -1,8 +1,8 @@
-"""What may be written on the command line: one option per field of the dataclasses that a command is made of.
+"""Options of the command line: one per field of the dataclasses that define a command.
 
-A command is a list of sections, each a dataclass. A field `batch_size` of the section `training` is written
-`--training.batch-size`, and `--batch-size` too where no section before it has that name: so a family may call its
-choices what it likes. Fields of fields have dotted names, `--generator-optimizer.lr`.
+A command is a list of sections; each section is a dataclass. A field `batch_size` of the section `training` is written
+`--training.batch-size`, and also `--batch-size` if no earlier section has that name. A family can therefore choose the
+names of its fields freely. Nested fields have dotted names, `--generator-optimizer.lr`.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Mark:
-    """How a field is written, where its name does not say it."""
+    """How a field is written on the command line, if not by its name alone."""
 
     positional: bool = False
-    """By its place, without a name."""
+    """The value is given by its position, without a name."""
 
     alias: str = ""
     """A second, shorter name, such as "-n"."""
 
 
 Positional = Annotated[T, Mark(positional=True)]
-"""A field that is written by its place."""
+"""A field whose value is given by its position."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class Section:
     """The dataclass."""
 
     default: Any = None
-    """The values that options change; None: those of the class, and fields without one must be given."""
+    """Default values; None: the defaults of the class, and fields without a default are required."""
 
     prefix: str = ""
-    """Name of the section, under which every one of its options can be written; empty: it has none."""
+    """Name of the section, written before the name of an option, with a dot; empty: no prefix."""
 
 
 @dataclass(frozen=True)
@@ -61,33 +61,33 @@ class Option:
 
     section: Section
     path: tuple[str, ...]
-    """Names of the fields that lead to it."""
+    """Names of the nested fields, outermost first."""
 
     flags: tuple[str, ...]
-    """Its names on the command line, the short ones first; none if it is positional."""
+    """Names on the command line, short ones first; empty if the option is positional."""
 
     hint: Any
-    """Its type."""
+    """Type of the value."""
 
     default: Any
-    """Its value if it is not given; `MISSING`: it must be given."""
+    """Default value; `MISSING`: the option is required."""
 
     help: str
-    """What it means."""
+    """Explanation in the help."""
 
     metavar: str
-    """What stands for its value in the help."""
+    """Placeholder of the value in the help."""
 
     positional: bool = False
 
     @property
     def name(self) -> str:
-        """What a message calls it."""
+        """Name of the option in messages."""
         return self.metavar if self.positional else self.flags[0]
 
     @property
     def values(self) -> int | None:
-        """Number of words that follow its name; None: any number."""
+        """Number of words after the name of the option; None: any number."""
         if self.hint is bool:
             return 0
         sequence = sequence_of(self.hint)
@@ -98,12 +98,12 @@ class Option:
 
     @property
     def negations(self) -> tuple[str, ...]:
-        """The names that switch it off, for options that are on or off."""
+        """Names that switch a boolean option off."""
         return tuple(negated(flag) for flag in self.flags if flag.startswith("--")) if self.hint is bool else ()
 
 
 def vocabulary(sections: Sequence[Section]) -> list[Option]:
-    """Return every option of the sections; a name belongs to the first section that has it."""
+    """Return every option of the sections; a short name belongs to the first section that has it."""
     taken: set[str] = {"--help", "-h"}
     options = []
     for section in sections:
@@ -174,17 +174,17 @@ def arms(hint: Any) -> tuple[Any, ...]:
 
 
 def sequence_of(hint: Any) -> Any | None:
-    """Return the tuple or list that a type is or may be; None: it is none."""
+    """Return the tuple or list type in a type; None if it contains none."""
     return next((arm for arm in arms(hint) if (get_origin(arm) or arm) in (tuple, list)), None)
 
 
 def choices_of(hint: Any) -> tuple[str, ...]:
-    """Return the words of a type that knows only a few."""
+    """Return the values of the literals in a type."""
     return tuple(str(choice) for arm in arms(hint) if get_origin(arm) is Literal for choice in get_args(arm))
 
 
 def metavar_of(hint: Any) -> str:
-    """Return what stands for a value of a type.
+    """Return the placeholder for a value of a type.
 
     Examples:
         >>> metavar_of(int | None), metavar_of(tuple[float, float]), metavar_of(Literal["a", "b"])
@@ -203,7 +203,7 @@ def metavar_of(hint: Any) -> str:
 
 @cache
 def field_docs(kind: type[Any]) -> dict[str, str]:
-    """Return the text under each field of a dataclass, and of those it inherits from, on one line."""
+    """Return the docstring of each field of a dataclass and of its base classes, each on one line."""
     docs: dict[str, str] = {}
     for parent in reversed(kind.__mro__):
         if is_dataclass(parent):
@@ -214,7 +214,7 @@ def field_docs(kind: type[Any]) -> dict[str, str]:
 def _own_docs(kind: type[Any]) -> Iterable[tuple[str, str]]:
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
-    except (OSError, TypeError, SyntaxError):  # typed at a prompt: there is no source
+    except (OSError, TypeError, SyntaxError):  # a class from an interactive session has no source
         return
     body = next((node.body for node in tree.body if isinstance(node, ast.ClassDef)), [])
     for field, text in itertools.pairwise(body):

@@ -1,7 +1,7 @@
-"""What the commands share: filling dataclasses from the command line, and speaking to a person.
+"""Shared by the commands: parsing the command line into dataclasses, and printing.
 
-Options stand before or after the words that have their place, `--name value` or `--name=value`; underscores in a name
-count as hyphens. Every mistake is a `UsageError`, which exits with 2 and names the nearest valid word.
+Options may come before or after positional words, as `--name value` or `--name=value`; underscores in a name count as
+hyphens. Every mistake raises a `UsageError` (exit code 2) that names the closest valid word.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ T = TypeVar("T")
 
 
 def parse(kind: type[T], command: str, arguments: Sequence[str], default: T | None = None) -> T:
-    """Fill one dataclass from the command line; its docstring is the help's first paragraph.
+    """Parse the command line into one dataclass; its docstring is the first paragraph of the help.
 
     Args:
         kind: the dataclass; its fields are the options.
-        command: what was typed before the arguments, for the usage line.
+        command: name of the command, for the usage line.
         arguments: the words after the command.
-        default: values of options that are not given; None: the defaults of the fields.
+        default: default values; None: the defaults of the fields.
 
     Raises:
         UsageError: an option, a value or their number is wrong.
@@ -39,13 +39,13 @@ def parse(kind: type[T], command: str, arguments: Sequence[str], default: T | No
 def parse_sections(
     sections: Sequence[Section], command: str, arguments: Sequence[str], *, about: str = "", notes: Sequence[str] = ()
 ) -> list[Any]:
-    """Fill several dataclasses from one command line.
+    """Parse one command line into several dataclasses.
 
     Args:
-        sections: the dataclasses; a name belongs to the first that has it.
-        command: as it is typed, for the help.
+        sections: the dataclasses; a short name belongs to the first that has it.
+        command: name of the command, for the help.
         arguments: the words after the command.
-        about: what the command does.
+        about: description of the command.
         notes: lines of the help before the options.
 
     Returns:
@@ -53,7 +53,7 @@ def parse_sections(
 
     Raises:
         UsageError: an option, a value or their number is wrong.
-        SystemExit: help was asked for, and is printed.
+        SystemExit: the help was requested and has been printed.
     """
     options = vocabulary(sections)
     if asks_for_help(arguments):
@@ -64,7 +64,7 @@ def parse_sections(
 
 
 def asks_for_help(arguments: Iterable[str]) -> bool:
-    """Tell whether help is asked for, anywhere on the line."""
+    """Return whether the arguments request help."""
     return any(argument in ("-h", "--help") for argument in arguments)
 
 
@@ -88,10 +88,10 @@ def assign(options: Sequence[Option], arguments: Sequence[str], command: str) ->
 def split(
     options: Sequence[Option], arguments: Sequence[str], command: str
 ) -> tuple[list[tuple[Option, list[str] | bool]], list[str]]:
-    """Return the options with their words (or on and off), and the words that have their place.
+    """Return the options with their words (or True and False), and the positional words.
 
     Raises:
-        UsageError: there is no such option, or words are missing after it.
+        UsageError: an option does not exist, or its value is missing.
     """
     names = {flag: (option, True) for option in options for flag in option.flags}
     names |= {flag: (option, False) for option in options for flag in option.negations if flag not in names}
@@ -120,10 +120,10 @@ def split(
 def split_before(
     alternatives: Sequence[Sequence[Section]], arguments: Sequence[str], command: str
 ) -> tuple[list[tuple[Option, list[str] | bool]], list[str]]:
-    """Split a line before it is known which of several sets of sections counts.
+    """Split a command line before the family, and so the set of options, is known.
 
-    Which words belong to an option depends on the family; until it is known, the options of all families count. What
-    no family has is left out with its value: it is reported once the family is known.
+    Until then, the options of all families are accepted. An option that no family has is skipped with its value; it is
+    reported later, when the family is known.
     """
     options = [option for sections in alternatives for option in vocabulary(sections)]
     known = {flag for option in options for flag in (*option.flags, *option.negations)}
@@ -149,10 +149,10 @@ def name_of(word: str) -> str:
 
 
 def take(option: Option, rest: list[str]) -> list[str]:
-    """Take the words of an option off the front of the rest.
+    """Remove the words of an option from the front of the rest and return them.
 
     Raises:
-        UsageError: there are too few.
+        UsageError: there are too few words.
     """
     count = next((i for i, word in enumerate(rest) if is_option(word)), len(rest))
     if option.values is not None:
@@ -164,7 +164,7 @@ def take(option: Option, rest: list[str]) -> list[str]:
 
 
 def is_option(word: str) -> bool:
-    """Tell options from values: -1 and -0.5 are values.
+    """Return whether a word is an option; -1 and -0.5 are values.
 
     Examples:
         >>> is_option("--steps"), is_option("-n"), is_option("-0.5"), is_option("-")
@@ -174,10 +174,10 @@ def is_option(word: str) -> bool:
 
 
 def zip_places(options: Sequence[Option], places: list[str], command: str) -> list[tuple[Option, list[str] | bool]]:
-    """Give every word without a name to the option whose place it has.
+    """Assign the positional words to the positional options.
 
     Raises:
-        UsageError: there are more words than places.
+        UsageError: there are too many words.
     """
     found: list[tuple[Option, list[str] | bool]] = []
     places = list(places)
@@ -187,7 +187,7 @@ def zip_places(options: Sequence[Option], places: list[str], command: str) -> li
             found.append((option, places[:count]))
             places = places[count:]
     if places:
-        raise UsageError(f"{places[0]!r} is one word too many. See: veridical {command} --help")
+        raise UsageError(f"unexpected word {places[0]!r}. See: veridical {command} --help")
     return found
 
 
@@ -228,7 +228,7 @@ def _fill(kind: type[Any], default: Any, values: Mapping[tuple[str, ...], Any]) 
 
 
 def run_verb(command: str, verbs: Mapping[str, Callable[[list[str]], int]], usage: str, arguments: list[str]) -> int:
-    """Run one of the verbs of a command, or print its usage if none is given.
+    """Run one of the verbs of a command, or print the usage if no verb is given.
 
     Args:
         command: name of the command.
@@ -237,7 +237,7 @@ def run_verb(command: str, verbs: Mapping[str, Callable[[list[str]], int]], usag
         arguments: the words after the command.
 
     Raises:
-        UsageError: there is no such verb; the nearest is said.
+        UsageError: there is no such verb; the message names the closest one.
     """
     if not arguments or arguments[0] in ("-h", "--help"):
         say(usage)
@@ -249,10 +249,10 @@ def run_verb(command: str, verbs: Mapping[str, Callable[[list[str]], int]], usag
 
 
 def say(line: str) -> None:
-    """Print a line at once, so that a log shows it when it happens."""
+    """Print a line and flush the output."""
     print(line, flush=True)
 
 
 def is_terminal() -> bool:
-    """Tell whether somebody watches."""
+    """Return whether the output is a terminal."""
     return sys.stdout.isatty()

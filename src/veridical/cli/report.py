@@ -12,20 +12,20 @@ from veridical.cli.parse import parse, say
 
 @dataclass(frozen=True)
 class Report:
-    """Write one HTML page (offline, with a JSON twin) about one or more runs, also about runs that crashed."""
+    """Write an HTML report about one or more runs, and a JSON file with the same content. Crashed runs work too."""
 
     runs: Positional[tuple[Path, ...]]
-    """Run directories; several are laid side by side."""
+    """Run directories; several are compared."""
 
     out: Path | None = None
-    """Where the page goes; report.html in the first run if left out."""
+    """Path of the page; report.html in the first run if omitted."""
 
 
 def run(arguments: list[str]) -> None:
     """Write the page."""
     options = parse(Report, "report", arguments)
     if not options.runs:
-        raise UsageError("which run? Name one or more run directories.")
+        raise UsageError("no run is given. Add one or more run directories.")
     from veridical.report import build
 
     say(f"wrote {build(list(options.runs), options.out)}")

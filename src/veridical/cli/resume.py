@@ -12,13 +12,16 @@ from veridical.cli.parse import is_terminal, parse, say
 
 @dataclass(frozen=True)
 class Resume:
-    """Continue a run from its newest undamaged checkpoint; without options as if it had never stopped."""
+    """Continue a run from its newest undamaged checkpoint.
+
+    Without options, the result equals that of a run that never stopped.
+    """
 
     run: Positional[Path]
     """Run directory."""
 
     steps: int | None = None
-    """Train to this step instead of the run's own last one."""
+    """Train to this step instead of the last step in the configuration."""
 
     lr_scale: float | None = None
     """Multiply the step size of every player by this from here on."""
@@ -30,10 +33,10 @@ class Resume:
     """Arithmetic of the networks from here on."""
 
     source: str | None = field(default=None, metadata={"flag": "data"})
-    """Where the data of the run are now, if they have moved."""
+    """New path of the data, if they have moved."""
 
     device: str | None = None
-    """Device to go on with: auto, cpu, cuda, cuda:N or mps."""
+    """Device for the remaining steps: auto, cpu, cuda, cuda:N or mps."""
 
 
 def run(arguments: list[str]) -> None:

@@ -32,4 +32,4 @@ def run(arguments: list[str]) -> None:
     elif found:
         say(table(found))
     else:
-        say(f"{options.folder} holds no runs. Start one with: veridical train --data fashion-mnist-10k")
+        say(f"{options.folder} contains no runs. Start one with: veridical train --data fashion-mnist-10k")

@@ -1,4 +1,4 @@
-"""`veridical sample`: the options are those of the run's family, so the run is found before they are parsed."""
+"""`veridical sample`: the options depend on the run's family, so the run is read before they are parsed."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from veridical.config.sampling import SamplingOptions
 
 @dataclass(frozen=True)
 class Sample:
-    """Draw samples from a trained model. Sample i of a seed is the same, however many are drawn and on every device.
+    """Draw samples from a trained model. Sample i depends on the seed only, not on the number of samples or the device.
 
-    `veridical sample RUN --help` shows the options of the run's family too.
+    `veridical sample RUN --help` also shows the options of the run's family.
     """
 
     run: Positional[Path]
     """Run directory."""
 
     n: Annotated[int, Mark(alias="-n")] = 64
-    """How many."""
+    """Number of samples."""
 
     out: Path | None = None
-    """FILE.png (one grid), FILE.npz (an array x in data space) or a folder (one PNG each); in the run if left out."""
+    """FILE.png (one grid), FILE.npz (an array x in data space) or a folder (one PNG each); a grid in the run directory
+    if omitted."""
 
     seed: int = 0
     """Seed of the samples."""
 
     first: int = 0
-    """Index of the first sample; --first 64 goes on after the first 64."""
+    """Index of the first sample; --first 64 skips the first 64 samples of the seed."""
 
     which: Literal["newest", "best"] = "newest"
-    """Checkpoint: the newest, or the best of a run that was evaluated while it trained."""
+    """Checkpoint: the newest, or the best if the run was evaluated during training."""
 
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
@@ -49,14 +50,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Labelled:
-    """Options of models that learned labels."""
+    """Options of models trained with labels."""
 
     label: str | None = None
-    """Class to draw: its number, or its name where the data have names; all classes if left out."""
+    """Class to draw: its number, or its name if the data have class names; all classes if omitted."""
 
 
 def run(arguments: list[str]) -> None:
-    """Draw and save."""
+    """Draw samples and save them."""
     kind = family_options(run_in(arguments))
     command, sampling, *labelled = parse_sections(sections(kind), "sample", arguments, about=Sample.__doc__ or "")
     from veridical.run import Run
@@ -85,7 +86,7 @@ def run(arguments: list[str]) -> None:
 
 
 def sections(kind: type[SamplingOptions]) -> list[Section]:
-    """Return the command's options, those of a family, and the label where the family draws by label."""
+    """Return the options of the command, those of a family, and the label if the family supports labels."""
     own = [Section("options", Sample), Section("sampling (of the run's family)", kind, kind(), "sampling")]
     return [*own, Section("labels", Labelled, Labelled())] if kind.labels else own
 
@@ -98,7 +99,7 @@ def run_in(arguments: list[str]) -> Path | None:
 
 
 def family_options(run: Path | None) -> type[SamplingOptions]:
-    """Return the sampling options of a run's family; without a run, none."""
+    """Return the sampling options of a run's family; without a run, the empty options."""
     if run is None:
         return SamplingOptions
     from veridical.config.files import read

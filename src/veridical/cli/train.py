@@ -16,8 +16,8 @@ from veridical.config.families.table import FAMILIES, find_family
 from veridical.config.files import Origins, origins_of, preset_origins, read
 from veridical.config.presets import by_purpose, find_preset
 
-ABOUT = """Train a model, and leave a run directory. The starting point is a preset, a family with its defaults, or a
-file; every other option changes one value of it."""
+ABOUT = """Train a model and write a run directory. The configuration starts from a preset, from the defaults of a
+family, or from a file; every other option changes one value."""
 
 
 @dataclass(frozen=True)
@@ -25,25 +25,25 @@ class Options:
     """Options of the command itself."""
 
     preset: Positional[str] = "gan"
-    """Where to start: a preset or a family (listed above)."""
+    """Preset or family to start from (listed above)."""
 
     config: Path | None = None
     """A YAML file to start from instead of a preset."""
 
     out: Path | None = None
-    """Run directory, which must not exist; runs/NNNN-family-data if left out."""
+    """New run directory; runs/NNNN-family-data if omitted."""
 
     start: Path | None = field(default=None, metadata={"flag": "from"})
-    """Another run, whose weights this one starts from (fine-tuning); same family and sizes."""
+    """Run whose weights are the starting point (fine-tuning); it must have the same family and sizes."""
 
     lr: float | None = None
-    """Step size of every player's optimiser, in place of the preset's."""
+    """Learning rate of every optimiser, instead of that of the preset."""
 
     epochs: float | None = None
-    """Passes over the data, in place of --steps."""
+    """Passes over the data, instead of --steps."""
 
     dry_run: bool = False
-    """Do a few steps, write nothing, and say how long the whole would take."""
+    """Run a few steps, write nothing, and print an estimate of the total time."""
 
     def __post_init__(self) -> None:
         checks.positive("lr", self.lr)
@@ -55,7 +55,7 @@ def run(arguments: list[str]) -> None:
     base, origins = starting_point(arguments)
     options, config = parse_options(arguments, base)
     if not config.data.source:
-        raise UsageError("which data? Add --data NAME, FOLDER or FILE; names: veridical data list")
+        raise UsageError("no data are given. Add --data NAME, FOLDER or FILE; to list the names: veridical data list")
     if options.epochs is not None and any(name_of(word) in ("--steps", "--training.steps") for word in arguments):
         raise UsageError(f"both --steps {config.training.steps} and --epochs {options.epochs:g} are given; choose one.")
     from veridical.workflows.progress import LiveProgress, quiet_unless_first
@@ -84,22 +84,23 @@ def run(arguments: list[str]) -> None:
 
 
 def starting_point(arguments: list[str]) -> tuple[RunConfig, Origins]:
-    """Read the preset or the file that the other options change, wherever on the line it stands.
+    """Read the preset or the file that the other options change.
 
     Raises:
-        UsageError: there is no such preset, or both are given.
+        UsageError: there is no such preset, or both a preset and a file are given.
     """
     presets, file = locate(arguments)
     if presets and file is not None:
         raise UsageError(
-            f"both a preset ({presets[0]}) and --config {file}; write `preset: {presets[0]}` into the file instead."
+            f"both a preset ({presets[0]}) and --config {file} are given; write `preset: {presets[0]}` into the file "
+            "instead."
         )
     if file is not None:
         config, origins = read(file)
         if isinstance(config.model, OwnModel):
             raise UsageError(
-                f"{file} is of {config.family}, a model that is in no table of families; train it from Python: "
-                "veridical.train(config, model=model)."
+                f"{file} configures {config.family}, your own model, which is not in the table of families. Train it "
+                "from Python: veridical.train(config, model=model)."
             )
         return config, origins
     name = presets[0] if presets else "gan"
@@ -110,7 +111,7 @@ def starting_point(arguments: list[str]) -> tuple[RunConfig, Origins]:
 
 
 def locate(arguments: list[str]) -> tuple[list[str], str | None]:
-    """Return the words that are no option's, and the file after --config, before the family is known."""
+    """Return the positional words and the file after --config; the family need not be known yet."""
     families = [Section(name, find_family(name).config, prefix="model") for name in FAMILIES]
     shared = shared_sections(RunConfig())
     found, places = split_before([[*shared, family] for family in families], arguments, "train")
@@ -119,7 +120,7 @@ def locate(arguments: list[str]) -> tuple[list[str], str | None]:
 
 
 def shared_sections(base: RunConfig) -> list[Section]:
-    """Return the sections that every family has; their names come before a family's own."""
+    """Return the sections that every family has; their short names take precedence over those of a family."""
     return [
         Section("options", Options, Options()),
         Section("data", DataConfig, base.data, "data"),
@@ -128,7 +129,7 @@ def shared_sections(base: RunConfig) -> list[Section]:
 
 
 def parse_options(arguments: list[str], base: RunConfig) -> tuple[Options, RunConfig]:
-    """Let the command line change the starting point.
+    """Apply the command line to the starting configuration.
 
     Raises:
         UsageError: an option, a value or their number is wrong.
@@ -168,14 +169,14 @@ def flags_of(family: str) -> set[str]:
 
 
 def with_lr(config: Any, lr: float, given: dict[str, float]) -> Any:
-    """Return a model's configuration with one step size for every optimiser in it.
+    """Return a model's configuration with the same learning rate for all of its optimisers.
 
     Raises:
-        UsageError: there is none, or one of them has a step size of its own on the command line.
+        UsageError: there is no optimiser, or the command line also sets the learning rate of one of them.
     """
     now = dict(step_sizes(config))
     if not now:
-        raise UsageError(f"--lr is {lr:g}, but {type(config).__name__} has no step size.")
+        raise UsageError(f"--lr is {lr:g}, but {type(config).__name__} has no learning rate.")
     if now != given:
         changed = next(name for name in now if now[name] != given[name])
         raise UsageError(f"both --lr and --{changed.replace('_', '-')} are given; choose one.")
@@ -183,7 +184,7 @@ def with_lr(config: Any, lr: float, given: dict[str, float]) -> Any:
 
 
 def step_sizes(config: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
-    """Yield the dotted name and the value of every step size in a configuration."""
+    """Yield the dotted name and the value of every learning rate in a configuration."""
     for part in fields(config):
         value = getattr(config, part.name)
         if is_dataclass(value):
@@ -204,7 +205,7 @@ def _set_lr(config: Any, lr: float) -> Any:
 
 
 def preset_lines() -> list[str]:
-    """Return the presets under what they are for, and the families."""
+    """Return help lines: the presets by purpose, then the families."""
     lines = ["presets (`veridical train PRESET --help` shows the options of its model):"]
     for purpose, presets in by_purpose().items():
         lines += [f"  {purpose}:"]

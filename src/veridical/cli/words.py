@@ -1,4 +1,4 @@
-"""From words to values: what a person typed, as the types of the fields say."""
+"""Conversion of words on the command line to the types of fields."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 class NotOfType(ValueError):
-    """Words that are no value of a type; says what is expected."""
+    """Words are not a value of the expected type; the message says what is expected."""
 
 
 def convert(hint: Any, words: Sequence[str]) -> Any:
-    """Return the value of a type that the words name.
+    """Convert words to a value of a type.
 
     Examples:
         >>> convert(int | None, ["3"]), convert(int | None, ["none"]), convert(tuple[float, float], ["0", "1e-3"])
         (3, None, (0.0, 0.001))
 
     Raises:
-        NotOfType: they name none.
+        NotOfType: the words are not a value of this type.
     """
     if types.NoneType in arms(hint) and [word.lower() for word in words] == ["none"]:
         return None
@@ -86,7 +86,7 @@ def _hint(hint: Any, word: str) -> str:
 
 
 def describe(hint: Any) -> str:
-    """Say what values a type has.
+    """Describe the values of a type.
 
     Examples:
         >>> describe(int | None), describe(Literal["a", "b"])

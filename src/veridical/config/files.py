@@ -63,7 +63,7 @@ def entries(section: Any) -> Mapping[str, Any]:
 
 
 def is_section(value: Any) -> bool:
-    """Tell whether a value is written as a section of its own."""
+    """Return whether a value is written as a section of its own."""
     return is_dataclass(value) or (isinstance(value, Mapping) and bool(value))
 
 
@@ -237,7 +237,7 @@ class _Reader:
 
 
 def is_own(family: object) -> bool:
-    """Tell whether a family's name is that of a class outside the table."""
+    """Return whether a family's name is that of a class outside the table."""
     return isinstance(family, str) and "." in family
 
 

@@ -49,7 +49,7 @@ SUMMARIES: dict[str, str] = {
 
 
 def is_drawn(name: str) -> bool:
-    """Tell whether a name is that of a distribution that is drawn from."""
+    """Return whether a name is that of a distribution that is drawn from."""
     return name in LAWS or name == SHAPES or name.startswith(LATTICE[:-1])
 
 

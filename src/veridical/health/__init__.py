@@ -1,7 +1,7 @@
-"""Is this training healthy? Findings about what the loop logs, each with its cause and its remedy.
+"""Checks of a training: findings about the logged terms, each with its cause and its remedy.
 
-Nothing here imports torch, except `health/callback.py`, which attaches the monitors to the loop: a monitor reads
-rows of numbers, so it judges a running training and the metrics.jsonl of a finished run alike.
+Nothing here imports torch, except `health/callback.py`, which attaches the monitors to the loop. A monitor reads rows
+of numbers, so it can check a running training and the metrics.jsonl of a finished run.
 """
 
 from veridical.health.adversarial import (

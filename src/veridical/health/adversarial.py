@@ -1,4 +1,4 @@
-"""Problems of a game between a generator and a discriminator."""
+"""Monitors of adversarial training: a generator and a discriminator."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ class Saturation(Monitor):
             int(row["step"]),
             "discriminator-saturation",
             "warning",
-            f"The discriminator separates samples from data completely since step {self.episode.since}: its estimate "
-            f"of the Jensen-Shannon divergence is {js:.3f} of at most log 2 = {LOG_2:.3f} nats{right}.",
+            f"The discriminator has separated samples from data completely since step {self.episode.since}: its "
+            f"estimate of the Jensen-Shannon divergence is {js:.3f} nats (maximum: log 2 = {LOG_2:.3f}){right}.",
             "Samples and data hardly overlap, or the discriminator has memorised the data. A small change of the "
             "samples then does not change its output, so the generator gets almost no gradient.",
             f"{SMOOTHER_DISCRIMINATOR}; keep --discriminator-turns 1.",
@@ -48,10 +48,10 @@ class Saturation(Monitor):
 
 
 class GradientVanishing(Monitor):
-    """The gradient of the generator has vanished while the discriminator still wins.
+    """The gradient of the generator has vanished while the discriminator still separates samples from data.
 
-    Near an equilibrium the gradient vanishes too, as it should: nothing is reported while the discriminator is at
-    chance.
+    Near an equilibrium the gradient is small too, and that is correct: nothing is reported while the accuracy of the
+    discriminator is at chance level.
     """
 
     def __init__(self, player: str, share: float = 0.01, at_chance: float = 0.1) -> None:
@@ -76,19 +76,19 @@ class GradientVanishing(Monitor):
             int(row["step"]),
             "gradient-vanishing",
             "warning",
-            f"The gradient of player {self.player} has vanished: its norm is {level:.2g}, {level / early:.1e} of the "
-            f"{early:.2g} it had at the start.",
-            "The discriminator is saturated, or the objective has no slope for samples that the discriminator "
-            "recognises with certainty (minimax).",
-            f"Use an objective whose slope does not vanish (--objective nonsaturating). {SMOOTHER_DISCRIMINATOR}.",
+            f"The gradient of player {self.player} has vanished: its norm is {level:.2g}, which is {level / early:.1e} "
+            f"of the value at the start, {early:.2g}.",
+            "The discriminator is saturated, or the gradient of the objective is zero for samples that the "
+            "discriminator classifies as fake with certainty (minimax).",
+            f"Use an objective whose gradient does not vanish (--objective nonsaturating). {SMOOTHER_DISCRIMINATOR}.",
         )
 
 
 class SampleCollapse(Monitor):
-    """The generator ignores its latent code: its samples hardly differ from each other.
+    """The samples are nearly independent of the latent code: they hardly differ from each other.
 
-    Diversity is the mean distance between two samples over that between two examples; a perfect model has 1. The
-    threshold is far below 1: whether a model lacks modes is measured by `veridical evaluate`.
+    Diversity is the mean distance between two samples divided by the mean distance between two examples; it is 1 for a
+    perfect model. The threshold is far below 1; `veridical evaluate` measures missing modes.
     """
 
     def __init__(self, diversity: float = 0.1) -> None:
@@ -107,10 +107,10 @@ class SampleCollapse(Monitor):
             int(row["step"]),
             "sample-collapse",
             "error",
-            f"The samples are nearly all the same since step {self.episode.since}: the mean distance between two of "
-            f"them is {diversity:.1%} of that between two examples.",
-            "The generator puts everything where the discriminator is weakest at the moment and ignores its code; "
-            "a discriminator that sees one sample at a time does not notice that they are alike.",
+            f"The samples have been nearly identical since step {self.episode.since}: the mean distance between two "
+            f"samples is {diversity:.1%} of the mean distance between two examples.",
+            "The generator maps all latent codes to the region where the discriminator is weakest. A discriminator "
+            "that receives one sample at a time cannot detect that the samples are alike.",
             f"{SMOOTHER_DISCRIMINATOR}. {SMALLER_STEPS}.",
         )
 
@@ -118,11 +118,11 @@ class SampleCollapse(Monitor):
 class ModeCollapse(Monitor):
     """The generator covers only a part of the data, or none of it.
 
-    Low coverage alone is also seen in samples that are only imprecise, crowding alone in samples that are only smoother
-    than the data; with either crowding or a large energy distance (half of it is large where next to nothing is
-    covered), low coverage means that a part of the data is missing. All are levels, medians of five rows, from the
-    ninth row on: an untrained generator covers nothing. `objectives.diagnostics` says what they measure,
-    docs/health.md how often this is right.
+    Low coverage alone can also mean imprecise samples; high crowding alone can also mean samples that are smoother than
+    the data. Low coverage together with high crowding or a large energy distance means that a part of the data is
+    missing (half the distance suffices if the coverage is nearly zero). All values are medians of five rows, starting
+    with the ninth row, because an untrained generator covers nothing. `objectives.diagnostics` defines the statistics;
+    docs/health.md lists the error rates.
     """
 
     def __init__(
@@ -151,16 +151,17 @@ class ModeCollapse(Monitor):
             int(row["step"]),
             "mode-collapse",
             "warning",
-            f"The samples miss a part of the data since step {self.episode.since}: {coverage:.0%} of the examples "
-            f"have a sample near them (a perfect model: 97%), two samples are close to each other {crowding:.2g} times "
-            f"as often as two examples (1), and the energy distance is {energy:.2g} of the width of the data (0).",
-            "The generator moved to where the discriminator was weak and gave up modes it had reached; a discriminator "
-            "that sees one sample at a time cannot notice that a mode is missing.",
+            f"The samples have missed a part of the data since step {self.episode.since}: {coverage:.0%} of the "
+            f"examples have a sample near them (a perfect model: 97%), two samples are close to each other "
+            f"{crowding:.2g} times as often as two examples (a perfect model: 1), and the energy distance is "
+            f"{energy:.2g} of the width of the data (a perfect model: 0).",
+            "The generator moved to regions where the discriminator was weak and lost modes. A discriminator that "
+            "receives one sample at a time cannot detect that a mode is missing.",
             f"{SMOOTHER_DISCRIMINATOR}. {JUDGE_TOGETHER}. {SMALLER_STEPS}.",
         )
 
     def state(self) -> dict[str, Any]:
-        """Return what must survive a resume."""
+        """Return what a checkpoint must hold."""
         return {**super().state(), "levels": {name: list(of.recent) for name, of in self.levels.items()}}
 
     def load(self, state: dict[str, Any]) -> None:
@@ -171,7 +172,7 @@ class ModeCollapse(Monitor):
 
 
 class LossRunaway(Monitor):
-    """A loss of a game grows without bound; no player's loss needs to fall, but none may do that."""
+    """A loss of an adversarial training grows without bound. Such a loss need not fall, but it must stay bounded."""
 
     def __init__(self, player: str, growth: float = 100.0, most: float = 1e4) -> None:
         super().__init__(Episode(rows=5), History())
@@ -193,8 +194,9 @@ class LossRunaway(Monitor):
             int(row["step"]),
             "loss-divergence",
             "error",
-            f"The loss of player {self.player} grows without bound: its size is {level:.3g}, {early:.3g} at the start.",
-            "Nothing bounds the discriminator's slope, so its outputs grow and both losses follow them (Wasserstein "
-            "and hinge objectives need a penalty).",
+            f"The loss of player {self.player} grows without bound: its size is {level:.3g}; it was {early:.3g} at "
+            "the start.",
+            "The gradient of the discriminator is not bounded, so its outputs and both losses grow (Wasserstein and "
+            "hinge objectives need a penalty).",
             f"{SMOOTHER_DISCRIMINATOR}, or --gradient-penalty 10 with --objective wasserstein. {SMALLER_STEPS}.",
         )

@@ -1,4 +1,4 @@
-"""Health of a running training: what the monitors find goes to health.jsonl and to the person watching."""
+"""Health of a running training: findings of the monitors are written to health.jsonl and printed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from veridical.training.terms import NonFiniteError, Row
 
 
 class Health(Callback):
-    """Feeds every logged row to the monitors; writes and prints what they find.
+    """Passes every logged row to the monitors; writes and prints their findings.
 
     Args:
-        kinds: what the model declares of its terms (`GenerativeModel.term_kinds`).
+        kinds: kinds of terms as declared by the model (`GenerativeModel.term_kinds`).
         file: the run's health.jsonl; None writes nothing.
-        say: shows a finding to the person watching; None is silent.
+        say: called with the text of every finding; None prints nothing.
     """
 
     def __init__(
@@ -29,12 +29,12 @@ class Health(Callback):
         self.monitors, self.file, self.say = Monitors(kinds), file, say
 
     def on_start(self, state: State) -> None:
-        """Drop findings after the step at which training starts or resumes: those steps will be judged anew."""
+        """Remove findings after the step at which training starts or resumes: those steps will be checked again."""
         if self.file is not None:
             keep_lines_until(self.file, state.step)
 
     def on_log(self, state: State, row: Row) -> None:
-        """Judge a row."""
+        """Check a row."""
         self._report(self.monitors.judge({**row, "step": state.step}))
 
     def on_nonfinite(self, error: NonFiniteError) -> None:
@@ -50,7 +50,7 @@ class Health(Callback):
                 self.say(str(finding))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the monitors' memory."""
+        """Return the state of the monitors."""
         return self.monitors.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Problems that any optimisation can have: non-finite numbers, exploding gradients, a loss that rises again."""
+"""Monitors for any optimisation: non-finite numbers, exploding gradients, a loss that rises again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from veridical.health.remedies import SMALLER_STEPS, SMOOTHER_DISCRIMINATOR
 
 
 class NonFinite(Monitor):
-    """A term of the row is NaN or infinite, or the row counts steps that were."""
+    """A term of the row is NaN or infinite, or the row counts steps with such terms."""
 
     def __init__(self) -> None:
         super().__init__(Episode(rows=1))
@@ -30,12 +30,12 @@ class NonFinite(Monitor):
 
 
 def nonfinite_finding(step: int, term: str, value: float, others: Iterable[str] = ()) -> Finding:
-    """Say that a term stopped being finite: what the loop's error becomes in health.jsonl.
+    """Return the finding for a term that is not finite; the loop's error becomes this line of health.jsonl.
 
     Args:
         step: the step at which it happened.
         term: "<player>/<term>"; empty if only the number of such steps is known.
-        value: NaN, infinite, or that number.
+        value: NaN or infinity; or the number of such steps.
         others: further terms of the same row.
     """
     player, _, name = term.partition("/")
@@ -48,18 +48,18 @@ def nonfinite_finding(step: int, term: str, value: float, others: Iterable[str] 
         "non-finite",
         "error",
         f"{what} at step {step}." if term else f"{what} before step {step}.",
-        "A number left the range of the arithmetic: steps too large for the curvature of the loss, a division by "
-        "nearly zero, or an overflow in half precision.",
-        f"{SMALLER_STEPS}, or compute in full precision (--precision fp32); `veridical resume` takes all three and "
-        "goes on from the last checkpoint.",
+        "A number is outside the range of the arithmetic. Possible causes: steps that are too large for the curvature "
+        "of the loss, a division by nearly zero, or an overflow in half precision.",
+        f"{SMALLER_STEPS}, or compute in full precision (--precision fp32). `veridical resume` accepts all three "
+        "options and continues from the last checkpoint.",
     )
 
 
 class GradientExplosion(Monitor):
-    """A player's gradient is far larger than in the last rows and than at the start.
+    """A player's gradient is much larger than in the last rows and than at the start.
 
     Args:
-        player: whose gradient.
+        player: name of the player.
         jump: bound on the ratio to the median of the last rows.
         growth: bound on the ratio to the median of the first rows.
         game: the player is a generator or a discriminator, so the remedy names the discriminator's penalties.
@@ -87,16 +87,16 @@ class GradientExplosion(Monitor):
             int(row["step"]),
             "gradient-explosion",
             "warning",
-            f"The gradient of player {self.player} explodes since step {self.episode.since}: its norm is {norm:.2g}, "
-            f"after {lately:.2g} in the last rows and {early:.2g} at the start.",
-            "The weights reached a region where the loss is very steep; the next steps carry them far away, which "
-            "usually ends in a collapse or in values that are not finite.",
+            f"The gradient of player {self.player} has exploded since step {self.episode.since}: its norm is "
+            f"{norm:.2g}; it was {lately:.2g} in the last rows and {early:.2g} at the start.",
+            "The weights reached a region where the loss is very steep. The next steps are then very large, which "
+            "usually causes mode collapse or values that are not finite.",
             f"{SMALLER_STEPS}.{f' {SMOOTHER_DISCRIMINATOR}.' if self.game else ''}",
         )
 
 
 class LossDivergence(Monitor):
-    """An objective gave up more than half of what it had gained since the start."""
+    """An objective lost more than half of its improvement since the start."""
 
     def __init__(self, player: str = "model", share: float = 0.5) -> None:
         super().__init__(Episode(rows=5), History())
@@ -105,7 +105,7 @@ class LossDivergence(Monitor):
         self.best = math.inf
 
     def observe(self, row: Row) -> Finding | None:
-        """Compare the level of the loss with its best level and its beginning."""
+        """Compare the level of the loss with its best level and with its value at the start."""
         loss = finite(row, f"{self.player}/loss")
         if loss is None:
             return None
@@ -123,14 +123,14 @@ class LossDivergence(Monitor):
             int(row["step"]),
             "loss-divergence",
             "error",
-            f"The loss of player {self.player} rises again: {level:.4g} after a best of {self.best:.4g}; "
-            f"it started at {self.first:.4g}.",
-            "A step was so large that the weights left the region they had found, and the optimiser did not return.",
+            f"The loss of player {self.player} rises again: it is {level:.4g}; its best value was {self.best:.4g}, "
+            f"and it started at {self.first:.4g}.",
+            "A step was so large that the weights left the region of low loss, and the optimiser did not return.",
             f"{SMALLER_STEPS}, in a new run or with `veridical resume`.",
         )
 
     def state(self) -> dict[str, Any]:
-        """Return what must survive a resume; the best is None before there is one."""
+        """Return what a checkpoint must hold; the best value is None before the first one."""
         return {**super().state(), "first": self.first, "best": self.best if math.isfinite(self.best) else None}
 
     def load(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a monitor reports: what was seen, why it happens, and what to do about it."""
+"""Finding of a monitor: a problem, its cause and its remedy."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ class Finding:
     """One problem of a training, reported once."""
 
     step: int
-    """Step at which it was established."""
+    """Step at which the problem was detected."""
 
     name: str
-    """Which problem: "discriminator-saturation", "posterior-collapse", ..."""
+    """Name of the problem: "discriminator-saturation", "posterior-collapse", ..."""
 
     severity: Severity
     """warning: the run may recover; error: its result cannot be used."""
 
     message: str
-    """What was seen, with its numbers."""
-
+    """The problem, with the measured numbers."""
     cause: str
-    """Why it happens."""
-
+    """The usual cause."""
     remedy: str
     """What to do, naming the flags of `veridical train`."""
 
@@ -40,7 +38,7 @@ class Finding:
 
     @classmethod
     def from_json(cls, row: dict[str, Any]) -> Finding:
-        """Read a line of health.jsonl; fields of other versions are left out.
+        """Read a line of health.jsonl; unknown fields, written by other versions, are ignored.
 
         Raises:
             ValueError: a field is missing.
@@ -48,7 +46,7 @@ class Finding:
         names = [field.name for field in fields(cls)]
         missing = [name for name in names if name not in row]
         if missing:
-            raise ValueError(f"the finding lacks {', '.join(missing)}; expected the fields {', '.join(names)}.")
+            raise ValueError(f"the finding has no {', '.join(missing)}; expected the fields {', '.join(names)}.")
         return cls(**{name: row[name] for name in names})
 
     def __str__(self) -> str:

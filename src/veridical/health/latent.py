@@ -1,4 +1,4 @@
-"""Problems of models with a latent code."""
+"""Monitors of models with a latent code."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class PosteriorCollapse(Monitor):
             int(row["step"]),
             "posterior-collapse",
             "error",
-            f"The latent code carries no information since step {self.episode.since}: {_seen(kl, active)}. "
-            "The decoder draws from one fixed distribution, whatever the code.",
-            "A code must save more nats of reconstruction than its KL costs; here it does not: the weight of the KL "
-            "is too high, the decoder's noise is too broad, or the first steps were so large that the code was lost "
-            "before the decoder learned to read it.",
-            "Lower the weight of the KL (--kl-weight 0.1; below 1 the loss is no bound on the likelihood any more), "
-            "take smaller steps (--lr-scale 0.3), or train the tighter bound (--importance-samples 5).",
+            f"The latent code has carried no information since step {self.episode.since}: {_seen(kl, active)}. "
+            "The output of the decoder does not depend on the code.",
+            "A code is used only if it reduces the reconstruction loss by more nats than its KL divergence. Here it "
+            "does not: the weight of the KL divergence is too high, the decoder's noise is too broad, or the first "
+            "steps were too large.",
+            "Lower the weight of the KL divergence (--kl-weight 0.1; below 1 the loss is no longer a bound on the "
+            "likelihood), take smaller steps (--lr-scale 0.3), or train a tighter bound (--importance-samples 5).",
         )
 
 
 def _seen(kl: float | None, active: float | None) -> str:
-    """Say the KL and the number of active units, as far as they are known."""
-    said = [] if kl is None else [f"the KL of the posterior to the prior is {kl:.3g} nats"]
-    said += [] if active is None else [f"the number of active units is {active:.2g}"]
-    return " and ".join(said)
+    """Return text with the KL divergence and the number of active units, if they are known."""
+    parts = [] if kl is None else [f"the KL divergence of the posterior from the prior is {kl:.3g} nats"]
+    parts += [] if active is None else [f"the number of active units is {active:.2g}"]
+    return " and ".join(parts)

@@ -1,8 +1,8 @@
-"""How a monitor works: what it remembers of a term, and how long a condition must last before it is reported.
+"""Base class of monitors: the stored history of a term, and how long a condition must last before it is reported.
 
 A row is one line of metrics.jsonl: {"step": 500, "seconds": 3.1, "generator/loss": 0.7, "generator/grad_norm": 0.2},
 together with the terms of declared kind under the name of their kind: {"divergence": 0.4, "posterior_kl": 12.0}
-(`veridical.kinds`). A term may be missing, because its player did not move.
+(`veridical.kinds`). A term is missing if its player was not updated.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def finite(row: Row, term: str) -> float | None:
 
 
 class Episode:
-    """A condition that must last before it is reported, and be gone as long before it can be reported again.
+    """A condition that is reported after it lasted some rows, and again only after it was absent for as many rows.
 
     Args:
-        rows: consecutive rows it must hold.
-        steps: steps of training it must hold, whatever the number of steps per row.
+        rows: number of consecutive rows with the condition.
+        steps: number of training steps with the condition, independent of the number of steps per row.
 
     Examples:
         >>> episode = Episode(rows=2)
@@ -46,7 +46,7 @@ class Episode:
         self.said = False
 
     def update(self, step: int, *, bad: bool, clear: bool) -> bool:
-        """Take in one row; True where a new episode is established."""
+        """Add one row; return True if the condition is to be reported now."""
         if not (clear if self.said else bad):
             self.count = 0
             return False
@@ -60,11 +60,11 @@ class Episode:
 
 
 class History:
-    """What a monitor remembers of a term: the median of its first values, and the last few values.
+    """Stored history of a term: the median of its first values, and the last values.
 
     Args:
-        early: number of first values whose median is the reference; the very first row is skipped, since it holds
-            the first steps of an untrained model.
+        early: number of first values whose median is the reference; the first row is skipped, since it contains the
+            first steps of an untrained model.
         recent: number of last values kept.
     """
 
@@ -75,7 +75,7 @@ class History:
         self.recent: list[float] = []
 
     def push(self, value: float) -> None:
-        """Remember a value."""
+        """Store a value."""
         self.seen += 1
         if 1 < self.seen <= self.early_rows + 1:
             self.early.append(value)
@@ -100,10 +100,10 @@ class Monitor(ABC):
 
     @abstractmethod
     def observe(self, row: Row) -> Finding | None:
-        """Take in a row; a finding if it establishes a new episode."""
+        """Read a row; return a finding if a new problem is detected."""
 
     def state(self) -> dict[str, Any]:
-        """Return what must survive a resume, as plain numbers and lists."""
+        """Return what a checkpoint must hold, as plain numbers and lists."""
         episode, history = self.episode, self.history
         return {
             "episode": {"count": episode.count, "since": episode.since, "said": episode.said},

@@ -1,8 +1,8 @@
-"""Which monitors read which terms, and the set of monitors of one training.
+"""The monitors of each term, and the set of monitors of one training.
 
-Thresholds are numbers of the theory where it gives one (log 2, 0 nats) and otherwise ratios to the start of the run,
-so that no monitor depends on the scale of the data. How often each one reports on healthy and on failed trainings is
-measured and stated in docs/health.md.
+Thresholds come from theory if possible (log 2, 0 nats); otherwise they are ratios to the start of the run, so that no
+monitor depends on the scale of the data. docs/health.md lists how often each monitor reports in healthy and in failed
+trainings.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ GAME = ("generator_loss", "discriminator_loss")
 
 
 def monitors_for(terms: Iterable[str], kinds: Mapping[str, str]) -> dict[str, Monitor]:
-    """Return the monitors that can read these terms, by a name that is the same in every run.
+    """Return the monitors for these terms, by names that are the same in every run.
 
     Args:
         terms: "<player>/<term>" names that were logged.
-        kinds: what the model declares of its terms; a loss that is not declared is watched for finiteness only.
+        kinds: kinds of terms as declared by the model; a loss that is not declared is only checked to be finite.
 
     Examples:
         >>> sorted(monitors_for(["model/loss", "model/grad_norm"], {"model/loss": "objective"}))
@@ -69,10 +69,10 @@ def _of_player(player: str, terms: set[str], kind: str) -> dict[str, Monitor]:
 
 
 class Monitors:
-    """The monitors of one training; made as terms appear, since a player that moves rarely may be missing at first.
+    """The monitors of one training, created when their terms first appear: a player with few updates may be missing.
 
     Args:
-        kinds: what the model declares of its terms, "<player>/<term>" → kind.
+        kinds: kinds of terms as declared by the model, "<player>/<term>" → kind.
 
     Raises:
         ValueError: a kind is not known.
@@ -87,21 +87,21 @@ class Monitors:
         self.monitors: dict[str, Monitor] = {}
 
     def judge(self, row: Row) -> list[Finding]:
-        """Take in a row; return what was found."""
+        """Check a row; return the findings."""
         self._prepare(term for term in row if "/" in term)
         named = {kind: row[term] for term, kind in self.kinds.items() if term in row and not kind.endswith("_loss")}
         seen = {**row, **named}
         return [finding for monitor in self.monitors.values() if (finding := monitor.observe(seen)) is not None]
 
     def _prepare(self, terms: Iterable[str]) -> None:
-        """Make the monitors of terms that were not met before."""
+        """Create the monitors of new terms."""
         new = set(terms) - self.terms
         if new or not self.monitors:
             self.terms |= new
             self.monitors = {**monitors_for(self.terms, self.kinds), **self.monitors}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what must survive a resume; a string of JSON, so that any checkpoint can hold it."""
+        """Return what a checkpoint must hold, as a string of JSON."""
         states = {name: monitor.state() for name, monitor in self.monitors.items()}
         return {"terms": sorted(self.terms), "monitors": json.dumps(states)}
 
@@ -114,11 +114,11 @@ class Monitors:
 
 
 def check(rows: Iterable[Row], kinds: Mapping[str, str]) -> list[Finding]:
-    """Judge rows that were logged before: the lines of any metrics.jsonl.
+    """Check the rows of a metrics.jsonl.
 
     Args:
         rows: lines of metrics.jsonl.
-        kinds: what the model declares of its terms; "terms" in a run's environment.json.
+        kinds: kinds of terms as declared by the model; "terms" in a run's environment.json.
     """
     monitors = Monitors(kinds)
     return [finding for row in rows for finding in monitors.judge(row)]

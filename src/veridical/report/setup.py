@@ -102,7 +102,7 @@ def commands(record: Record) -> list[tuple[str, str]]:
 
 
 def _own_modules(record: Record) -> bool:
-    """Tell whether the model is made of modules that the run directory does not hold."""
+    """Return whether the model is made of modules that the run directory does not hold."""
     return bool(record.environment.get("own_modules"))
 
 

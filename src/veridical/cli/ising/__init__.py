@@ -10,21 +10,21 @@ from veridical.cli.parse import run_verb
 
 VERBS = {
     "sample": "draw configurations into a file",
-    "exact": "print what is known exactly of a torus",
-    "check": "check configurations of any origin against the exact law",
+    "exact": "print exact values of a torus",
+    "check": "check configurations from any program against the exact distribution",
 }
-"""Every verb and what it does; its module is `veridical.cli.ising.<verb>`."""
+"""Every verb with a description; its module is `veridical.cli.ising.<verb>`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Coupling:
-    """Options of all three."""
+    """Options of all three verbs."""
 
     coupling: float | None = None
-    """K = J/kT; the critical 0.440687 if left out."""
+    """K = J/kT; the critical coupling 0.440687 if omitted."""
 
     temperature: float | None = None
-    """T = 1/K, in place of the coupling."""
+    """T = 1/K, instead of the coupling."""
 
     def __post_init__(self) -> None:
         if self.coupling is not None and self.temperature is not None:
@@ -34,7 +34,7 @@ class Coupling:
 
     @property
     def chosen(self) -> float | None:
-        """The coupling that was asked for; None: none."""
+        """The requested coupling; None if neither option is given."""
         return self.coupling if self.temperature is None else 1 / self.temperature
 
 

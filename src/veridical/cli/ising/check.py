@@ -13,19 +13,19 @@ from veridical.cli.parse import parse, say
 
 @dataclass(frozen=True, kw_only=True)
 class Check(Coupling):
-    """Check configurations of any origin against the exact law: npz or npy of -1/1, 0/1, 0/255 or booleans.
+    """Check configurations against the exact distribution: npz or npy with -1/1, 0/1, 0/255 or booleans.
 
-    Without a coupling they are held against the one their file says they were drawn at, or the critical one.
+    Without --coupling, the coupling recorded in the file is used, or else the critical one.
     """
 
     file: Positional[Path]
-    """(n, height, width); also flat or packed rows, with --size."""
+    """File with an array (n, height, width); with --size also flat or packed rows."""
 
     size: str | None = None
     """Side, or height x width, of flat or packed rows."""
 
     level: float = 0.01
-    """Probability of refusing configurations that do follow the law."""
+    """Probability of rejecting configurations that follow the distribution."""
 
     json: bool = False
     """Print JSON instead of the table."""
@@ -39,7 +39,7 @@ class Check(Coupling):
 
 
 def run(arguments: list[str]) -> int:
-    """Print what a check finds; 1 unless the configurations follow the law."""
+    """Print the results of the check; return 0 only if the configurations are consistent with the distribution."""
     o = parse(Check, "ising check", arguments)
     from veridical.workflows.ising import check_file
     from veridical.workflows.ising_tables import check_lines

@@ -12,7 +12,7 @@ from veridical.cli.parse import parse, say
 
 @dataclass(frozen=True, kw_only=True)
 class Exact(Coupling):
-    """Print what is known exactly of a torus: log Z, energy, specific heat, entropy, squared magnetisation."""
+    """Print exact values of a torus: log Z, energy, specific heat, entropy, squared magnetisation."""
 
     sizes: Positional[tuple[str, ...]] = ("16", "32", "64")
     """Sides, or height x width."""

@@ -19,22 +19,22 @@ class Sample(Coupling):
     """Side, or height x width: 64, 64x32."""
 
     n: Annotated[int, Mark(alias="-n")] = 10_000
-    """How many."""
+    """Number of configurations."""
 
     out: Annotated[Path | None, Mark(alias="-o")] = None
-    """File, which must not exist; ising-SIZE-nN-seedSEED.npz if left out."""
+    """New file; ising-SIZE-nN-seedSEED.npz if omitted."""
 
     method: Literal["auto", "metropolis", "cluster", "wolff", "swendsen-wang", "tempering", "perfect"] = "auto"
-    """How they are drawn; auto takes the fastest."""
+    """Sampling method; auto chooses the fastest."""
 
     seed: int = 0
     """The same seed gives the same file."""
 
     packed: bool = False
-    """Eight spins to the byte: packed (n, bytes), as of numpy.packbits, and size."""
+    """Store eight spins per byte: array packed (n, bytes), as from numpy.packbits, and array size."""
 
     threads: int | None = None
-    """Threads; every core if left out."""
+    """Number of threads; one per core if omitted."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
