@@ -1,6 +1,6 @@
-"""Every choice a person can make, as frozen dataclasses, each imported when first used. Imports nothing heavy.
+"""All settings, as frozen dataclasses; each is imported when it is first used. Imports nothing heavy.
 
-The configurations of the families are found by the table of families: `veridical.config.VAEConfig` is the one of
+The table of families lists the configurations of the families: `veridical.config.VAEConfig` is defined in
 `veridical.config.families.vae`.
 """
 
@@ -19,7 +19,7 @@ __all__ = ["AdversarialConfig", "DataConfig", "OptimizerConfig", "OwnModel", "Ru
 
 
 def __getattr__(name: str) -> Any:
-    """Import a configuration; those of the families by their table."""
+    """Import a configuration; the table of families gives the module of a family's configuration."""
     from importlib import import_module
 
     from veridical.config.families.table import public_names

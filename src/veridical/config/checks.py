@@ -1,4 +1,4 @@
-"""The few checks that configuration dataclasses share; each raises a ValueError that says what to do."""
+"""Checks of values, shared by the configuration dataclasses; each raises a ValueError with the expected values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 
 def positive(name: str, value: float | None, *, zero: bool = False) -> None:
-    """Require a finite number above zero (or at least zero); None passes."""
+    """Require a finite number above zero (or at least zero); None is accepted."""
     if value is None:
         return
     if not math.isfinite(value) or value < 0 or (value == 0 and not zero):

@@ -1,4 +1,4 @@
-"""Which data a run learns from, and how images of other shapes are made to fit."""
+"""Configuration of the data: source, shape, values, order and flips."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ class DataConfig:
     """A named set, a folder of images, one image, or a file of arrays (npy, npz, pt, csv, idx, idx.gz)."""
 
     source: str = field(default="", metadata={"flag": "data", "metavar": "NAME|FOLDER|FILE"})
-    """Name (`veridical data list`), folder or file. Where a name and a folder are the same, write ./NAME for the
-    folder and set:NAME for the named set."""
+    """Name (`veridical data list`), folder or file. If a folder has the name of a data set, write ./NAME for the
+    folder and set:NAME for the data set."""
 
     kind: Literal["auto", "image", "vector", "lattice", "sequence"] = "auto"
-    """What the axes of an array mean; auto: (N, d) are vectors, three or four axes are images. A lattice has a
+    """Meaning of the axes of an array; auto: (N, d) are vectors, three or four axes are images. A lattice has a
     periodic boundary; a sequence is (N, T) or (N, C, T)."""
 
     size: int | None = None
-    """Side to which images are resized; None: as they are, all of one size."""
+    """Side in pixels to which images are resized; None: not resized, and all images must have the same size."""
 
     fit: Literal["error", "crop", "pad", "stretch"] = "error"
-    """What to do with images that are not square or differ in size: refuse, centre crop, pad, or stretch."""
+    """How images that are not square or differ in size are treated: error, centre crop, pad, or stretch."""
 
     channels: Literal["auto", "grey", "colour"] = "auto"
-    """Channels of the images; auto: grey if every image is grey."""
+    """Channels of the images; auto: grey if all images are grey."""
 
     levels: int | None = None
-    """Number of values 0..L-1 that integers take: 17 for values 0..16, 4096 for 12-bit scans stored in 16 bits. None:
-    all that the type of the file holds, or 2 where only two values occur."""
+    """Number L of levels of integer data with values 0..L-1: 17 for values 0..16, 4096 for 12-bit scans stored in 16
+    bits. None: all values of the type of the file, or 2 if only two values occur."""
 
     value_range: tuple[float, float] | None = None
-    """The two values of an array that become -1 and 1, for example 0 1; None: found from the values."""
+    """The two values of an array that are mapped to -1 and 1, for example 0 1; None: inferred from the values."""
 
     background: Literal["black", "white"] = "black"
-    """Colour behind transparent images."""
+    """Background colour of transparent images."""
 
     on_bad: Literal["fail", "skip"] = "fail"
-    """What to do with an image that cannot be read."""
+    """Treatment of images that cannot be read: error or skip."""
 
     labels: bool = True
-    """Read labels where the set has them (sub-folders of a folder are its classes)."""
+    """Read labels if the data have them (sub-folders of a folder are classes)."""
 
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
-    """Mirror every image of a batch with probability one half: left and right, top and bottom, or each of the two."""
+    """Mirror every image of a batch with probability one half: horizontally, vertically, or in both directions."""
 
     sample_rate: float | None = None
     """Steps per second of sequences, in Hz."""
 
     order: Literal["epoch", "iid", "repeated"] = "epoch"
-    """Every example once per epoch in shuffled order; independent draws with replacement; or such draws of which each
-    is seen for `repeats` steps in a row."""
+    """epoch: every example once per epoch, in shuffled order. iid: independent draws with replacement. repeated: such a
+    draw is used for `repeats` consecutive steps."""
 
     repeats: int = 1
-    """Steps in a row that see the same batch, 2 or more, for order repeated; 1 for the others."""
+    """Number of consecutive steps with the same batch, 2 or more, for order repeated; 1 for the others."""
 
     holdout: float = 0.1
-    """Share of the examples kept from training for evaluation, where the set has no test split of its own."""
+    """Share of the examples held out for evaluation, if the data have no test split."""
 
     def __post_init__(self) -> None:
         checks.positive("size", self.size)
@@ -84,11 +84,11 @@ class DataConfig:
             )
         if (self.repeats > 1) != (self.order == "repeated"):
             raise ValueError(
-                f"order is {self.order!r} with repeats = {self.repeats}; a batch is seen again only under order "
-                "'repeated'. Give both (--order repeated --repeats 5), or leave repeats at 1."
+                f"order is {self.order!r} with repeats = {self.repeats}; only the order 'repeated' uses a batch more "
+                "than once. Give both (--order repeated --repeats 5), or leave repeats at 1."
             )
         if self.fit != "error" and self.size is None:
             raise ValueError(
-                f"fit is {self.fit!r} without size; fit says how images come to the side that size gives. "
+                f"fit is {self.fit!r} without size; fit selects how images are resized to the given size. "
                 "Give size (for example 64), or leave fit at 'error'."
             )

@@ -1,4 +1,4 @@
-"""Configurations as YAML: every value with its origin, every error at once with its line and the nearest valid name."""
+"""Configurations as YAML: values with their origins; all errors are reported at once, with line numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Origins = dict[str, str]
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a configuration file."""
+    """One error in a configuration file."""
 
     line: int
     key: str
@@ -31,7 +31,7 @@ class Problem:
 
 
 class ConfigError(ValueError, RequestError):
-    """A configuration cannot be used; lists everything that is wrong."""
+    """A configuration cannot be used; the message lists all errors."""
 
     def __init__(self, path: Path | str, problems: list[Problem]) -> None:
         """List the problems in order of line."""
@@ -54,7 +54,7 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def entries(section: Any) -> Mapping[str, Any]:
-    """Return what stands in a section: the fields of a dataclass, the settings of a model of one's own."""
+    """Return the entries of a section: the fields of a dataclass, or the settings of a user's own model."""
     if isinstance(section, OwnModel):
         return section.settings
     if isinstance(section, Mapping):
@@ -63,7 +63,7 @@ def entries(section: Any) -> Mapping[str, Any]:
 
 
 def is_section(value: Any) -> bool:
-    """Return whether a value is written as a section of its own."""
+    """Return whether a value is written as a separate section."""
     return is_dataclass(value) or (isinstance(value, Mapping) and bool(value))
 
 
@@ -71,10 +71,10 @@ def origins_of(config: RunConfig, base: RunConfig, base_origins: Origins, source
     """Origin of every value: `source` where it differs from the base, else the base's own origin.
 
     Args:
-        config: all values in force.
+        config: the final values.
         base: the values before they were changed, such as those of a preset.
-        base_origins: where the values of the base come from; "default" where a key is missing.
-        source: what changed the base, such as "command line".
+        base_origins: origins of the base values; "default" if a key is missing.
+        source: origin of the changes, such as "command line".
     """
     before = flatten(base)
     return {
@@ -122,7 +122,7 @@ def read(path: Path | str) -> tuple[RunConfig, Origins]:
     """Read a configuration file; keys left out keep the value of its preset or of the family's defaults.
 
     Raises:
-        ConfigError: anything is wrong with it; every problem is listed.
+        ConfigError: the file has errors; the message lists all of them.
     """
     path = Path(path)
     try:
@@ -140,7 +140,7 @@ def read(path: Path | str) -> tuple[RunConfig, Origins]:
 
 
 class _Reader:
-    """Walks the nodes of one file beside the dataclasses they must fill."""
+    """Reads the nodes of one file into dataclasses and collects the errors."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -176,7 +176,7 @@ class _Reader:
             message = f"there is no family {family!r}. {did_you_mean(str(family), FAMILIES)}"
             self._problem(nodes["family"], "family", message)
             family = None
-            nodes.pop("model", None)  # its keys cannot be judged
+            nodes.pop("model", None)  # its keys cannot be checked
         if preset is not None:
             base = PRESETS[preset].config
             if family is not None and base.family != family:
@@ -211,7 +211,7 @@ class _Reader:
                 first = error.errors()[0]
                 got = _construct(child)
                 self._problem(child, f"{prefix}{name}", f"is {got!r}; {first['msg'][0].lower()}{first['msg'][1:]}")
-        while True:  # a dataclass reports its first error only: set that value aside and look for the next
+        while True:  # a dataclass reports only its first error: remove that value and look for the next error
             try:
                 return dataclasses.replace(base, **values)
             except ValueError as error:
@@ -237,7 +237,7 @@ class _Reader:
 
 
 def is_own(family: object) -> bool:
-    """Return whether a family's name is that of a class outside the table."""
+    """Return whether the name of a family is a class outside the table."""
     return isinstance(family, str) and "." in family
 
 

@@ -1,4 +1,4 @@
-"""Named starting points of every family: `veridical train PRESET --data D`. Each is a complete `RunConfig`."""
+"""Presets of all families: `veridical train PRESET --data D`. Each is a complete `RunConfig`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def find_preset(name: str) -> RunConfig:
     """Return the configuration of a preset, or the defaults of a family.
 
     Raises:
-        ValueError: there is neither of that name; the nearest is said.
+        ValueError: there is no preset or family of that name; the message names the closest one.
     """
     if name in PRESETS:
         return PRESETS[name].config
@@ -25,7 +25,7 @@ def find_preset(name: str) -> RunConfig:
 
 
 def by_purpose() -> dict[str, dict[str, Preset]]:
-    """Return what presets are for, in words, each with its presets."""
+    """Return the presets by purpose; the keys describe the purpose."""
     groups: dict[str, dict[str, Preset]] = {purpose: {} for purpose in PURPOSES}
     for family in FAMILIES:
         declared = find_family(family)

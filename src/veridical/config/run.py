@@ -1,4 +1,4 @@
-"""A whole run in one value: model, data, training."""
+"""Configuration of a run: model, data, training."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from veridical.config.training import TrainingConfig
 
 @dataclass(frozen=True)
 class OwnModel:
-    """What is recorded of a model that is no family of the table: its class and its settings."""
+    """Record of a model that is not in the table of families: its class and its settings."""
 
     name: str
     """Module and class, `package.module.Class`."""
 
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Plain values (numbers, texts, lists, mappings), as they are written to `config.yaml`."""
+    """Plain values (numbers, strings, lists, mappings), as written to `config.yaml`."""
 
     def __post_init__(self) -> None:
         if "." not in self.name:
@@ -27,7 +27,7 @@ class OwnModel:
 
     @classmethod
     def of(cls, kind: type, config: object = None) -> OwnModel:
-        """Record a class, and the fields of its configuration where that is a dataclass.
+        """Record a class, and the fields of its configuration if that is a dataclass.
 
         Examples:
             >>> OwnModel.of(DataConfig).name
@@ -41,7 +41,7 @@ class OwnModel:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """All choices of one run; `config.yaml` is this, with the origin of each value."""
+    """All settings of one run; `config.yaml` contains them with the origin of each value."""
 
     model: Any = field(default_factory=lambda: default_model())
     """Configuration of a family (`veridical.config.families`), or the record of a model of your own."""
@@ -52,24 +52,24 @@ class RunConfig:
     def __post_init__(self) -> None:
         if not isinstance(self.model, OwnModel) and name_of(self.model) is None:
             raise ValueError(
-                f"model is {type(self.model).__name__}, the configuration of no family; expected one of "
-                "veridical.config.families. For a model of your own pass the model itself: "
+                f"model is {type(self.model).__name__}, which is not the configuration of a family; expected one of "
+                "veridical.config.families. To train your own model, pass the model itself: "
                 "veridical.train(model=model, ...)."
             )
 
     @property
     def family(self) -> str:
-        """Name of the model's family; of a model of your own, its module and class."""
+        """Name of the model's family; for a user's own model, its module and class."""
         return self.model.name if isinstance(self.model, OwnModel) else str(name_of(self.model))
 
 
 def default_model() -> Any:
-    """Return the model of the default recipe."""
+    """Return the model configuration of the default preset."""
     return find_family("gan").config()
 
 
 def plain(value: object) -> Any:
-    """Return a value as plain numbers, texts, lists and mappings; what is none of these, as its representation.
+    """Return a value as plain numbers, strings, lists and mappings; other objects are replaced by their repr.
 
     Examples:
         >>> plain({"sides": (1, 2), "kind": complex})

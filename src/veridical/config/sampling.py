@@ -1,4 +1,4 @@
-"""How a trained model is sampled: what a family lets you choose, besides the seed and the number."""
+"""Sampling options of a family, in addition to the seed and the number of samples."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ Divergence = Literal["kl", "js", "logd"]
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """Nothing to choose."""
+    """Base class of sampling options; it has none."""
 
     labels: ClassVar[bool] = False
-    """Whether the family draws examples of a given class."""
+    """Whether the family can draw examples of a given class."""
 
 
 @dataclass(frozen=True)
 class RefinedSampling(SamplingOptions):
-    """Samples that may be moved along the model's own discriminator."""
+    """Sampling with an optional refinement by the discriminator."""
 
     refine: Divergence | None = None
-    """Move samples along the model's own discriminator, down this divergence (`latent/refinement.py`)."""
+    """Refine samples with the model's discriminator, by a gradient flow of this divergence (`latent/refinement.py`)."""
 
     refine_in: Literal["auto", "data", "latent"] = "auto"
-    """What is moved; auto: the samples where they are continuous vectors, otherwise their latent codes, so that images
-    stay images."""
+    """Where the refinement acts; auto: on the samples if they are continuous vectors, otherwise on their latent codes.
+    """
 
     refine_steps: int = 25
     """Steps of the refinement."""
@@ -41,14 +41,14 @@ class RefinedSampling(SamplingOptions):
 
 @dataclass(frozen=True)
 class ConditionedSampling(SamplingOptions):
-    """Samples whose codes may be drawn under a condition."""
+    """Sampling with an optional condition on the latent codes."""
 
     condition: str | None = None
-    """Draw codes under a condition (`latent/plug_and_play.py`): the number of a class of Fashion-MNIST, for models of
-    grey 28x28 images, or "data": of looking like the data to the model's own discriminator."""
+    """Draw latent codes under a condition (`latent/plug_and_play.py`): the number of a class of Fashion-MNIST, for
+    models of grey 28x28 images; or "data": samples that the model's discriminator classifies as real."""
 
     condition_steps: int = 200
-    """Length of the chains that draw the codes."""
+    """Length of the Markov chains that draw the codes."""
 
     def __post_init__(self) -> None:
         if self.condition is not None and self.condition != "data" and not self.condition.isdecimal():
@@ -61,13 +61,13 @@ Options = TypeVar("Options", bound=SamplingOptions)
 
 
 def options_of(kind: type[Options], options: SamplingOptions | None) -> Options:
-    """Return the options of a family: those given, or its defaults.
+    """Return the given sampling options, or the defaults of the family.
 
     Raises:
-        ValueError: they are those of another family.
+        ValueError: the options belong to another family.
     """
     if options is None:
         return kind()
     if not isinstance(options, kind):
-        raise ValueError(f"options are {type(options).__name__}; this family is sampled with {kind.__name__}.")
+        raise ValueError(f"options are {type(options).__name__}; expected {kind.__name__} for this family.")
     return options

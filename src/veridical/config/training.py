@@ -1,4 +1,4 @@
-"""How a run trains: steps, batches, optimisers, precision, logging."""
+"""Configuration of training: steps, batches, optimisers, precision, logging."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from veridical.config import checks
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """One player's optimiser and the schedule of its step size."""
+    """One player's optimiser and its learning-rate schedule."""
 
     name: Literal["adam", "adamw", "rmsprop", "sgd", "lion"] = "adam"
     """Update rule."""
 
     lr: float = 1e-3
-    """Step size at the end of the warm-up."""
+    """Learning rate at the end of the warm-up."""
 
     betas: tuple[float, float] = (0.9, 0.999)
-    """Decay of the first and second moment (adam, adamw); of the look-ahead and of the momentum (lion)."""
+    """Decay of the first and second moment (adam, adamw), or of the look-ahead and the momentum (lion)."""
 
     momentum: float = 0.0
     """Momentum (sgd, rmsprop)."""
 
     weight_decay: float = 0.0
-    """Decoupled for adamw and lion, L2 otherwise."""
+    """Weight decay; decoupled for adamw and lion, an L2 penalty otherwise."""
 
     trust: float | None = None
-    """Largest step relative to the size of a layer's weights; then lr is that relative size, whatever the rule, and the
-    delay of momentum is taken out. None: lr multiplies the rule's own step."""
+    """Largest step relative to the norm of a layer's weights. If it is set, lr is this relative step for every update
+    rule, and the delay of momentum is corrected. None: lr is the usual learning rate of the rule."""
 
     schedule: Literal["constant", "linear", "cosine", "trapezoid"] = "constant"
-    """How the step size falls to 0 at the last step; trapezoid: linearly, over the second half."""
+    """How the learning rate falls to 0 at the last step; trapezoid: linearly, over the second half."""
 
     warmup: int = 0
-    """Steps over which the step size rises linearly from 0."""
+    """Number of steps in which the learning rate rises linearly from 0."""
 
     def __post_init__(self) -> None:
         checks.positive("lr", self.lr)
@@ -49,7 +49,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """The loop, whatever the family."""
+    """Settings of the training loop, the same for all families."""
 
     steps: int = 5_000
     """Number of steps of the run."""
@@ -61,10 +61,10 @@ class TrainingConfig:
     """Seed of weights, data order and noise."""
 
     lr_scale: float = 1.0
-    """Multiplies the step size of every player."""
+    """Factor on the learning rate of every player."""
 
     ema: float = 0.999
-    """Decay per step of the moving average of the weights, used for sampling; 0 switches it off."""
+    """Decay per step of the moving average of the weights, which is used for sampling; 0 switches it off."""
 
     clip_norm: float | None = None
     """Largest norm of a player's gradient; None: no clipping."""
@@ -73,27 +73,25 @@ class TrainingConfig:
     """auto, cpu, cuda, cuda:N or mps."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the networks; auto: by a fixed rule from device and network, bf16 for wide convolutions where the
-    device is fast in it, fp32 otherwise."""
-
+    """Precision of the networks; auto: bf16 for wide convolutions on devices with fast bf16, fp32 otherwise."""
     threads: int | None = None
-    """Threads of the processor; None: as many as torch chooses."""
+    """Number of CPU threads; None: the choice of torch."""
 
     deterministic: bool | None = None
-    """Operations that repeat to the bit, at a cost on CUDA. Left out: wherever there are any, with a warning for an
-    operation that has no repeatable form; yes: such an operation is an error; no: the fastest."""
+    """Bit-exact repeatability, which costs time on CUDA. yes: an operation without a deterministic version is an error.
+    no: the fastest operations. Omitted: deterministic versions if they exist, with a warning otherwise."""
 
     processes: int = 1
-    """Processes on this machine; under torchrun or SLURM their settings are used instead."""
+    """Number of processes on this machine; torchrun and SLURM set it themselves."""
 
     graphs: bool = True
-    """Replay steps as CUDA graphs, on a GPU, for models whose steps can be recorded."""
+    """On a GPU, replay steps as CUDA graphs if the steps of the model can be recorded."""
 
     log_every: int = 50
-    """Steps between lines of metrics.jsonl (each the mean over the steps since the last)."""
+    """Steps between lines of metrics.jsonl; each line is the mean over the steps since the last."""
 
     sample_every: int = 500
-    """Steps between grids of samples from fixed codes."""
+    """Steps between grids of samples, which always use the same latent codes."""
 
     spectrum_every: int = 500
     """Steps between measurements of the largest singular values of every layer; 0: never."""
@@ -105,14 +103,14 @@ class TrainingConfig:
     """Newest checkpoints kept."""
 
     evaluate_every: int = 0
-    """Steps between measurements of the first metric that applies (FID for most data), logged as evaluation/NAME; the
+    """Steps between evaluations with the first applicable metric (FID for most data), logged as evaluation/NAME; the
     best checkpoint is kept in best/. 0: never."""
 
     evaluate_n: int = 1_000
-    """Samples of such a measurement."""
+    """Number of samples of such an evaluation."""
 
     log: Literal["none", "csv", "tensorboard", "both"] = "none"
-    """Where the numbers of metrics.jsonl are written besides: metrics.csv, or tensorboard/ for TensorBoard."""
+    """Additional log of the numbers in metrics.jsonl: metrics.csv, or tensorboard/ for TensorBoard."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -134,6 +132,6 @@ class TrainingConfig:
         checks.positive("threads", self.threads)
         if self.batch_size % self.processes:
             raise ValueError(
-                f"batch_size is {self.batch_size} and processes {self.processes}; every process takes an equal share: "
-                f"choose a batch_size that {self.processes} divides."
+                f"batch_size is {self.batch_size} and processes {self.processes}; every process takes an equal share. "
+                f"Choose a batch_size that is a multiple of {self.processes}."
             )

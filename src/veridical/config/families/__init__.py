@@ -1,1 +1,1 @@
-"""The choices and recipes of each family, one file each, and the table of families."""
+"""Configuration and presets of each family, one file per family, and the table of families."""

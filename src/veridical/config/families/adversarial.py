@@ -1,4 +1,4 @@
-"""What every game of a generator against a discriminator chooses."""
+"""Configuration shared by all families with a generator and a discriminator."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ObjectiveName = Literal[
     "f-total-variation",
 ]
 LOGISTIC = ("nonsaturating", "minimax", "maximum-likelihood")
-"""Objectives whose discriminator minimises the cross-entropy of real against fake."""
+"""Objectives whose discriminator minimises the cross-entropy between real and fake examples."""
 
 NetworkName = Literal["auto", "mlp", "tanh-mlp", "conv", "dcgan", "dcgan-paper", "sngan", "biggan"]
 AugmentationName = Literal["colour", "translation", "cutout"]
@@ -34,31 +34,31 @@ NormalizationName = Literal["own", "none", "layer", "reference", "virtual"]
 
 
 def constant() -> OptimizerConfig:
-    """Return the discriminator's optimiser in the default recipe: no momentum, steps relative to the weights.
+    """Return the discriminator's optimiser of the default preset: no momentum, steps relative to the weights.
 
-    Its step size is constant. Only the generator's is annealed: towards the end it averages over a discriminator that
-    still adapts to it (two time scales: Heusel et al. 2017, Thm. 1).
+    Its learning rate is constant. Only the generator's is annealed: at the end of training the discriminator still
+    adapts to a generator that changes slowly (two time scales: Heusel et al. 2017, Thm. 1).
     """
     return OptimizerConfig(lr=0.02, trust=0.01, betas=(0.0, 0.99))
 
 
 def annealed() -> OptimizerConfig:
-    """Return the generator's optimiser in the default recipe: the same, falling to 0 over the second half."""
+    """Return the generator's optimiser of the default preset: the same, with a learning rate that falls to 0."""
     return replace(constant(), schedule="trapezoid")
 
 
 @dataclass(frozen=True)
 class AdversarialConfig:
-    """A generator against a discriminator: objective, damping, views, networks, order of play, optimisers."""
+    """Configuration of a generator and a discriminator: objective, regularisation, networks, turns, optimisers."""
 
     objective: ObjectiveName = "nonsaturating"
-    """What the two minimise."""
+    """Objective of the two players."""
 
     relativistic: bool = True
-    """Judge each fake against a paired real example: D(x_fake) - D(x)."""
+    """Compare each fake with a real example, by D(x_fake) - D(x)."""
 
     smoothing: float = 0.0
-    """One-sided label smoothing: real examples count as real with probability 1 - smoothing."""
+    """One-sided label smoothing: the target for real examples is 1 - smoothing."""
 
     r1: float = 0.1
     """Weight gamma of the penalty gamma/2 E|grad D(x)|^2 on real examples."""
@@ -70,46 +70,46 @@ class AdversarialConfig:
     """Weight lambda of E(|grad D| - 1)^2 between real and fake."""
 
     one_sided: bool = False
-    """Let the gradient penalty punish slopes above one only."""
+    """Apply the gradient penalty only to gradient norms above one."""
 
     noise_penalty: float = 0.0
-    """Variance of the small noise on all examples whose effect on the logistic loss is added as a penalty."""
+    """Variance of small noise on all examples; its effect on the logistic loss is added as a penalty."""
 
     dragan: float = 0.0
     """Weight lambda of E(|grad D| - 1)^2 around real examples."""
 
     penalty_half_life: int | None = None
-    """Steps in which the weights of R1 and R2 halve, over and over; None: they stay."""
+    """Half-life of the weights of R1 and R2, in steps; None: the weights are constant."""
 
     historical_averaging: float = 0.0
     """Weight of |theta - mean of its past|^2, for both players."""
 
     clip_weights: float | None = None
-    """Clip the discriminator's weights to [-c, c] after its every turn."""
+    """Bound c: the discriminator's weights are clipped to [-c, c] after each of its updates."""
 
     instance_noise: float = 0.0
-    """Noise on all that the discriminator sees, in standard units, at the first step."""
+    """Standard deviation of the noise on all inputs of the discriminator at the first step, in standard units."""
 
     instance_noise_steps: int = 2_000
-    """Steps in which the instance noise falls linearly to 0."""
+    """Number of steps in which the instance noise falls linearly to 0."""
 
     augment: tuple[AugmentationName, ...] = ()
-    """Random changes to all images that the discriminator sees, real and fake, for small data sets (DiffAugment)."""
+    """Random augmentations of all real and fake images before the discriminator, for small data sets (DiffAugment)."""
 
     pack: int = 1
-    """Examples that the discriminator judges together (PacGAN)."""
+    """Number of examples that the discriminator receives together as one input (PacGAN)."""
 
     network: NetworkName = "auto"
     """Networks; auto: conv for images and lattices of at least 8 x 8, mlp otherwise."""
 
     normalization: NormalizationName = "own"
-    """What stands in place of the networks' batch normalisation; own: leave it as the network has it."""
+    """Replacement for the batch normalisation of the networks; own: keep it."""
 
     spectral_norm: bool = False
     """Divide every weight of the discriminator by its largest singular value."""
 
     minibatch: Literal["none", "stddev", "discrimination"] = "none"
-    """Statistics of the batch that the discriminator sees next to its features."""
+    """Statistics of the batch that are added to the features of the discriminator."""
 
     latent: Literal["normal", "uniform"] = "normal"
     """Distribution of the components of z: standard normal, or uniform on [-1, 1]."""
@@ -118,11 +118,11 @@ class AdversarialConfig:
     """Dimension of z; None: 64, or the number of components of an example if that is less."""
 
     width: int | None = None
-    """Channels of the finest convolution, or units of the MLP's layers; None: as the network's paper, or 32 channels
-    (conv), 64 units (mlp)."""
+    """Channels of the finest convolution, or units of the MLP's layers; None: the value of the network's paper, or 32
+    channels (conv), 64 units (mlp)."""
 
     discriminator_width: int | None = None
-    """The same for the discriminator; None: as `width`."""
+    """Width of the discriminator; None: the same as `width`."""
 
     depth: int = 8
     """Residual blocks of the MLP generator."""
@@ -131,10 +131,10 @@ class AdversarialConfig:
     """Hidden layers of the MLP discriminator."""
 
     fourier_octaves: int = 7
-    """Octaves of random Fourier features that the MLP discriminator sees next to its input; 0: none."""
+    """Octaves of random Fourier features that are added to the input of the MLP discriminator; 0: none."""
 
     discriminator_turns: int = 1
-    """Turns of the discriminator, each on a fresh batch, per turn of the generator."""
+    """Updates of the discriminator, each on a new batch, per update of the generator."""
 
     generator_optimizer: OptimizerConfig = field(default_factory=annealed)
     discriminator_optimizer: OptimizerConfig = field(default_factory=constant)
@@ -180,10 +180,11 @@ class AdversarialConfig:
 
 @dataclass(frozen=True)
 class AdversarialSampling(RefinedSampling, ConditionedSampling):
-    """Samples of a generator: as it draws them, with truncated codes, refined, or under a condition."""
+    """Sampling from a generator: plain, with truncated latent codes, refined, or conditional."""
 
     truncation: float | None = None
-    """Truncate the components of the code at this many standard deviations: safer, less varied images."""
+    """Truncate the components of the latent code at this many standard deviations; images are better and less diverse.
+    """
 
     def __post_init__(self) -> None:
         RefinedSampling.__post_init__(self)
@@ -195,9 +196,9 @@ class AdversarialSampling(RefinedSampling, ConditionedSampling):
 
 
 PLAIN: dict[str, Any] = {"relativistic": False, "r1": 0.0, "r2": 0.0}
-"""A game without pairing and penalties, as it was before 2018."""
+"""Settings without relativistic pairing and penalties, as in papers before 2018."""
 
 
 def both(optimizer: OptimizerConfig) -> dict[str, Any]:
-    """Give both players the same optimiser."""
+    """Return settings with the same optimiser for both players."""
     return {"generator_optimizer": optimizer, "discriminator_optimizer": optimizer}

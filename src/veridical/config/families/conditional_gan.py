@@ -1,4 +1,4 @@
-"""The choices of a conditional GAN; the mathematics stands in `families/conditional_gan.py`."""
+"""Configuration and presets of a conditional GAN; `families/conditional_gan.py` has the mathematics."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from veridical.config.training import OptimizerConfig, TrainingConfig
 
 @dataclass(frozen=True)
 class ConditionalGANSampling(AdversarialSampling):
-    """Samples of a generator, of one class or of all."""
+    """Sampling from a generator, of one class or of all classes."""
 
     labels: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
 class ConditionalGANConfig(AdversarialConfig):
-    """A game whose generator draws examples of a given class, learned from labelled data."""
+    """A GAN whose generator draws examples of a given class, trained on labelled data."""
 
     conditioning: Literal["concatenate", "projection", "auxiliary"] = "projection"
     """How the discriminator uses the label: as a second input (concatenate), as an inner product with its features
     (projection), or as a second output that it must predict (auxiliary: AC-GAN)."""
 
     class_weight: float = 1.0
-    """Weight of the class's cross-entropy, in nats, for both players (auxiliary)."""
+    """Weight of the cross-entropy of the class, in nats, for both players (auxiliary)."""
 
     orthogonal_weight: float = 0.0
     """Weight of the generator's orthogonal regularisation |W W^T * (1 - I)|^2 (BigGAN: 1e-4)."""
@@ -44,7 +44,7 @@ class ConditionalGANConfig(AdversarialConfig):
             )
         if self.pack > 1:
             raise ValueError(
-                f"pack is {self.pack}; the examples of a batch have different labels and cannot be judged together. "
+                f"pack is {self.pack}; examples with different labels cannot be combined into one input. "
                 'Leave pack at 1, or train the family "gan".'
             )
 
@@ -52,15 +52,15 @@ class ConditionalGANConfig(AdversarialConfig):
 FAMILY = Family(
     config=ConditionalGANConfig,
     sampling=ConditionalGANSampling,
-    about="A game whose generator draws examples of a given class.",
+    about="A GAN whose generator draws examples of a given class.",
     purpose="labels",
-    good_at="drawing a class on request",
-    weak_at="needs labels; one class may be weaker than the others: evaluate each",
+    good_at="samples of a chosen class",
+    weak_at="needs labels; the quality may differ between classes: evaluate each",
     needs=("labels",),
     smallest=ConditionalGANConfig(latent_dim=4, width=8),
     presets={
         "cgan": Preset(
-            "Draws a given class: the label is an input of both networks, on the default recipe.",
+            "Draws a given class: the label is an input of both networks; other settings as in the default preset.",
             model=ConditionalGANConfig(conditioning="concatenate"),
             training=TrainingConfig(ema=0.995),
             paper="Mirza & Osindero, Conditional Generative Adversarial Nets (2014), https://arxiv.org/abs/1411.1784",
@@ -97,7 +97,7 @@ FAMILY = Family(
             measured="fashion-mnist-10k: FID 14.8 (14.6 to 15.0), recall 0.00, 100 steps of 64 in 24 s",
         ),
         "biggan-32": Preset(
-            "BigGAN for 32x32 with the paper's values: far beyond a CPU; on one, --width 16 and less.",
+            "BigGAN for 32x32 with the paper's values: needs a GPU; on a CPU use --width 16 or less.",
             model=ConditionalGANConfig(
                 **PLAIN,
                 conditioning="projection",

@@ -1,4 +1,4 @@
-"""The choices of a GAN of discrete examples; the mathematics stands in `families/discrete_gan.py`."""
+"""Configuration and presets of a GAN for discrete data; `families/discrete_gan.py` has the mathematics."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from veridical.config.training import OptimizerConfig, TrainingConfig
 
 @dataclass(frozen=True)
 class DiscreteGANSampling(AdversarialSampling):
-    """Samples of a generator of levels."""
+    """Sampling from a generator of discrete levels."""
 
     temperature: float = 1.0
-    """Draw each level from p(level)^(1/temperature); below 1 nearer to the most probable level, 1: as learned."""
+    """Draw each level from p(level)^(1/temperature); 1: the learned distribution; below 1: more probable levels are
+    favoured."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -25,26 +26,26 @@ class DiscreteGANSampling(AdversarialSampling):
 
 @dataclass(frozen=True)
 class DiscreteGANConfig(AdversarialConfig):
-    """A game whose generator draws every component from a few levels."""
+    """A GAN whose generator draws every component from a few levels."""
 
     estimator: Literal["gumbel", "reinforce"] = "gumbel"
-    """How a gradient passes the draw: relaxed (Gumbel-softmax), or by the cost alone (REINFORCE, leave-one-out)."""
+    """Gradient estimator of the draw: a relaxation (Gumbel-softmax), or REINFORCE with a leave-one-out baseline."""
 
     straight_through: bool = True
-    """Gumbel-softmax: show the discriminator drawn levels, and only take the gradient of the relaxation; otherwise it
-    is shown the relaxation itself."""
+    """Gumbel-softmax: the discriminator receives drawn levels, and only the gradient uses the relaxation (straight
+    through). False: the discriminator receives the relaxation."""
 
     temperature: float = 1.0
     """Temperature of the relaxation at the first step."""
 
     temperature_half_life: int | None = None
-    """Steps in which the temperature halves, over and over; None: it stays."""
+    """Half-life of the temperature, in steps; None: the temperature is constant."""
 
     final_temperature: float = 0.1
-    """Temperature at which halving ends."""
+    """Lowest temperature."""
 
     fourier_octaves: int = 0
-    """Octaves of random Fourier features that the MLP discriminator sees beside its input; 0: none."""
+    """Octaves of random Fourier features that are added to the input of the MLP discriminator; 0: none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,8 +55,8 @@ class DiscreteGANConfig(AdversarialConfig):
         checks.positive("temperature_half_life", self.temperature_half_life)
         if self.temperature_half_life and self.final_temperature > self.temperature:
             raise ValueError(
-                f"final_temperature is {self.final_temperature} and temperature {self.temperature}; halving ends below "
-                "where it began. Lower final_temperature."
+                f"final_temperature is {self.final_temperature} and temperature {self.temperature}; expected a "
+                "final_temperature that is not above temperature. Lower final_temperature."
             )
         if self.estimator == "reinforce":
             self._refuse_idle_choices()
@@ -65,12 +66,12 @@ class DiscreteGANConfig(AdversarialConfig):
             given, default = getattr(self, field), getattr(DiscreteGANConfig, field)
             if given != default:
                 raise ValueError(
-                    f'{field} is {given} with estimator "reinforce", which relaxes nothing. Leave it at {default}, or '
+                    f'{field} is {given} with estimator "reinforce", without relaxation. Leave it at {default}, or '
                     'choose estimator "gumbel".'
                 )
         if self.pack > 1:
             raise ValueError(
-                f'pack is {self.pack} with estimator "reinforce", which needs a cost of every single example. Set '
+                f'pack is {self.pack} with estimator "reinforce", which needs the loss of every single example. Set '
                 'pack to 1, or choose estimator "gumbel".'
             )
 
@@ -83,7 +84,7 @@ def _recipe(estimator: Literal["gumbel", "reinforce"]) -> DiscreteGANConfig:
 FAMILY = Family(
     config=DiscreteGANConfig,
     sampling=DiscreteGANSampling,
-    about="A game whose generator draws every component from a few levels.",
+    about="A GAN whose generator draws every component from a few levels.",
     purpose="discrete",
     good_at="few outcomes, bits, tokens of small vocabularies",
     weak_at="images; long sequences",
@@ -91,19 +92,19 @@ FAMILY = Family(
     smallest=DiscreteGANConfig(latent_dim=4, width=8),
     presets={
         "discrete-gumbel": Preset(
-            "Learns through draws from few levels by Gumbel-softmax, straight-through.",
+            "For discrete data: gradients through the draws by Gumbel-softmax, straight-through.",
             model=_recipe("gumbel"),
             training=TrainingConfig(steps=500, batch_size=256, ema=0.99),
             paper="Jang, Gu & Poole (2017), https://arxiv.org/abs/1611.01144",
-            published="none for GANs on a known law",
+            published="none for GANs on a known distribution",
             measured="categorical: KL 0.0019; categorical-bits: KL 0.08 to 0.15; 4 s of processor (one or two seeds)",
         ),
         "discrete-reinforce": Preset(
-            "Learns from the cost alone of draws from few levels: REINFORCE with a leave-one-out baseline.",
+            "For discrete data: gradients by REINFORCE with a leave-one-out baseline.",
             model=_recipe("reinforce"),
             training=TrainingConfig(steps=500, batch_size=256, ema=0.99),
             paper="Kool, van Hoof & Welling, Buy 4 REINFORCE samples, get a baseline for free (2019)",
-            published="none for GANs on a known law",
+            published="none for GANs on a known distribution",
             measured="categorical: KL 0.0009; categorical-bits: KL 0.009 to 0.013; 4 s of processor (one or two seeds)",
         ),
     },

@@ -1,4 +1,4 @@
-"""What a family declares of itself, without importing its model."""
+"""Declaration of a family, without importing its model."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ if TYPE_CHECKING:
     from veridical.config.run import RunConfig
 
 Need = Literal["labels", "image", "few-levels", "number"]
-"""What a family may need of the data: labels; examples (channels, height, width); components of at most `FEW_LEVELS`
+"""Requirements on the data: labels; examples of shape (channels, height, width); components of at most `FEW_LEVELS`
 values; a known number of examples."""
 
 FEW_LEVELS = 32
-"""Most values of a component that count as few."""
+"""Largest number of values of a component with few levels."""
 
 PURPOSES: dict[str, str] = {
     "images": "images",
     "vectors": "vectors of few components",
     "labels": "labelled data",
-    "codes": "codes that can be read back from the samples",
+    "codes": "codes that can be recovered from the samples",
     "discrete": "components of few levels",
     "likelihood": "a bound on the likelihood",
     "denoising": "denoising",
-    "history": "recipes of the literature, with their papers' values",
+    "history": "models from the literature, with the values of their papers",
 }
-"""What presets are for, in the order in which help shows them; a family may add its own."""
+"""Purposes of presets, in the order of the help; a family may add others."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A named starting point, and what is known of it."""
+    """A named configuration with its source and its results."""
 
     summary: str
-    """What it is for, in one sentence."""
+    """Description in one sentence."""
 
     model: Any
     """Configuration of the model."""
 
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    """Configuration of the loop."""
+    """Configuration of the training."""
 
     purpose: str = ""
-    """Group in which it is listed; empty: that of its family."""
+    """Group in the help; empty: the group of the family."""
 
     paper: str = ""
-    """Where it comes from."""
+    """The paper that it follows."""
 
     published: str = ""
-    """What the paper, or a known reproduction of it, reports; on other data and with other budgets than ours."""
+    """Results in the paper or a known reproduction; data and compute differ from those measured here."""
 
     measured: str = ""
-    """What it reached here: on what, in how many seconds, on which hardware (docs/presets.md)."""
+    """Results measured with this program: data, time and hardware (docs/presets.md)."""
 
     @property
     def config(self) -> RunConfig:
-        """The whole configuration; the data are still to be named."""
+        """The complete configuration, without a data source."""
         from veridical.config.run import RunConfig
 
         return RunConfig(model=self.model, training=self.training)
@@ -67,31 +67,31 @@ class Preset:
 
 @dataclass(frozen=True)
 class Family:
-    """Everything about a family that can be known without its model."""
+    """Declaration of a family; it can be read without importing the model."""
 
     config: type[Any]
-    """Frozen dataclass of its choices."""
+    """Frozen dataclass of its configuration."""
 
     about: str
-    """What it is, in one sentence."""
+    """Description in one sentence."""
 
     purpose: str
-    """Group in which its presets are listed: a key of `PURPOSES`, or one of its own."""
+    """Group of its presets in the help: a key of `PURPOSES`, or another name."""
 
     smallest: Any
-    """Its smallest configuration that learns, for the contract tests."""
+    """Smallest configuration that can be trained, for the contract tests."""
 
     needs: tuple[Need, ...] = ()
-    """What it needs of the data; it refuses any that lack it."""
+    """Requirements on the data; other data raise an error."""
 
     presets: Mapping[str, Preset] = field(default_factory=dict)
-    """Its named starting points, beside its defaults."""
+    """Named configurations, in addition to the defaults."""
 
     sampling: type[SamplingOptions] = SamplingOptions
-    """Frozen dataclass of the choices that are left when it samples."""
+    """Frozen dataclass of the sampling options."""
 
     good_at: str = ""
-    """When to choose it, for the page that compares the families."""
+    """Strengths, for the page that compares the families."""
 
     weak_at: str = ""
-    """When not to."""
+    """Weaknesses, for the same page."""

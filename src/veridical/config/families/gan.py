@@ -1,4 +1,4 @@
-"""The choices of a GAN and its recipes; the mathematics stands in `families/gan.py`."""
+"""Configuration and presets of a GAN; `families/gan.py` has the mathematics."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ FAMILY = Family(
             measured="grid: 25 of 25 modes on 5 of 5 seeds, high quality 0.981, KL 0.0044, 220 s each on a free core",
         ),
         "pacgan": Preset(
-            "Four examples judged together, so that too few modes show (Lin et al. 2018, on the default recipe).",
+            "The discriminator receives four examples at once, against mode collapse (PacGAN, Lin et al. 2018).",
             model=GANConfig(pack=4),
             training=TrainingConfig(ema=0.995),
             paper="Lin, Khetan, Fanti & Oh, PacGAN (2018), https://arxiv.org/abs/1712.04086",
@@ -57,7 +57,7 @@ FAMILY = Family(
             "high quality 0.02, 11,896 steps of 64 in 48 s",
         ),
         "gan-2014": Preset(
-            "The first GAN: Algorithm 1, non-saturating, perceptrons, momentum.",
+            "The original GAN: Algorithm 1, non-saturating loss, MLPs, momentum.",
             model=GANConfig(
                 **PLAIN,
                 network="mlp",
@@ -86,7 +86,7 @@ FAMILY = Family(
             measured="fashion-mnist-10k: FID 26.4 (26.1 to 26.7), recall 0.00, 262 steps of 128 in 43 s",
         ),
         "dcgan-paper": Preset(
-            "DCGAN to the letter: 5x5 kernels, uniform z, 128 channels; four times the work.",
+            "DCGAN exactly as in the paper: 5x5 kernels, uniform z, 128 channels; four times the compute.",
             model=GANConfig(**PLAIN, network="dcgan-paper", latent="uniform", latent_dim=100, **both(RADFORD)),
             training=TrainingConfig(batch_size=128, ema=0.0),
             purpose="history",
@@ -103,7 +103,7 @@ FAMILY = Family(
             measured="fashion-mnist-10k: FID 26.4 (26.1 to 26.6), recall 0.00, 610 steps of 64 in 46 s",
         ),
         "wgan": Preset(
-            "A critic with clipped weights, five turns to one.",
+            "WGAN: a critic with clipped weights, five critic updates per generator update.",
             model=GANConfig(
                 **PLAIN,
                 objective="wasserstein",
@@ -118,7 +118,7 @@ FAMILY = Family(
             measured="fashion-mnist-10k: FID 21.1 (20.9 to 21.2), recall 0.00, 502 steps of 64 in 43 s",
         ),
         "wgan-gp": Preset(
-            "A critic held to slope one by a penalty, five turns to one.",
+            "WGAN-GP: a critic with a gradient penalty, five critic updates per generator update.",
             model=GANConfig(
                 **PLAIN,
                 objective="wasserstein",
@@ -134,7 +134,7 @@ FAMILY = Family(
             "modes, high quality 0.01, 2,458 steps of 64 in 23 s",
         ),
         "dragan": Preset(
-            "A penalty around the data alone.",
+            "DRAGAN: a gradient penalty near the data only.",
             model=GANConfig(**PLAIN, dragan=10.0, latent_dim=100, **both(OptimizerConfig(lr=1e-4, betas=(0.5, 0.9)))),
             purpose="history",
             paper="Kodali et al., On Convergence and Stability of GANs (2017), https://arxiv.org/abs/1705.07215",

@@ -1,4 +1,4 @@
-"""The choices of an InfoGAN; the mathematics stands in `families/infogan.py`."""
+"""Configuration and presets of an InfoGAN; `families/infogan.py` has the mathematics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from veridical.config.training import TrainingConfig
 
 @dataclass(frozen=True)
 class InfoGANConfig(AdversarialConfig):
-    """A game in which part of the latent must be readable from the examples."""
+    """A GAN with latent codes that can be recovered from the samples."""
 
     categorical: tuple[int, ...] = (10,)
     """Number of values of each categorical code, equally likely; (): none."""
@@ -28,17 +28,17 @@ class InfoGANConfig(AdversarialConfig):
     """Weight of the information about the categorical codes, in nats, for both players."""
 
     continuous_weight: float = 0.1
-    """Weight of the information about the continuous codes; near 1 it outweighs the resemblance to the data."""
+    """Weight of the information about the continuous codes; near 1 it dominates the adversarial loss."""
 
     restore_noise: float = 0.0
-    """Weight of the information about the noise, summed over its components; 0: it is not read."""
+    """Weight of the information about the noise, summed over its components; 0: the noise is not predicted."""
 
     code_resolution: float = 0.1
-    """Smallest standard deviation that may be claimed in reading a continuous code: errors below it are worth half a
-    nat at most."""
+    """Smallest predicted standard deviation of a continuous code: errors below it change the loss by at most half a
+    nat."""
 
     reader_width: int = 128
-    """Hidden units between the discriminator's features and the codes read from them."""
+    """Hidden units between the discriminator's features and the predicted codes."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,21 +51,21 @@ class InfoGANConfig(AdversarialConfig):
         if not self.categorical and not self.continuous:
             raise ValueError("there are no codes; give categorical or continuous, or train the family gan.")
         if self.pack > 1:
-            raise ValueError(f"pack is {self.pack}; codes are read from single examples. Set pack to 1.")
+            raise ValueError(f"pack is {self.pack}; codes are predicted from single examples. Set pack to 1.")
 
 
 FAMILY = Family(
     config=InfoGANConfig,
     sampling=AdversarialSampling,
-    about="A game whose codes can be read back from its samples.",
+    about="A GAN with latent codes that can be recovered from its samples.",
     purpose="codes",
     good_at="codes that control one factor each, without labels",
-    weak_at="which factor a code takes depends on the seed",
+    weak_at="the factor that a code controls depends on the seed",
     needs=(),
     smallest=InfoGANConfig(latent_dim=4, width=8, categorical=(3, 2), restore_noise=0.5, reader_width=8),
     presets={
         "infogan": Preset(
-            "Codes that can be read from the samples, their information in nats; on the default recipe.",
+            "Latent codes that can be recovered from the samples; other settings as in the default preset.",
             model=InfoGANConfig(latent_dim=62),
             training=TrainingConfig(ema=0.995),
             paper="Chen et al., InfoGAN (2016), https://arxiv.org/abs/1606.03657",

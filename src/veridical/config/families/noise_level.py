@@ -1,4 +1,4 @@
-"""What a discriminator of noise levels chooses."""
+"""Configuration and presets of a discriminator of noise levels."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from veridical.config.training import OptimizerConfig, TrainingConfig
 
 @dataclass(frozen=True)
 class NoiseLevelSampling(SamplingOptions):
-    """Samples of a discriminator of noise levels: how many levels the noise passes, and what is done at each."""
+    """Sampling from a discriminator of noise levels: the number of levels, and the steps at each level."""
 
     noise_levels: int | None = None
-    """Levels that the noise passes, in equal ratios from the most to the least; None: those of training. The
-    discriminator is evaluated noise_levels x (1 + langevin_steps) times."""
+    """Number of noise levels during sampling, geometrically spaced; None: as in training. The discriminator is
+    evaluated noise_levels x (1 + langevin_steps) times."""
 
     langevin_steps: int | None = None
-    """Steps of Langevin dynamics at every level; None: as the configuration of the model says."""
+    """Steps of Langevin dynamics at every level; None: the value of the model's configuration."""
 
     def __post_init__(self) -> None:
         if self.noise_levels is not None and self.noise_levels < 2:
@@ -33,23 +33,24 @@ class NoiseLevelConfig:
     """A discriminator of noise levels, whose gradient denoises and generates (`families/noise_level.py`)."""
 
     levels: int = 32
-    """Noise levels K between `sigma_min` and `sigma_max`, in equal ratios; one more class is pure noise."""
+    """Number K of noise levels between `sigma_min` and `sigma_max`, geometrically spaced; pure noise is one more class.
+    """
 
     sigma_min: float = 0.01
-    """Least noise, in standard deviations of the data; details below it are lost."""
+    """Lowest noise level, in standard deviations of the data; smaller details are lost."""
 
     sigma_max: float = 4.0
-    """Most noise, in standard deviations of the data."""
+    """Highest noise level, in standard deviations of the data."""
 
     denoising_weight: float = 1.0
-    """Weight of the squared error of the noise that the discriminator's gradient implies; 0: cross-entropy alone, with
-    the same optimum, but far from it with poorer gradients."""
+    """Weight of the denoising loss: the squared error of the noise predicted by the discriminator's gradient. 0: only
+    the cross-entropy, which has the same optimum but learns poorer gradients."""
 
     langevin_steps: int = 1
-    """Steps of Langevin dynamics at every level, after the step down to it; 0: steps down alone."""
+    """Steps of Langevin dynamics at every level, after the step to this level; 0: none."""
 
     langevin_step: float = 0.1
-    """Size of these steps, in squares of the level's noise."""
+    """Size of the Langevin steps, in units of the variance of the noise level."""
 
     network: Literal["auto", "mlp", "conv"] = "auto"
     """Network; auto: conv for images and lattices of at least 8 x 8, mlp otherwise."""
@@ -61,7 +62,7 @@ class NoiseLevelConfig:
     """Hidden layers of the MLP."""
 
     fourier_octaves: int = 7
-    """Octaves of random Fourier features that the MLP sees beside its input; 0: none."""
+    """Octaves of random Fourier features that are added to the input of the MLP; 0: none."""
 
     optimizer: OptimizerConfig = field(
         default_factory=lambda: OptimizerConfig(lr=1e-3, betas=(0.9, 0.99), schedule="cosine", warmup=100)
@@ -96,7 +97,7 @@ FAMILY = Family(
             model=NoiseLevelConfig(),
             training=TrainingConfig(batch_size=128),
             paper="Yadin, Elata & Michaeli, Classification Diffusion Models (2024), https://arxiv.org/abs/2402.10095",
-            published="none comparable at hand",
+            published="no comparable results known",
             measured="fashion-mnist-10k: FID 44.9 (44.6 to 45.2), recall 0.00, 162 steps of 128 in 25 s; grid: 25 "
             "modes, high quality 0.87, 1,461 steps of 128 in 19 s",
         ),

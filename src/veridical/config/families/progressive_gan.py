@@ -1,4 +1,4 @@
-"""The choices of a progressively growing GAN; the mathematics stands in `families/progressive_gan.py`."""
+"""Configuration and presets of a progressively growing GAN; `families/progressive_gan.py` has the mathematics."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from veridical.config.training import OptimizerConfig, TrainingConfig
 
 
 def growing_optimizer() -> OptimizerConfig:
-    """Return the optimiser of both players: equalised weights bear larger steps, and the last stage needs them too."""
+    """Return the optimiser of both players; equalised weights allow larger steps, also in the last stage."""
     return OptimizerConfig(lr=2e-3, betas=(0.0, 0.99))
 
 
 @dataclass(frozen=True)
 class ProgressiveGANConfig(AdversarialConfig):
-    """A game that grows from coarse images to fine ones, with or without codes at every scale."""
+    """A GAN that grows from coarse to fine images, with or without codes at every scale."""
 
     stage_steps: int | None = 1_000
-    """Steps of every stage; during the first half of them the stage's blocks fade in (the coarsest needs none), and the
-    last stage lasts until the end. None: the networks stand grown from the start, as a control."""
+    """Number of steps per stage; the new blocks fade in during the first half (except in the coarsest stage), and the
+    last stage lasts until the end. None: the networks have full size from the start, as a control."""
 
     upsampling: Literal["nearest", "bilinear"] = "nearest"
-    """How a coarse image, or its features, are enlarged."""
+    """Upsampling of images and features."""
 
     codes_per_scale: int = 0
-    """Codes of every stage, standard normal, to be read back from the image (ProInfoGAN); 0: none."""
+    """Number of standard normal codes per stage that are recovered from the image (ProInfoGAN); 0: none."""
 
     information_weight: float = 1.0
     """Weight of the information about the codes, in nats per code, for both players."""
 
     scale_weights: tuple[float, ...] | None = None
-    """Emphasis on restoring the codes of each stage, from coarse to fine; None: 1 for all."""
+    """Weight of recovering the codes of each stage, from coarse to fine; None: 1 for all."""
 
     consistency: float = 0.0
-    """Weight of the mean squared difference, in standard units, between the image of every stage, halved, and the
-    image of the stage before: what a coarse code has come to mean is kept when finer stages follow."""
+    """Weight of the mean squared difference, in standard units, between the downsampled image of every stage and the
+    image of the previous stage; it keeps the meaning of the coarse codes when finer stages follow."""
 
     generator_optimizer: OptimizerConfig = field(default_factory=growing_optimizer)
     discriminator_optimizer: OptimizerConfig = field(default_factory=growing_optimizer)
@@ -59,13 +59,12 @@ class ProgressiveGANConfig(AdversarialConfig):
             given, only = getattr(self, name), getattr(AdversarialConfig, name)
             if given != only:
                 raise ValueError(
-                    f"{name} is {given!r}; growing networks are of one kind and have no such choice. "
-                    f"Leave it at {only!r}."
+                    f"{name} is {given!r}; this setting does not apply to growing networks. Leave it at {only!r}."
                 )
         if self.spectral_norm or self.minibatch == "discrimination":
             raise ValueError(
-                f"spectral_norm is {self.spectral_norm} and minibatch {self.minibatch!r}; growing networks have "
-                'equalised weights instead of normalised ones, and know minibatch "none" and "stddev".'
+                f"spectral_norm is {self.spectral_norm} and minibatch {self.minibatch!r}; growing networks use "
+                'equalised weights without spectral normalisation, and support minibatch "none" and "stddev".'
             )
         penalties = [name for name in ("r1", "r2", "gradient_penalty", "dragan") if getattr(self, name) > 0]
         if self.minibatch == "stddev" and penalties:
@@ -77,25 +76,25 @@ class ProgressiveGANConfig(AdversarialConfig):
     def _refuse_idle_choices(self) -> None:
         if self.codes_per_scale == 0 and self.scale_weights is not None:
             raise ValueError(
-                f"scale_weights is {self.scale_weights} with codes_per_scale 0; there is nothing to restore. Set "
-                "codes_per_scale, or leave scale_weights out."
+                f"scale_weights is {self.scale_weights} with codes_per_scale 0; there are no codes. Set "
+                "codes_per_scale, or omit scale_weights."
             )
         if self.codes_per_scale > 0 and self.latent != "normal":
             raise ValueError(
-                f"latent is {self.latent!r} with codes_per_scale {self.codes_per_scale}; the information is that about "
-                'standard normal codes. Set latent to "normal".'
+                f"latent is {self.latent!r} with codes_per_scale {self.codes_per_scale}; the information is defined "
+                'for standard normal codes only. Set latent to "normal".'
             )
 
 
 FAMILY = Family(
     config=ProgressiveGANConfig,
     sampling=AdversarialSampling,
-    about="A game that grows from coarse images to fine ones.",
+    about="A GAN that grows from coarse to fine images.",
     purpose="images",
     good_at="codes for each scale; images grown from coarse to fine",
     weak_at="slow on a CPU; vectors",
     needs=("image",),
-    # Grown from the start: parameters of a later stage would rightly learn nothing at step 0.
+    # Full size from the start: parameters of a later stage get no gradient at step 0.
     smallest=ProgressiveGANConfig(latent_dim=4, width=8, stage_steps=None, codes_per_scale=2, consistency=1.0),
     presets={
         "progressive": Preset(
@@ -108,7 +107,7 @@ FAMILY = Family(
             "first stage, 7x7",
         ),
         "proinfogan": Preset(
-            "Progressive growing with codes at every scale, each read back from the image.",
+            "Progressive growing with codes at every scale, which can be recovered from the image.",
             model=ProgressiveGANConfig(latent_dim=16, codes_per_scale=4, consistency=10.0),
             training=TrainingConfig(ema=0.995),
             purpose="codes",

@@ -1,4 +1,4 @@
-"""The choices of a semi-supervised GAN; the mathematics stands in `families/semisupervised_gan.py`."""
+"""Configuration and presets of a semi-supervised GAN; `families/semisupervised_gan.py` has the mathematics."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def _optimizer() -> OptimizerConfig:
 
 @dataclass(frozen=True)
 class SemiSupervisedGANConfig(AdversarialConfig):
-    """A discriminator that classifies, learned from few labelled and many unlabelled examples."""
+    """A discriminator that is also a classifier, trained on few labelled and many unlabelled examples."""
 
     labelled: int = 100
-    """Labelled examples, the same number of every class; all other labels are ignored."""
+    """Number of labelled examples, equally many per class; all other labels are ignored."""
 
     class_weight: float = 1.0
     """Weight of the cross-entropy of the labelled examples, in nats."""
 
     relativistic: bool = False
-    """Not to be changed: D = Z/(Z + 1) judges every example by itself."""
+    """Fixed: D = Z/(Z + 1) is computed for every example alone."""
 
     r1: float = 0.0
     r2: float = 0.0
@@ -51,10 +51,10 @@ class SemiSupervisedGANConfig(AdversarialConfig):
 FAMILY = Family(
     config=SemiSupervisedGANConfig,
     sampling=AdversarialSampling,
-    about="A classifier learned from few labelled and many unlabelled examples.",
+    about="A classifier trained on few labelled and many unlabelled examples.",
     purpose="labels",
-    good_at="a classifier from few labels",
-    weak_at="its samples are poor: it is trained for the classifier",
+    good_at="classification with few labels",
+    weak_at="poor samples: the training favours the classifier",
     needs=("labels",),
     smallest=SemiSupervisedGANConfig(latent_dim=4, width=8, labelled=20),
     presets={

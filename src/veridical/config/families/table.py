@@ -1,8 +1,8 @@
-"""The families: one line each, from which everything else is derived.
+"""The table of families: one line per family; everything else is derived from it.
 
-The line of a family `some-name` says its class, `SomeName`. By convention the model is
-`veridical.families.some_name.SomeName`; its choices and recipes stand in `veridical.config.families.some_name`, which
-imports nothing heavy and holds the dataclass `SomeNameConfig` and the declaration `FAMILY`.
+The line of a family `some-name` contains its class, `SomeName`. By convention the model is
+`veridical.families.some_name.SomeName`. The module `veridical.config.families.some_name`, which imports nothing heavy,
+contains the dataclass `SomeNameConfig` and the declaration `FAMILY` with the presets.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ FAMILIES: dict[str, str] = {
     "unrolled-gan": "UnrolledGAN",
     "vae": "VAE",
 }
-"""Name, as in config.yaml, to class."""
+"""Name of the family, as in config.yaml → name of the class."""
 
 
 def find_family(name: str) -> Family:
     """Return the declaration of a family.
 
     Raises:
-        ValueError: there is none of that name; the nearest is said.
+        ValueError: there is no family of that name; the message names the closest one.
     """
     if name not in FAMILIES:
         from veridical.nearest import did_you_mean
@@ -41,7 +41,7 @@ def find_family(name: str) -> Family:
 
 
 def name_of(config: Any) -> str | None:
-    """Return the name of the family that a configuration belongs to; None: to no family of the table."""
+    """Return the name of the family that a configuration belongs to; None if it is not in the table."""
     for name, kind in FAMILIES.items():
         if type(config).__name__ == f"{kind}Config" and type(config).__module__.endswith(f".{module_name(name)}"):
             return name
@@ -56,7 +56,7 @@ def public_names() -> dict[str, str]:
 
 
 def module_name(name: str) -> str:
-    """Return the module of a family, in both packages.
+    """Return the name of a family's module; it is the same in both packages.
 
     Examples:
         >>> module_name("unrolled-gan")

@@ -1,4 +1,4 @@
-"""The choices of an unrolled GAN; the mathematics stands in `families/unrolled_gan.py`."""
+"""Configuration and presets of an unrolled GAN; `families/unrolled_gan.py` has the mathematics."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ REFUSED = ("r1", "r2", "gradient_penalty", "dragan", "historical_averaging", "cl
 
 @dataclass(frozen=True)
 class UnrolledGANConfig(AdversarialConfig):
-    """A generator that learns against the discriminator several steps ahead (`families/unrolled_gan.py`)."""
+    """A GAN whose generator is trained against a discriminator several updates ahead (`families/unrolled_gan.py`)."""
 
     unrolled_steps: int = 5
-    """Steps K that the discriminator is unrolled; 0: none, a plain GAN."""
+    """Number K of unrolled steps of the discriminator; 0: a plain GAN."""
 
     unrolled_optimizer: Literal["adam", "sgd"] = "adam"
-    """Rule of these steps. Adam has the betas of the discriminator's optimiser and starts from the moments of the
-    gradients that the discriminator has seen; sgd is plain gradient descent."""
+    """Optimiser of the unrolled steps. adam: with the betas of the discriminator's optimiser, starting from the moments
+    of its past gradients. sgd: plain gradient descent."""
 
     unrolled_lr: float | None = None
-    """Size of these steps; None: that of the discriminator's optimiser."""
+    """Learning rate of the unrolled steps; None: that of the discriminator's optimiser."""
 
     objective: ObjectiveName = "minimax"
     relativistic: bool = False
@@ -45,24 +45,24 @@ class UnrolledGANConfig(AdversarialConfig):
         for name in REFUSED:
             if getattr(self, name):
                 raise ValueError(
-                    f"{name} is {getattr(self, name)}; the unrolled steps descend the discriminator's objective alone, "
-                    "and its second derivatives are exact without penalties, clipping and spectral normalisation only. "
-                    "Leave it out, or choose the family gan."
+                    f"{name} is {getattr(self, name)}; the unrolled steps use the objective of the discriminator only, "
+                    "and its second derivatives are exact only without penalties, clipping and spectral "
+                    "normalisation. Leave it out, or choose the family gan."
                 )
 
 
 FAMILY = Family(
     config=UnrolledGANConfig,
     sampling=AdversarialSampling,
-    about="A generator that looks several discriminator steps ahead.",
+    about="A GAN whose generator is trained against a discriminator several updates ahead.",
     purpose="vectors",
-    good_at="studying why a game cycles",
+    good_at="studying the oscillations of GAN training",
     weak_at="costs several steps for each update; no advantage over `gan` was measured",
     needs=(),
     smallest=UnrolledGANConfig(latent_dim=4, width=8, unrolled_steps=2),
     presets={
         "unrolled": Preset(
-            "For vectors: the generator learns against the discriminator five steps ahead.",
+            "For vectors: the generator is trained against the discriminator five updates ahead.",
             model=UnrolledGANConfig(network="tanh-mlp", width=128, discriminator_depth=2, latent_dim=256),
             training=TrainingConfig(batch_size=128, ema=0.0),
             paper="Metz et al., Unrolled Generative Adversarial Networks (2017), https://arxiv.org/abs/1611.02163",

@@ -1,4 +1,4 @@
-"""The choices of a variational autoencoder; the mathematics stands in `families/vae.py`."""
+"""Configuration and presets of a variational autoencoder; `families/vae.py` has the mathematics."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from veridical.config.training import OptimizerConfig
 
 @dataclass(frozen=True)
 class VAESampling(ConditionedSampling):
-    """Samples of a decoder."""
+    """Sampling from a decoder."""
 
     output: Literal["auto", "draw", "mean"] = "auto"
-    """What is returned for a code: a draw from p(x | z), or its mean; auto: as the model's `sampling` says."""
+    """Output for a latent code: a draw from p(x | z), or its mean; auto: the `sampling` of the model."""
 
     temperature: float = 1.0
-    """Standard deviation of the codes; below 1 safer, less varied images; 1: the prior."""
+    """Standard deviation of the latent codes; 1: the prior; below 1: better and less diverse images."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -27,38 +27,38 @@ class VAESampling(ConditionedSampling):
         checks.positive("temperature", self.temperature)
         if self.condition is not None and self.temperature != 1.0:
             raise ValueError(
-                f"temperature is {self.temperature} with a condition, whose chains draw codes of the prior; choose one."
+                f"temperature is {self.temperature} with a condition, which draws codes from the prior; choose one."
             )
 
 
 @dataclass(frozen=True)
 class VAEConfig:
-    """An encoder and a decoder tied by a bound on the likelihood (`families/vae.py`)."""
+    """An encoder and a decoder, trained on a bound of the likelihood (`families/vae.py`)."""
 
     likelihood: Literal["auto", "bernoulli", "gaussian"] = "auto"
     """p(x | z); auto: Bernoulli for two-valued data, Gaussian with a learned scale otherwise."""
 
     sampling: Literal["auto", "draw", "mean"] = "auto"
-    """What `sample` returns for a code: a draw from p(x | z), or its mean E[x | z], which for images leaves out the
-    grain of a Gaussian decoder but is no draw from the model; auto: mean for images of more than two levels."""
+    """Output of `sample` for a latent code: a draw from p(x | z), or its mean E[x | z], which is not a draw from the
+    model but has no pixel noise. auto: the mean for images of more than two levels."""
 
     kl_weight: float = 1.0
-    """Weight of KL(q(z|x) || p(z)); 1 is the bound on the likelihood."""
+    """Weight of KL(q(z|x) || p(z)); with 1 the loss is a bound on the likelihood."""
 
     importance_samples: int = 1
-    """1 trains the elbo, k > 1 the IWAE bound with k samples."""
+    """Number k of samples: 1 trains the ELBO, k > 1 the IWAE bound."""
 
     network: Literal["auto", "mlp", "conv"] = "auto"
     """Networks; auto: conv for images and lattices of at least 8 x 8, mlp otherwise."""
 
     latent_dim: int | None = None
-    """Dimension of z, standard normal a priori; None: 32, or the number of components of an example if that is less."""
+    """Dimension of z, whose prior is standard normal; None: 32, or the dimension of an example if that is smaller."""
 
     width: int | None = None
     """Channels of the finest convolution, or units of the MLP's layers; None: 32 channels, 256 units."""
 
     depth: int = 2
-    """Hidden layers of the MLPs; 0: affine maps, which with a Gaussian likelihood is probabilistic PCA."""
+    """Hidden layers of the MLPs; 0: affine maps (with a Gaussian likelihood: probabilistic PCA)."""
 
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=1e-3, schedule="cosine"))
 
@@ -78,7 +78,7 @@ FAMILY = Family(
     about="An encoder and a decoder trained on a bound of the likelihood.",
     purpose="likelihood",
     good_at="bounds on the likelihood; codes for given examples; stable training",
-    weak_at="smooth images; the samples of a Gaussian decoder show grain",
+    weak_at="blurred images; samples of a Gaussian decoder contain pixel noise",
     needs=(),
     smallest=VAEConfig(latent_dim=4, width=8),
     presets={
