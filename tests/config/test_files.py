@@ -81,7 +81,7 @@ def test_every_problem_is_listed_with_its_line_and_the_nearest_name(tmp_path: Pa
         ("model: [1, 2]\n", "expected keys and values"),
         ("- 1\n", "expected sections"),
         ("model: {r1: 1\n", "not YAML"),
-        ("training: {batch_size: 63, processes: 2}\n", "choose a batch_size that 2 divides"),
+        ("training: {batch_size: 63, processes: 2}\n", "Choose a batch_size that is a multiple of 2"),
         ("model: !!python/object/apply:os.system ['true']\n", "expected keys and values"),
     ],
 )

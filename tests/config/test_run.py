@@ -34,7 +34,7 @@ def test_the_family_is_that_of_the_model() -> None:
 
 @pytest.mark.parametrize("model", [None, 3, "gan", Inner(), GANConfig])
 def test_a_model_of_no_family_is_refused(model: object) -> None:
-    with pytest.raises(ValueError, match="the configuration of no family"):
+    with pytest.raises(ValueError, match="not the configuration of a family"):
         RunConfig(model=model)
 
 

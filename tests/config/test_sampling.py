@@ -43,5 +43,5 @@ def test_every_family_declares_options_with_defaults_that_no_flag_of_the_command
 
 def test_options_of_another_family_are_refused() -> None:
     assert options_of(VAESampling, None) == VAESampling()
-    with pytest.raises(ValueError, match="options are NoiseLevelSampling; this family is sampled with VAESampling"):
+    with pytest.raises(ValueError, match="options are NoiseLevelSampling; expected VAESampling"):
         options_of(VAESampling, NoiseLevelSampling())

@@ -11,7 +11,10 @@ def test_posterior_collapse_by_units_or_by_kl() -> None:
     n = 20
     (by_both,) = feed(PosteriorCollapse(), posterior_kl=[0.01] * n, active_units=[0.0] * n)
     assert by_both.step == 550 and by_both.severity == "error"  # 500 steps after the first row
-    assert "the KL divergence of the posterior from the prior is 0.01 nats and the number of active units is 0" in by_both.message
+    assert (
+        "the KL divergence of the posterior from the prior is 0.01 nats and the number of active units is 0"
+        in by_both.message
+    )
     assert len(feed(PosteriorCollapse(), posterior_kl=[0.01] * n)) == 1
     assert len(feed(PosteriorCollapse(), active_units=[0.2] * n)) == 1
 
