@@ -389,7 +389,7 @@ def test_a_discriminator_that_ends_in_a_sigmoid_is_refused_with_the_remedy() -> 
     logits = nn.Sequential(nn.Linear(2, 8), nn.Sigmoid(), nn.Linear(8, 1))
     space = Space((2,), "vector", None, None)
     GAN(GANConfig(latent_dim=2, width=8), space, discriminator=logits)  # between layers it is welcome
-    with pytest.raises(ValueError, match=r"ends in Sigmoid; expected logits.*Leave out the last layer, nn\.Sigmoid"):
+    with pytest.raises(ValueError, match=r"ends in Sigmoid; expected logits.*Remove the last layer, nn\.Sigmoid"):
         GAN(GANConfig(latent_dim=2, width=8), space, discriminator=nn.Sequential(*logits, nn.Sigmoid()))
 
 

@@ -243,7 +243,7 @@ def test_your_own_networks() -> None:
     model = InfoGAN(SMALL, IMAGES, discriminator=Discriminator(nn.Identity(), trunk, 5, nn.Linear(5, 1)))
     for player in model.players:
         assert model.loss(examples(), player=player, step=0).loss.isfinite()
-    with pytest.raises(ValueError, match="codes are read from features"):
+    with pytest.raises(ValueError, match="encoder of the codes needs its features"):
         InfoGAN(SMALL, IMAGES, discriminator=nn.Linear(64, 1))  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""The models of the table of families, imported when first used. A family is a page of its own and knows no other."""
+"""The models of the table of families, imported when first used. A family does not depend on any other."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ NEEDS: dict[Need, Callable[[Facts], bool]] = {
     "few-levels": lambda facts: facts.space.levels is not None and facts.space.levels <= FEW_LEVELS,
     "number": lambda facts: facts.n is not None,
 }
-"""What a family may need of the data, and whether they fulfil it."""
+"""What a family may need from the data, and whether the data have it."""
 
 
 class _Families(Mapping[str, Any]):
-    """Name to class; a class is imported when it is asked for."""
+    """Name to class; a class is imported when it is first used."""
 
     def __getitem__(self, name: str) -> Any:
         return getattr(import_module(f"veridical.families.{table.module_name(name)}"), table.FAMILIES[name])
@@ -39,5 +39,5 @@ FAMILIES: Mapping[str, Any] = _Families()
 
 
 def unmet(family: str, facts: Facts) -> list[Need]:
-    """Return what a family needs and the data lack."""
+    """Return the needs of a family that the data do not fulfil."""
     return [need for need in table.find_family(family).needs if not NEEDS[need](facts)]

@@ -1,4 +1,4 @@
-"""What every game of a generator against a discriminator shares: who moves, what is decoded, what is checked."""
+"""The common base of all games of a generator against a discriminator: turns, decoding and checks."""
 
 from __future__ import annotations
 
@@ -43,18 +43,19 @@ C = TypeVar("C", bound=AdversarialConfig)
 
 
 class AdversarialModel(GenerativeModel, Replayable, Generic[C], Sampler, LatentVariable, Discriminating):
-    """Base of the games; a family says what the two minimise.
+    """Base of the games; a family defines the losses of both players.
 
     Args:
         config: the choices of the game.
-        facts: what one example is, and how many there are; a bare space will do.
+        facts: the space of the examples and their number; a space alone is accepted too.
         generator: codes (B, latent_dim), and labels if there are any, to examples in data space.
-        discriminator: what it is shown, in data space, to (B,) or (B, 1) logits.
+        discriminator: its input, in data space, to (B,) or (B, 1) logits.
 
     Networks that are None are built as the configuration says.
 
     Raises:
-        ValueError: a penalty meets a discriminator whose examples depend on each other, or it ends in a sigmoid.
+        ValueError: a penalty is used with a discriminator in which examples depend on each other, or it ends in a
+            sigmoid.
     """
 
     players: tuple[str, ...] = ("discriminator", "generator")
@@ -95,18 +96,18 @@ class AdversarialModel(GenerativeModel, Replayable, Generic[C], Sampler, LatentV
         refuse_probabilities(discriminator)
         refuse_augmentation(config, space)
         self.alone = stands_alone(discriminator)
-        """Whether no example depends on the others of its batch, whatever the weights."""
+        """Whether no example depends on the others of its batch, for any weights."""
 
     def turns(self, step: int) -> tuple[str, ...]:
         """Let the discriminator move at every step, the generator after `discriminator_turns` of them."""
         return self.players if (step + 1) % self.config.discriminator_turns == 0 else ("discriminator",)
 
     def pattern(self, step: int) -> Hashable | None:
-        """Return who moves, and whether statistics and instance noise are due."""
+        """Return which players move, and whether statistics and instance noise are due."""
         return self.turns(step), step % STATISTICS_EVERY == 0, self.game.noisy(step)
 
     def optimizer(self, player: str) -> OptimizerConfig:
-        """Advise the optimiser that the configuration names for the player."""
+        """Return the optimiser that the configuration names for the player."""
         return self.config.generator_optimizer if player == "generator" else self.config.discriminator_optimizer
 
     def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
@@ -126,7 +127,7 @@ class AdversarialModel(GenerativeModel, Replayable, Generic[C], Sampler, LatentV
 
     @property
     def game(self) -> Game:
-        """What the two play for."""
+        """The game: objective, pairing, views and penalties."""
         shared = {f.name for f in fields(Game)} - {"unit", "joint"}
         return Game(**{name: getattr(self.config, name) for name in shared}, unit=self.unit, joint=self.alone)
 
@@ -136,15 +137,15 @@ class AdversarialModel(GenerativeModel, Replayable, Generic[C], Sampler, LatentV
 
     @abstractmethod
     def discriminator_loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return what the discriminator minimises, and terms to log."""
+        """Return the discriminator loss, and terms to log."""
 
     @abstractmethod
     def generator_loss(self, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return what the generator minimises, and terms to log."""
+        """Return the generator loss, and terms to log."""
 
     @torch.no_grad()
     def after_update(self, player: str) -> None:
-        """Clip the discriminator's weights and keep the past, where the configuration says so."""
+        """Clip the discriminator's weights and update the averages, if the configuration demands it."""
         if self.config.clip_weights is not None and player == "discriminator":
             clip_weights(self.discriminator.parameters(), self.config.clip_weights)
         if self.config.historical_averaging > 0:
@@ -152,11 +153,11 @@ class AdversarialModel(GenerativeModel, Replayable, Generic[C], Sampler, LatentV
 
     @property
     def logits_of(self) -> str | None:
-        """Say that packs of examples are judged, where they are."""
+        """The input of the discriminator, if it is not a single example."""
         return None if self.config.pack == 1 else f"packs of {self.config.pack} examples"
 
     def logits(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return (B,) logits of what the discriminator is shown, in full precision.
+        """Return (B,) logits of the discriminator's input, in full precision.
 
         Raises:
             ValueError: the discriminator returns another shape.
@@ -172,14 +173,14 @@ class AdversarialModel(GenerativeModel, Replayable, Generic[C], Sampler, LatentV
 
     @property
     def no_log_ratio(self) -> str | None:
-        """Say whether the logits are another function of the densities, or none of one example."""
+        """The reason why the logits are not the log ratio of the densities at one example; None: they are."""
         if any(isinstance(module, BatchDependent) for module in self.discriminator.modules()):
             return "the discriminator judges a batch as a whole (minibatch), so it estimates no ratio of densities."
         if self.config.objective in LOGISTIC and self.config.pack == 1:
             return None
         return (
-            f"the discriminator learned with objective {self.config.objective!r} and pack {self.config.pack}; only "
-            f"that of {', '.join(LOGISTIC)}, judging one example at a time, estimates the ratio of the densities."
+            f"the discriminator was trained with objective {self.config.objective!r} and pack {self.config.pack}; only "
+            f"{', '.join(LOGISTIC)} with pack 1 estimate the ratio of the densities."
         )
 
     @property
@@ -199,16 +200,16 @@ class AdversarialModel(GenerativeModel, Replayable, Generic[C], Sampler, LatentV
         """Return (B, *space.shape) in data space for codes (B, latent_dim).
 
         Raises:
-            ValueError: labels are passed to a model that learned without, or the generator returns another shape.
+            ValueError: labels are passed to a model that was trained without, or the generator returns another shape.
         """
         refuse_labels(c)
         return self.checked(self.generator(z), z)
 
     def checked(self, x: Tensor, z: Tensor) -> Tensor:
-        """Return what the generator made of z, in full precision.
+        """Return the generator's output for z, in full precision.
 
         Raises:
-            ValueError: it has another shape than the examples.
+            ValueError: its shape differs from that of the examples.
         """
         if x.shape != (z.shape[0], *self.space.shape):
             raise ValueError(
@@ -229,19 +230,19 @@ class AdversarialModel(GenerativeModel, Replayable, Generic[C], Sampler, LatentV
         """Draw (n, *space.shape) examples in data space.
 
         Raises:
-            ValueError: labels are passed to a model that learned without.
+            ValueError: labels are passed to a model that was trained without.
         """
         return self.decode(self.chosen_prior(n, noise, options), c)
 
     def chosen_prior(self, n: int, noise: Noise | None, options: SamplingOptions | None) -> Tensor:
-        """Draw (n, *latent_shape) codes, truncated where the options say so."""
+        """Draw (n, *latent_shape) codes, truncated if the options demand it."""
         limit = options_of(AdversarialSampling, options).truncation
         noise = noise_for(n, self.device, noise)
         return self.prior(n, noise if limit is None else TruncatedNoise(noise, limit))
 
 
 class History(nn.Module):
-    """Running average of parameters over all updates so far; buffers, so that a run resumes with it.
+    """Running average of parameters over all updates so far, kept in buffers, so that a resumed run continues it.
 
     Args:
         parameters: of the player, always to be passed in the same order.
@@ -262,19 +263,19 @@ class History(nn.Module):
 
     @torch.no_grad()
     def update(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Let the newest parameters count."""
+        """Add the newest parameters to the average."""
         self.count += 1
         self.average.copy_(running_average(self.average, parameters_to_vector(list(parameters)), self.count))
 
 
 def stands_alone(discriminator: nn.Module) -> bool:
-    """Tell whether a discriminator is known to judge every example as if it were alone: one that was built here."""
+    """Return whether a discriminator was built here and treats every example independently of its batch."""
     known = isinstance(discriminator, Discriminator) and not batch_dependent_layers(discriminator)
     return known and not any(isinstance(module, ReferenceBatch) for module in discriminator.modules())
 
 
 def refuse_probabilities(discriminator: nn.Module) -> None:
-    """Refuse a discriminator that ends in a sigmoid or a softmax: its losses would squash probabilities again.
+    """Refuse a discriminator that ends in a sigmoid or a softmax: the losses expect logits.
 
     Raises:
         ValueError: the last layer is one.
@@ -282,8 +283,8 @@ def refuse_probabilities(discriminator: nn.Module) -> None:
     last = [module for module in discriminator.modules() if not list(module.children())][-1:]
     if last and isinstance(last[0], nn.Sigmoid | nn.Softmax | nn.LogSigmoid | nn.LogSoftmax):
         raise ValueError(
-            f"The discriminator ends in {type(last[0]).__name__}; expected logits, any real numbers, to which the "
-            f"losses apply what they need. Leave out the last layer, nn.{type(last[0]).__name__}."
+            f"The discriminator ends in {type(last[0]).__name__}; expected logits, any real numbers, since the "
+            f"losses apply the sigmoid. Remove the last layer, nn.{type(last[0]).__name__}."
         )
 
 
@@ -291,7 +292,7 @@ def refuse_penalised_dependence(config: AdversarialConfig, discriminator: nn.Mod
     """Refuse gradient penalties on a discriminator whose examples depend on each other.
 
     Raises:
-        ValueError: there is a penalty and a layer, batch normalisation say, that compares the examples of a batch.
+        ValueError: there is a penalty and a layer, for example batch normalisation, that compares examples of a batch.
     """
     penalised = [name for name in ("r1", "r2", "gradient_penalty", "dragan") if getattr(config, name) > 0]
     mixing = batch_dependent_layers(discriminator)
@@ -307,7 +308,7 @@ def refuse_augmentation(config: AdversarialConfig, space: Space) -> None:
     """Refuse augmentation where the transformations have no meaning.
 
     Raises:
-        ValueError: examples that are no images in [-1, 1].
+        ValueError: the examples are not images in [-1, 1].
     """
     if config.augment and (space.kind != "image" or space.support != (-1.0, 1.0)):
         raise ValueError(

@@ -1,23 +1,25 @@
-r"""Conditional generative adversarial networks: examples of the class that is asked for.
+r"""Conditional generative adversarial networks: examples of a requested class.
 
-**Model.** $x = G(z, c)$ with $z$ from the prior and a label $c$; its law $q(x \mid c)$ is to be $p(x \mid c)$. Small
-networks see the label one-hot next to $z$, the residual ones in the gains of their batch normalisation.
+**Model.** $x = G(z, c)$ with $z$ from the prior and a label $c$; its distribution
+$q(x \mid c)$ should equal $p(x \mid c)$. Small networks get the label one-hot, concatenated with $z$; residual networks
+get it in the gains of their batch normalisation.
 
 **Three uses of the label.** Fakes get the labels of the real examples of the batch, $c \sim p(c)$, so that the game is
 about $p(x, c)$ and $q(x, c) = q(x \mid c)\,p(c)$ and a paired real example (`relativistic`) is of the same class.
 
-- *concatenate*: $D(x, c)$ sees the label one-hot next to the example. The best logit is $\log p(x \mid c)/q(x \mid c)$,
-  and with it the non-saturating loss is $2\log 2 - 2\,\mathrm E_c\,\mathrm{JS}(p(\cdot \mid c), q(\cdot \mid c))$.
+- *concatenate*: $D(x, c)$ gets the label one-hot, concatenated with the example. The optimal logit is
+  $\log p(x \mid c)/q(x \mid c)$, and with it the non-saturating loss is
+  $2\log 2 - 2\,\mathrm E_c\,\mathrm{JS}(p(\cdot \mid c), q(\cdot \mid c))$.
 - *projection*: $\ell(x, c) = \psi(\phi(x)) + \langle e_c, \phi(x) \rangle$, which is that log ratio for any
-  $p(c \mid x)$ and $q(c \mid x)$ that are log-linear in features $\phi$: for Gaussians of one covariance, for instance,
-  $\phi(x) = (x, 1)$ does.
-- *auxiliary*: $D(x)$ sees no label but tells the class too, $C(x)$. With a class weight $\lambda$
+  $p(c \mid x)$ and $q(c \mid x)$ that are log-linear in features $\phi$. For Gaussians of one covariance, for example,
+  $\phi(x) = (x, 1)$ suffices.
+- *auxiliary*: $D(x)$ gets no label, but also predicts the class, $C(x)$. With a class weight $\lambda$
 
 $$ L_D = -\mathrm E \log D(x) - \mathrm E \log(1 - D(\tilde x)) - \lambda\,\mathrm E \log C(c \mid x)
         - \lambda\,\mathrm E \log C(c \mid \tilde x), \qquad
    L_G = -\mathrm E \log D(\tilde x) - \lambda\,\mathrm E \log C(c \mid \tilde x). $$
 
-  The last term prefers examples far from the borders between classes: where classes overlap, it draws too little there.
+  The last term favours examples far from the borders between classes: where classes overlap, too few samples are drawn.
 
 **Assumptions.** Labels are integers; `sample` without labels draws them uniformly, `decode` takes 0, 1, 2, ... in turn.
 
@@ -49,17 +51,18 @@ from veridical.objectives.game import Logits, Turn, discriminator_turn, generato
 
 
 class ConditionalGAN(AdversarialModel[ConditionalGANConfig], Conditional):
-    """A generator of examples of a given class, against a discriminator that sees the class.
+    """A generator of examples of a given class, against a discriminator that gets the class too.
 
     Args:
         config: use of the label, and the choices of every game.
-        facts: what one example is; with classes.
+        facts: of the data, with classes.
         generator: your own, ((B, latent_dim), (B,) labels) → (B, *space.shape) in data space; None: as the config says.
         discriminator: your own; (B, *space.shape) and (B,) labels → (B,) or (B, 1) logits, or, if auxiliary,
             (B, *space.shape) → (B, 1 + classes), the logit first; None: as the config says.
 
     Raises:
-        ValueError: the data have no labels, the networks do not fit them, or a penalty meets batch normalisation.
+        ValueError: the data have no labels, the networks do not fit them, or a penalty is used with batch
+            normalisation.
     """
 
     papers = (
@@ -90,7 +93,7 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig], Conditional):
             self.alone = stands_alone(discriminator.discriminator)
 
     def discriminator_loss(self, batch: Batch, step: int) -> Turn:
-        """Judge the batch against fakes of the same classes, which carry no graph."""
+        """Compute the discriminator loss of the batch and of fakes of the same classes, which carry no graph."""
         c = labels_of(batch)
         with torch.no_grad():
             x_fake = self.decode(self.prior(len(batch.x)), c)
@@ -98,14 +101,14 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig], Conditional):
             return discriminator_turn(self.game, self.given(c), batch.x, x_fake, step=step)
         classifier = Classifier(self)
         loss, terms = discriminator_turn(self.game, classifier, batch.x, x_fake, step=step)
-        logits_real, logits_fake = torch.cat(classifier.classes)[: 2 * len(c)].chunk(2)  # in the order it judges
+        logits_real, logits_fake = torch.cat(classifier.classes)[: 2 * len(c)].chunk(2)  # in the order of its calls
         real, fake = F.cross_entropy(logits_real, c), F.cross_entropy(logits_fake, c)
         right = (logits_real.argmax(1) == c).float().mean()
         terms |= {"class_real": real.detach(), "class_fake": fake.detach(), "class_accuracy": right}
         return Turn(loss + self.config.class_weight * (real + fake), terms)
 
     def generator_loss(self, batch: Batch, step: int) -> Turn:
-        """Let fakes of the batch's classes pass for real, and for their classes."""
+        """Compute the generator loss of fakes of the batch's classes."""
         c = labels_of(batch)
         x_fake = self.decode(self.prior(len(batch.x)), c)
         classifier = Classifier(self) if self.config.conditioning == "auxiliary" else None
@@ -120,7 +123,7 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig], Conditional):
         return Turn(loss, terms)
 
     def logits(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return (B,) logits of examples of the classes c; an auxiliary discriminator does not look at c."""
+        """Return (B,) logits of examples of the classes c; an auxiliary discriminator ignores c."""
         if self.config.conditioning != "auxiliary":
             return super().logits(x, c)
         logits = self.discriminator(x)[:, 0]
@@ -153,7 +156,7 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig], Conditional):
         """Draw (n, *space.shape) examples in data space of the labels (n,); None: of labels drawn uniformly.
 
         Raises:
-            ValueError: there are not n labels, or one is none of the classes.
+            ValueError: the number of labels is not n, or a label is outside the classes.
         """
         noise = noise_for(n, self.device, noise)
         if c is None:
@@ -164,7 +167,7 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig], Conditional):
 
 
 class Classifier:
-    """The logits of a discriminator that has outputs for the classes too; keeps those, call by call."""
+    """The logits of a discriminator with outputs for the classes; the class outputs of every call are kept."""
 
     def __init__(self, model: ConditionalGAN) -> None:
         self.model = model
@@ -208,7 +211,7 @@ class ProjectionDiscriminator(nn.Module):
 
 
 def conditional_discriminator(config: ConditionalGANConfig, space: Space, classes: int) -> nn.Module:
-    """Build the discriminator that the configuration names.
+    """Build the discriminator of the configuration.
 
     Raises:
         ValueError: the network does not fit the space.
@@ -229,7 +232,7 @@ def classes_of(space: Space) -> int:
     """
     if space.classes is None:
         raise ValueError(
-            f"space has shape {space.shape} and no classes; a conditional GAN learns from labelled data. Give a folder "
+            f"space has shape {space.shape} and no classes; a conditional GAN needs labelled data. Give a folder "
             'whose sub-folders are the classes, an npz with c, a labelled set, or train the family "gan".'
         )
     return space.classes
@@ -239,9 +242,9 @@ def labels_of(batch: Batch) -> Tensor:
     """Return the labels (B,) of a batch.
 
     Raises:
-        ValueError: it has none, or something else than labels.
+        ValueError: it has none, or they are not integer labels.
     """
     if batch.c is None or batch.c.dim() != 1 or batch.c.is_floating_point():
         got = "nothing" if batch.c is None else f"{batch.c.dtype} of shape {tuple(batch.c.shape)}"
-        raise ValueError(f"c is {got}; a conditional GAN learns from (B,) integer labels.")
+        raise ValueError(f"c is {got}; a conditional GAN needs (B,) integer labels.")
     return batch.c

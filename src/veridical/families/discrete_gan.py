@@ -1,25 +1,26 @@
 r"""Generative adversarial networks of discrete examples.
 
-**Model.** Every component of an example takes one of L levels. A generator maps a code to logits, and a draw follows:
+**Model.** Every component of an example takes one of L levels. A generator maps a code to logits, from which an example
+is drawn:
 
 $$ z \sim \mathcal N(0, I), \qquad q(x \mid z) = \prod_i \mathrm{softmax}(G(z)_i)_{x_i}. $$
 
 Given the code, components are independent; all dependence between them comes from the code. Samples lie exactly on the
 levels.
 
-**Objective.** That of any game (`objectives/game.py`), on one-hot vectors: the discriminator is shown L numbers for
-every component, so that no level is nearer to one than to another. The discriminator's fakes are draws. The generator
-cannot differentiate through a draw, and has two ways round (`objectives/discrete.py`):
+**Objective.** That of any game (`objectives/game.py`), on one-hot vectors: the discriminator gets L numbers for every
+component, so that all levels are equally far from each other. The discriminator's fakes are draws. A draw has no
+derivative, so the gradient of the generator is estimated in one of two ways (`objectives/discrete.py`):
 
-- gumbel: $x$ = one-hot of $\arg\max_k(\theta_k + g_k)$, $g$ Gumbel noise, which is an exact draw; backward, the
-  gradient of $\mathrm{softmax}((\theta+g)/\tau)$ stands in for it (straight-through). Biased, of low variance. Without
-  straight-through the discriminator is shown the softmax itself, in both turns.
+- gumbel: $x$ = one-hot of $\arg\max_k(\theta_k + g_k)$, $g$ Gumbel noise, which is an exact draw; in the backward pass
+  the gradient of $\mathrm{softmax}((\theta+g)/\tau)$ is used instead (straight-through). Biased, of low variance.
+  Without straight-through the discriminator gets the softmax itself, in both turns.
 - reinforce: with $f_i$ the generator's own objective at its example $i$ under the frozen discriminator,
 
-  $$ \frac1n\sum_i \Big(f_i - \frac1{n-1}\sum_{j \ne i} f_j\Big)\,\nabla\log q(x_i \mid z_i), $$
+$$ \frac1n\sum_i \Big(f_i - \frac1{n-1}\sum_{j \ne i} f_j\Big)\,\nabla\log q(x_i \mid z_i), $$
 
-  unbiased, needing values of the discriminator only. Its variance grows with the number of components, since one cost
-  is all that is known of all of them.
+  unbiased; only values of the discriminator are needed. Its variance grows with the number of components, since all of
+  them share one cost.
 
 **Assumptions.** No labels: `sample` refuses them. At most 32 levels. `decode` returns the most probable example of a
 code, `sample` draws.
@@ -54,18 +55,19 @@ from veridical.objectives.game import Turn, discriminator_turn, generator_turn, 
 
 
 class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
-    """A generator that draws levels against a discriminator that sees them one-hot.
+    """A generator that draws levels, against a discriminator of one-hot vectors.
 
     Args:
         config: estimator, objective, penalties, networks, optimisers.
-        facts: what one example is; at most 32 levels.
+        facts: of the data, with at most 32 levels.
         generator: your own, (B, latent_dim) → (B, L C, H, W) or (B, L d) logits, the L levels of a component together;
             None: as `config.network` says.
-        discriminator: your own, one-hot examples of the same shape → (B,) or (B, 1) logits; None: likewise.
+        discriminator: your own, one-hot examples of the same shape → (B,) or (B, 1) logits; None: as `config.network`
+            says.
 
     Raises:
-        ValueError: the space has no levels or too many, the networks do not fit it, or a penalty or REINFORCE meets a
-            discriminator whose examples depend on each other.
+        ValueError: the space has no levels or too many, the networks do not fit it, or a penalty or REINFORCE is used
+            with a discriminator in which examples depend on each other.
     """
 
     papers = (
@@ -98,13 +100,13 @@ class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
             refuse_shared_costs(self.discriminator)
 
     def discriminator_loss(self, batch: Batch, step: int) -> Turn:
-        """Judge the batch against as many draws, which carry no graph."""
+        """Compute the discriminator loss of the batch and of as many draws, which carry no graph."""
         with torch.no_grad():
             x_fake = self.fakes(len(batch.x), step)
         return discriminator_turn(self.game, self.judge, self.one_hot(batch.x), x_fake, step=step)
 
     def generator_loss(self, batch: Batch, step: int) -> Turn:
-        """Let as many draws pass for real, by the estimator of the configuration."""
+        """Compute the generator loss of as many draws, by the estimator of the configuration."""
         x = self.one_hot(batch.x)
         if self.config.estimator == "reinforce":
             return self.reinforce(x, step)
@@ -112,7 +114,7 @@ class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
         return Turn(turn.loss, turn.terms | {"temperature": temperature_at(self.config, elapsed(step, x.device))})
 
     def reinforce(self, x: Tensor, step: int) -> Turn:
-        """Weigh the log-probability of every draw with how much less than the others it cost."""
+        """Weight the log-probability of every draw with its cost relative to the mean of the others."""
         theta = self.theta(self.prior(len(x)))
         with torch.no_grad():
             y = discrete.gumbel_max(theta, gumbel_noise(FreshNoise(len(x), theta.device), theta))
@@ -152,7 +154,7 @@ class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
 
     @property
     def logits_of(self) -> str:
-        """Say that one-hot vectors are judged."""
+        """The input of the discriminator."""
         return "one-hot vectors"
 
     def judge(self, y: Tensor) -> Tensor:
@@ -170,10 +172,10 @@ class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
         return y @ to_data_space(torch.arange(self.levels, device=y.device), self.space).to(y)
 
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return the most probable example of each code; backward it counts as the mean of its law.
+        """Return the most probable example of each code; its gradient is that of the mean.
 
         Raises:
-            ValueError: labels are passed; the model learned without.
+            ValueError: labels are passed; the model was trained without.
         """
         refuse_labels(c)
         return self.in_data_space(discrete.straight_through(self.theta(z).softmax(-1)))
@@ -190,7 +192,7 @@ class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
         """Draw (n, *space.shape) examples, exactly on the levels.
 
         Raises:
-            ValueError: labels are passed; the model learned without.
+            ValueError: labels are passed; the model was trained without.
         """
         refuse_labels(c)
         noise = noise_for(n, self.device, noise)
@@ -203,7 +205,7 @@ def levels_of(space: Space) -> int:
     """Return the number of levels of a component.
 
     Raises:
-        ValueError: there are none, or more than a one-hot vector should have.
+        ValueError: there are none, or too many for one-hot vectors.
     """
     if space.levels is None or space.levels > FEW_LEVELS:
         raise ValueError(
@@ -214,7 +216,7 @@ def levels_of(space: Space) -> int:
 
 
 def refuse_shared_costs(discriminator: nn.Module) -> None:
-    """Refuse REINFORCE where the cost of an example depends on the others: their draws would go without their share.
+    """Refuse REINFORCE where the cost of an example depends on the others: the estimator would be biased.
 
     Raises:
         ValueError: examples depend on each other in the discriminator.
@@ -222,9 +224,9 @@ def refuse_shared_costs(discriminator: nn.Module) -> None:
     layers = batch_dependent_layers(discriminator)
     if layers:
         raise ValueError(
-            f'estimator is "reinforce", which needs a cost of every single example, and the discriminator looks at the '
-            f'batch in {", ".join(layers)}. Choose a network without such layers ("conv", "mlp") and minibatch "none", '
-            'or estimator "gumbel".'
+            f'estimator is "reinforce", which needs a separate cost for every example, but the discriminator compares '
+            f'examples in {", ".join(layers)}. Choose a network without such layers ("conv", "mlp") and '
+            'minibatch "none", or estimator "gumbel".'
         )
 
 

@@ -1,29 +1,29 @@
-r"""InfoGAN: part of the latent must be readable from the examples.
+r"""InfoGAN: part of the latent can be predicted from the examples.
 
 **Model.** The latent is $z = (\epsilon, c)$: noise as in every game, categorical codes (one-hot, equally likely) and
-continuous codes, $U(-1, 1)$. Nothing in the game of a GAN makes the generator use a code in a readable way.
+continuous codes, $U(-1, 1)$. Without a further term, the loss of a GAN does not make the codes recoverable from the
+examples.
 
-**Objective.** A reader $Q(c \mid x)$ on the discriminator's features makes both players raise a bound on the mutual
-information of code and example (`objectives/information.py`), in nats,
+**Objective.** An encoder $Q(c \mid x)$ on the discriminator's features gives a bound on the mutual information of code
+and example, which both players maximise (`objectives/information.py`), in nats,
 
 $$ \min_{G, Q} \max_D V(D, G) - \lambda L_I(G, Q), \qquad L_I = H(c) + \mathrm E \log Q(c \mid G(z)) \le I(c; G(z)), $$
 
-with the true $H(c)$ and with Gaussians of *learned* variance for continuous codes; so the logged nats are a bound and
-not an offset of one. A categorical code of K values can carry $\log K$; its bound is never above in expectation. A
-continuous code could carry infinitely many nats, which the generator would hide in details too small to see: the
+with the true $H(c)$ and with Gaussians of *learned* variance for continuous codes; so the logged nats are a true bound,
+without an unknown constant. A categorical code of K values can carry $\log K$; its bound is never larger in
+expectation. A continuous code could carry infinitely many nats, in details too small to be visible. Therefore the
 standard deviation of Q is at least the resolution $\sigma_0$, so the bound is at most $\log 2 - \tfrac12 \log 2\pi
-\sigma_0^2$ (2.08 nats with $\sigma_0 = 0.1$), and errors below $\sigma_0$ are worth half a nat.
+\sigma_0^2$ (2.08 nats with $\sigma_0 = 0.1$), and errors below $\sigma_0$ change it by at most half a nat.
 
-**All of z.** With `restore_noise` the reader restores the noise as well, of which the information is counted in the
-same way: every part of the latent has an emphasis of its own.
+**All of z.** With `restore_noise` the encoder predicts the noise as well, with the same bound; every part of the latent
+has its own weight.
 
-**Order of play.** Q belongs to the discriminator: in its turn head and trunk learn to read the fakes of this turn; in
-the generator's turn they are frozen and the generator learns to be read. In the turn of the discriminator the
-generator is fixed, and raising $L_I$ there tightens the bound.
+**Order of updates.** Q belongs to the discriminator: in its turn head and trunk are trained on the fakes of this turn,
+which tightens the bound for the fixed generator. In the generator's turn they are frozen, and the generator maximises
+the bound.
 
 **Assumptions.** Labels of the data are not used. `read` is $Q(c \mid x)$ of any example; there is no `posterior` over
-the whole latent, because nothing reads the noise unless it is asked to, and an encoder that leaves out a part of the
-latent is none.
+the whole latent, because the noise is predicted only with `restore_noise`.
 
 References:
     Chen, Duan, Houthooft, Schulman, Sutskever & Abbeel, InfoGAN (2016). https://arxiv.org/abs/1606.03657
@@ -71,25 +71,25 @@ class Codes(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """Q(z | x): what is read from examples about each part of the latent."""
+    """Q(z | x): the predicted distribution of each part of the latent."""
 
     logits: tuple[Tensor, ...]
     """(B, K) of each categorical code."""
 
     mu: Tensor
-    """(B, continuous [+ noise_dim]) means of the continuous codes, then of the noise if it is read."""
+    """(B, continuous [+ noise_dim]) means of the continuous codes, then of the noise if it is predicted."""
 
     log_var: Tensor
     """Their log variances, of the same shape."""
 
 
 class Reader(nn.Module):
-    """From the discriminator's features to a law of the codes.
+    """Map the discriminator's features to a distribution of the codes.
 
     Args:
         features: number of features.
         categorical: number of values of each categorical code.
-        gaussian: number of codes that are read with a mean and a variance.
+        gaussian: number of codes that are predicted with a mean and a variance.
         hidden: units of the layer between.
         resolution: smallest standard deviation of the Gaussians.
     """
@@ -103,23 +103,23 @@ class Reader(nn.Module):
         self.layers = FullPrecision(nn.Linear(features, hidden), nn.LeakyReLU(0.1), nn.Linear(hidden, sum(self.sizes)))
 
     def forward(self, features: Tensor) -> Reading:
-        """Read features (B, F)."""
+        """Return the distribution of the codes for features (B, F)."""
         *logits, mu, raw = self.layers(at_least_single(features)).split(self.sizes, dim=1)
         # A sum and not a clamp, whose gradient vanishes: a variance that is too small must be able to grow.
         return Reading(tuple(logits), mu, (self.smallest_var + raw.exp()).log())
 
 
 class InfoGAN(AdversarialModel[InfoGANConfig], Coded):
-    """A generator whose codes can be read from its examples.
+    """A generator whose codes can be recovered from its examples.
 
     Args:
-        config: the game, the codes, their emphasis.
-        facts: what one example is.
+        config: the game, the codes, their weights.
+        facts: of the data: space and number of examples.
         generator: your own, (B, noise and codes) → (B, *space.shape) in data space; None: as `config.network` says.
-        discriminator: your own, whose features Q reads; None: likewise.
+        discriminator: your own, whose features are the input of Q; None: as `config.network` says.
 
     Raises:
-        ValueError: the networks do not fit the space, or a penalty meets batch normalisation.
+        ValueError: the networks do not fit the space, or a penalty is used with batch normalisation.
     """
 
     papers = (
@@ -144,7 +144,8 @@ class InfoGAN(AdversarialModel[InfoGANConfig], Coded):
         discriminator = build_discriminator(config, space) if discriminator is None else discriminator
         if not isinstance(discriminator, Discriminator):
             raise ValueError(
-                f"discriminator is a {type(discriminator).__name__}; codes are read from features. Pass a "
+                f"discriminator is a {type(discriminator).__name__}; the encoder of the codes needs its "
+                f"features. Pass a "
                 "veridical.nn.discriminator.Discriminator, which names its trunk and its head."
             )
         if generator is None:
@@ -164,7 +165,7 @@ class InfoGAN(AdversarialModel[InfoGANConfig], Coded):
 
     @property
     def prior_kind(self) -> PriorKind:
-        """Parts of different distributions."""
+        """The parts have different distributions."""
         return "other"
 
     def prior(self, n: int, noise: Noise | None = None) -> Tensor:
@@ -175,7 +176,7 @@ class InfoGAN(AdversarialModel[InfoGANConfig], Coded):
         return self.join(Codes(self.latent_noise(noise, self.noise_dim), categorical, continuous))
 
     def join(self, codes: Codes) -> Tensor:
-        """Return (B, *latent_shape) of the parts, so that a code can be set by hand."""
+        """Return (B, *latent_shape) from its parts, so that single codes can be set."""
         parts = [
             codes.noise.new_zeros(c.shape[0], k).scatter_(1, c[:, None], 1.0)
             for c, k in zip(codes.categorical, self.config.categorical, strict=True)
@@ -195,17 +196,17 @@ class InfoGAN(AdversarialModel[InfoGANConfig], Coded):
         return categories | {f"continuous {i}": code for i, code in enumerate(parts.continuous.T)}
 
     def read_codes(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the most probable (B,) values of every code, as read from examples."""
+        """Return the most probable (B,) values of every code for examples."""
         q = self.read(x)
         categories = {f"categorical {i}": logits.argmax(1) for i, logits in enumerate(q.logits)}
         return categories | {f"continuous {i}": mu for i, mu in enumerate(q.mu[:, : self.config.continuous].T)}
 
     def read(self, x: Tensor) -> Reading:
-        """Return Q(c | x) of examples (B, *space.shape), real or not."""
+        """Return Q(c | x) of real or generated examples (B, *space.shape)."""
         return self.reader(self.discriminator.features(x))
 
     def discriminator_loss(self, batch: Batch, step: int) -> Turn:
-        """Judge the batch against as many fakes, and read their codes."""
+        """Compute the discriminator loss, minus the information about the codes of the fakes."""
         with torch.no_grad():
             z = self.prior(len(batch.x))
             x_fake = self.decode(z)
@@ -213,14 +214,14 @@ class InfoGAN(AdversarialModel[InfoGANConfig], Coded):
         return self._informed(turn, x_fake, z, step)
 
     def generator_loss(self, batch: Batch, step: int) -> Turn:
-        """Let as many fakes pass for real, and let their codes be read."""
+        """Compute the generator loss, minus the information about the codes of the fakes."""
         z = self.prior(len(batch.x))
         x_fake = self.decode(z)
         turn = generator_turn(self.game, self.logits, batch.x, x_fake, step=step)
         return self._informed(turn, x_fake, z, step)
 
     def _informed(self, turn: Turn, x_fake: Tensor, z: Tensor, step: int) -> Turn:
-        """Take the weighted information off the loss, and log it; it is that of what the discriminator sees."""
+        """Subtract the weighted information from the loss and log it; it refers to the discriminator's input."""
         config, nats = self.config, self.information(view(x_fake, self.game, step), z)
         emphasis = {
             "categorical": config.information_weight,
@@ -247,7 +248,8 @@ class InfoGAN(AdversarialModel[InfoGANConfig], Coded):
             z: (B, *latent_shape), drawn from the prior.
 
         Returns:
-            categorical: (codes,) at most log K each in expectation; continuous: (codes,); noise: (noise_dim,) if read.
+            categorical: (codes,) at most log K each in expectation; continuous: (codes,); noise: (noise_dim,) if
+                predicted.
         """
         codes, q, d = self.split(z), self.read(x), self.config.continuous
         nats: dict[str, Tensor] = {}

@@ -1,9 +1,9 @@
-r"""A discriminator of noise levels, whose gradient denoises and thereby generates.
+r"""A classifier of noise levels, whose gradient denoises and thereby generates.
 
 **Model.** Let $x_t = x + \sigma\varepsilon$ with $\sigma$ drawn from levels $\sigma_1 < \dots < \sigma_K$, and let one
-more class be pure noise from a known law, $r = \mathcal N(m, (\sigma_K^2 + s^2) I)$ with the mean and standard
-deviation of the data. A discriminator $D$ is shown one example and says of which class it is. By Bayes' rule its best
-answer is $P(k \mid x) = \pi_k\, p_k(x) / \bar p(x)$, with $p_k$ the law of the data with noise $\sigma_k$, so that
+more class be pure noise from a known distribution, $r = \mathcal N(m, (\sigma_K^2 + s^2) I)$ with the mean and standard
+deviation of the data. A discriminator $D$ classifies one example. By Bayes' rule the optimal probabilities are $P(k
+\mid x) = \pi_k\, p_k(x) / \bar p(x)$, with $p_k$ the distribution of the data with noise $\sigma_k$, so that
 
 $$ \nabla \log P(k \mid x) = \nabla \log p_k(x) - \nabla \log \bar p(x). $$
 
@@ -16,19 +16,19 @@ $$ \nabla \log p_k(x) = \nabla \log \frac{P(k \mid x)}{P(r \mid x)} + \frac{m - 
 These hold at the optimum, exactly, at every level: the discriminator is a `Denoiser`.
 
 **Objective.** Cross-entropy of the level, in nats, plus `denoising_weight` times the squared error per component of the
-noise that the gradient implies, $\hat\varepsilon = -\sigma_k \nabla \log p_k(x_t)$. The second has the same optimum, so
-the sum is as exact as the first; it is needed because levels that are easily distinguished (many components) leave the
-cross-entropy content with gradients that are far off.
+noise that the gradient implies, $\hat\varepsilon = -\sigma_k \nabla \log p_k(x_t)$. The second term has the same
+optimum, so the sum is as exact as the first term alone. It is needed because levels that are easily distinguished (many
+components) give a small cross-entropy even with wrong gradients.
 
 **Sampling** follows $D$'s gradient while the noise is lowered: from $x \sim r$, at every level one step that takes the
-noise from $\sigma_{k+1}$ to $\sigma_k$ and `langevin_steps` of Langevin dynamics in $p_k$; at last half a step of
-denoising, which is the flow of the probability from $\sigma_1$ to 0.
+noise from $\sigma_{k+1}$ to $\sigma_k$ and `langevin_steps` of Langevin dynamics in $p_k$; finally half a step of
+denoising, which is the probability flow from $\sigma_1$ to 0.
 
 **The heuristic.** One may also regress the level and descend the estimate. For data on a set of few dimensions in a
-space of many, $d$, noise of scale $\sigma$ moves a point by $\sigma\sqrt d$ straight away from the set, hence
-$\hat\sigma(x) \approx \operatorname{dist}(x, \text{data}) / \sqrt d$ (`noise_level`; where levels are close
-enough to be confused), and $x - \tfrac d2 \nabla \hat\sigma^2(x)$ is the nearest point of the set. In few dimensions
-the estimate depends on the law of the levels and its gradient is no score; the sampler does not use it.
+space of many, $d$, noise of scale $\sigma$ moves a point by about $\sigma\sqrt d$ orthogonally to the set. Therefore
+$\hat\sigma(x) \approx \operatorname{dist}(x, \text{data}) / \sqrt d$ (`noise_level`; where levels are close enough to
+be confused), and $x - \tfrac d2 \nabla \hat\sigma^2(x)$ is the nearest point of the set. In few dimensions the estimate
+depends on the distribution of the levels and its gradient is not a score; the sampler does not use it.
 
 **Assumptions.** No labels. Samples are continuous, also where the data have levels, and cut to the support.
 
@@ -65,7 +65,7 @@ from veridical.nn.mlp import MLP
 from veridical.noise import Noise, noise_for
 
 GROUPS = 4
-"""Networks that share the levels of a vector among them."""
+"""Number of networks among which the levels are divided, for vectors."""
 
 
 class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
@@ -73,7 +73,7 @@ class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
 
     Args:
         config: levels, objective, sampler, network, optimiser.
-        facts: what one example is.
+        facts: of the data: space and number of examples.
         discriminator: your own, twice differentiable, (B, *space.shape) in data space → (B, K + 1) logits of the levels
             from the least noise to the most, then of pure noise; None: as `config.network` says.
 
@@ -105,7 +105,7 @@ class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
         self.discriminator = LevelDiscriminator(config, space, sigmas) if discriminator is None else discriminator
 
     def pattern(self, step: int) -> Hashable | None:
-        """Return one pattern: all steps are alike."""
+        """Return one pattern: all steps are the same."""
         return ()
 
     def optimizer(self, player: str) -> OptimizerConfig:
@@ -113,11 +113,11 @@ class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
         return self.config.optimizer
 
     def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
-        """Tell levels apart, and denoise by the gradient.
+        """Compute the cross-entropy of the levels and the denoising error of the gradient.
 
         Terms: `cross_entropy` in nats (log(K + 1): nothing learned); `denoising`, squared error per component of the
-        noise (1: nothing learned); `accuracy`, share of levels named exactly; `level_error`, root mean square error of
-        log sigma.
+        noise (1: nothing learned); `accuracy`, share of levels predicted exactly; `level_error`, root mean square error
+        of log sigma.
         """
         with torch.autocast(batch.x.device.type, enabled=False):  # differences of log-densities, and their gradients
             return self._loss(batch.x.float())
@@ -176,14 +176,14 @@ class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
             sigma: (B,) or () scale of the noise, between the least and the most of the levels.
 
         Raises:
-            ValueError: sigma is beyond the levels.
+            ValueError: sigma is outside the range of the levels.
         """
         sigmas = self.sigmas.to(x)
         sigma = sigma.to(x).expand(len(x))
         low, high = float(sigmas[0]), float(sigmas[-1])
         if float(sigma.min()) < low * (1 - 1e-4) or float(sigma.max()) > high * (1 + 1e-4):
             raise ValueError(
-                f"sigma reaches from {float(sigma.min()):.4g} to {float(sigma.max()):.4g}; this model knows noise from "
+                f"sigma reaches from {float(sigma.min()):.4g} to {float(sigma.max()):.4g}; this model was trained for "
                 f"{low:.4g} to {high:.4g}. Choose sigma_min and sigma_max before training."
             )
         place = (sigma / sigmas[0]).log() / math.log(high / low) * (len(sigmas) - 1)
@@ -218,7 +218,7 @@ class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
         """Draw (n, *event) examples by following the discriminator's gradient from pure noise.
 
         Raises:
-            ValueError: labels are passed; the model learned without.
+            ValueError: labels are passed; the model was trained without.
         """
         refuse_labels(c)
         chosen = options_of(NoiseLevelSampling, options)
@@ -240,7 +240,7 @@ class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
         return torch.linspace(low, high, count, dtype=torch.float64, device="cpu").exp().to(self.sigmas)
 
     def _step_down(self, x: Tensor, sigma: float, lower: float, noise: Noise) -> Tensor:
-        """Lower the noise by the exact law of x_lower given x_sigma and its mean; without new noise at the last."""
+        """Lower the noise by the exact distribution of x_lower given x_sigma and its mean; lastly without noise."""
         score = self.score(x, torch.tensor(sigma))
         if lower == 0:
             return x + sigma**2 / 2 * score  # Euler's step, in sigma^2, of dx = -score/2 d(sigma^2)
@@ -257,8 +257,8 @@ class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
 class LevelDiscriminator(nn.Module):
     r"""Logits $\log \mathcal N(x; m, (\sigma_k^2 + s^2) I) + \frac{s^2}{s^2 + \sigma_k^2} f_k(x)$; for pure noise no f.
 
-    With $f = 0$, about where the network starts, it is the best discriminator for data that are Gaussian; what is
-    learned is how they are not, which noise makes ever less of.
+    With $f = 0$, approximately the start of training, this is the optimal classifier for Gaussian data. The network
+    learns the deviation from a Gaussian, which decreases with the noise.
     """
 
     buffer_roles: ClassVar = {"variances": BufferRole.LIVE, "shares": BufferRole.LIVE}
@@ -286,8 +286,8 @@ class LevelDiscriminator(nn.Module):
 class PointNetwork(nn.Module):
     """Perceptrons on a vector, one for every group of neighbouring levels.
 
-    Each sees its input, the components on a logarithmic scale, and octaves of Fourier features no finer than its least
-    noise leaves anything to see.
+    The input of each is the vector, its components on a logarithmic scale, and octaves of Fourier features with
+    wavelengths not below its smallest noise.
     """
 
     def __init__(self, config: NoiseLevelConfig, dim: int) -> None:

@@ -1,26 +1,26 @@
 r"""Progressively growing GANs, and codes at every scale (ProInfoGAN).
 
-**Growth.** The game is played on coarse images first, then on finer and finer ones. Stage and share $\alpha$ of its
+**Growth.** Training starts with coarse images and continues with finer and finer ones. Stage and share $\alpha$ of its
 newest blocks are functions of the step (`nn/progressive.py`); real images $x$ are halved to the size of the stage and
 faded like the fakes,
 
 $$ x_s(\alpha) = (1 - \alpha)\,{\uparrow}{\downarrow}x_s + \alpha\,x_s, \qquad x_{s-1} = {\downarrow}x_s, $$
 
-so that the law to be learned grows as smoothly as the networks. Pairing, penalties and objective are those of every
+so that the target distribution grows as smoothly as the networks. Pairing, penalties and objective are those of every
 game (`objectives/game.py`), in the units of the stage's own pixels.
 
 **Codes.** The latent is $z = (\epsilon, c_0, \dots, c_S)$, all standard normal. $\epsilon$ and $c_0$ enter the coarsest
-block, $c_s$ the block of stage $s$. The discriminator's block of stage $s$ reads $Q_s(c_s \mid x) = \mathcal
-N(\mu_s(x), \sigma_s^2(x))$, and both players raise the bound (Barber & Agakov, 2003)
+block, $c_s$ the block of stage $s$. The discriminator's block of stage $s$ predicts $Q_s(c_s \mid x) = \mathcal
+N(\mu_s(x), \sigma_s^2(x))$, and both players maximise the bound (Barber & Agakov, 2003)
 
 $$ I(c_{sk}; x) \ge \mathrm E \log Q_{sk}(c_{sk} \mid x) + \tfrac12 \log 2\pi e $$
 
-in nats, averaged over the codes of a stage and weighted by the emphasis chosen for the stage. The information about a
-continuous code has no finite ceiling.
+in nats, averaged over the codes of a stage and weighted per stage. The information about a continuous code has no
+finite upper bound.
 
-**Consistency.** What a coarse code means was settled while only the coarse image existed. A finer block may undo it;
-the weight `consistency` on $\sum_s \lVert {\downarrow}G_s - G_{s-1} \rVert^2$ per pixel forbids it: then the
-fine codes change what a coarse image cannot show.
+**Consistency.** The meaning of a coarse code is learned while only the coarse image exists. A finer block may change
+it. The weight `consistency` on $\sum_s \lVert {\downarrow}G_s - G_{s-1} \rVert^2$ per pixel prevents this: fine codes
+then change only details that the coarse image does not contain.
 
 **Assumptions.** Images or lattices of any size, halved (odd sides rounded up) while the shorter side is at least 8; a
 smaller image has a single stage. Vectors are refused. No labels. Samples drawn before the last stage are enlarged to
@@ -63,11 +63,11 @@ from veridical.objectives.information import gaussian_log_q, information_bound, 
 
 
 class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig], Coded):
-    """A game that grows with its images.
+    """A GAN whose networks grow with the image size.
 
     Args:
         config: steps per stage, codes, and the choices of every game.
-        facts: what one example is: images or lattices (C, H, W).
+        facts: of the data: images or lattices (C, H, W).
 
     Raises:
         ValueError: the space holds no images, or there are not as many weights as scales.
@@ -92,7 +92,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig], Coded):
         noise, codes, width = latent_dim_of(config, space), config.codes_per_scale, config.width or 32
         pyramid = build_pyramid(space, width, config.upsampling)
         seen = build_pyramid(space, config.discriminator_width or width, config.upsampling)
-        lowest = pyramid.last if config.stage_steps is None else 0  # grown from the start: no coarse image is seen
+        lowest = pyramid.last if config.stage_steps is None else 0  # full size from the start, without coarse images
         discriminator = ProgressiveDiscriminator(
             seen, codes, ToStandardUnits(space), lowest=lowest, deviation=config.minibatch == "stddev"
         )
@@ -103,7 +103,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig], Coded):
         weights = torch.tensor(scale_weights_of(config, len(pyramid.sizes)))
         self.register_buffer("scale_weights", weights, persistent=False)
         self.alone = not batch_dependent_layers(discriminator)
-        # Of the newest move: a checkpoint must know how far its networks have grown.
+        # Of the newest move: a checkpoint contains the growth of its networks.
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     def growth(self, step: int | None = None) -> Growth:
@@ -111,12 +111,12 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig], Coded):
         return growth(int(self.step) if step is None else step, self.pyramid.last, self.config.stage_steps)
 
     def pattern(self, step: int) -> Hashable | None:
-        """Return who moves, what is due, the stage, and whether it is being faded in."""
+        """Return which players move, what is due, the stage, and whether it is being faded in."""
         now = self.growth(int(step))
         return super().pattern(step), now.stage, now.fading
 
     def discriminator_loss(self, batch: Batch, step: int) -> Turn:
-        """Judge the batch, as coarse as the stage, against as many fakes, which carry no graph."""
+        """Compute the discriminator loss at the resolution of the stage; the fakes carry no graph."""
         now = self._grow(step)
         z = self.prior(len(batch.x))
         with torch.no_grad():
@@ -126,7 +126,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig], Coded):
         return self._inform(turn, z, x_fake, now)
 
     def generator_loss(self, batch: Batch, step: int) -> Turn:
-        """Let as many fakes pass for real; keep the codes legible and the coarse images what they were."""
+        """Compute the generator loss, with the terms of information and of consistency."""
         now = self._grow(step)
         z = self.prior(len(batch.x))
         features = self.generator.features(z, now.stage)
@@ -149,7 +149,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig], Coded):
         }
 
     def read_codes(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the means of the codes of the stages so far, as read from examples (B, *space.shape)."""
+        """Return the predicted means of the codes of the stages so far for examples (B, *space.shape)."""
         now = self.growth()
         if self.config.codes_per_scale == 0:
             return {}
@@ -157,7 +157,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig], Coded):
         return {f"stage {s} code {i}": mu[:, s, i] for s in range(mu.shape[1]) for i in range(mu.shape[2])}
 
     def show(self, x: Tensor, now: Growth) -> Tensor:
-        """Return real images (B, *space.shape) as the discriminator sees them at a stage."""
+        """Return the discriminator's input for real images (B, *space.shape) at a stage."""
         return self.pyramid.fade(self.pyramid.reduce(x, now.stage), now)
 
     def information(self, z: Tensor, x: Tensor, now: Growth) -> Tensor:
@@ -192,7 +192,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig], Coded):
         return at_least_single(x)
 
     def logits(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return (B,) logits of images of full size, seen as coarse as the networks have grown.
+        """Return (B,) logits of images of full size, reduced to the resolution of the stage reached.
 
         Raises:
             ValueError: labels are passed; the model learned without.
@@ -230,7 +230,7 @@ def inconsistency(images: list[Tensor]) -> Tensor:
 
 
 def scale_weights_of(config: ProgressiveGANConfig, stages: int) -> tuple[float, ...]:
-    """Return the emphasis on each stage's codes.
+    """Return the weight of each stage's codes.
 
     Raises:
         ValueError: there are not as many weights as stages.

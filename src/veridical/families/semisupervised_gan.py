@@ -1,7 +1,8 @@
-r"""Semi-supervised GANs: a classifier that also tells fakes, learned from few labels and many examples without.
+r"""Semi-supervised GANs: a classifier with a class for fakes, trained on few labelled and many unlabelled examples.
 
 **Model.** Of K classes and one more, "fake", the discriminator gives logits $l_1, \dots, l_K$ and $l_{K+1} = 0$. With
-$Z(x) = \sum_{k \le K} e^{l_k(x)}$ the probability that an example is real, and of which class a real one is, are
+$Z(x) = \sum_{k \le K} e^{l_k(x)}$ the probability that an example is real, and the class probabilities of a real
+example, are
 
 $$ D(x) = \frac{Z(x)}{Z(x) + 1} = \sigma(\log Z(x)), \qquad p(k \mid x, \text{real}) = \frac{e^{l_k(x)}}{Z(x)} . $$
 
@@ -13,19 +14,19 @@ applies to it.
 $$ -\lambda\,\mathrm E \log p(c \mid x, \text{real}) + \tfrac12\bigl[-\mathrm E \log D(x_u)
    - \mathrm E \log(1 - D(G(z)))\bigr]. $$
 
-The labels fix the differences of the $l_k$, the unlabelled examples their level: real examples must fall clearly into
-*some* class and fakes into none, which drives the borders between classes out of the data. The generator matches the
-mean of the features $f$ before the last layer (mean over components, as in the authors' code):
+The labels fix the differences of the $l_k$, the unlabelled examples their level: real examples must belong clearly to
+*some* class and fakes to none, which moves the class borders to regions without data. The generator matches the mean of
+the features $f$ before the last layer (mean over components, as in the authors' code):
 
 $$ L_G = \lVert \mathrm E f(x_u) - \mathrm E f(G(z)) \rVert_1 / d . $$
 
-Its examples are poorer than those of a game for likeness, and that is why they help: fakes that were perfect would
-say nothing about where the borders may lie (Dai et al., 2017).
+Its samples are worse than those of an ordinary GAN, and the classifier needs this: perfect fakes would give no
+information about the class borders (Dai et al., 2017).
 
 **Which examples are labelled.** Batches come with all labels; of each class the first `labelled / classes` examples in
-the order of training are kept in buffers, and no other label is ever used. The order is a function of the seed, hence
-so is the choice; the buffers are saved with the weights, and of several processes the first one chooses for all. As
-many labelled examples as the batch holds are drawn from them at every step, with replacement.
+the order of training are kept in buffers, and no other label is ever used. The order, and so the choice, is a function
+of the seed; the buffers are saved with the weights, and with several processes the first one chooses for all. At every
+step, as many labelled examples as the batch holds are drawn from them with replacement.
 
 References:
     Salimans et al., Improved Techniques for Training GANs (2016), §3.1 and §5. https://arxiv.org/abs/1606.03498
@@ -53,11 +54,11 @@ from veridical.objectives.game import Turn, discriminator_turn, view
 
 
 class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig], Classifier):
-    """A generator against a classifier with one class more for fakes.
+    """A generator against a classifier with one additional class for fakes.
 
     Args:
         config: number of labels, and the choices of every game.
-        facts: what one example is; with classes.
+        facts: of the data, with classes.
 
     Raises:
         ValueError: the data have no labels or more classes than `labelled`, or the networks do not fit them.
@@ -88,7 +89,7 @@ class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig], Classifier):
         self.register_buffer("labelled_c", torch.zeros(config.labelled, dtype=torch.int64))
         self.register_buffer("labelled_index", torch.full((config.labelled,), -1))
         self.full = False
-        """Whether every class has its share, as the buffers have it; not read back at every step."""
+        """Whether every class has its share, according to the buffers; not read back at every step."""
         self.register_load_state_dict_post_hook(SemiSupervisedGAN._look)
 
     def pattern(self, step: int) -> Hashable | None:
@@ -96,7 +97,7 @@ class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig], Classifier):
         return super().pattern(step) if self.full else None
 
     def discriminator_loss(self, batch: Batch, step: int) -> Turn:
-        """Classify labelled examples, and tell the batch, without its labels, from fakes."""
+        """Compute the loss of labelled examples, and of the batch without its labels against fakes."""
         self.keep_labelled(batch)
         with torch.no_grad():
             x_fake = self.decode(self.prior(len(batch.x)))
@@ -135,7 +136,7 @@ class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig], Classifier):
 
     @torch.no_grad()
     def classify(self, x: Tensor) -> Tensor:
-        """Return (B, K) logits of the classes of examples (B, *space.shape) in data space, were they real.
+        """Return (B, K) logits of the classes of examples (B, *space.shape) in data space, given that they are real.
 
         Raises:
             ValueError: the examples have another shape.
@@ -186,7 +187,7 @@ class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig], Classifier):
 
 
 def quotas(config: SemiSupervisedGANConfig, space: Space) -> Tensor:
-    """Return (K,) how many labelled examples each class has; the first classes have one more where K divides not.
+    """Return (K,) numbers of labelled examples per class; the first classes get the remainder of the division by K.
 
     Raises:
         ValueError: there are no classes, or more than labels.

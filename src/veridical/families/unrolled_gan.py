@@ -1,31 +1,32 @@
 r"""Unrolled generative adversarial networks.
 
-**Idea.** A generator that descends against the discriminator of the moment may run to wherever that one errs, all codes
-to the same place; the discriminator answers a step later, and the two chase each other from mode to mode. Here the
-generator foresees the answer. With $f = -L_D$ the value of the game, $\theta_D^0 = \theta_D$ and
+**Idea.** A generator that minimises its loss against the current discriminator may move all samples to a region where
+that discriminator errs. The discriminator adapts a step later, and training cycles from mode to mode. Here the
+generator takes the adaptation into account. With $f = -L_D$ the value of the game, $\theta_D^0 = \theta_D$ and
 
 $$ \theta_D^{k+1} = \theta_D^k - \eta\,\mathrm{step}\bigl(\nabla_{\theta_D} L_D(\theta_G, \theta_D^k)\bigr), \qquad
    \min_{\theta_G} f\bigl(\theta_G, \theta_D^K(\theta_G)\bigr), $$
 
-it is charged what the discriminator will see after $K$ steps. Its gradient has two terms,
+the loss of the generator is evaluated at the discriminator after $K$ more steps. Its gradient has two terms,
 
 $$ \frac{\mathrm d f}{\mathrm d\theta_G} = \frac{\partial f}{\partial\theta_G} +
    \frac{\partial f}{\partial\theta_D^K}\,\frac{\mathrm d\theta_D^K}{\mathrm d\theta_G}, $$
 
-and both are computed: the second, which holds second derivatives of $L_D$ along all $K$ steps, is what makes it pay to
-spread. (Without it the generator would merely meet a discriminator that is $K$ steps ahead.) $K = 0$ is the plain game;
-for $K \to \infty$, $f$ would be the divergence itself. The discriminator's own turn is that of the plain game.
+and both are computed. The second contains second derivatives of $L_D$ along all $K$ steps; it rewards samples that
+cover several modes. (Without it the discriminator would only be $K$ steps ahead.) $K = 0$ is an ordinary GAN; for $K
+\to \infty$, $f$ is the divergence itself. The discriminator's own turn is that of an ordinary GAN.
 
 **Objectives.** Where the game is of zero sum (minimax, wasserstein, f-...), the generator minimises $f$, real examples
 included: they act on $\theta_D^K$. With other objectives, or pairing, it minimises its own loss against $\theta_D^K$.
 
-**The foreseen optimiser** is not the one that trains, which belongs to the loop, but a double of it: the same moments,
-kept here from the same gradients, bias correction included. (Without its past, Adam's first step is the sign of the
-gradient and has no derivative to speak of.) Schedules, and decay of weights, are not doubled. All $K$ steps look at the
-batch and the fakes of the turn, as in the authors' notebook; with several processes each foresees on its own share of
-the batch, and gradients are averaged afterwards.
+**The optimiser of the unrolled steps** is not that of training, which belongs to the loop, but a copy of it: the same
+moments, computed here from the same gradients, bias correction included. (Without these moments, Adam's first step is
+the sign of the gradient, whose derivative is zero almost everywhere.) Schedules and weight decay are not copied. All
+$K$ steps use the batch and the fakes of the turn, as in the authors' notebook. With several processes each unrolls on
+its own share of the batch, and gradients are averaged afterwards.
 
-**Cost.** $K$ gradients of the discriminator with their graphs, differentiated again: see the page for seconds.
+**Cost.** $K$ gradients of the discriminator with their graphs, differentiated again; the page of the family has
+timings.
 
 References:
     Metz, Poole, Pfau & Sohl-Dickstein, Unrolled Generative Adversarial Networks (2017).
@@ -52,14 +53,14 @@ from veridical.objectives.unrolling import Moments, Rule, accumulate, adam_step,
 
 
 class UnrolledGAN(AdversarialModel[UnrolledGANConfig]):
-    """A generator that foresees the discriminator's answer.
+    """A generator trained against a discriminator that is unrolled by several steps.
 
     Args:
-        config: how many steps it foresees, and the choices of every game.
-        facts: what one example is.
+        config: number of unrolled steps, and the choices of every game.
+        facts: of the data: space and number of examples.
         generator: your own, (B, latent_dim) → (B, *space.shape) in data space; None: as `config.network` says.
         discriminator: your own, (B, *space.shape) in data space (`pack` times the channels) → (B,) or (B, 1) logits;
-            None: likewise.
+            None: as `config.network` says.
 
     Raises:
         ValueError: the networks do not fit the space.
@@ -90,15 +91,15 @@ class UnrolledGAN(AdversarialModel[UnrolledGANConfig]):
         self.register_buffer("updates", torch.tensor(0))
 
     def discriminator_loss(self, batch: Batch, step: int) -> Turn:
-        """Judge the batch against as many fakes, which carry no graph."""
+        """Compute the discriminator loss of the batch and of as many fakes, which carry no graph."""
         with torch.no_grad():
             x_fake = self.decode(self.prior(len(batch.x)))
         return discriminator_turn(self.game, self.logits, batch.x, x_fake, step=step)
 
     def generator_loss(self, batch: Batch, step: int) -> Turn:
-        """Let as many fakes pass for real before the discriminator that will have answered them.
+        """Compute the generator loss against the unrolled discriminator.
 
-        Logged as well: `unrolled_gain`, by how much the answer lowers the discriminator's loss on this batch.
+        Logged as well: `unrolled_gain`, the decrease of the discriminator loss on this batch by the unrolled steps.
         """
         x_fake = self.decode(self.prior(len(batch.x)))
         seen, seen_fake = (view(x, self.game, step) for x in (batch.x, x_fake))
@@ -125,7 +126,7 @@ class UnrolledGAN(AdversarialModel[UnrolledGANConfig]):
         return at_least_single(logits)
 
     def _discriminator_loss(self, logit_real: Tensor, logit_fake: Tensor) -> Tensor:
-        """Return what `discriminator_turn` has without penalties."""
+        """Return the loss of `discriminator_turn` without penalties."""
         objective = OBJECTIVES[self.config.objective].discriminator
         if self.config.relativistic:
             return objective(*pair(logit_real, logit_fake)) / 2
@@ -139,7 +140,7 @@ class UnrolledGAN(AdversarialModel[UnrolledGANConfig]):
         return OBJECTIVES[self.config.objective].generator(logit_fake)
 
     def rule(self) -> Rule:
-        """Return the step that the generator expects of the discriminator."""
+        """Return the update rule of the unrolled steps."""
         lr = self.config.unrolled_lr or self.config.discriminator_optimizer.lr
         if self.config.unrolled_optimizer == "sgd":
             return partial(sgd_step, lr=lr)
@@ -157,7 +158,7 @@ class UnrolledGAN(AdversarialModel[UnrolledGANConfig]):
 
     @torch.no_grad()
     def after_update(self, player: str) -> None:
-        """Let the double of the discriminator's optimiser see the gradient that has just moved it."""
+        """Update the copy of the discriminator's optimiser with the gradient of its last step."""
         super().after_update(player)
         if player != "discriminator":
             return

@@ -2,7 +2,7 @@ r"""Variational autoencoder: a latent-variable model and the network that invert
 
 **Model.** A code $z \sim \mathcal N(0, I)$ is decoded to a distribution of the data:
 
-- *Bernoulli*, for two-valued data (whatever the two values are): $p(x \mid z) = \prod_i p_i^{b_i}(1-p_i)^{1-b_i}$
+- *Bernoulli*, for data with two values of any size: $p(x \mid z) = \prod_i p_i^{b_i}(1-p_i)^{1-b_i}$
   with the bits $b$ of $x$ and logits from the decoder. Likelihoods are probabilities.
 - *Gaussian*, for all other data: $p(x \mid z) = \mathcal N(\mu(z), \sigma^2 I)$ with one learned $\sigma$
   (Rybkin et al. 2021). Likelihoods are densities in data space. On quantised data of bin width $\Delta$ the density
@@ -120,7 +120,7 @@ class VAE(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder, Likelih
             config.sampling == "auto" and (self.bernoulli or space.kind != "image")
         )
         if not self.bernoulli:
-            # At the data's own scale ignoring the code is stationary; from half of it the code pays at once.
+            # At the data's own scale a decoder that ignores the code is stationary; half of it avoids this.
             self.log_scale = nn.Parameter(torch.tensor([math.log(space.std / 2)]))
 
     def player_parameters(self, player: str) -> Iterable[nn.Parameter] | list[dict[str, Any]]:
@@ -136,7 +136,7 @@ class VAE(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder, Likelih
         return [{"params": weights}, scale]
 
     def pattern(self, step: int) -> Hashable | None:
-        """Return one pattern: all steps are alike."""
+        """Return one pattern: all steps are the same."""
         return ()
 
     def optimizer(self, player: str) -> OptimizerConfig:
@@ -169,7 +169,7 @@ class VAE(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder, Likelih
         return Loss(loss, terms if self.bernoulli else terms | {"sigma": self.sigma[0]})
 
     def elbo(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return (B,) nats: one draw of the evidence lower bound, whatever `kl_weight` the model was trained with."""
+        """Return (B,) nats: one draw of the evidence lower bound, with KL weight 1."""
         refuse_labels(c)
         mu, log_var = self.encode(x)
         return elbo(self.log_likelihood(x, self.draw_codes(mu, log_var, 1))[0], gaussian_kl(mu, log_var))
@@ -208,7 +208,7 @@ class VAE(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder, Likelih
         """Draw (n, *event) examples: draws from p(x | z), or its means; see `VAESampling.output`.
 
         Draws of quantised data are rounded to the nearest level, which is the inverse of adding noise of one bin;
-        what a Gaussian puts beyond the support is counted to its ends.
+        values beyond the support are moved to its ends.
         """
         refuse_labels(c)
         chosen, noise = options_of(VAESampling, options), noise_for(n, self.device, noise)
@@ -265,7 +265,7 @@ class VAE(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder, Likelih
     def log_likelihood(self, x: Tensor, z: Tensor, *, check: bool = True) -> Tensor:
         """Return log p(x | z), (k, B) nats in data space, for codes (k, B, latent_dim).
 
-        Data that a Bernoulli likelihood does not know are refused, or, without `check`, have the likelihood NaN.
+        Values other than the two of a Bernoulli likelihood are refused; without `check` their likelihood is NaN.
         """
         x = at_least_single(x).flatten(1)
         h = self.decoder_output(z.flatten(0, 1)).reshape(*z.shape[:2], -1)
@@ -306,7 +306,7 @@ class Standardise(nn.Module):
 
 
 def is_bernoulli(config: VAEConfig, space: Space) -> bool:
-    """Say whether the likelihood is Bernoulli: it is for two-valued data, and for no other.
+    """Return whether the likelihood is Bernoulli: it is for two-valued data, and for no other.
 
     Raises:
         ValueError: the configuration asks for the likelihood of the other kind of data.
@@ -326,7 +326,7 @@ def is_bernoulli(config: VAEConfig, space: Space) -> bool:
 
 
 def is_convolutional(config: VAEConfig, space: Space) -> bool:
-    """Say whether networks built here convolve."""
+    """Return whether networks built here are convolutional."""
     return config.network == "conv" or (config.network == "auto" and fits_convolutions(space.shape))
 
 
@@ -361,7 +361,7 @@ def support(space: Space) -> tuple[float, float]:
 
 
 def bits(x: Tensor, space: Space) -> Tensor:
-    """Map the two values of data space to 0 and 1; what is neither stays neither, and is refused downstream."""
+    """Map the two values of data space to 0 and 1; other values stay different from both and are refused later."""
     low, high = support(space)
     b = (x - low) / (high - low)
     return torch.where((b - b.round()).abs() < 1e-5, b.round(), b)  # forgives the rounding of the division
