@@ -182,14 +182,3 @@ def test_files_stay_short_and_nothing_is_unpickled(source: Path) -> None:
     assert len(text.splitlines()) <= 500
     assert not re.search(r"\bpickle\.loads?\(|allow_pickle=True|weights_only=False|yaml\.load\(", text)
     assert source.stem not in ("utils", "helpers", "misc", "manager")
-
-
-def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
-    readme = (ROOT / "README.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
-    assert len(code.strip().splitlines()) <= 12
-    quick = code.replace("steps=2000", "steps=20").replace("n=2000", "n=200")
-    assert quick != code
-    done = subprocess.run([sys.executable, "-c", quick], cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "runs" / "mine" / "config.yaml").is_file()
