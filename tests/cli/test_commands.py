@@ -31,6 +31,8 @@ def test_train_sample_evaluate_report_cite(tmp_path: Path, capsys: pytest.Captur
     assert "Kingma" in capsys.readouterr().out
     assert run(["resume", where]) == 0
     assert "has done all of its 20 steps" in capsys.readouterr().out
+    assert run(["resume", where, "--steps", "5"]) == 0
+    assert "has done more than 5 steps. To go further: --steps N, with N above 20" in capsys.readouterr().out
     assert run(["train", "vae", "--data", "digits", "--out", where, *QUICK]) == 2
     assert "nothing is overwritten" in capsys.readouterr().err
 
@@ -48,6 +50,12 @@ def test_data_and_config_and_doctor(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run(["config", "validate", str(file)]) == 0
     assert run(["train", "--config", str(file), "--data", "digits", "--dry-run", "--network", "mlp"]) == 0
     assert run(["doctor"]) == 0
+
+
+def test_a_configuration_that_is_missing_has_no_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["config", "validate", str(tmp_path / "no.yaml")]) == 2
+    said = "".join(capsys.readouterr())
+    assert "no.yaml: cannot be read" in said
 
 
 def test_ctrl_c_saves_prints_how_to_go_on_and_exits_with_130(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_a_grid_an_array_and_a_folder(model: VAE, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"expected a \.png"):
+    with pytest.raises(sample.NoSuchFormatError, match=r"expected a \.png"):
         sample.require_output(tmp_path / "x.gif")
     plane = Space((2,), kind="vector", support=None, levels=None)
     points = VAE(VAEConfig(network="mlp", width=8, latent_dim=3), plane)

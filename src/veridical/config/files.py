@@ -36,7 +36,9 @@ class ConfigError(ValueError, RequestError):
     def __init__(self, path: Path | str, problems: list[Problem]) -> None:
         """List the problems in order of line."""
         self.problems = sorted(problems, key=lambda p: p.line)
-        lines = [f"{path}:{p.line}: {p.key + ': ' if p.key else ''}{p.message}" for p in self.problems]
+        lines = [
+            f"{path}:{f'{p.line}:' if p.line else ''} {p.key + ': ' if p.key else ''}{p.message}" for p in self.problems
+        ]
         super().__init__("\n".join(lines))
 
 

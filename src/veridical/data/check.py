@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,6 +12,7 @@ import numpy as np
 
 from veridical.config import DataConfig, TrainingConfig
 from veridical.data.archives import holds_split
+from veridical.data.classes import name_classes
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
 from veridical.data.flips import require_images
@@ -35,7 +35,6 @@ from veridical.data.split import held_out
 FEW_HELD_OUT = 20
 """Held-out examples below which `evaluate` measures no features."""
 
-_SHOWN = 10
 _IMBALANCE = 10
 
 
@@ -92,18 +91,9 @@ def describe(data: ArrayData) -> str:
     rate = f", {space.sample_rate:g} Hz" if space.sample_rate else ""
     shape = "x".join(map(str, space.shape))
     return (
-        f"{len(data):,} {what} of {shape}{levels}{rate}, {_classes(space.classes, data.class_names)}; "
+        f"{len(data):,} {what} of {shape}{levels}{rate}, {name_classes(space.classes, data.class_names)}; "
         f"mean {space.mean:.3f}, std {space.std:.3f} in data space; {data.nbytes / 1e6:,.1f} MB"
     )
-
-
-def _classes(classes: int | None, names: Sequence[str] | None) -> str:
-    """Say how many classes there are, and name the first of those whose names are no plain numbers."""
-    if not classes:
-        return "no labels"
-    if not names or list(names) == [str(i) for i in range(classes)]:
-        return f"{classes} classes"
-    return f"{classes} classes ({', '.join(names[:_SHOWN])}{', ...' if classes > _SHOWN else ''})"
 
 
 def _check_arrays(config: DataConfig, batch_size: int) -> CheckReport:
@@ -163,7 +153,7 @@ def _check_folder(folder: Path, config: DataConfig, batch_size: int, tests: int 
     if listing.classes:
         counts = Counter(listing.classes[listing.class_of[file]] for file in usable)
         findings += _imbalance({name: counts[name] for name in listing.classes})
-    classes = _classes(None if listing.classes is None else len(listing.classes), listing.classes)
+    classes = name_classes(None if listing.classes is None else len(listing.classes), listing.classes)
     held = f", {kept:,} of them held out" if kept else ""
     return CheckReport(f"{len(usable):,} images of {size} in {folder}, {classes}{held}", tuple(findings))
 

@@ -15,6 +15,9 @@ from veridical.data.errors import DataError, NoSuchDataError
 from veridical.data.space import Space
 from veridical.nearest import nearest
 
+SHOWN = 10
+"""Names of classes that are listed."""
+
 
 def in_order(names: Iterable[str]) -> list[str]:
     """Sort names as a person would: numbers in them by value, so that "10" comes after "9".
@@ -160,3 +163,17 @@ def with_classes(space: Space, labels: Tensor | None, name: str, names: Sequence
 def _part(text: str) -> tuple[int, int, str]:
     """Order numbers by value and before text."""
     return (0, int(text), "") if text.isdecimal() else (1, 0, text)
+
+
+def name_classes(classes: int | None, names: Sequence[str] | None) -> str:
+    """Say how many classes there are, and name the first of those whose names are no plain numbers.
+
+    Examples:
+        >>> name_classes(2, ("cat", "dog")), name_classes(3, ("0", "1", "2")), name_classes(None, None)
+        ('2 classes (cat, dog)', '3 classes', 'no labels')
+    """
+    if not classes:
+        return "no labels"
+    if not names or list(names) == [str(i) for i in range(classes)]:
+        return f"{classes} classes"
+    return f"{classes} classes ({', '.join(names[:SHOWN])}{', ...' if classes > SHOWN else ''})"

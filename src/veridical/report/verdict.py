@@ -79,9 +79,21 @@ def _headline(record: Record, measured: list[Measured]) -> tuple[Level, str]:
     if undecided:
         names = _listed([m.title for m in undecided])
         return "caution", f"{_counted(len(undecided), of)} undecided, for lack of examples: {names}."
+    if missing := _too_few(record):
+        counted = "one measurement" if compared == 1 else f"{compared} measurements"
+        return (
+            "caution",
+            f"The {counted} with a reference show no fault, but too few examples left out {_listed(missing)}.",
+        )
     if compared < len(measured):
         return "good", f"All {compared} measurements with a reference are as good as a perfect model's."
     return "good", f"All {compared} measurements are as good as a perfect model's."
+
+
+def _too_few(record: Record) -> list[str]:
+    """Return the metrics that were left out for lack of examples."""
+    skipped = record.evaluation.get("skipped")
+    return [name for name, why in skipped.items() if "too few" in str(why)] if isinstance(skipped, dict) else []
 
 
 def _counted(hits: int, of: str) -> str:
@@ -137,4 +149,6 @@ def _measurements(record: Record, measured: list[Measured]) -> list[str]:
     said = [str(sentence) for sentence in summary] if isinstance(summary, list) else [str(summary)] if summary else []
     known = record.evaluation.get("notes") or []  # of the state of the run, which stands above
     # The headline counts the same measurements as the evaluation's own.
-    return [s for s in said if s not in known and not re.match(r"(Of|All) \d+ measurements", s)]
+    return [
+        s for s in said if s not in known and not re.match(r"(Of|All) \d+ measurements|The one measurement that", s)
+    ]

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from veridical.config import RunConfig
+from veridical.data.classes import name_classes
 from veridical.data.dataset import ArrayData
 from veridical.data.source import BatchSource, count, notes
 from veridical.model import GenerativeModel
@@ -38,7 +39,8 @@ def describe(
     what = f"{'' if n is None else f'{n:,} '}examples of shape {tuple(space.shape)}"
     levels = f"{space.levels} levels in {space.support}"
     scale = levels if space.levels else f"mean {space.mean:.3g}, std {space.std:.3g}"
-    say(f"data       {data.name}: {what}, {scale}{f', {space.classes} classes' if space.classes else ''}")
+    classes = name_classes(space.classes, data.class_names if isinstance(data, ArrayData) else None)
+    say(f"data       {data.name}: {what}, {scale}{f', {classes}' if space.classes else ''}")
     for note in notes(data):
         say(f"           {note}")
     counts = {p: sum(t.numel() for t in _tensors(model, p)) for p in model.players}

@@ -79,7 +79,9 @@ def resume(
         config, data = _with_source(config, str(data)), None
         origins |= {"data.source": "resume"}
     if meta["step"] >= config.training.steps:
-        say(f"{run.path} has done all of its {config.training.steps} steps. To go further: --steps N")
+        done, asked_for = meta["step"], config.training.steps
+        what = "all of its" if done == asked_for else "more than"
+        say(f"{run.path} has done {what} {asked_for:,} steps. To go further: --steps N, with N above {done}")
         return run
     _require_own(run, about, model, data)
     data = _read(config, run, data, moved, say)

@@ -12,11 +12,16 @@ from torch import Tensor
 from veridical.atomic import require_free
 from veridical.config.sampling import ConditionedSampling, SamplingOptions
 from veridical.data.classes import class_number
+from veridical.errors import RequestError
 from veridical.latent.guidance import DATA, Classifier
 from veridical.model import GenerativeModel
 from veridical.run import Run
 from veridical.workflows import images
 from veridical.workflows.progress import Say
+
+
+class NoSuchFormatError(ValueError, RequestError):
+    """Samples cannot be written in that format."""
 
 
 def classifier_for(model: GenerativeModel, options: SamplingOptions | None) -> Classifier | None:
@@ -64,11 +69,13 @@ def require_output(out: Path) -> None:
 
     Raises:
         OutputExistsError: something is there.
-        ValueError: no such format.
+        NoSuchFormatError: no such format.
     """
     require_free(out)
     if out.suffix not in (".png", ".npz", ""):
-        raise ValueError(f"out is {out}; expected a .png (one grid), a .npz (an array x) or a folder (one PNG each).")
+        raise NoSuchFormatError(
+            f"out is {out}; expected a .png (one grid), a .npz (an array x) or a folder (one PNG each)."
+        )
 
 
 def save(blocks: Iterator[Tensor], n: int, model: GenerativeModel, out: Path, say: Say) -> Path:
