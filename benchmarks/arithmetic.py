@@ -21,7 +21,7 @@ from dataclasses import replace
 
 import torch
 
-from veridical.config.presets import PRESETS
+from veridical.config.presets import find_preset
 from veridical.data.batch import Batch
 from veridical.data.space import Space
 from veridical.model import GenerativeModel
@@ -59,7 +59,7 @@ def build(name: str, width: int, batch: int) -> tuple[GenerativeModel, Batch]:
     else:
         space = Space((2,), kind="vector", support=None, levels=None)
         x = torch.randn(batch, 2)
-    config = PRESETS[name].config
+    config = find_preset(name)
     config = replace(config, model=replace(config.model, width=width))
     return build_model(config, space), Batch(x, torch.arange(batch), None)
 

@@ -24,7 +24,7 @@ from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
 from veridical.config import DataConfig
-from veridical.config.presets import PRESETS
+from veridical.config.presets import find_preset
 from veridical.data.dataset import ArrayData
 from veridical.data.loader import Loader
 from veridical.data.sources import load
@@ -42,7 +42,7 @@ def train(data: ArrayData, trunk: DCGANTrunk, steps: int) -> None:
     """Train the trunk as the discriminator of the preset, in the arithmetic that is fastest on recent processors."""
     head = nn.Linear(trunk.feature_dim, 1, bias=False)
     start_small(head)
-    preset = PRESETS["dcgan"].config
+    preset = find_preset("dcgan")
     model = GAN(preset.model, data.space, discriminator=nn.Sequential(trunk, head))  # type: ignore[arg-type]
     engine = Engine("cpu", arithmetic=Arithmetic("bf16", channels_last=True))
     engine.place(model)

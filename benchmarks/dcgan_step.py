@@ -99,7 +99,7 @@ def main() -> None:
     data = load(DataConfig(source="fashion-mnist-10k", size=64, channels="colour"))
     loader = Loader(data, 64)
     torch.manual_seed(0)
-    first = GAN(PRESETS["dcgan"].config.model, data.space)  # type: ignore[arg-type]
+    first = GAN(PRESETS["dcgan"].model, data.space)  # type: ignore[arg-type]
     print({name: sum(p.numel() for p in first.get_submodule(name).parameters()) for name in first.players})
     chosen, why = Engine.plain().choose_arithmetic(first, loader.batch(0).x.shape)
     print(f"veridical chose {chosen}: {why}")

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from veridical.config import DataConfig, DiscreteGANConfig
-from veridical.config.presets import PRESETS
+from veridical.config.presets import find_preset
 from veridical.data.dataset import ArrayData
 from veridical.data.loader import Loader
 from veridical.data.sources import load
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=None)
     parser.add_argument("--width", type=int, default=None)
     options = parser.parse_args()
-    preset = PRESETS[f"discrete-{options.estimator}"].config
+    preset = find_preset(f"discrete-{options.estimator}")
     config, training = preset.model, preset.training
     assert isinstance(config, DiscreteGANConfig)
     config = replace(config, width=options.width)

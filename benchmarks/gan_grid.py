@@ -19,7 +19,7 @@ from dataclasses import replace
 import torch
 
 from veridical.config import DataConfig
-from veridical.config.presets import PRESETS
+from veridical.config.presets import find_preset
 from veridical.data.loader import Loader
 from veridical.data.sources import load
 from veridical.evaluation.coverage import measure_modes
@@ -33,7 +33,7 @@ NAMES = ("modes", "high_quality", "mode_kl", "mode_width")
 
 def train(preset: str, source: str, seed: int, steps: int | None) -> tuple[GAN, float]:
     """Train with the averaged weights in place; return the model and the seconds it took."""
-    config = PRESETS[preset].config
+    config = find_preset(preset)
     settings = replace(config.training, steps=steps or config.training.steps)
     data = load(DataConfig(source=source))
     torch.manual_seed(seed)

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from veridical.config import DataConfig, RunConfig
-from veridical.config.presets import PRESETS
+from veridical.config.presets import PRESETS, find_preset
 from veridical.data.dataset import ArrayData
 from veridical.data.loader import Loader
 from veridical.data.sources import load
@@ -46,7 +46,7 @@ CHOSEN = {"fashion-mnist-10k": ["fid", "prdc"], "grid": ["coverage"]}
 
 def configure(preset: str, steps: int) -> RunConfig:
     """Return the preset with so many steps."""
-    config = PRESETS[preset].config
+    config = find_preset(preset)
     training = replace(config.training, steps=steps, batch_size=BATCH.get(preset, config.training.batch_size))
     return replace(config, model=replace(config.model, **NARROWED.get(preset, {})), training=training)
 
@@ -69,7 +69,7 @@ def train(config: RunConfig, data: ArrayData, seed: int) -> tuple[GenerativeMode
 def run(preset: str, source: str, budget: float, seed: int) -> dict[str, Any]:
     """Train for about the budget, measure."""
     data, test = (load(DataConfig(source=source), split) for split in ("train", "test"))
-    turns = getattr(PRESETS[preset].config.model, "discriminator_turns", 1)
+    turns = getattr(PRESETS[preset].model, "discriminator_turns", 1)
     _, first = train(configure(preset, 2 * turns), data, seed)
     _, longer = train(configure(preset, 12 * turns), data, seed)
     steps = max(20, int(budget / ((longer - first) / (10 * turns))))

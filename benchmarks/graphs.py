@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from veridical.config import DataConfig, TrainingConfig
-from veridical.config.presets import PRESETS
+from veridical.config.presets import find_preset
 from veridical.data.loader import Loader
 from veridical.data.sources import load
 from veridical.training.engine import Engine
@@ -39,7 +39,7 @@ class Training:
     """
 
     def __init__(self, preset: str, batch: int, graphs: bool) -> None:
-        config = PRESETS[preset].config
+        config = find_preset(preset)
         source = "categorical-bits" if preset.startswith("discrete") else "fashion-mnist-10k"
         data = load(DataConfig(source="grid" if preset in ("gan-2d", "unrolled") else source), "train")
         config = dataclasses.replace(config, training=TrainingConfig(device="cuda", batch_size=batch))

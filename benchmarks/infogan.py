@@ -170,7 +170,7 @@ def still(values: Tensor, n: int) -> Tensor:
 
 def configured(given: argparse.Namespace) -> InfoGANConfig:
     """Return the preset's configuration with the codes for the data and what was given."""
-    preset = PRESETS["infogan"].config.model
+    preset = PRESETS["infogan"].model
     assert isinstance(preset, InfoGANConfig)
     categorical, continuous = CODES[given.data]
     return replace(

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from veridical.config import DataConfig
-from veridical.config.presets import PRESETS
+from veridical.config.presets import find_preset
 from veridical.data.sources import load as load_data
 from veridical.evaluation.extractors import Fashion28
 from veridical.run import Run
@@ -51,7 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
 
-    config = PRESETS[options.preset].config
+    config = find_preset(options.preset)
     given = {"width": options.width, "latent_dim": options.latent_dim, "network": options.network}
     model = replace(config.model, **{name: value for name, value in given.items() if value is not None})
     training = replace(

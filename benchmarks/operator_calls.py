@@ -16,7 +16,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from veridical.config import DataConfig
-from veridical.config.presets import PRESETS
+from veridical.config.presets import PRESETS, find_preset
 from veridical.data.loader import Loader
 from veridical.data.sources import load
 from veridical.training.fit import State, fit
@@ -34,7 +34,7 @@ def source_of(preset: str) -> str:
 
 def calls(preset: str, steps: int = 8) -> float:
     """Return the operator calls per step of a preset."""
-    config = PRESETS[preset].config
+    config = find_preset(preset)
     if preset == "biggan-32":
         config = dataclasses.replace(config, model=dataclasses.replace(config.model, width=8))
     data = load(DataConfig(source=source_of(preset)), "train")

@@ -17,7 +17,7 @@ import torch
 
 from veridical.config import DataConfig
 from veridical.config.families.adversarial import AdversarialSampling
-from veridical.config.presets import PRESETS
+from veridical.config.presets import find_preset
 from veridical.data.sources import load as load_data
 from veridical.evaluation.coverage import measure_modes
 from veridical.sampling import draw
@@ -43,7 +43,7 @@ def quiet(line: str) -> None:
 
 def measure(seed: int, steps: int, n: int, target: HasModes) -> dict[str, list[float]]:
     """Train, draw with all options, measure."""
-    config = PRESETS["gan-2d"].config
+    config = find_preset("gan-2d")
     training = replace(config.training, steps=steps, seed=seed, precision="fp32")
     config = replace(config, data=DataConfig(source="grid"), training=training)
     with TemporaryDirectory() as folder:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import torch
 
-from veridical.config.presets import PRESETS
+from veridical.config.presets import find_preset
 from veridical.data.space import Space
 from veridical.families import FAMILIES
 from veridical.model import GenerativeModel
@@ -41,7 +41,7 @@ def streams(n: int) -> None:
 
 def model_of(preset: str, space: Space, device: str) -> GenerativeModel:
     """Build an untrained model."""
-    config = PRESETS[preset].config
+    config = find_preset(preset)
     return FAMILIES[config.family](config.model, space).to(device).eval()
 
 

@@ -55,7 +55,7 @@ class Supervised(SemiSupervisedGAN):
 def configure(given: argparse.Namespace) -> SemiSupervisedGANConfig:
     """Return the preset's choices, narrower."""
     optimizer = OptimizerConfig(lr=given.lr, betas=(0.5, 0.999), schedule="linear")
-    config = PRESETS["semisupervised"].config.model
+    config = PRESETS["semisupervised"].model
     assert isinstance(config, SemiSupervisedGANConfig)
     return replace(
         config,

@@ -72,14 +72,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--k", type=int, nargs="+", default=[0, 5])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=PRESETS["unrolled"].config.training.steps)
-    parser.add_argument("--batch-size", type=int, default=PRESETS["unrolled"].config.training.batch_size)
+    parser.add_argument("--steps", type=int, default=PRESETS["unrolled"].training.steps)
+    parser.add_argument("--batch-size", type=int, default=PRESETS["unrolled"].training.batch_size)
     parser.add_argument("--every", type=int, default=500)
     parser.add_argument("--discriminator-lr", type=float, default=None, help="of the preset if not given")
     parser.add_argument("--mode-width", type=float, default=None, help="0.01 if not given")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    config = PRESETS["unrolled"].config.model
+    config = PRESETS["unrolled"].model
     assert isinstance(config, UnrolledGANConfig)
     if given.discriminator_lr is not None:
         optimizer = OptimizerConfig(lr=given.discriminator_lr, betas=config.discriminator_optimizer.betas)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from veridical.run import Run, append_lines
-from veridical.status import QUIET_SECONDS, read_status
+from veridical.status import QUIET_SECONDS
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def run(tmp_path: Path) -> Run:
 @pytest.mark.parametrize("state", ["finished", "interrupted", "failed", "running"])
 def test_what_the_run_says(run: Run, state: str) -> None:
     run.set_status(state, 7, "why")
-    status = read_status(run)
+    status = run.outcome()
     assert (status.state, status.step, status.message) == (state, 7, "why")
     assert (status.warning == "") == (state == "finished")
     assert state == "finished" or "step 7" in status.warning
@@ -32,24 +32,24 @@ def test_what_the_run_says(run: Run, state: str) -> None:
 def test_a_run_whose_process_is_gone_was_killed(run: Run) -> None:
     code = f"from veridical.run import Run; Run({str(run.path)!r}).set_status('running', 3)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-    assert read_status(run).state == "killed"
-    assert f"veridical resume {run.path}" in read_status(run).warning
+    assert run.outcome().state == "killed"
+    assert f"veridical resume {run.path}" in run.outcome().warning
 
 
 def test_a_run_on_another_machine_is_judged_by_its_silence(run: Run) -> None:
     run.write_json("status.json", {"state": "running", "step": 1, "process": 2**22 + 1, "host": "elsewhere"})
-    assert read_status(run).state == "running"
+    assert run.outcome().state == "running"
     long_ago = time.time() - 2 * QUIET_SECONDS
     os.utime(run.path / "status.json", (long_ago, long_ago))
-    assert read_status(run).state == "killed"
+    assert run.outcome().state == "killed"
     append_lines(run.metrics_file, [{"step": 50, "seconds": 10.0}, {"step": 100, "seconds": 10.0 + QUIET_SECONDS / 4}])
     os.utime(run.metrics_file, (long_ago, long_ago))
-    assert read_status(run).state == "running"  # a slow run: a line every 150 seconds
-    assert read_status(run).step == 100
+    assert run.outcome().state == "running"  # a slow run: a line every 150 seconds
+    assert run.outcome().step == 100
 
 
 @pytest.mark.parametrize("text", ["{", "[]", json.dumps({"state": "dancing", "step": "x"}), None])
 def test_damage_is_no_state(run: Run, text: str | None) -> None:
     if text is not None:
         (run.path / "status.json").write_text(text)
-    assert (read_status(run).state, read_status(run).step) == ("unknown", 0)
+    assert (run.outcome().state, run.outcome().step) == ("unknown", 0)

@@ -7,8 +7,7 @@ Public names are imported when they are first used, so `import veridical` is fas
 from typing import TYPE_CHECKING, Any
 
 from veridical.config.families.table import public_names as _public_names
-
-__version__ = "0.1.0"
+from veridical.version import __version__ as __version__
 
 _HOME = {
     "ArrayData": "veridical.data.dataset",

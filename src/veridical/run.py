@@ -24,6 +24,7 @@ import base64
 import json
 import os
 import platform
+import time
 from collections.abc import Iterable, Iterator
 from html import escape
 from pathlib import Path
@@ -31,7 +32,7 @@ from typing import Any
 
 from veridical.atomic import require_free, write_atomically
 from veridical.errors import RequestError
-from veridical.status import read_status
+from veridical.status import Status, state_of
 
 
 class NotARunError(FileNotFoundError, RequestError):
@@ -151,8 +152,21 @@ class Run:
 
     @property
     def status(self) -> dict[str, Any]:
-        """Content of status.json; a killed run leaves the state "running" there (`veridical.status` detects this)."""
+        """Content of status.json; a killed run leaves the state "running" there (`outcome` detects this)."""
         return self.read_json("status.json")
+
+    def outcome(self) -> Status:
+        """Return the state of the run, from its files and its process."""
+        try:
+            raw = self.status
+        except (OSError, json.JSONDecodeError):
+            raw = {}
+        raw, rows = raw if isinstance(raw, dict) else {}, self.metrics()
+        written = [path.stat().st_mtime for path in (self.metrics_file, self.path / "status.json") if path.is_file()]
+        quiet_for = max(0.0, time.time() - max(written)) if written else None
+        step = max([_step(raw.get("step")), *(_step(row.get("step")) for row in rows[-1:])])
+        message = str(raw.get("message") or "")
+        return Status(state_of(raw, quiet_for, rows), step, message, quiet_for, str(self.path))
 
     def __fspath__(self) -> str:
         """Return the path, so that a run can be passed wherever a path can."""
@@ -163,7 +177,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         """Return HTML for notebooks: the state, the last losses and the newest grid of samples."""
-        status, rows = read_status(self), self.metrics()
+        status, rows = self.outcome(), self.metrics()
         losses = {term: value for term, value in (rows[-1] if rows else {}).items() if term.endswith("/loss")}
         lines = [f"<b>{escape(str(self.path))}</b>: {status.state}, step {status.step:,}", escape(status.message)]
         lines += [escape(", ".join(f"{term} {value:.4g}" for term, value in losses.items()))]
@@ -180,6 +194,10 @@ class Run:
     def health(self) -> list[dict[str, Any]]:
         """Return the lines of health.jsonl."""
         return list(read_lines(self.health_file))
+
+
+def _step(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def append_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:

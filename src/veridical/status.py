@@ -6,18 +6,13 @@ process has ended, or if the run wrote nothing for much longer than usual.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import platform
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from veridical.run import Run
+from typing import Any, Literal
 
 QUIET_SECONDS = 600.0
 """A run with the state "running" that wrote nothing for longer than this was probably killed."""
@@ -66,16 +61,6 @@ class Status:
         return f"This run {was} {at}. To finish it: veridical resume {self.path}"
 
 
-def read_status(run: Run) -> Status:
-    """Read the state of a run from its files and its process."""
-    raw = _raw(run)
-    written = [path.stat().st_mtime for path in (run.metrics_file, run.path / "status.json") if path.is_file()]
-    quiet_for = max(0.0, time.time() - max(written)) if written else None
-    rows = run.metrics()
-    step = max([_step(raw.get("step")), *(_step(row.get("step")) for row in rows[-1:])])
-    return Status(state_of(raw, quiet_for, rows), step, str(raw.get("message") or ""), quiet_for, str(run.path))
-
-
 def state_of(raw: Mapping[str, Any], quiet_for: float | None, rows: Iterable[Mapping[str, Any]]) -> RunState:
     """Return the state of a run.
 
@@ -113,15 +98,3 @@ def _is_gone(raw: Mapping[str, Any]) -> bool:
     except OSError:
         return False
     return False
-
-
-def _raw(run: Run) -> dict[str, Any]:
-    try:
-        found = run.read_json("status.json")
-    except (OSError, json.JSONDecodeError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _step(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0

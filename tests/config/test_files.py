@@ -32,7 +32,7 @@ def test_a_partial_file_changes_its_preset_and_says_so(tmp_path: Path) -> None:
     file.write_text("preset: dcgan\ntraining: {steps: 7}\nmodel: {latent_dim: 100, width: 32}\n")
     config, origins = read(file)
     assert config.training.steps == 7
-    assert config.model == GANConfig(**{**vars(PRESETS["dcgan"].config.model), "width": 32})
+    assert config.model == GANConfig(**{**vars(PRESETS["dcgan"].model), "width": 32})
     assert origins["training.steps"] == origins["model.width"] == f"file {file}"
     assert origins["model.network"] == "preset dcgan"
     assert origins["model.latent_dim"] == "preset dcgan"  # the file repeats it, but does not change it

@@ -7,7 +7,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from veridical.config import DataConfig
-from veridical.config.presets import PRESETS
+from veridical.config.presets import find_preset
 from veridical.data.loader import Loader
 from veridical.data.sources import load
 from veridical.training.fit import State, fit
@@ -17,7 +17,7 @@ from veridical.workflows.load import build_model
 @pytest.mark.parametrize(("preset", "source", "most"), [("gan-2d", "grid", 1_928), ("gan", "fashion-mnist-10k", 2_140)])
 def test_a_step_calls_half_the_operators_it_used_to(preset: str, source: str, most: int) -> None:
     """Operators nested in others count; the numbers of the first version were 3,857 and 4,280."""
-    config = PRESETS[preset].config
+    config = find_preset(preset)
     data = load(DataConfig(source=source), "train")
     torch.manual_seed(0)
     state = State(build_model(config, data.space), steps=2, ema=config.training.ema)

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import veridical as vd
 from tests.training import toys
-from veridical.config.presets import PRESETS
+from veridical.config.presets import PRESETS, find_preset
 from veridical.data.dataset import ArrayData
 from veridical.data.loader import Loader
 from veridical.data.sources import load as load_data
@@ -61,7 +61,7 @@ class Guard(TorchDispatchMode):
 
 
 def data_of(name: str) -> ArrayData:
-    family = type(PRESETS[name].config.model).__name__
+    family = type(PRESETS[name].model).__name__
     source = "categorical-bits" if family.startswith("Discrete") else "digits"
     data = load_data(vd.DataConfig(source="grid" if name in ("gan-2d", "unrolled") else source), "train")
     assert isinstance(data, ArrayData)
@@ -73,7 +73,7 @@ def loader_of(name: str) -> Loader:
 
 
 def state_of(name: str, steps: int) -> State:
-    config = PRESETS[name].config
+    config = find_preset(name)
     model = config.model
     small = {"width": 8, "stage_steps": 4, "labelled": 10}
     small = {field.name: small[field.name] for field in dataclasses.fields(model) if field.name in small}

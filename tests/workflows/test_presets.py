@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from veridical.config import DataConfig, RunConfig
-from veridical.config.presets import PRESETS
+from veridical.config.presets import PRESETS, find_preset
 from veridical.report import build
 from veridical.run import Run
 from veridical.sampling import draw
@@ -34,7 +34,7 @@ def quiet(line: str) -> None:
 
 
 def narrow(preset: str, source: str, **changes: Any) -> RunConfig:
-    config = PRESETS[preset].config
+    config = find_preset(preset)
     known = {field.name for field in fields(config.model)}
     model = replace(config.model, **{k: v for k, v in (NARROW | changes).items() if k in known})
     training = replace(

@@ -43,7 +43,7 @@ def run(arguments: list[str]) -> int:
         print(overview())
         return 0
     if arguments[0] in ("-V", "--version"):
-        from veridical import __version__
+        from veridical.version import __version__
 
         print(f"veridical {__version__}")
         return 0

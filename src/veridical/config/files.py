@@ -180,7 +180,7 @@ class _Reader:
             family = None
             nodes.pop("model", None)  # its keys cannot be checked
         if preset is not None:
-            base = PRESETS[preset].config
+            base = find_preset(preset)
             if family is not None and base.family != family:
                 self._problem(nodes["family"], "family", f"preset {preset} is of family {base.family}, not {family}")
             return base, preset_origins(preset)

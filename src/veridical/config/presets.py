@@ -18,7 +18,7 @@ def find_preset(name: str) -> RunConfig:
         ValueError: there is no preset or family of that name; the message names the closest one.
     """
     if name in PRESETS:
-        return PRESETS[name].config
+        return RunConfig(model=PRESETS[name].model, training=PRESETS[name].training)
     if name in FAMILIES:
         return RunConfig(model=find_family(name).config())
     raise ValueError(f"there is no preset {name!r}. {did_you_mean(name, [*PRESETS, *FAMILIES])}")

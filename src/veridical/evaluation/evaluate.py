@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import veridical
 from veridical.data.dataset import ArrayData
 from veridical.data.preprocess import to_data_space, to_uint8
 from veridical.data.space import Space
@@ -27,6 +26,7 @@ from veridical.evaluation.summary import sentences
 from veridical.model import GenerativeModel, Sampler
 from veridical.nearest import did_you_mean
 from veridical.sampling import draw
+from veridical.version import __version__
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ def _measure(
         seed=seed,
         n=n,
         versions={
-            "veridical": veridical.__version__,
+            "veridical": __version__,
             "torch": str(torch.__version__),
             "numpy": np.__version__,
             "python": platform.python_version(),

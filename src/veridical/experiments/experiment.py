@@ -68,7 +68,7 @@ def perform(
     Raises:
         OutputExistsError: something is there; nothing is overwritten.
     """
-    from veridical import __version__
+    from veridical.version import __version__
 
     out = next_free(experiment.name) if out is None else out
     require_free(out)

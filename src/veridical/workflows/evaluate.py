@@ -23,7 +23,6 @@ from veridical.evaluation.extractors import check_name
 from veridical.model import GenerativeModel, Sampler
 from veridical.run import Run
 from veridical.sampling import draw
-from veridical.status import read_status
 from veridical.workflows import images
 from veridical.workflows.load import changed_data, load_run, load_splits
 from veridical.workflows.location import locate
@@ -91,7 +90,7 @@ def evaluate_run(
         say(f"drawing {n:,} samples, seed {seed}")
         samples = draw(model, n, seed=seed)
     found = measure(model, train, test, samples=samples, n=n, seed=seed, extractor=extractor, progress=say)
-    status = read_status(run)
+    status = run.outcome()
     found = replace(found, notes=tuple(note for note in (status.warning, changed) if note))
     when = datetime.now(UTC).isoformat(timespec="seconds")
     about = {"step": step, "checkpoint": which, "state": status.state, "time": when, "summary": found.summary()}

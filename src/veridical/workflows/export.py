@@ -26,11 +26,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import veridical
 from veridical.atomic import replacing, require_free
 from veridical.errors import RequestError
 from veridical.model import GenerativeModel, Sampler
 from veridical.training.logs import MissingPackageError
+from veridical.version import __version__
 from veridical.workflows.exported import Exported, Manifest, RecordedNoise
 from veridical.workflows.progress import Say
 
@@ -167,7 +167,7 @@ def _write(program: torch.export.ExportedProgram, manifest: Manifest, drawn: lis
 
 
 def _write_pt2(program: torch.export.ExportedProgram, manifest: Manifest, drawn: list[Tensor], file: Path) -> None:
-    described = {**dataclasses.asdict(manifest), "veridical": veridical.__version__}
+    described = {**dataclasses.asdict(manifest), "veridical": __version__}
     torch.export.save(program, file, extra_files={MANIFEST: json.dumps(described)})
     _require_equal(torch.export.load(file), drawn, program.module()(*drawn))
 

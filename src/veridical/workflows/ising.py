@@ -83,7 +83,7 @@ def _write(writer: Writer, pieces: Iterator[Configurations], pace: Pace) -> None
 
 def _provenance(chosen: SamplingPlan, blocks: int, seed: int) -> dict[str, Any]:
     """Return what the file says of how its configurations were drawn."""
-    from veridical import __version__
+    from veridical.version import __version__
 
     return {
         "coupling": chosen.law.horizontal,

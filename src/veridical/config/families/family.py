@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from veridical.config.sampling import SamplingOptions
 from veridical.config.training import TrainingConfig
-
-if TYPE_CHECKING:
-    from veridical.config.run import RunConfig
 
 Need = Literal["labels", "image", "few-levels", "number"]
 """Requirements on the data: labels; examples of shape (channels, height, width); components of at most `FEW_LEVELS`
@@ -56,13 +53,6 @@ class Preset:
 
     measured: str = ""
     """Results measured with this program: data, time and hardware (docs/presets.md)."""
-
-    @property
-    def config(self) -> RunConfig:
-        """The complete configuration, without a data source."""
-        from veridical.config.run import RunConfig
-
-        return RunConfig(model=self.model, training=self.training)
 
 
 @dataclass(frozen=True)
