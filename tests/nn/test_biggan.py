@@ -1,7 +1,10 @@
 """BigGAN's code in parts, and its class embedding that all blocks share (its sizes: tests/nn/test_resnet_gan.py)."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import nn
 
 from veridical.data.space import Space
 from veridical.nn.biggan import BigGANGenerator, biggan_channels, split
@@ -25,8 +28,12 @@ def test_each_part_of_the_code_conditions_its_own_block_and_the_class_all_of_the
     torch.manual_seed(0)
     network = BigGANGenerator(Space((1, 16, 16)), latent_dim=7, width=4, classes=3, shared_dim=5).eval()
     seen: dict[int, torch.Tensor] = {}
+
+    def keep(k: int) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
+        return lambda _, inputs: seen.update({k: inputs[1]})
+
     for k, block in enumerate(network.blocks):
-        block.register_forward_pre_hook(lambda _, inputs, k=k: seen.update({k: inputs[1]}))
+        block.register_forward_pre_hook(keep(k))
     z, c = torch.randn(2, 7), torch.tensor([2, 0])
     network(z, c)
     assert network.parts == [3, 2, 2] and network.shared is not None
