@@ -1,0 +1,36 @@
+"""The idx format, written by hand from its description."""
+
+import gzip
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from veridical.data.errors import DataError
+from veridical.data.idx import parse_idx, read_idx
+
+X = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+CONTENT = b"\0\0\x08\x03" + struct.pack(">3I", 2, 3, 4) + bytes(range(24))
+
+
+def test_bytes_are_read_in_the_order_of_their_axes(tmp_path: Path) -> None:
+    assert np.array_equal(parse_idx(CONTENT, "x"), X)
+    for name, content in (("x.idx", CONTENT), ("x.idx.gz", gzip.compress(CONTENT))):
+        (tmp_path / name).write_bytes(content)
+        assert np.array_equal(read_idx(tmp_path / name), X)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", r"\(none\)"),
+        (b"\0\0\x0d\x01" + CONTENT[4:], "00 00 0d 01"),  # floats
+        (CONTENT[:10], "within its header"),
+        (CONTENT[:-1], r"has 39 bytes; its header \(2 x 3 x 4\) asks for 40"),
+        (CONTENT + b"\0", "41 bytes"),
+    ],
+)
+def test_damaged_files_are_refused(content: bytes, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        parse_idx(content, "x")
