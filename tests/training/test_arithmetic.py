@@ -105,7 +105,7 @@ def test_the_rule(
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_what_is_asked_for_is_taken(precision: str) -> None:
-    assert choose_arithmetic(CPU, nn.Linear(2, 2), VECTORS, precision) == (Arithmetic(precision), "as asked")
+    assert choose_arithmetic(CPU, nn.Linear(2, 2), VECTORS, precision) == (Arithmetic(precision), "as requested")
     assert choose_arithmetic(CPU, convolutions(4), IMAGES, precision)[0] == Arithmetic(precision, channels_last=True)
 
 

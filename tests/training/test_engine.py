@@ -58,7 +58,7 @@ def test_two_processes_agree_average_and_resume_to_the_bit(tmp_path: Path, launc
 
 def test_devices_are_found_or_refused() -> None:
     assert choose_device("auto")[0] in ("cpu", "cuda", "mps")
-    assert choose_device("cpu") == ("cpu", "as asked")
+    assert choose_device("cpu") == ("cpu", "as requested")
     with pytest.raises(DeviceError, match=r"'tpu', which is not available here; expected auto or one of"):
         choose_device("tpu")
 

@@ -1,1 +1,1 @@
-"""What models minimise: adversarial losses, penalties, bounds. Pure functions, each with its equation and source."""
+"""Training objectives: adversarial losses, penalties, bounds. Pure functions, each with its equation and source."""

@@ -14,8 +14,8 @@ $G(z) \sim q$. Written with $\mathrm{sp}(t) = \log(1 + e^t)$:
 | wasserstein | $\mathrm E[\ell_f - \ell_r]$ | $-\mathrm E\,\ell_f$ |
 | f-... | $\mathrm E[f^*(g_f(\ell_f)) - g_f(\ell_r)]$ | $-\mathrm E\,f^*(g_f(\ell_f))$ |
 
-What the discriminator's loss measures, once the discriminator is the best there is, and what the generator's expected
-gradient descends then:
+The value of the discriminator loss for the optimal discriminator, and the quantity that the generator's expected
+gradient then minimises:
 
 | name | best $D$ | its loss | generator descends |
 |---|---|---|---|
@@ -29,9 +29,9 @@ gradient descends then:
 | f-... | $g_f(D) = f'(p/q)$ | $-D_f(p\,\Vert\,q)$ | $D_f$ |
 
 JS is in nats and at most $\log 2$; TV is at most 1; $W_1$ needs $D$ to be 1-Lipschitz. $\Delta = \int (p-q)^2/(p+q)$,
-at most 2, is the Pearson divergence between $p+q$ and $2q$. The seven f-GANs stand in `objectives/f_divergences.py`.
-Every objective composes with relativistic pairing, which replaces the logits by their differences (`pair`); what the
-right column says holds without it.
+at most 2, is the Pearson divergence between $p+q$ and $2q$. The seven f-GANs are in `objectives/f_divergences.py`.
+Every objective composes with relativistic pairing, which replaces the logits by their differences (`pair`); the right
+column is valid without it.
 
 References:
     nonsaturating, minimax: Goodfellow et al., Generative Adversarial Nets (2014), Eq. 1 and §3.
@@ -73,7 +73,7 @@ def logistic_discriminator_loss(logit_real: Float[Tensor, " n"], logit_fake: Flo
         logit_fake: logits $\ell_f$ of fakes.
 
     Returns:
-        The loss in nats; $2 \log 2$ for a discriminator that knows nothing.
+        The loss in nats; $2 \log 2$ for a discriminator with logits 0.
 
     References:
         Goodfellow et al. (2014), Eq. 1, with $D = \sigma(\ell)$ and the sign of a loss.
@@ -108,7 +108,7 @@ def smoothed_logistic_discriminator_loss(
     = \mathrm E[\mathrm{sp}(-\ell_r) + \alpha\,\ell_r] + \mathrm E\,\mathrm{sp}(\ell_f) $$
 
     The best discriminator is $\sigma(\ell) = (1-\alpha)\,p/(p+q)$. A target above 0 for fakes would put $q$ into the
-    numerator, and make fakes where there are none but fakes attractive to the generator.
+    numerator, and the generator would be rewarded for samples in regions without data.
 
     Args:
         logit_real: logits $\ell_r$ of real examples.
@@ -137,7 +137,7 @@ def smoothed_logistic_discriminator_loss(
 
 
 def nonsaturating_generator_loss(logit_fake: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-    r"""Negative log-probability that fakes pass for real, $\mathrm E\,\mathrm{sp}(-\ell_f)$.
+    r"""Negative log-probability that fakes are classified as real, $\mathrm E\,\mathrm{sp}(-\ell_f)$.
 
     Its gradient in a logit is $-\sigma(-\ell_f)$, close to $-1$ where the discriminator is sure of a fake.
 
@@ -154,7 +154,7 @@ def nonsaturating_generator_loss(logit_fake: Float[Tensor, " n"]) -> Float[Tenso
 
 
 def minimax_generator_loss(logit_fake: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-    r"""Log-probability that fakes are recognised, $-\mathrm E\,\mathrm{sp}(\ell_f)$.
+    r"""Log-probability that fakes are classified as fake, $-\mathrm E\,\mathrm{sp}(\ell_f)$.
 
     The same as $\mathrm E \log(1 - \sigma(\ell_f))$. Its gradient in a logit is $-\sigma(\ell_f)$, which
     vanishes where the discriminator is sure of a fake.
@@ -175,14 +175,14 @@ def maximum_likelihood_generator_loss(logit_fake: Float[Tensor, " n"]) -> Float[
     r"""Negative density ratio of the fakes, $-\tfrac12\,\mathrm E\,e^{\ell_f}$.
 
     With the best logistic discriminator, $e^{\ell} = p/q$, its expected gradient is half that of
-    $\mathrm{KL}(p\,\|\,q)$, which is that of maximum likelihood. Nearly all of it comes from the few fakes that pass
-    best for real, so its variance is huge. Overflows where a logit passes 88 in single precision.
+    $\mathrm{KL}(p\,\|\,q)$, which is that of maximum likelihood. Nearly all of it comes from the few fakes with the
+    largest logits, so its variance is huge. Overflows where a logit passes 88 in single precision.
 
     Args:
         logit_fake: logits $\ell_f$ of fakes.
 
     Returns:
-        The loss; $-\tfrac12$ for a discriminator that knows nothing, and for the best one whatever $q$ is.
+        The loss; $-\tfrac12$ for a discriminator with logits 0, and in expectation for the optimal one with any $q$.
 
     References:
         Goodfellow, On distinguishability criteria (2014); NIPS 2016 Tutorial, §3.2.4.
@@ -211,11 +211,11 @@ def least_squares_discriminator_loss(
 
 
 def least_squares_generator_loss(logit_fake: Float[Tensor, " n"], aim: float = 1.0) -> Float[Tensor, ""]:
-    r"""Squared distance of the fakes from what they should score, $\tfrac12\mathrm E(\ell_f-c)^2$.
+    r"""Squared distance of the fakes' scores from their target, $\tfrac12\mathrm E(\ell_f-c)^2$.
 
     Args:
         logit_fake: scores $\ell_f$ of fakes.
-        aim: $c$, what the generator wants the discriminator to say.
+        aim: $c$, the target of the generator for the scores of fakes.
 
     Returns:
         The loss, dimensionless.
@@ -234,7 +234,7 @@ def hinge_discriminator_loss(logit_real: Float[Tensor, " n"], logit_fake: Float[
         logit_fake: scores $\ell_f$ of fakes.
 
     Returns:
-        The loss, dimensionless; 2 for a discriminator that knows nothing.
+        The loss, dimensionless; 2 for a discriminator with scores 0.
 
     References:
         Lim & Ye (2017).
@@ -279,10 +279,10 @@ class Objective(NamedTuple):
     """The two losses of a game."""
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
-    """(logit_real, logit_fake) → what the discriminator minimises."""
+    """(logit_real, logit_fake) → discriminator loss."""
 
     generator: Callable[[Tensor], Tensor]
-    """logit_fake → what the generator minimises."""
+    """logit_fake → generator loss."""
 
 
 OBJECTIVES: dict[str, Objective] = {
@@ -305,11 +305,11 @@ OBJECTIVES: dict[str, Objective] = {
 def pair(
     logit_real: Float[Tensor, " n"], logit_fake: Float[Tensor, " n"]
 ) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
-    r"""Judge every example against a partner of the other kind: $(\ell_r - \ell_f,\; \ell_f - \ell_r)$.
+    r"""Pair every example with one of the other kind: $(\ell_r - \ell_f,\; \ell_f - \ell_r)$.
 
-    An objective takes the paired logits as it takes any. Both terms of its discriminator loss then look at the same
-    pairs, so half of it is used: for the non-saturating objective this is $\mathrm E\,\mathrm{sp}(-(\ell_r -
-    \ell_f))$, for wasserstein it is the unpaired loss. The best logistic $D$ is $\log p/q$ up to a constant.
+    An objective takes the paired logits like any others. Both terms of its discriminator loss then use the same pairs,
+    so half of it is used: for the non-saturating objective this is $\mathrm E\,\mathrm{sp}(-(\ell_r - \ell_f))$, for
+    wasserstein it is the unpaired loss. The best logistic $D$ is $\log p/q$ up to a constant.
 
     Args:
         logit_real: logits $\ell_r$ of real examples.
@@ -330,19 +330,19 @@ def pair(
 
 
 def jensen_shannon_bound(logit_real: Float[Tensor, " n"], logit_fake: Float[Tensor, " m"]) -> Float[Tensor, ""]:
-    r"""Lower bound of the Jensen-Shannon divergence that the logits witness.
+    r"""Lower bound of the Jensen-Shannon divergence from logits.
 
     $$ \mathrm{JS}(p, q) \ge \log 2 - \tfrac12\left(\mathrm E\,\mathrm{sp}(-\ell_r) + \mathrm E\,\mathrm{sp}(\ell_f)
     \right), $$
 
-    with equality at $\ell = \log p/q$. Holds in expectation for any logits chosen without looking at these examples.
+    with equality at $\ell = \log p/q$. It holds in expectation for any logits that do not depend on these examples.
 
     Args:
         logit_real: logits $\ell_r$ of real examples.
         logit_fake: logits $\ell_f$ of fakes.
 
     Returns:
-        The bound in nats, at most $\log 2$; negative for logits worse than none.
+        The bound in nats, at most $\log 2$; negative for logits worse than 0.
 
     References:
         Goodfellow et al. (2014), Thm. 1.

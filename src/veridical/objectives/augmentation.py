@@ -1,13 +1,13 @@
-r"""Differentiable augmentation: what the discriminator sees of real images and of fakes is changed at random.
+r"""Differentiable augmentation: random transformations of the discriminator's real and generated images.
 
-With few images a discriminator learns them by heart, and its answers to the generator lose their meaning. Changing the
-real images alone would teach the generator the changes; here both are changed by the same random transformations $T$,
-and the generator's gradient passes through them,
+With few images a discriminator memorises them, and its gradient is of no use to the generator. If only the real images
+were transformed, the generator would learn the transformations. Here both are changed by the same random
+transformations $T$, and the generator's gradient passes through them,
 
 $$ L_D = \mathrm E_x f_D(D(T(x))) + \mathrm E_z g_D(D(T(G(z)))), \qquad L_G = \mathrm E_z f_G(D(T(G(z)))). $$
 
-If $T$ is invertible on distributions, the laws of $T(x)$ and $T(G(z))$ agree only where those of $x$ and $G(z)$ do.
-The strengths are those of the paper: shifts of at most 1/8 of a side, a square of half a side cut out, brightness
+If $T$ is invertible on distributions, the distributions of $T(x)$ and $T(G(z))$ agree only if those of $x$ and $G(z)$
+do. The strengths are those of the paper: shifts of at most 1/8 of a side, a square of half a side cut out, brightness
 moved by at most half the distance from mid grey to white, saturation times 0 to 2, contrast times 1/2 to 3/2.
 
 References:
@@ -81,7 +81,7 @@ def recolour(
 def translate(
     x: Float[Tensor, "n c h w"], down: Int[Tensor, " n"], right: Int[Tensor, " n"]
 ) -> Float[Tensor, "n c h w"]:
-    """Shift every image by whole pixels; what comes in from outside is 0, mid grey.
+    """Shift every image by whole pixels; new pixels at the border are 0, mid grey.
 
     The adjoint is the shift by the opposite.
     """

@@ -1,17 +1,17 @@
-r"""What a batch tells of collapse: three statistics of distances, each with its value where nothing is wrong.
+r"""Signs of mode collapse in a batch: three statistics of distances, each with its value for a perfect model.
 
-The mean distance between fakes hardly notices that six of eight modes are gone. What does:
+The mean distance between fakes hardly changes when six of eight modes are missing. These statistics do:
 
 - *crowding*: how many times as often two fakes are close as two real examples are. Close is the distance that a tenth
-  of the pairs of real examples do not exceed. 1 for equal laws; a law that kept a share $s$ of equal modes meets itself
-  $1/s$ times as often (the collision probability $\sum_k p_k^2$, which the birthday paradox test counts by hand).
-  Fakes that are merely imprecise meet less often: below 1.
-- *coverage*: share of real examples that have a fake nearer than their 5th nearest real neighbour. 0.97 for equal
-  laws, whatever they are (`evaluation.manifold`), about $s$ where a share $s$ of the data is still reached. Imprecise
-  fakes lower it too.
+  of the pairs of real examples do not exceed. 1 for equal distributions; $1/s$ for a distribution that covers a share
+  $s$ of equal modes (the collision probability $\sum_k p_k^2$ of the birthday paradox test). Fakes that are only
+  imprecise are close less often: below 1.
+- *coverage*: share of real examples that have a fake nearer than their 5th nearest real neighbour. 0.97 for any equal
+  distributions (`evaluation.manifold`), about $s$ where a share $s$ of the data is covered. Imprecise fakes lower it
+  too.
 - *energy*: energy distance over the mean distance of real examples,
   $(2\,\mathrm E|x-\tilde x| - \mathrm E|x-x'| - \mathrm E|\tilde x-\tilde x'|)\,/\,\mathrm E|x-x'|$. 0 on average for
-  equal laws, and for no others; 1 where one of two points is lost.
+  equal distributions, and for no others; 1 where one of two points is missing.
 
 Distances are Euclidean, over all components of an example. The first `MOST` examples of a batch are enough, since the
 log holds means over many steps; scales come from the real examples of the same batch, so that no unit enters.
@@ -32,7 +32,7 @@ MOST = 64
 """Examples of a batch that are compared; a matrix of 128 x 128 distances costs as much as a small layer."""
 
 FEWEST = 16
-"""Examples below which a batch tells nothing."""
+"""Smallest number of examples of a batch with statistics."""
 
 _MANY = 32
 
@@ -79,7 +79,7 @@ def crowding(d: Distances, share: float = 0.1) -> Float[Tensor, ""]:
         share: of the pairs of real examples that count as close.
 
     Returns:
-        A ratio: 1 for equal laws, 1/s for a share s of equal modes, at most about 1/share.
+        A ratio: 1 for equal distributions, 1/s for a share s of equal modes, at most about 1/share.
 
     Examples:
         >>> x = torch.arange(8.0).repeat(4)[:, None]
@@ -100,8 +100,8 @@ def coverage(d: Distances, k: int = 5) -> Float[Tensor, ""]:
         k: neighbours; fewer than n.
 
     Returns:
-        A share. Its expectation for equal laws is `evaluation.manifold.coverage_of_perfect_model(n, n, k)`, with one
-        real neighbour fewer to choose from.
+        A share. Its expectation for equal distributions is `evaluation.manifold.coverage_of_perfect_model(n, n, k)`,
+        with one real neighbour fewer to choose from.
 
     Examples:
         >>> x = torch.arange(20.0)[:, None]
@@ -119,7 +119,8 @@ def energy_distance(d: Distances) -> Float[Tensor, ""]:
         d: distances of a batch.
 
     Returns:
-        A pure number: 0 on average for equal laws (single batches scatter to both sides), large for laws far apart.
+        A pure number: 0 on average for equal distributions (single batches scatter to both sides), large for distant
+        ones.
 
     Examples:
         >>> x = torch.tensor([0.0, 1.0]).repeat(50)[:, None]

@@ -1,7 +1,7 @@
 r"""Gradients through a choice among levels: Gumbel-softmax and REINFORCE.
 
 A generator of discrete examples gives logits $\theta_1,\dots,\theta_K$ and draws a level, $P(k) = e^{\theta_k} /
-\sum_j e^{\theta_j}$. A sample has no derivative in $\theta$; what is wanted is
+\sum_j e^{\theta_j}$. A sample has no derivative in $\theta$. The gradient to be estimated is
 
 $$ \nabla_\theta\, \mathrm E\,f(e_k) = \sum_k f(e_k)\,\nabla_\theta P(k), $$
 
@@ -33,7 +33,7 @@ from torch import Tensor
 
 
 def one_hot(index: Int[Tensor, "*shape"], levels: int, dtype: torch.dtype) -> Float[Tensor, "*shape {levels}"]:
-    """Return vectors of `levels` numbers with a one at the index, without a look at the indices' values.
+    """Return vectors of `levels` numbers with a one at the index, without reading the indices back.
 
     Examples:
         >>> one_hot(torch.tensor([1, 0]), 2, torch.float32)
@@ -110,7 +110,7 @@ def gumbel_softmax(
 
 
 def straight_through(y: Float[Tensor, "*batch levels"]) -> Float[Tensor, "*batch levels"]:
-    r"""Round a point of the simplex to its nearest corner, and let gradients pass as if nothing had happened.
+    r"""Round a point of the simplex to its nearest corner; gradients pass unchanged.
 
     Args:
         y: points of the simplex.
@@ -175,7 +175,7 @@ def leave_one_out(cost: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
 def reinforce_loss(
     log_q: Float[Tensor, " n"], cost: Float[Tensor, " n"], baseline: Float[Tensor, " n"]
 ) -> Float[Tensor, ""]:
-    r"""Mean cost, with a gradient that is unbiased though the cost has none.
+    r"""Mean cost, with an unbiased gradient even though the cost has no derivative.
 
     $$ \tfrac1n\sum_i f_i \quad\text{with gradient}\quad \tfrac1n\sum_i (f_i - b_i)\,\nabla\log q(x_i) $$
 

@@ -1,4 +1,4 @@
-r"""f-divergences and the game that estimates them: f-GAN.
+r"""f-divergences and their variational estimate: f-GAN.
 
 $$ D_f(p\,\|\,q) = \mathrm E_q f(p/q) \ge \mathrm E_p\, g_f(v) - \mathrm E_q\, f^*(g_f(v)), \qquad
 f^*(t) = \sup_u (ut - f(u)). $$
@@ -17,13 +17,13 @@ the bound is the divergence, and the generator's expected gradient is that of th
 | f-hellinger | $\int(\sqrt p-\sqrt q)^2$ | $(\sqrt u-1)^2$ | $1-e^{-v}$ | $t/(1-t)$ | $\frac12\log p/q$ |
 | f-total-variation | $\mathrm{TV}(p,q)$ | $\frac12\lvert u-1\rvert$ | $\frac12\tanh v$ | $t$ | $\pm\infty$ |
 
-All are as in the table of the paper, except that the output of f-kl is shifted by its threshold $f'(1) = 1$: then
-$v = 0$ means "cannot tell" for every divergence, and the bound is 0 there. The bound of f-total-variation is reached
-only in the limit of large outputs with the sign of $p - q$.
+All are as in the table of the paper, except that the output of f-kl is shifted by its threshold $f'(1) = 1$: then $v =
+0$ means "undecided" for every divergence, and the bound is 0 there. The bound of f-total-variation is reached only in
+the limit of large outputs with the sign of $p - q$.
 
-Not offered is the generator that maximises $\mathrm E_q\, g_f(v)$ instead (the paper's §3.2): it has the same fixed
-point and larger gradients early on, but descends no divergence that has a name here. `nonsaturating` is that for the
-logistic game.
+The alternative generator loss of the paper's §3.2, which maximises $\mathrm E_q\, g_f(v)$, is not offered: it has the
+same fixed point and larger gradients early in training, but minimises none of these divergences. `nonsaturating` is
+this loss for the logistic game.
 
 References:
     Nowozin, Cseke & Tomioka, f-GAN: Training Generative Neural Samplers using Variational Divergence Minimization
@@ -43,7 +43,7 @@ from torch import Tensor
 
 
 class FDivergence(NamedTuple):
-    """A convex f with f(1) = 0, and what the game needs of it."""
+    """A convex f with f(1) = 0, its conjugate and its output."""
 
     f: Callable[[Tensor], Tensor]
     """u > 0 → f(u)."""
@@ -108,7 +108,7 @@ F_DIVERGENCES: dict[str, FDivergence] = {
 def variational_bound(
     divergence: FDivergence, logit_real: Float[Tensor, " n"], logit_fake: Float[Tensor, " m"]
 ) -> Float[Tensor, ""]:
-    r"""Lower bound $\mathrm E\,g_f(v_r) - \mathrm E\,f^*(g_f(v_f))$ of the divergence that the outputs witness.
+    r"""Lower bound $\mathrm E\,g_f(v_r) - \mathrm E\,f^*(g_f(v_f))$ of the divergence from the discriminator's outputs.
 
     Args:
         divergence: one of `F_DIVERGENCES`.
@@ -139,7 +139,7 @@ def variational_discriminator_loss(
         logit_fake: outputs $v_f$ on fakes.
 
     Returns:
-        The loss; $-D_f(p\,\|\,q)$ at best, 0 for a discriminator that knows nothing ($v = 0$).
+        The loss; $-D_f(p\,\|\,q)$ at best, 0 for a discriminator with outputs 0.
 
     References:
         Nowozin, Cseke & Tomioka (2016), Eq. 6.
@@ -148,7 +148,7 @@ def variational_discriminator_loss(
 
 
 def variational_generator_loss(divergence: FDivergence, logit_fake: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-    r"""The part of the variational bound that the generator moves, $-\mathrm E\,f^*(g_f(v_f))$.
+    r"""The part of the variational bound that depends on the generator, $-\mathrm E\,f^*(g_f(v_f))$.
 
     Args:
         divergence: one of `F_DIVERGENCES`.

@@ -1,9 +1,9 @@
 r"""A turn of each player in the game of a generator against a discriminator.
 
-The discriminator is given as a function `logits` from examples (B, ...) to (B,) numbers, so that any game can be
-played with it: conditional (a closure over the labels), packed, unrolled (a closure over other weights). What it sees
-is a *view* of the examples: they are augmented, instance noise is added, then `pack` of them are put side by side.
-Penalties act on what it sees.
+The discriminator is given as a function `logits` from examples (B, ...) to (B,) numbers, so that all variants use the
+same code: conditional (a closure over the labels), packed, unrolled (a closure over other weights). Its input is a
+*view* of the examples: they are augmented, instance noise is added, then `pack` of them are concatenated. Penalties act
+on this input.
 
 $$ L_D = L_\text{objective}(\ell_r, \ell_f)
     + \tfrac{\gamma_1}{2}\,\mathrm E\lVert\nabla D(x)\rVert^2
@@ -47,58 +47,58 @@ STATISTICS_EVERY = 8
 
 @dataclass(frozen=True)
 class Game:
-    """What the two players play for; names and meanings as in `config.AdversarialConfig`."""
+    """The choices of a game; names and meanings as in `config.AdversarialConfig`."""
 
     objective: str
     """Name in `objectives.adversarial.OBJECTIVES`."""
 
     relativistic: bool = False
-    """Judge each fake against a paired real example."""
+    """Pair each fake with a real example."""
 
     smoothing: float = 0.0
     """One-sided label smoothing."""
 
     r1: float = 0.0
-    """Weight of the penalty on the slope at real examples."""
+    """Weight of the penalty on the gradient at real examples."""
 
     r2: float = 0.0
-    """Weight of the penalty on the slope at fakes."""
+    """Weight of the penalty on the gradient at fakes."""
 
     gradient_penalty: float = 0.0
-    """Weight of the distance of the slope from one between real examples and fakes."""
+    """Weight of the squared distance of the gradient norm from one between real examples and fakes."""
 
     one_sided: bool = False
-    """Let the gradient penalty punish slopes above one only."""
+    """Apply the gradient penalty to gradient norms above one only."""
 
     noise_penalty: float = 0.0
     """Variance of the small noise whose effect on the logistic loss is added."""
 
     dragan: float = 0.0
-    """Weight of the distance of the slope from one around real examples."""
+    """Weight of the squared distance of the gradient norm from one around real examples."""
 
     penalty_half_life: int | None = None
     """Steps in which the weights of R1 and R2 halve; None: they stay."""
 
     instance_noise: float = 0.0
-    """Noise on all that the discriminator sees, in standard units, at the first step."""
+    """Noise on the discriminator's input, in standard units, at the first step."""
 
     instance_noise_steps: int = 2_000
     """Steps in which the instance noise falls linearly to 0."""
 
     augment: tuple[AugmentationName, ...] = ()
-    """Random changes of all that the discriminator sees."""
+    """Random transformations of the discriminator's input."""
 
     pack: int = 1
-    """Examples that the discriminator judges together."""
+    """Examples in one input of the discriminator."""
 
     unit: float = 1.0
     """Data units per standard unit."""
 
     joint: bool = False
-    """Judge real examples and fakes in one pass; the same where no example depends on the others of its batch."""
+    """Evaluate real examples and fakes in one pass; the result is the same if no example depends on the others."""
 
     def noisy(self, step: int) -> bool:
-        """Tell whether there is instance noise at a step."""
+        """Return whether there is instance noise at a step."""
         return self.instance_noise > 0 and step < self.instance_noise_steps
 
     def discriminator_loss(self, logit_real: Tensor, logit_fake: Tensor) -> Tensor:
@@ -107,13 +107,13 @@ class Game:
         if self.smoothing:
             objective = partial(smoothed_logistic_discriminator_loss, smoothing=self.smoothing)
         if self.relativistic:
-            # Both terms of the objective see the same pairs: half of it, as in R3GAN.
+            # Both terms of the objective use the same pairs: half of it, as in R3GAN.
             return objective(*pair(logit_real, logit_fake)) / 2
         return objective(logit_real, logit_fake)
 
 
 class Turn(NamedTuple):
-    """What a player minimises in its turn, and what is logged with it."""
+    """The loss of a player, and the terms that are logged with it."""
 
     loss: Tensor
     """()."""
@@ -123,7 +123,7 @@ class Turn(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What the discriminator was shown, and its answer."""
+    """The discriminator's inputs and their logits."""
 
     x: Tensor
     """(n, *event) real examples."""
@@ -165,13 +165,13 @@ def discriminator_turn(
 
 
 def judge(game: Game, logits: Logits, x: Tensor, x_fake: Tensor) -> Judged:
-    """Show the discriminator real examples and fakes, ready for the penalties of the game.
+    """Evaluate the discriminator on real examples and fakes, ready for the penalties of the game.
 
     Args:
-        game: its penalties decide at which examples slopes are needed.
+        game: its penalties decide at which examples gradients are needed.
         logits: the discriminator.
-        x: (n, *event) real examples as the discriminator is shown them, detached.
-        x_fake: (n, *event) fakes, likewise.
+        x: (n, *event) views of real examples, detached.
+        x_fake: (n, *event) views of fakes, detached.
     """
     at_real, at_fake = game.r1 > 0 or game.noise_penalty > 0, game.r2 > 0 or game.noise_penalty > 0
     if game.joint and at_real == at_fake:
@@ -190,7 +190,7 @@ def judge(game: Game, logits: Logits, x: Tensor, x_fake: Tensor) -> Judged:
 
 
 def penalise(game: Game, logits: Logits, judged: Judged, step: int) -> dict[str, Tensor]:
-    """Return the weighted penalties by name; slopes squared are in standard units, so that weights mean the same.
+    """Return the weighted penalties by name; squared gradients are in standard units, so that weights are comparable.
 
     Args:
         game: weights of the penalties.
@@ -238,7 +238,7 @@ def generator_turn(
     Args:
         game: objective, pairing, views.
         logits: the discriminator, frozen.
-        x: real examples, in data space; looked at only by pairing.
+        x: real examples, in data space; used only by pairing.
         x_fake: as many fakes, with their graph.
         step: of the training, for what is annealed.
 
@@ -255,7 +255,7 @@ def generator_turn(
 
 
 def view(x: Tensor, game: Game, step: int) -> Tensor:
-    """Return what the discriminator sees of examples (B, *event): augmented, noise added, `pack` of them together."""
+    """Return the discriminator's input for examples (B, *event): augmented, with noise, `pack` of them together."""
     if game.augment:
         x = augment(x, game.augment)
     if game.noisy(step):
@@ -279,14 +279,14 @@ def noise_scale(start: float, steps: int, step: Tensor) -> Tensor:
 
 
 def pack(x: Float[Tensor, "n *event"], m: int) -> Float[Tensor, "n_packed *packed"]:
-    r"""Put `m` examples side by side along the first axis of an example, so that they are judged together.
+    r"""Concatenate `m` examples along the first axis of an example, as one input of the discriminator.
 
-    A discriminator of $m$ independent examples compares the product laws $p^m$ and $q^m$: their total variation grows
-    faster with $m$ for a law that lost modes than for one that is merely imprecise.
+    A discriminator of $m$ independent examples compares the product distributions $p^m$ and $q^m$: their total
+    variation grows faster with $m$ for a distribution that lacks modes than for one that is only imprecise.
 
     Args:
         x: examples, (n, C, ...).
-        m: examples per judgement; divides n.
+        m: examples per input; divides n.
 
     Returns:
         (n / m, m C, ...).
@@ -317,14 +317,14 @@ def diagnose(
     relativistic: bool,
     step: int,
 ) -> dict[str, Tensor]:
-    """Watch the game.
+    """Compute diagnostics of the game.
 
-    accuracy: share of pairs of a real example and a fake that D ranks correctly (1/2: it cannot tell).
-    js: nats of Jensen-Shannon divergence that D witnesses, at most log 2 (there it saturates). Pairing fixes the
-        logits up to a constant only; the one that puts the threshold midway is used.
+    accuracy: share of pairs of a real example and a fake that D ranks correctly (1/2: no better than chance).
+    js: lower bound of the Jensen-Shannon divergence from D, in nats, at most log 2 (there it saturates). Pairing fixes
+        the logits up to a constant only; the one that puts the threshold midway is used.
     diversity: mean distance between two fakes over that between two real examples (near 0: collapse); there is none
         in a batch of one.
-    crowding, coverage, energy: do fakes meet too often, and leave data out? (`objectives.diagnostics`; at every 8th
+    crowding, coverage, energy: signs of mode collapse (`objectives.diagnostics`; at every 8th
         step, which is often enough for means over a line of the log.)
 
     Args:

@@ -1,6 +1,6 @@
-r"""How much of a code is found again in an example: a lower bound on mutual information.
+r"""A lower bound on the mutual information of a code and an example.
 
-A generator receives a code $c$ of known law and gives $x$. For any law $Q(c \mid x)$ that someone reads off $x$,
+A generator maps a code $c$ of known distribution to $x$. For any conditional distribution $Q(c \mid x)$,
 
 $$ I(c; x) = H(c) - H(c \mid x)
            = H(c) + \mathbb E \log Q(c \mid x) + \mathbb E_x \mathrm{KL}\big(p(c \mid x) \,\|\, Q(c \mid x)\big)
@@ -8,15 +8,15 @@ $$ I(c; x) = H(c) - H(c \mid x)
 
 with equality for the exact posterior (Barber & Agakov 2003; Chen et al. 2016, Eq. 4). All in nats.
 
-**Never above the truth.** For a categorical code $I(c;x) \le H(c) \le \log K$, hence so is $L_I$ in expectation: what a
-log shows above $\log K$ is an error. A continuous code has no such ceiling ($H(c)$ is differential; a code that can be
-read exactly carries infinitely many nats), but $L_I \le I$ holds all the same.
+**Never above the truth.** For a categorical code $I(c;x) \le H(c) \le \log K$, and the same limit holds for $L_I$ in
+expectation: a logged value clearly above $\log K$ is an error. A continuous code has no such limit ($H(c)$ is a
+differential entropy; a code that can be recovered exactly carries infinitely many nats), but $L_I \le I$ still holds.
 
 **The variance of $Q$ must be learned.** For $c \sim U(-1, 1)$, $H(c) = \log 2$. A Gaussian $Q$ of fixed variance 1 at
-perfect recovery scores $\log 2 - \tfrac12\log 2\pi = -0.226$ nats: it cannot tell a code that is found exactly from
-one that is lost. With learned variance the bound grows as $\log 2 - \tfrac12 \log 2\pi e\sigma^2$ with the precision of
-the recovery. It ends at $\tfrac12 \log \tfrac{6}{\pi e} = -0.176$ nats where $x$ says nothing ($\sigma^2 = 1/3$): a
-Gaussian is not quite uniform, so values between -0.176 and 0 mean no information.
+perfect recovery scores $\log 2 - \tfrac12\log 2\pi = -0.226$ nats: it does not separate a code that is recovered
+exactly from one that is lost. With learned variance the bound grows as $\log 2 - \tfrac12 \log 2\pi e\sigma^2$ with the
+precision of the recovery. Its lower end is $\tfrac12 \log \tfrac{6}{\pi e} = -0.176$ nats where $x$ carries no
+information ($\sigma^2 = 1/3$): a Gaussian is not uniform, so values between -0.176 and 0 mean no information.
 
 References:
     Barber & Agakov, The IM Algorithm (NeurIPS 2003).
@@ -55,7 +55,7 @@ def uniform_entropy(low: float = -1.0, high: float = 1.0) -> float:
 
 
 def normal_entropy(sigma: float = 1.0) -> float:
-    r"""Differential entropy $\tfrac12 \log 2\pi e \sigma^2$ of a normal law, in nats.
+    r"""Differential entropy $\tfrac12 \log 2\pi e \sigma^2$ of a normal distribution, in nats.
 
     Examples:
         >>> round(normal_entropy(), 4)
@@ -67,10 +67,10 @@ def normal_entropy(sigma: float = 1.0) -> float:
 
 
 def categorical_log_q(logits: Float[Tensor, "*batch k"], code: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    r"""Log-probability $\log Q(c \mid x)$ that a reader gives to the true value of a categorical code, in nats.
+    r"""Log-probability $\log Q(c \mid x)$ of the true value of a categorical code, in nats.
 
     Args:
-        logits: of the reader, up to a constant.
+        logits: of $Q$, up to a constant.
         code: the true values, 0 to k - 1.
 
     Examples:
@@ -83,11 +83,11 @@ def categorical_log_q(logits: Float[Tensor, "*batch k"], code: Int[Tensor, "*bat
 def gaussian_log_q(
     code: Float[Tensor, "*batch d"], mu: Float[Tensor, "*batch d"], log_var: Float[Tensor, "*batch d"]
 ) -> Float[Tensor, "*batch d"]:
-    r"""Log-density $\log \mathcal N(c; \mu(x), \sigma^2(x))$ that a reader gives to continuous codes, in nats for each.
+    r"""Log-density $\log \mathcal N(c; \mu(x), \sigma^2(x))$ of the true continuous codes, in nats for each.
 
     Args:
         code: the true values.
-        mu: mean $\mu$ of the reader.
+        mu: mean $\mu$ of $Q$.
         log_var: its log variance $\log\sigma^2$; learned, or the bound is far from tight.
 
     Examples:
@@ -105,7 +105,7 @@ def information_bound(log_q: Float[Tensor, "batch *codes"], entropy: float) -> F
         entropy: the true $H(c)$ of each code, in nats.
 
     Returns:
-        The bound, averaged over the batch; negative where Q is worse than knowing only the law of c.
+        The bound, averaged over the batch; negative where Q is worse than the prior distribution of c.
 
     References:
         Chen et al., InfoGAN (2016), Eq. 4 and 5. https://arxiv.org/abs/1606.03657

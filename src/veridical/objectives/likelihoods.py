@@ -1,7 +1,7 @@
 r"""Log-likelihoods of a decoder, $\log p(x \mid z)$, summed over the components of an example.
 
 A *density* has the unit of $1/x$ per component: scaling the data by $a$ adds $-d \log a$ nats. A *probability* has
-none. The two meet through the bin width $\Delta$ of quantised data: a level of probability $P$ has the mean density
+none. The bin width $\Delta$ of quantised data relates the two: a level of probability $P$ has the mean density
 $P/\Delta$ over its bin, so that $\log P(x) = \log \bar p(x) + d \log \Delta$.
 """
 
@@ -82,7 +82,8 @@ def dequantised_gaussian_log_prob(
     r"""Expected log density of a Gaussian over the bin of quantised data, in nats.
 
     Adding uniform noise of one bin width, $u_i \sim U(-\Delta/2, \Delta/2)$, turns levels into a density that no
-    model can inflate by spiking on them. For a Gaussian the expectation over $u$ is closed, hence free of noise:
+    model can inflate by spiking on them. For a Gaussian the expectation over $u$ has a closed form, without sampling
+    noise:
 
     $$ \mathbb E_u \log \mathcal N(x+u; \mu, \sigma^2)
        = \log \mathcal N(x; \mu, \sigma^2) - \sum_i \frac{\Delta^2}{24\,\sigma_i^2}

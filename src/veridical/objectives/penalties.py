@@ -1,17 +1,17 @@
-r"""Penalties that keep the game in bounds: on the gradient of the discriminator in its input, and on the weights.
+r"""Penalties that stabilise training: on the gradient of the discriminator in its input, and on the weights.
 
-Without one, the game circles around its equilibrium or leaves it. Near the equilibrium of the Dirac-GAN (data at 0, one
-fake at $\theta$, $D(x) = \psi x$) the eigenvalues of the gradient field are, with $s = f'(0)$ the slope of the
+Without a penalty, training circles around the equilibrium or leaves it. Near the equilibrium of the Dirac-GAN (data at
+0, one fake at $\theta$, $D(x) = \psi x$) the eigenvalues of the gradient field are, with $s = f'(0)$ the slope of the
 objective and $\gamma$ the weight that multiplies the penalty:
 
 | penalty | eigenvalues | |
 |---|---|---|
 | none | $\pm i s$ | circles |
-| R1, R2 | $-\gamma/2 \pm \sqrt{\gamma^2/4 - s^2}$ | comes to rest |
-| analytic noise | $-\gamma/4 \pm \sqrt{\gamma^2/16 - s^2}$ | comes to rest |
-| historical averaging, both players, average at 0 | $-2\gamma \pm i s$ | comes to rest |
+| R1, R2 | $-\gamma/2 \pm \sqrt{\gamma^2/4 - s^2}$ | converges |
+| analytic noise | $-\gamma/4 \pm \sqrt{\gamma^2/16 - s^2}$ | converges |
+| historical averaging, both players, average at 0 | $-2\gamma \pm i s$ | converges |
 | one-sided gradient penalty | $\pm i s$ | circles: it is 0 below slope 1 |
-| gradient penalty, DRAGAN | none: not differentiable at $\psi = 0$ | does not come to rest |
+| gradient penalty, DRAGAN | none: not differentiable at $\psi = 0$ | does not converge |
 
 All gradient penalties are per example: they need a discriminator in which no example depends on the others of its
 batch (no batch normalisation). Each is to be multiplied by its weight.
@@ -101,12 +101,13 @@ def analytic_noise_penalty(
     logit_fake: Float[Tensor, " m"],
     x_fake: Float[Tensor, "m *event"],
 ) -> Float[Tensor, ""]:
-    r"""What a little noise on real examples and fakes would add to the logistic loss, to first order in its variance.
+    r"""The effect of small noise on real examples and fakes on the logistic loss, to first order in its variance.
 
     $$ \tfrac12\,\mathrm E_p\,(1-\sigma(\ell))^2\lVert\nabla\ell\rVert^2 + \tfrac12\,\mathrm E_q\,\sigma(\ell)^2
     \lVert\nabla\ell\rVert^2 $$
 
-    To be multiplied by the variance $\gamma$ of the noise. Where the discriminator is sure and right it costs nothing.
+    To be multiplied by the variance $\gamma$ of the noise. It vanishes where the discriminator is correct with
+    certainty.
 
     Args:
         logit_real: logits $\ell$ of real examples, computed from `x`.
@@ -176,7 +177,7 @@ def one_sided_gradient_penalty(
     $$ \mathrm E\,\max(0, \lVert\nabla_{\hat x} D(\hat x)\rVert_2 - 1)^2, \qquad \hat x = \varepsilon x + (1 -
     \varepsilon)\tilde x $$
 
-    A 1-Lipschitz critic is not punished for being flat anywhere, as the constraint of $W_1$ has it.
+    Regions where a critic has a norm below one are not penalised, in agreement with the constraint of $W_1$.
 
     Args:
         discriminator: maps (n, *event) to (n,) values of the critic $D$.
@@ -270,7 +271,7 @@ def historical_averaging(
     """
     pairs = list(zip(parameters, averages, strict=True))
     if not pairs:
-        raise ValueError("there are no parameters; pass those of the player that is to be held back.")
+        raise ValueError("there are no parameters; pass those of the player.")
     return torch.stack([(theta - average.detach()).square().sum() for theta, average in pairs]).sum()
 
 
@@ -297,7 +298,7 @@ def running_average(
 
 @torch.no_grad()
 def clip_weights(parameters: Iterable[Float[Tensor, "..."]], limit: float) -> None:
-    """Clip every parameter into [-limit, limit], in place: the first and crudest way to bound a critic's slope.
+    """Clip every parameter into [-limit, limit], in place: the first and simplest method to bound a critic's gradient.
 
     Args:
         parameters: of the critic.

@@ -1,7 +1,7 @@
-r"""Optimiser steps that can be differentiated, so that one player can foresee how another will answer.
+r"""Differentiable optimiser steps, so that the loss of one player can depend on updates of another.
 
-All parameters of the foreseen player are one vector $\theta$ (P,). A step is an ordinary function of it: nothing is
-changed in place, and gradients of the outcome flow through every gradient on the way (second order).
+All parameters of the unrolled player are one vector $\theta$ (P,). A step is an ordinary function of it: nothing is
+changed in place, and gradients of the result pass through every step (second order).
 """
 
 import math
@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 class Moments(NamedTuple):
-    """What Adam knows of the gradients so far."""
+    """Adam's moments of the gradients so far."""
 
     first: Float[Tensor, " p"]
     """Running mean of the gradient."""
@@ -23,7 +23,7 @@ class Moments(NamedTuple):
     """Running mean of its square."""
 
     updates: int | Tensor
-    """Gradients seen; () if a tensor."""
+    """Number of gradients; () if a tensor."""
 
 
 Rule = Callable[[Tensor, Tensor, Moments], tuple[Tensor, Moments]]
@@ -56,7 +56,7 @@ def adam_step(
 
     Args:
         theta: parameters.
-        gradient: of what is minimised, at them.
+        gradient: of the loss, at them.
         moments: before the step.
         lr: step size $\eta$.
         betas: decay of the first and second moment.
@@ -107,10 +107,10 @@ def sgd_step(
 def unroll(
     loss: Callable[[Tensor], Tensor], theta: Float[Tensor, " p"], moments: Moments, rule: Rule, steps: int
 ) -> Float[Tensor, " p"]:
-    r"""Descend `steps` times, and return the parameters reached as a function of all that `loss` depends on.
+    r"""Take `steps` optimiser steps, and return the parameters as a function of everything that `loss` depends on.
 
     Args:
-        loss: what the foreseen player minimises, () for parameters (P,); differentiable twice.
+        loss: of the unrolled player, () for parameters (P,); differentiable twice.
         theta: parameters to start from; must require a gradient.
         moments: of the optimiser at that moment.
         rule: one step of it.

@@ -8,8 +8,8 @@
 | everything else | | fp32 | contiguous |
 
 Nothing is timed, so that one command with one seed on one machine always gives the same numbers. The processor's rows
-are read from the table that `benchmarks/arithmetic.py` prints (docs/benchmarks.md): perceptrons gain nothing by bf16,
-and narrow convolutions too little to give up digits.
+are read from the table that `benchmarks/arithmetic.py` prints (docs/benchmarks.md): bf16 does not speed up perceptrons,
+and narrow convolutions too little to justify the loss of precision.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ WIDE = 40
 """Mean width of the convolutions from which half precision pays."""
 
 HALF_PRECISION_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
-"""Instruction sets with products in bf16, as the Linux kernel names them."""
+"""Instruction sets with products in bf16, as named by the Linux kernel."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Arithmetic:
 def choose_arithmetic(
     device: torch.device, network: nn.Module, shape: torch.Size | tuple[int, ...], precision: str = "auto"
 ) -> tuple[Arithmetic, str]:
-    """Choose the arithmetic of a network on a device; the same question always has the same answer.
+    """Choose the arithmetic of a network on a device; the same arguments always give the same result.
 
     Args:
         device: where it trains.
@@ -51,7 +51,7 @@ def choose_arithmetic(
         precision: "fp32" or "bf16" if asked for; "auto": by the rule.
 
     Returns:
-        The arithmetic, and a sentence that says why.
+        The arithmetic, and the reason as a sentence.
     """
     width = mean_width(network) if len(shape) == 4 else 0.0
     fast = has_fast_bf16(device)
@@ -59,7 +59,7 @@ def choose_arithmetic(
         precision = "bf16" if fast and width >= WIDE else "fp32"
         why = _reason(device, width, fast)
     else:
-        why = "as asked"
+        why = "as requested"
     layout = width > 0 and (device.type == "cpu" or (device.type == "cuda" and precision == "bf16"))
     return Arithmetic(precision, layout), why
 
@@ -82,7 +82,7 @@ def mean_width(network: nn.Module) -> float:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Say whether a device multiplies in bf16 faster than in fp32, by what it is."""
+    """Return whether this kind of device multiplies faster in bf16 than in fp32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":

@@ -10,11 +10,12 @@ from veridical.training.packing import covers
 
 
 class EMA:
-    r"""Exponential moving average of a model's weights, the ones samples are drawn with.
+    r"""Exponential moving average of a model's weights; samples are drawn with it.
 
-    $\bar\theta \leftarrow d_t\bar\theta + (1-d_t)\theta$ with $d_t = \min(d, (1+t)/(10+t))$, so that the start is
-    forgotten. Averaged are the floating-point parameters and the buffers whose role is `BufferRole.AVERAGED` (running
-    statistics); every other buffer stays the model's own, since the mean of chains, codes or flags is none of them.
+    $\bar\theta \leftarrow d_t\bar\theta + (1-d_t)\theta$ with $d_t = \min(d, (1+t)/(10+t))$, so that the initial
+    weights lose their influence. Averaged are the floating-point parameters and the buffers whose role is
+    `BufferRole.AVERAGED` (running statistics); every other buffer keeps the model's own value, since a mean of chains,
+    codes or flags has no meaning.
 
     Args:
         model: whose weights are averaged.

@@ -1,4 +1,4 @@
-"""What happens around the loop: metrics, sample grids, checkpoints, interruptions. `fit` knows nothing of it."""
+"""Callbacks of the training loop: metrics, sample grids, checkpoints, interruptions. `fit` does not depend on them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(
             seed
-        )  # a hundred times faster than torch.manual_seed, which asks all devices
+        )  # a hundred times faster than torch.manual_seed, which seeds all devices
         for one in cuda:
             with torch.cuda.device(one):
                 torch.cuda.manual_seed(seed)
@@ -94,7 +94,7 @@ class SampleGrids(Callback):
 
 
 class Checkpointer(Callback):
-    """Writes checkpoints when due, at the end, and when the run is asked to stop."""
+    """Writes checkpoints when due, at the end, and when the run is interrupted."""
 
     def __init__(self, run: Run, engine: Engine, config: TrainingConfig, kept: dict[str, Callback]) -> None:
         """Save the named callbacks' state too."""
@@ -142,12 +142,12 @@ class Interruption(Callback):
     """Ctrl-C (or SIGTERM) once finishes the step and saves; twice stops at once, with the last checkpoint intact."""
 
     def __init__(self, engine: Engine, say: Callable[[str], None]) -> None:
-        """Listen once `listen` is entered."""
+        """Signals are caught only inside `listen`."""
         self.engine, self.say, self.asked = engine, say, ""
 
     @contextmanager
     def listen(self) -> Iterator[None]:
-        """Catch the signals inside the block; in another thread than the main one there are none to catch."""
+        """Catch the signals inside the block; only the main thread receives signals."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -162,10 +162,10 @@ class Interruption(Callback):
         if self.asked:
             raise KeyboardInterrupt
         self.asked = signal.Signals(number).name
-        self.say(f"{self.asked}: finishing this step and saving; once more stops at once.")
+        self.say(f"{self.asked}: finishing this step and saving. A second {self.asked} stops at once.")
 
     def on_step(self, state: State) -> None:
-        """End the loop on every process if any was asked to."""
+        """End the loop on every process if one of them was interrupted."""
         if self.engine.world_size > 1 and state.step % 10 == 0:
             self.asked = next((asked for asked in self.engine.gather(self.asked) if asked), "")
         elif self.engine.world_size > 1:

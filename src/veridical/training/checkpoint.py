@@ -7,8 +7,9 @@
                               generators and its own buffers; read with weights_only=True
         meta.json             step, SHA-256 of each file, versions and topology
 
-A checkpoint is written beside its place, flushed to the disk and renamed; whenever the process is killed, what bears
-the name `step-N` is complete. It is read only if its checksums hold, otherwise the one before is taken, and said.
+A checkpoint is written under a temporary name, flushed to the disk and renamed, so that every folder `step-N` is
+complete even if the process is killed. It is read only if its checksums are correct; otherwise the checkpoint before it
+is taken, with a message.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ class CheckpointError(RuntimeError):
 
 
 def of_this_process(state: State, rank: int = 0) -> dict[str, Any]:
-    """Return what differs between processes: terms since the last line, random generators, and buffers of its own.
+    """Return the state that differs between processes: terms since the last line, random generators, own buffers.
 
-    The buffers of the first process stand with the weights. Running statistics count as a process's own too, since
+    The buffers of the first process are saved with the weights. Running statistics count as a process's own too, since
     each sees its own share of every batch.
 
     Raises:
@@ -54,13 +55,13 @@ def of_this_process(state: State, rank: int = 0) -> dict[str, Any]:
 
 
 def own_buffers(model: nn.Module) -> dict[str, Tensor]:
-    """Return the buffers of which every process has its own, by name."""
+    """Return the buffers that differ between processes, by name."""
     named = dict(model.named_buffers(remove_duplicate=False))
     return {name: named[name] for name, role in buffer_roles(model).items() if role is not BufferRole.LIVE}
 
 
 def copied(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return copies on the processor that lie densely in memory."""
+    """Return contiguous copies on the CPU."""
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
 
 
@@ -76,8 +77,8 @@ def save(
 
     Args:
         folder: the run's folder of checkpoints.
-        state: what is saved.
-        callbacks: whose state is saved with it.
+        state: of the training.
+        callbacks: their state is saved too.
         processes: what `of_this_process` returned in each process, in order of rank.
         keep: how many checkpoints stay.
 
@@ -130,7 +131,7 @@ def require_finite(state: State) -> None:
 
 
 def topology(processes: int, device: str) -> dict[str, Any]:
-    """What must be equal for a resumed run to be equal to the bit."""
+    """Return the conditions that must be equal for a resumed run to be bit-identical."""
     return {
         "processes": processes,
         "device": device,
@@ -161,7 +162,7 @@ def complete(folder: Path) -> list[Path]:
 
 
 def damage(checkpoint: Path) -> str | None:
-    """Say what is wrong with a checkpoint, or None."""
+    """Return the damage of a checkpoint; None: it is intact."""
     try:
         files = json.loads((checkpoint / META).read_text())["files"]
     except (OSError, ValueError, KeyError) as error:
@@ -176,7 +177,7 @@ def damage(checkpoint: Path) -> str | None:
 
 
 def newest(folder: Path, say: Callable[[str], None]) -> Path:
-    """Return the newest undamaged checkpoint, saying which were passed over.
+    """Return the newest undamaged checkpoint; damaged ones are reported.
 
     Raises:
         CheckpointError: there is none.
@@ -210,16 +211,16 @@ def load_weights(checkpoint: Path, model: nn.Module, *, average: bool = True) ->
 def load(
     checkpoint: Path, state: State, callbacks: dict[str, Callback], rank: int = 0, *, seed: int = 0
 ) -> dict[str, Any]:
-    """Restore everything a checkpoint holds; return its meta data. Random generators are restored last.
+    """Restore a checkpoint and return its metadata. Random generators are restored last.
 
-    A process that was not there when the checkpoint was written starts from the buffers and terms of process
-    `rank % n` of the n that were, and from random numbers that follow from seed, rank and step. So do the random
-    numbers of every process where the kind of device is another.
+    If the checkpoint was written by n processes, a process of higher rank starts from the buffers and terms of process
+    `rank % n` and from random numbers that follow from seed, rank and step. If the kind of device differs, the random
+    numbers of every process follow from seed, rank and step.
 
     Args:
         checkpoint: its folder.
-        state: what is restored.
-        callbacks: whose state is restored with it.
+        state: to be restored.
+        callbacks: their state is restored too.
         rank: of this process.
         seed: of the run.
     """
@@ -259,7 +260,7 @@ def _load_buffers(state: State, own: dict[str, Any]) -> None:
 
 
 def differences(topology: dict[str, Any], here: dict[str, Any], step: int, seed: int) -> list[str]:
-    """Say what differs between where a checkpoint was written and here, and what follows from it.
+    """Return the differences between the topology of a checkpoint and the present one, and their consequences.
 
     Args:
         topology: of the checkpoint.

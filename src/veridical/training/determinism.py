@@ -1,4 +1,4 @@
-"""Whether the same run gives the same numbers to the bit, and the switches that make it so."""
+"""Whether a repeated run gives bit-identical numbers, and the switches of torch for it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 import torch.utils.deterministic
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
-"""Environment variable by which the matrix products of CUDA repeat: with a workspace of fixed size."""
+"""Environment variable for deterministic matrix products on CUDA: it fixes the size of the workspace."""
 
 
 def is_deterministic(device: torch.device, wanted: bool | None) -> bool:
-    """Say whether a training repeats to the bit on a device; None: wherever the device can."""
+    """Return whether training on a device is deterministic; None: if the device supports it."""
     return device.type == "cpu" or (device.type == "cuda" and wanted is not False)
 
 
@@ -32,11 +32,11 @@ def repeatability(device: torch.device, wanted: bool | None) -> str:
 
 @contextmanager
 def deterministic(device: torch.device, wanted: bool | None) -> Iterator[None]:
-    """Let operations inside the block repeat to the bit, and restore the switches behind it.
+    """Make operations inside the block deterministic, and restore the switches afterwards.
 
     Args:
         device: where the training runs; on devices other than CPU and CUDA nothing is switched.
-        wanted: True: an operation that cannot repeat is an error; None: it is a warning; False: nothing is switched.
+        wanted: True: a non-deterministic operation is an error; None: it is a warning; False: nothing is switched.
     """
     if wanted is False or device.type not in ("cpu", "cuda"):
         yield

@@ -1,8 +1,8 @@
-"""Where and in which arithmetic training runs; the only module that knows Lightning Fabric.
+"""Device, arithmetic and processes of training; the only module that uses Lightning Fabric.
 
 Fabric finds the device, starts the processes (its own launcher, torchrun or SLURM) and casts. Gradients are averaged by
 one flat all-reduce per move instead of wrapping the model for distributed data parallelism: players are frozen and
-thawed at every move and penalties differentiate twice, which the hooks of that wrapper do not survive.
+thawed at every move and penalties differentiate twice, which the hooks of that wrapper do not support.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from veridical.training.arithmetic import Arithmetic, choose_arithmetic
 
 
 class DeviceError(RuntimeError, RequestError):
-    """The device asked for is not there."""
+    """The requested device is not available."""
 
 
 def choose_device(name: str) -> tuple[str, str]:
     """Resolve "auto" and check the rest; return the device and why.
 
     Raises:
-        DeviceError: no such device here.
+        DeviceError: the device is not available.
     """
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     kind = name.partition(":")[0]
@@ -41,7 +41,7 @@ def choose_device(name: str) -> tuple[str, str]:
         raise DeviceError(f"device is {name!r}, which is not available here; expected auto or one of: {usable}.")
     if kind == "cuda" and ":" in name and int(name.partition(":")[2]) >= torch.cuda.device_count():
         raise DeviceError(f"device is {name!r}; this machine has {torch.cuda.device_count()} CUDA device(s).")
-    return name, "as asked"
+    return name, "as requested"
 
 
 class Engine:
@@ -65,7 +65,7 @@ class Engine:
         return cls("cpu")
 
     def launch(self) -> None:
-        """Start the other processes; each runs the program from its beginning and gets here."""
+        """Start the other processes; each runs the program from its beginning up to this call."""
         self.fabric.launch()
 
     @property
@@ -105,8 +105,8 @@ class Engine:
     def average_gradients(self, parameters: list[nn.Parameter]) -> None:
         """Average a player's gradient over the processes, in one message.
 
-        Parameters without a gradient, dormant layers say, stay without: a zero would age the optimiser's moments. They
-        are the same in every process, since all build the same graph.
+        Parameters without a gradient, for example of inactive layers, stay without: a zero would decay the optimiser's
+        moments. They are the same in every process, since all build the same graph.
         """
         learning = [p for p in parameters if p.grad is not None]
         if self.world_size == 1 or not learning:
@@ -134,7 +134,7 @@ class Engine:
         return values
 
     def explain(self, say: Callable[[str], None]) -> None:
-        """Say how the processes this one started have ended; a peer's death shows here only as a lost connection."""
+        """Report how the processes started by this one have ended; without it only a lost connection is visible."""
         for process in getattr(self.fabric.strategy.launcher, "procs", []):
             code = process.poll()
             if code:
@@ -148,9 +148,9 @@ class Engine:
     def choose_arithmetic(
         self, network: nn.Module, shape: torch.Size | tuple[int, ...], precision: str = "auto"
     ) -> tuple[Arithmetic, str]:
-        """Choose the arithmetic of a network for batches of a shape by a fixed rule; the first process's holds for all.
+        """Choose the arithmetic of a network for batches of a shape by a fixed rule; the first process decides for all.
 
         Returns:
-            The arithmetic, and a sentence that says why.
+            The arithmetic, and the reason as a sentence.
         """
         return self.gather(choose_arithmetic(self.device, network, shape, precision))[0]

@@ -1,7 +1,7 @@
-"""THE loop. Everything that trains goes through `fit`.
+"""The training loop. All training goes through `fit`.
 
-At every step the players move in the order the model states; a move is loss, gradient, update. Nothing here knows a
-family, a monitor or a file: callbacks are passed in, and what they may touch is `State`.
+At every step the players move in the order given by the model; a move is loss, gradient, update. Nothing here depends
+on a family, a monitor or a file: callbacks are passed in, and they may change only `State`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from veridical.training.terms import Row, TermLog
 
 
 class Batches(Protocol):
-    """Where the data come from: a pure function of the step, so that resuming is exact."""
+    """The source of the data: a pure function of the step, so that resuming is exact."""
 
     def batch(self, step: int) -> Batch:
         """Return the batch of this step."""
@@ -35,7 +35,7 @@ class Batches(Protocol):
 
 
 class Callback:
-    """What may happen around the loop; every method does nothing by default."""
+    """Actions around the loop; every method does nothing by default."""
 
     def on_start(self, state: State) -> None:
         """Called once, before the first step of this process."""
@@ -47,10 +47,10 @@ class Callback:
         """Called after every step (`state.step` are done)."""
 
     def on_end(self, state: State) -> None:
-        """Called once, when the loop ends of itself or is asked to stop; not after an error."""
+        """Called once, when the loop ends or is interrupted; not after an error."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what must survive a resume: plain numbers, strings, lists, dicts and tensors."""
+        """Return the state for resuming: plain numbers, strings, lists, dicts and tensors."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -104,9 +104,9 @@ class State:
         return tuple(len(group.stretches) for player in self.players.values() for group in player.optimizer.groups)
 
     def choose_replay(self, engine: Engine, graphs: bool = True) -> tuple[Replay, str]:
-        """Return how the steps are done, and why, in words; by CUDA graphs only if they are wanted."""
+        """Return how the steps are run, and the reason in words; CUDA graphs only if `graphs` is set."""
         if not graphs:
-            return Eager(), "are started one by one, as asked"
+            return Eager(), "are started one by one, as requested"
         rows = any(group.rows for player in self.players.values() for group in player.optimizer.groups)
         return choose(self.model, engine.device, engine.world_size, rows=rows)
 
@@ -124,13 +124,13 @@ def fit(
     """Train until `state.steps` steps are done, or a callback sets `state.stop`.
 
     Args:
-        state: what is trained, with its optimisers and its number of steps; changed in place.
+        state: the model, its optimisers and the number of steps; changed in place.
         batches: yield the batch of every step.
-        engine: device, arithmetic and processes; None: those of the model, in float32, one process.
+        engine: device, arithmetic and processes; None: the model's device, float32, one process.
         clip_norm: largest norm of a player's gradient; None: it is not clipped.
         log_every: steps between lines of the log.
         callbacks: called in this order.
-        replay: how steps are done; None: what suits model and device.
+        replay: how steps are run; None: chosen by model and device.
 
     Raises:
         NonFiniteError: a term was not finite; it names the step, the player and the term.
@@ -159,10 +159,10 @@ def fit(
 
 
 def play(state: State, step: int, batch: Batch, engine: Engine, clip_norm: float | None) -> Terms:
-    """Let the players move in their order, then the average; a function of tensors alone, given the model's pattern.
+    """Update the players in their order, then the average; a function of tensors alone, given the model's pattern.
 
     Args:
-        state: of the training, on which step sizes, shares and the time are set.
+        state: of the training, with step sizes, shares and the time already set.
         step: number of the step, for what is decided in Python.
         batch: examples.
         engine: device and arithmetic.
@@ -183,11 +183,11 @@ def play(state: State, step: int, batch: Batch, engine: Engine, clip_norm: float
 def move(
     model: Trainable, player: Player, batch: Batch, engine: Engine, step: int, clip_norm: float | None = None
 ) -> Terms:
-    """Let one player move: its loss, its gradient, its update; everybody else's parameters are frozen meanwhile.
+    """Update one player: loss, gradient, step; the parameters of all others are frozen meanwhile.
 
     Args:
-        model: which knows the losses.
-        player: who moves.
+        model: defines the losses.
+        player: name of the player.
         batch: examples.
         engine: device and arithmetic.
         step: number of the step.
@@ -211,7 +211,7 @@ def move(
 
 @contextmanager
 def frozen(parameters: list[nn.Parameter]) -> Iterator[None]:
-    """Keep parameters from learning inside the block."""
+    """Freeze parameters inside the block."""
     for parameter in parameters:
         parameter.requires_grad_(False)
     try:
@@ -237,11 +237,11 @@ def gradient_norm(gradients: list[Tensor]) -> Tensor:
 
 @torch.no_grad()
 def clip(gradients: dict[Stretch, Tensor], scale: Tensor) -> None:
-    """Scale a player's gradient down, where it is longer than it may be.
+    """Scale a player's gradient down to the largest norm.
 
     Args:
-        gradients: of the player's stretches, scaled in place; so are those that the parameters hold.
-        scale: () the length it may have over the one it has.
+        gradients: of the player's stretches, scaled in place like those of the parameters.
+        scale: () the largest norm over the norm of the gradient.
     """
     for stretch, gradient in gradients.items():
         gradient.mul_(scale.clamp(max=1.0))

@@ -35,12 +35,12 @@ def set_random_state(state: dict[str, Any]) -> None:
 
 
 def seed_process(seed: int, rank: int, step: int) -> None:
-    """Seed every generator of a process that has no state to go on from.
+    """Seed every generator of a process without saved state.
 
     Args:
         seed: of the run.
         rank: of the process.
-        step: from which it goes on, so that a run does not draw again what it has drawn before.
+        step: at which training continues, so that a run does not repeat its random numbers.
     """
     first, second, third = np.random.SeedSequence([seed, rank, step]).generate_state(3)
     torch.manual_seed(int(first))

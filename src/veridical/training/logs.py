@@ -19,13 +19,13 @@ CSV, TENSORBOARD = "metrics.csv", "tensorboard"
 
 
 class MissingPackageError(ImportError, RequestError):
-    """Something was asked for that needs a package which is not installed."""
+    """A requested feature needs a package that is not installed."""
 
 
 class CsvLog(Callback):
     """Writes metrics.csv: a line per row of metrics.jsonl, a column per term; an empty cell where a term is missing.
 
-    A term that appears late gets a column at the end; then the file is written anew.
+    A term that appears later gets a column at the end; the file is then written again.
 
     Args:
         run: the run directory, or any folder.
@@ -84,7 +84,7 @@ class TensorBoardLog(Callback):
         self.writer: Any = None
 
     def on_start(self, state: State) -> None:
-        """Open the log; what a resumed run does again replaces what was written."""
+        """Open the log; a resumed run replaces the steps that it repeats."""
         from torch.utils.tensorboard import SummaryWriter
 
         self.writer = SummaryWriter(str(self.folder), purge_step=state.step + 1 if state.step else None)

@@ -1,7 +1,7 @@
 """Optimisers and step-size schedules, built from `OptimizerConfig`.
 
-An optimiser works on stretches of parameters (`training/packing.py`), so that its step is a few operations whatever
-the number of layers, and reads nothing back: step sizes, and the number of steps done, are tensors on the device.
+An optimiser works on stretches of parameters (`training/packing.py`), so that its step is a few operations for any
+number of layers, and reads nothing back: step sizes, and the number of steps done, are tensors on the device.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Group:
         self.stretches = [s for p in self.parameters for s in pack([p])] if self.rows else pack(self.parameters)
         self.weight_decay: float = entry.get("weight_decay", config.weight_decay)
         self.step_size: float = entry.get("lr", config.lr)
-        """The step size as a number, for those who show it."""
+        """The step size as a number, for display."""
         double = any(p.dtype == torch.float64 for p in self.parameters)
         device = self.parameters[0].device if self.parameters else torch.device("cpu")
         self.lr = torch.full((), self.step_size, dtype=torch.float64 if double else torch.float32, device=device)
@@ -76,10 +76,10 @@ class Group:
 
 
 class Optimizer(ABC):
-    """One player's parameters, and what its update rule remembers of them.
+    """One player's parameters and the state of its update rule.
 
     Args:
-        rule: how a vector follows its gradient.
+        rule: the update of a vector by its gradient.
         groups: the parameters, by step size.
     """
 
@@ -93,7 +93,7 @@ class Optimizer(ABC):
         return [p for group in self.groups for p in group.parameters]
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Delete the gradients."""
         for parameter in self.parameters:
             parameter.grad = None
 
@@ -136,7 +136,7 @@ class Optimizer(ABC):
         """Move one stretch, or the rows of a batch."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is remembered of every parameter, by its number: {"state": {number: {name: tensor}}}."""
+        """Return the state of every parameter, by its number: {"state": {number: {name: tensor}}}."""
         numbers = {id(p): i for i, p in enumerate(self.parameters)}
         state: dict[int, dict[str, Tensor]] = {}
         for stretch, memory in self._of_rows():
@@ -171,7 +171,7 @@ class Optimizer(ABC):
 
 
 def joined_memory(stretch: Stretch, entries: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Return what is remembered of a stretch, given what is remembered of each of its parameters."""
+    """Return the state of a stretch, given the state of each of its parameters."""
     memory: dict[str, Tensor] = {}
     for key in entries[0]:
         values = [entry[key].to(stretch.vector.device) for entry in entries]
@@ -198,17 +198,17 @@ class RelativeSteps(Optimizer):
 
     A relative change of $\eta$ in every layer bounds the relative change of the function that the network computes, so
     that the same $\eta$ serves every rule, width and scale of the loss; the denominator keeps the weights from growing
-    by steps at random (Bernstein et al., 2020). `trust` is the size beyond which the landscape that the gradient
-    described is left: asking for a longer step, by however much, gives that one, and is annealed as it is (`Schedule`).
+    by steps at random (Bernstein et al., 2020). `trust` is the largest step for which the gradient is a valid
+    description of the loss: a larger `lr` has the effect of `trust`, and is annealed in the same way (`Schedule`).
 
-    In a game a rule with momentum answers where the opponent was, some $1/(1-\beta)$ steps ago, and the two chase each
-    other in widening circles: momentum takes from the damping, and a negative one would add to it (Gidel et al., 2019).
-    So the delay is taken out by extrapolation: with $v_t$ what the rule proposes, $u_t = v_t - \beta v_{t-1}$, which of
-    $v_t = \beta v_{t-1} - g_t$ leaves the gradient of the moment.
+    In a game, a rule with momentum responds to the opponent's parameters of about $1/(1-\beta)$ steps ago, and training
+    moves in widening circles: momentum reduces the damping, and a negative one would increase it (Gidel et al., 2019).
+    So the delay is removed by extrapolation: with $v_t$ the direction of the rule, $u_t = v_t - \beta v_{t-1}$, which
+    for $v_t = \beta v_{t-1} - g_t$ is the present gradient.
 
-    Offsets, gains and layers that start at zero have no size to go by: the size of a matrix or kernel counts as at
-    least that of random initial weights, $\sqrt{2/\text{fan-in}}$ per weight (He et al., 2015), that of a vector as
-    0.1 per component; vectors are not divided by the denominator.
+    Offsets, gains and layers that start at zero have no useful size: the size of a matrix or kernel counts as at least
+    that of random initial weights, $\sqrt{2/\text{fan-in}}$ per weight (He et al., 2015), that of a vector as 0.1 per
+    component; vectors are not divided by the denominator.
 
     Args:
         rule: proposes the direction.
@@ -296,7 +296,7 @@ def lr_factor(config: OptimizerConfig, step: int, steps: int) -> float:
 
 
 class Schedule:
-    """Sets the step size of one optimiser as a function of the step alone, hence resumes by itself."""
+    """Sets the step size of one optimiser as a function of the step alone, so that resuming needs no state."""
 
     def __init__(self, config: OptimizerConfig, optimizer: Optimizer, steps: int, scale: float) -> None:
         self.config, self.optimizer, self.steps = config, optimizer, steps

@@ -1,11 +1,11 @@
-"""Parameters laid out one behind the other, so that one operation updates them all.
+"""Parameters in contiguous memory, so that one operation updates all of them.
 
-A step of a small network is hundreds of tiny operations, one for every parameter, each of which costs more to start
-than to do. Here a player's parameters become views of one vector; update rules, averages and norms work on vectors.
+A step of a small network is hundreds of tiny operations, one for every parameter, and each takes longer to start than
+to run. Here a player's parameters become views of one vector; update rules, averages and norms work on vectors.
 
-A parameter that took no part in a loss has no gradient, and its update rule must not count the step. So what moves
-together is a *stretch*: neighbours that have had gradients at the same steps. At first all parameters of a group are
-one stretch; it is split where the presence of gradients differs, and never joined again.
+A parameter that took no part in a loss has no gradient, and its update rule must not count the step. Parameters that
+move together form a *stretch*: neighbours that have had gradients at the same steps. At first all parameters of a group
+are one stretch; it is split where the presence of gradients differs, and never joined again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 BLOCK = 64
-"""Every parameter starts at a multiple of so many elements; what is left between is zero and stays zero."""
+"""Every parameter starts at a multiple of this number of elements; the gaps are zero and stay zero."""
 
 
 class Stretch:

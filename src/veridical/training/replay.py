@@ -1,13 +1,14 @@
 """Steps that are recorded once and replayed: on a GPU, CUDA graphs.
 
-A small network's step is hundreds of kernels that take longer to start from Python than to run. A CUDA graph starts
-them all at once. It repeats the kernels of one recorded step on the same memory, so it is right only where a step is a
-function of tensors: a model says by its `pattern` what of a step is decided in Python (`model.Replayable`), and what
-changes smoothly is read from tensors that the loop sets before the step (`veridical.clock`).
+The step of a small network consists of hundreds of kernels that take longer to start from Python than to run. A CUDA
+graph starts them all at once. It repeats the kernels of one recorded step on the same memory, so it is right only where
+a step is a function of tensors: the `pattern` of a model states which decisions of a step are made in Python
+(`model.Replayable`), and smoothly changing values are read from tensors that the loop sets before the step
+(`veridical.clock`).
 
 There is one recording for every pattern, shape of the batch and layout of the optimisers' memory. The first steps of
-each are done as ever (on the stream of the recording, where memory and kernels are prepared by them), so that nothing
-has to be undone: a recording executes nothing. Random numbers continue torch's generator, as without recordings.
+each run from Python (on the stream of the recording, where they prepare memory and kernels). A recording executes
+nothing, so nothing has to be undone. Random numbers continue torch's generator, as without recordings.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ Play = Callable[[int, Batch], Terms]
 """(number of the step, batch) → what is logged, after all moves and the average of the step."""
 
 WARM_UP = 3
-"""Steps of a pattern that are done as ever before it is recorded."""
+"""Steps of a pattern that run from Python before it is recorded."""
 
 MOST = 16
-"""Recordings that are kept; each holds the memory of a step."""
+"""Number of recordings that are kept; each holds the memory of a step."""
 
 
 class Replay(ABC):
-    """Does the steps of a training."""
+    """Runs the steps of a training."""
 
     @abstractmethod
     def run(self, step: int, batch: Batch, play: Play, layout: Hashable) -> Terms:
@@ -109,14 +110,14 @@ class Recorder(Replay):
 
     @abstractmethod
     def warm(self, step: Callable[[], Terms]) -> Terms:
-        """Do a step from Python, as it must be done before one like it is recorded."""
+        """Run a step from Python, as preparation for a recording of its pattern."""
 
     @abstractmethod
     def record(self, step: int, batch: Batch, play: Play) -> Recording:
-        """Record a step without doing it.
+        """Record a step without executing it.
 
         Raises:
-            RuntimeError: it does what cannot be recorded.
+            RuntimeError: the step contains an operation that cannot be recorded.
         """
 
 
@@ -156,9 +157,9 @@ class CudaGraphs(Recorder):
 
 
 class Rehearsal(Recorder):
-    """Does on any device what `CudaGraphs` does, but repeats the Python of the recorded step, its number included.
+    """Works like `CudaGraphs` on any device, but repeats the Python code of the recorded step, its number included.
 
-    A model whose steps of one pattern differ in more than tensors shows here without a GPU.
+    This reveals, without a GPU, a model whose steps of one pattern differ in more than tensors.
     """
 
     def warm(self, step: Callable[[], Terms]) -> Terms:
@@ -182,7 +183,10 @@ def choose(model: Trainable, device: torch.device, processes: int, *, rows: bool
     if device.type != "cuda":
         return Eager(), "are started one by one: graphs need a CUDA device"
     if not isinstance(model, Replayable):
-        return Eager(), f"are started one by one: {type(model).__name__} does not say what its steps depend on"
+        return (
+            Eager(),
+            f"are started one by one: {type(model).__name__} is not Replayable, so its steps cannot be recorded",
+        )
     if processes > 1:
         return Eager(), f"are started one by one: gradients are averaged over {processes} processes"
     if rows:

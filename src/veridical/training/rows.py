@@ -1,9 +1,9 @@
-"""Tables of codes, one row for each example, of which a step moves only the rows that have a gradient.
+"""Tables of codes, one row for each example; a step moves only the rows that have a gradient.
 
 An ordinary optimiser moves the whole table at every step: momentum, weight decay and the moments of Adam reach the
 codes of examples that are not in the batch. In a parameter group {"params": [codes], "rows": True} every row is a
-parameter of its own, with its own memory and its own number of steps: it moves as it would if it were trained alone,
-and between its batches it stays as it is, to the bit. A row whose gradient is zero in every component counts as absent.
+parameter of its own, with its own memory and its own number of steps: it moves as if it were trained alone, and between
+its batches it stays bit-identical. A row whose gradient is zero in every component counts as absent.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from torch import Tensor
 from veridical.training.packing import Stretch
 
 Memory = dict[str, Tensor]
-"""What an update rule remembers, by name."""
+"""The state of an update rule, by name."""
 
 
 @final
 class RowBatch:
-    """The rows of a table that have a gradient, as so many vectors.
+    """The rows of a table that have a gradient, one vector each.
 
     Args:
         table: (n, d) of all rows, to which the moved ones return.
-        memory: of the table: tensors (n, d) or (n,); what a rule remembers for the first time is added.
+        memory: of the table: tensors (n, d) or (n,); new entries of a rule are added.
         rows: (B,) numbers of the rows.
         gradient: (n, d).
         shape: of one row, as the model sees it.
@@ -39,7 +39,7 @@ class RowBatch:
         self.gradient = gradient.index_select(0, rows)
         """(B, d) their gradients."""
         self.memory: Memory = {name: tensor.index_select(0, rows) for name, tensor in memory.items()}
-        """What is remembered of them: tensors (B, d) or (B,)."""
+        """The state of the update rule for them: tensors (B, d) or (B,)."""
 
     def rows(self, matrix: Tensor) -> Tensor:
         """Return (B, d) as it is: every row belongs to one vector alone."""
@@ -54,7 +54,7 @@ class RowBatch:
         return values[:, None]
 
     def scatter(self) -> None:
-        """Put the rows, and what is remembered of them, back into the table."""
+        """Write the rows and their state back into the table."""
         self._table.index_copy_(0, self._rows, self.vector)
         for name, tensor in self.memory.items():
             if name not in self._memory:

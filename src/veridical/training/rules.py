@@ -1,7 +1,7 @@
-"""How a vector of parameters follows its gradient: Adam, RMSProp, gradient descent, Lion.
+"""Update rules of a vector of parameters: Adam, RMSProp, gradient descent, Lion.
 
-A rule reads nothing back from the device and makes no tensor of a number: step sizes are tensors, and so is what it
-remembers, which is changed in place.
+A rule reads nothing back from the device and makes no tensor of a number: step sizes are tensors, and so is its state,
+which is changed in place.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def update_rule(config: OptimizerConfig) -> UpdateRule:
 
 
 class UpdateRule(ABC):
-    """How a vector of parameters follows its gradient; its memory of a vector is a dictionary of tensors."""
+    """An update rule; its state for a vector is a dictionary of tensors."""
 
     @abstractmethod
     def move(self, x: Tensor, gradient: Tensor, state: dict[str, Tensor], lr: Tensor, weight_decay: float) -> None:
@@ -33,7 +33,7 @@ class UpdateRule(ABC):
         Args:
             x: (n,) parameters, or (B, n) for B vectors.
             gradient: like x, which may be overwritten.
-            state: what is remembered, empty at first: tensors like x, or () or (B,), changed in place. All start at 0.
+            state: of the rule, empty at first: tensors like x, or () or (B,), changed in place. All start at 0.
             lr: () step size.
             weight_decay: decay of the weights per step, or weight of half their squared norm in the loss.
         """

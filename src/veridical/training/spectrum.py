@@ -1,13 +1,13 @@
-"""Watches the largest singular values of every layer while it trains.
+"""Records the largest singular values of every layer during training.
 
-A collapse announces itself there: the singular values of the generator's layers, of the first ones most, grow without
-bound shortly before, and those of the discriminator jump (Brock, Donahue & Simonyan, Large Scale GAN Training, 2019,
-Sec. 4). `spectra.jsonl` of the run gets a line at the start and every so many steps,
+They change before a collapse: the singular values of the generator's layers, most of all the first ones, grow without
+bound, and those of the discriminator jump (Brock, Donahue & Simonyan, Large Scale GAN Training, 2019, Sec. 4).
+`spectra.jsonl` of the run gets a line at the start and every so many steps,
 
     {"step": 500, "layers": {"generator.blocks.0.first": [1.9, 1.7, 1.6], ...}}
 
-and the terms of the next line of metrics.jsonl get "<player>/sigma_max", the largest of all of a player's layers, where
-the monitors of health and the curves of the report find it.
+and the terms of the next line of metrics.jsonl get "<player>/sigma_max", the largest over all layers of a player, for
+the monitors of health and the curves of the report.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SPECTRA = "spectra.jsonl"
 class SingularValues(Callback):
     """Writes the top singular values of every layer, as it acts, of the live weights.
 
-    It draws no random numbers and changes no weight. It must stand before the `Checkpointer`, so that the terms are in
+    It draws no random numbers and changes no weight. It must precede the `Checkpointer`, so that the terms are in
     the checkpoint of the step at which they were measured, and in every process, since the terms are averaged over all.
 
     Args:

@@ -18,7 +18,7 @@ Row = dict[str, Any]
 
 
 class Rated(Protocol):
-    """What has a learning rate that changes: a schedule."""
+    """A schedule: its learning rate changes."""
 
     @property
     def lr(self) -> float:
@@ -27,7 +27,7 @@ class Rated(Protocol):
 
 
 class Scheduled(Protocol):
-    """A player: what has a schedule."""
+    """A player with a schedule."""
 
     @property
     def schedule(self) -> Rated:
@@ -36,7 +36,7 @@ class Scheduled(Protocol):
 
 
 class Progress(Protocol):
-    """What a line holds of the training besides its terms."""
+    """The parts of the training that a line contains besides its terms."""
 
     step: int
     seconds: float
