@@ -1,7 +1,7 @@
 """What is made when the documentation is built: the API reference, the tables of presets and families, and formulae.
 
-The reference has one page per room of the house (`docs/architecture.md`), in the order of the layers, each listing the
-public modules of the room. It is generated, so that no page can be forgotten and none can describe what is gone.
+The reference has one page per package or module (`docs/architecture.md`), each listing its public modules. It is
+generated, so that no page can be forgotten and none can describe what is gone.
 Presets and families are read from the table of families, so that a new family appears by itself; its own page, if it
 has one, is `docs/families/<name>.md`. Formulae become MathML here, so that the pages need no script and no network.
 """
@@ -17,6 +17,7 @@ from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+from veridical.config.families.family import Need
 from veridical.config.families.table import FAMILIES, find_family, module_name
 from veridical.config.presets import by_purpose
 from veridical.model import Denoiser, Discriminating, Encoder, ExactLikelihood, LatentVariable, LikelihoodBound, Sampler
@@ -24,8 +25,11 @@ from veridical.model import Denoiser, Discriminating, Encoder, ExactLikelihood, 
 DOCS = Path(__file__).parent
 SOURCE = Path(__file__).parents[1] / "src" / "veridical"
 
-ROOMS = {
+PACKAGES = {
     "model": "The contract",
+    "sampling": "Drawing",
+    "noise": "Random numbers of samples",
+    "callbacks": "Callbacks",
     "config": "Configuration",
     "data": "Data",
     "targets": "Distributions whose truth is known",
@@ -45,6 +49,14 @@ ROOMS = {
     "experiments": "Experiments",
 }
 """Module or package of `veridical`, and its title."""
+
+NEEDS: dict[Need, str] = {
+    "labels": "labels",
+    "image": "images",
+    "few-levels": "few levels",
+    "number": "a known number of examples",
+}
+"""What a family needs of the data, in words."""
 
 
 def on_config(config: MkDocsConfig, **_: Any) -> MkDocsConfig:
@@ -99,7 +111,7 @@ def ability_table() -> str:
         )
         can = [issubclass(model, a) for a in (Sampler, LatentVariable, Encoder, Denoiser, Discriminating)]
         draws, *others = ["yes" if able else "" for able in can]
-        needs = ", ".join(find_family(name).needs) or "any data"
+        needs = ", ".join(NEEDS[need] for need in find_family(name).needs) or "any data"
         cost = f"{costs[name]:.0f} ms" if name in costs else "not measured"
         lines.append("| " + " | ".join((f"`{name}`", draws, density, *others, needs, cost)) + " |")
     lines += ["", "| family | choose it for | not for |", "|---|---|---|"]
@@ -118,30 +130,30 @@ def title_of(family: str) -> str:
 
 
 def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
-    """Add a page for every room, and their index."""
-    index = ["# API reference", "", "Generated from the docstrings, one page per room of the house.", ""]
-    for room, title in ROOMS.items():
-        text = reference(room, title)
-        files.append(File.generated(config, f"reference/{room}.md", content=text))
-        index.append(f"- [{title}]({room}.md): `veridical.{room}`")
+    """Add a page for every package, and their index."""
+    index = ["# API reference", "", "Generated from the docstrings, one page per package.", ""]
+    for name, title in PACKAGES.items():
+        text = reference(name, title)
+        files.append(File.generated(config, f"reference/{name}.md", content=text))
+        index.append(f"- [{title}]({name}.md): `veridical.{name}`")
     files.append(File.generated(config, "reference/index.md", content="\n".join(index) + "\n"))
     return files
 
 
-def reference(room: str, title: str) -> str:
-    """Return the page of one room: every public module below it, in alphabetical order."""
+def reference(package: str, title: str) -> str:
+    """Return the page of one package: every public module below it, in alphabetical order."""
     lines = [f"# {title}", ""]
-    for module in modules(room):
+    for module in modules(package):
         lines += [f"## `{module}`", "", f"::: {module}", "    options:", "      heading_level: 3", ""]
     return "\n".join(lines)
 
 
-def modules(room: str) -> list[str]:
-    """Return the dotted names of the modules of a room, private ones left out."""
-    if (SOURCE / f"{room}.py").is_file():
-        return [f"veridical.{room}"]
+def modules(package: str) -> list[str]:
+    """Return the dotted names of the modules of a package, private ones left out."""
+    if (SOURCE / f"{package}.py").is_file():
+        return [f"veridical.{package}"]
     found = []
-    for path in sorted((SOURCE / room).rglob("*.py")):
+    for path in sorted((SOURCE / package).rglob("*.py")):
         parts = path.relative_to(SOURCE).with_suffix("").parts
         name = parts[:-1] if parts[-1] == "__init__" else parts
         if not any(part.startswith("_") for part in name) and has_public(path):
@@ -155,6 +167,17 @@ def has_public(path: Path) -> bool:
 
 
 def on_page_content(content: str, **_: Any) -> str:
+    """Finish a page: references one to a line and linked, formulae as MathML."""
+    return with_formulae(re.sub(r'<details class="references".*?</details>', linked, content, flags=re.DOTALL))
+
+
+def linked(references: re.Match[str]) -> str:
+    """Return a section of references with one reference to a line and with links; continued lines are indented."""
+    lines = re.sub(r"\n(?=[^\s<])", "<br>\n", references[0])
+    return re.sub(r"https?://[^\s<]*[^\s<.,;)]", lambda url: f'<a href="{url[0]}">{url[0]}</a>', lines)
+
+
+def with_formulae(content: str) -> str:
     """Replace the formulae that arithmatex marked."""
     content = re.sub(
         r'<div class="arithmatex">\\\[(.*?)\\\]</div>',

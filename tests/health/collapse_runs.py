@@ -90,7 +90,7 @@ def main() -> None:
         "even seeds (thresholds chosen here)": [run for run in runs if run["seed"] % 2 == 0],
         "odd seeds": [run for run in runs if run["seed"] % 2 == 1],
     } | {data: [run for run in runs if run["data"] == data] for data in dict.fromkeys(run["data"] for run in runs)}
-    print("| runs | collapses called | 95 % interval | false alarms | 95 % interval | neither |")
+    print("| runs | collapses found | 95 % interval | false alarms | 95 % interval | neither |")
     print("|---|---|---|---|---|---|")
     for name, some in parts.items():
         print(rates(some).line(name))

@@ -226,7 +226,7 @@ def line(name: str, wanted: str, hits: int, n: int) -> str:
 
 def main(seeds: int) -> None:
     torch.set_num_threads(1)
-    print("| training | finding looked for | runs that say it | 95 % interval |\n|---|---|---|---|")
+    print("| training | finding looked for | runs with it | 95 % interval |\n|---|---|---|---|")
     for name, (wanted, train) in SICK.items():
         said = [{finding.name for finding in check(train(seed), KINDS)} for seed in range(seeds)]
         print(line(name, " or ".join(sorted(wanted)), sum(bool(names & wanted) for names in said), seeds), flush=True)
