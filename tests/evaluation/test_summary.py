@@ -105,7 +105,7 @@ def test_the_overall_verdict_counts_what_was_decided() -> None:
     assert sentences([good, silent])[0].startswith(
         "The one measurement that has a reference, kl"
     )  # a bound that shows nothing does not count
-    assert sentences([good, short])[0].startswith("Of 2 measurements 1 are") and "fid" in sentences([good, short])[0]
+    assert sentences([good, short])[0].startswith("Of 2 measurements 1 is") and "fid" in sentences([good, short])[0]
     assert "no verdict" in sentences([silent])[0]
     odd = measured("cross_entropy", 7.0, (6.8, 7.2), 8.0, (7.9, 8.1))
     assert "suspicious: cross_entropy" in sentences([good, odd])[0]

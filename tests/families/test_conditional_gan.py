@@ -234,7 +234,9 @@ def test_samples_have_the_labels_asked_for() -> None:
 
 
 def test_what_has_no_meaning_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"space has shape \(1, 8, 8\) and no classes; .* needs labelled data"):
+    with pytest.raises(
+        ValueError, match=r"space has shape \(1, 8, 8\) and no classes; .* needs labelled data.* npz with x and y"
+    ):
         ConditionalGAN(ConditionalGANConfig(), Space((1, 8, 8)))
     with pytest.raises(ValueError, match="pack is 2"):
         ConditionalGANConfig(pack=2)

@@ -50,9 +50,9 @@ GOOD, SHORT, ODD, OPEN = (
 @pytest.mark.parametrize(
     ("state", "findings", "measurements", "level", "says"),
     [
-        ("finished", [], [GOOD], "good", "All 1 measurements are as good as a perfect model's"),
-        ("finished", [WARNING], [GOOD], "good", "All 1"),
-        ("finished", [], [GOOD, OPEN], "good", "All 1 measurements with a reference"),
+        ("finished", [], [GOOD], "good", "The one measurement with a reference is as good"),
+        ("finished", [WARNING], [GOOD, GOOD], "good", "All 2 measurements are"),
+        ("finished", [], [GOOD, GOOD, OPEN], "good", "All 2 measurements with a reference"),
         ("finished", [], [GOOD, SHORT], "caution", "1 of 2 measurements is short of a perfect model: recall"),
         ("finished", [], [SHORT, ODD], "caution", "better than a perfect model could be: look at hq share"),
         ("finished", [ERROR], [GOOD], "caution", "but the training does: posterior-collapse"),

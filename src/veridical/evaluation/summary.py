@@ -35,8 +35,8 @@ def _overall(m: Measured) -> str:
     parts = [f"short of a perfect model: {_list(short)}"] if short else []
     parts += [f"better than a perfect model, which is suspicious: {_list(odd)}"] if odd else []
     parts += [f"undecided: {_list(open_)}"] if open_ else []
-    count = len(good) or "none"
-    return f"Of {len(judged)} measurements {count} are as good as a perfect model's; {'; '.join(parts)}."
+    count = f"{len(good) or 'none'} {'is' if len(good) == 1 else 'are'}"
+    return f"Of {len(judged)} measurements {count} as good as a perfect model's; {'; '.join(parts)}."
 
 
 def _modes(m: Measured) -> list[str]:

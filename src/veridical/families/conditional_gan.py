@@ -233,7 +233,7 @@ def classes_of(space: Space) -> int:
     if space.classes is None:
         raise ValueError(
             f"space has shape {space.shape} and no classes; a conditional GAN needs labelled data. Give a folder "
-            'whose sub-folders are the classes, an npz with c, a labelled set, or train the family "gan".'
+            'whose sub-folders are the classes, an npz with x and y, a labelled set, or train the family "gan".'
         )
     return space.classes
 

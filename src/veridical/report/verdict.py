@@ -85,6 +85,8 @@ def _headline(record: Record, measured: list[Measured]) -> tuple[Level, str]:
             "caution",
             f"The {counted} with a reference show no fault, but too few examples left out {_listed(missing)}.",
         )
+    if compared == 1:
+        return "good", "The one measurement with a reference is as good as a perfect model's."
     if compared < len(measured):
         return "good", f"All {compared} measurements with a reference are as good as a perfect model's."
     return "good", f"All {compared} measurements are as good as a perfect model's."
