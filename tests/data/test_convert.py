@@ -119,3 +119,11 @@ class Stream(IterableDataset):
 def test_the_rest_is_refused_with_what_is_expected(data: Any, words: str) -> None:
     with pytest.raises(DataError, match=words):
         as_data(data)
+
+
+def test_a_list_of_points_and_a_tuple_of_examples_and_labels() -> None:
+    points = as_data([(0.5, 1.5), (2.5, 3.0), (4.0, 5.0)])
+    assert isinstance(points, ArrayData) and points.space.shape == (2,) and points.labels is None
+    both = as_data((X, Y))
+    assert isinstance(both, ArrayData) and both.space.shape == (3, 5, 4)
+    assert both.labels is not None and both.labels.tolist() == Y.tolist()

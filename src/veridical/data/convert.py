@@ -23,8 +23,8 @@ from veridical.data.source import BatchSource
 from veridical.data.sources import load
 
 EXPECTED = (
-    "expected a tensor or array (N, ...), a list of examples or of (x, y) pairs, a dict {'x': ..., 'y': ...}, a torch "
-    "Dataset or DataLoader, the name of a set or file, an ArrayData, or a BatchSource"
+    "expected a tensor or array (N, ...), a tuple of examples and labels, a list of examples or of (x, y) pairs, a dict "
+    "{'x': ..., 'y': ...}, a torch Dataset or DataLoader, the name of a set or file, an ArrayData, or a BatchSource"
 )
 
 
@@ -55,9 +55,19 @@ def as_data(data: Any, name: str = "") -> ArrayData | BatchSource:
         )
     if isinstance(data, Dataset):
         return _data_set(data, name or type(data).__name__)
+    if _is_pair(data):
+        return ArrayData(data[0], data[1], name=name or "arrays")
     if isinstance(data, Sequence) and not isinstance(data, bytes):
         return _items([data[i] for i in range(len(data))], name or "list")
     raise DataError(f"data is a {type(data).__name__}; {EXPECTED}.")
+
+
+def _is_pair(data: Any) -> bool:
+    """Say whether something is (examples, labels): a tuple of two arrays, of which the second has one axis."""
+    if not (isinstance(data, tuple) and len(data) == 2 and all(isinstance(part, Tensor | np.ndarray) for part in data)):
+        return False
+    x, y = data
+    return x.ndim > 1 and y.ndim == 1 and len(x) == len(y)
 
 
 def _mapping(data: Mapping[Any, Any], name: str) -> ArrayData:
@@ -114,7 +124,7 @@ def _items(items: list[Any], name: str) -> ArrayData:
     first = items[0]
     if isinstance(first, Mapping):
         return _mapping({key: [item[key] for item in items] for key in first}, name)
-    if isinstance(first, tuple) and len(first) == 2:
+    if isinstance(first, tuple) and len(first) == 2 and not isinstance(first[0], int | float):  # numbers are a point
         return ArrayData(_array([x for x, _ in items], name), _labels([y for _, y in items]), name=name)
     if isinstance(first, tuple) and len(first) == 1:
         items = [x for (x,) in items]
