@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+
+import numpy as np
 import pytest
 import torch
 
@@ -48,13 +51,16 @@ def test_generators_are_left_as_they_were_also_after_an_error() -> None:
     @generators_kept()
     def careless() -> None:
         torch.randn(3)
+        np.random.rand()  # noqa: NPY002
+        random.random()
         raise ArithmeticError
 
-    before = torch.get_rng_state()
+    before, others = torch.get_rng_state(), (random.getstate(), str(np.random.get_state()))  # noqa: NPY002
     with pytest.raises(ArithmeticError):
         careless()
     with seeded(5, torch.device("cpu")):
         inside = torch.randn(3)
     assert torch.equal(before, torch.get_rng_state())
+    assert others == (random.getstate(), str(np.random.get_state()))  # noqa: NPY002
     torch.manual_seed(5)
     assert torch.equal(inside, torch.randn(3))

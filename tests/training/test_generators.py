@@ -5,7 +5,7 @@ import random
 import numpy as np
 import torch
 
-from veridical.training.generators import random_state, seed_process, set_random_state
+from veridical.training.generators import random_state, seed_process, seed_start, set_random_state
 
 
 def draws() -> tuple[float, ...]:
@@ -29,3 +29,14 @@ def test_seed_rank_and_step_each_give_numbers_of_their_own_and_the_same_again() 
         assert draws() == found[-1]
     for numbers in zip(*found, strict=True):
         assert len(set(numbers)) == 4
+
+
+def test_every_process_starts_from_numbers_of_its_own() -> None:
+    found = []
+    for given in ((0, 0), (1, 0), (0, 1)):
+        seed_start(*given)
+        found.append(draws())
+        seed_start(*given)
+        assert draws() == found[-1]
+    for numbers in zip(*found, strict=True):
+        assert len(set(numbers)) == 3

@@ -34,7 +34,7 @@ def test_asked_twice_it_stops_at_once_with_the_last_checkpoint_intact(tmp_path: 
     with pytest.raises(Interrupted, match=r"Stopped at once\. Continue with: veridical resume"):
         train(VAE, out=tmp_path / "run", say=said.append, callbacks=[PressTwice(8)])
     run = Run.open(tmp_path / "run")
-    assert any("once more stops at once" in line for line in said)
+    assert any("A second SIGINT stops at once" in line for line in said)
     assert run.status["state"] == "interrupted"
     assert checkpoint.newest(run.checkpoints, said.append).name == "step-00000006"  # not step 8: nothing was saved
     resume(run.path, say=silent)

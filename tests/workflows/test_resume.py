@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tests.training import toys
 from tests.workflows.runs import QUICK, VAE, Press, digest, lines, silent
 from tests.workflows.test_job import Poison
+from veridical.config import DataConfig
 from veridical.config.files import read
 from veridical.data.dataset import ArrayData
+from veridical.data.errors import NoSuchDataError
 from veridical.run import Run
 from veridical.training import checkpoint
 from veridical.training.terms import NonFiniteError
@@ -87,6 +91,20 @@ def test_resuming_on_other_data_is_refused(tmp_path: Path) -> None:
     other = ArrayData(torch.randn(100, 2))
     with pytest.raises(checkpoint.CheckpointError, match="not those of the run"):
         resume(run.path, steps=20, model=toys.model(), data=other, say=silent)
+
+
+def test_data_that_have_moved_are_found_from_any_folder_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("mine.npy", np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32))
+    run = train(dataclasses.replace(VAE, data=DataConfig(source="mine.npy")), out="run", say=silent)
+    (tmp_path / "moved").mkdir()
+    Path("mine.npy").rename("moved/mine.npy")
+    with pytest.raises(NoSuchDataError, match="--data PLACE"):
+        resume("run", steps=13, say=silent)
+    resume("run", steps=13, data="moved/mine.npy", say=silent)
+    monkeypatch.chdir("moved")
+    assert read(tmp_path / run.config_file)[0].data.source == str(tmp_path / "moved" / "mine.npy")
+    resume(tmp_path / "run", steps=14, say=silent)
 
 
 def test_settings_may_change_on_the_way_and_are_said_and_recorded(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from veridical.run import Run, append_lines, keep_lines_until
 from veridical.training import checkpoint
 from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State
+from veridical.training.generators import random_state, set_random_state
 from veridical.training.terms import Row
 
 
@@ -36,9 +37,12 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def generators_kept() -> Iterator[None]:
-    """Leave torch's global generators after the block, or the decorated function, as they were before it."""
-    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if torch.cuda.is_available() else []):
+    """Leave the global generators (torch, numpy, Python) after the block, or the decorated function, as before it."""
+    kept = random_state()
+    try:
         yield
+    finally:
+        set_random_state(kept)
 
 
 @contextmanager

@@ -34,6 +34,19 @@ def set_random_state(state: dict[str, Any]) -> None:
     random.setstate((version, tuple(internal), gauss_next))
 
 
+def seed_start(seed: int, rank: int) -> None:
+    """Seed every generator of a process at the start of a run; each process has numbers of its own.
+
+    Args:
+        seed: of the run.
+        rank: of the process.
+    """
+    torch.manual_seed(seed * 1_000_003 + rank + 1)
+    second, third = np.random.SeedSequence([seed, rank]).generate_state(2)
+    np.random.seed(int(second))  # noqa: NPY002
+    random.seed(int(third))
+
+
 def seed_process(seed: int, rank: int, step: int) -> None:
     """Seed every generator of a process without saved state.
 

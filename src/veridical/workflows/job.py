@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from veridical.atomic import write_atomically
@@ -25,6 +24,7 @@ from veridical.training.callbacks import Checkpointer, Interruption, MetricsFile
 from veridical.training.determinism import deterministic
 from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State, fit
+from veridical.training.generators import seed_start
 from veridical.training.logs import logs
 from veridical.training.replay import Recorder
 from veridical.training.spectrum import SingularValues
@@ -55,7 +55,7 @@ class Job:
     def go(self, resume_from: Path | None = None) -> Run:
         """Train to the end, or until interrupted; the run's status says which."""
         training = self.config.training
-        torch.manual_seed(training.seed * 1_000_003 + self.engine.rank + 1)  # noise differs between processes
+        seed_start(training.seed, self.engine.rank)
         self.engine.place(self.model.train())
         state = State(self.model, steps=training.steps, ema=training.ema, lr_scale=training.lr_scale)
         first = self.engine.rank == 0
