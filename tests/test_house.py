@@ -109,6 +109,24 @@ def test_the_lowest_versions_are_those_that_the_project_admits() -> None:
             assert re.fullmatch(rf"{re.escape(lowest)}(\.0)*", locked[name]), requirement
 
 
+WITHOUT_A_TEST_OF_THEIR_OWN: dict[str, str] = {}
+"""Modules without a mirrored test, each with its reason."""
+
+
+def mirror(source: Path) -> Path:
+    """The test of src/veridical/x/y.py is tests/x/test_y.py."""
+    place = source.relative_to(ROOT / "src" / "veridical")
+    return ROOT / "tests" / place.parent / f"test_{place.stem.strip('_')}.py"
+
+
+def test_every_module_has_its_mirrored_test() -> None:
+    modules = {str(s.relative_to(ROOT / "src" / "veridical")): s for s in SOURCES if s.name != "__init__.py"}
+    bare = {name for name, source in modules.items() if not mirror(source).is_file()}
+    assert bare == WITHOUT_A_TEST_OF_THEIR_OWN.keys(), "write its test, or state here why it has none"
+    empty = {name for name in modules.keys() - bare if "def test_" not in mirror(modules[name]).read_text()}
+    assert not empty
+
+
 def public_functions(body: list[ast.stmt], owner: ast.ClassDef | None = None) -> Iterator[Found]:
     for node in body:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
