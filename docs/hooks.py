@@ -84,7 +84,8 @@ def preset_tables() -> str:
         lines += [f"## {purpose[0].upper()}{purpose[1:]}", ""]
         lines += ["| preset | what for | paper | published | measured |", "|---|---|---|---|---|"]
         for name, p in presets.items():
-            cells = (f"`{name}`", p.summary, p.paper, p.published, p.measured)
+            paper = re.sub(r"https?://[^\s,;)]+", r"<\g<0>>", p.paper)
+            cells = (f"`{name}`", p.summary, paper, p.published, p.measured)
             lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
         lines.append("")
     return "\n".join(lines)
