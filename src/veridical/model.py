@@ -1,9 +1,9 @@
-"""The contract: what the training loop may see of a model, and what everything else may ask of it.
+"""The interface of models: for the training loop, and for everything that uses a trained model.
 
-Every training is a game of one or more *players* (a VAE has one, a GAN two). A model says who moves at a step
-(`turns`), what each player minimises (`loss`) and over which parameters (`player_parameters`). It never calls
-`backward` or an optimiser: only `training/fit.py` does. What a trained model can do is declared by inheriting from
-the ability classes below and checked with `isinstance`.
+Every training is a game of one or more *players* (a VAE has one, a GAN two). A model defines which players move at a
+step (`turns`), the loss of each player (`loss`) and its parameters (`player_parameters`). It never calls `backward` or
+an optimiser: only `training/fit.py` does. What a trained model can do is declared by inheriting from the ability
+classes below and checked with `isinstance`.
 """
 
 from __future__ import annotations
@@ -51,35 +51,35 @@ PriorKind = Literal["normal", "uniform", "other"]
 
 @dataclass(frozen=True)
 class Facts:
-    """What a model may know of its data before it sees them."""
+    """The properties of the data that a model needs when it is built."""
 
     space: Space
-    """What one example is."""
+    """The space of the examples."""
 
     n: int | None = None
     """Number of training examples; None: not known, or without end. Models with one code per example need it."""
 
     @staticmethod
     def of(facts: Facts | Space) -> Facts:
-        """Return facts as they are, and a bare space as facts of an unknown number of examples."""
+        """Return facts unchanged; a space alone becomes facts with an unknown number of examples."""
         return facts if isinstance(facts, Facts) else Facts(facts)
 
 
 def refuse_labels(c: Tensor | None) -> None:
-    """Refuse labels where the model has learned none.
+    """Refuse labels for a model that was trained without.
 
     Raises:
         ValueError: `c` is given.
     """
     if c is not None:
-        raise ValueError("c is given, but this model learned without labels; call without c.")
+        raise ValueError("c is given, but this model was trained without labels; call without c.")
 
 
 class Loss(NamedTuple):
-    """What one player minimises in its turn."""
+    """The loss of one player in its turn."""
 
     loss: Tensor
-    """() what is differentiated; nats where the objective is a likelihood."""
+    """() the loss to be differentiated; nats where the objective is a likelihood."""
 
     terms: dict[str, Tensor]
     """() each, detached by the loop: logged as "<player>/<term>", read by the health monitors."""
@@ -87,16 +87,16 @@ class Loss(NamedTuple):
 
 @runtime_checkable
 class Trainable(Protocol):
-    """All that `training.fit` knows of a model."""
+    """The methods of a model that `training.fit` uses."""
 
     players: tuple[str, ...]
 
     def turns(self, step: int) -> tuple[str, ...]:
-        """Who moves at this step, in order."""
+        """The players that move at this step, in order."""
         ...
 
     def player_parameters(self, player: str) -> Iterable[nn.Parameter] | list[dict[str, Any]]:
-        """Parameters of a player: whatever `torch.optim` accepts."""
+        """Parameters of a player, in any form that `torch.optim` accepts."""
         ...
 
     def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
@@ -108,7 +108,7 @@ class Trainable(Protocol):
         ...
 
     def optimizer(self, player: str) -> OptimizerConfig:
-        """The optimiser the family advises for this player."""
+        """The default optimiser of the family for this player."""
         ...
 
 
@@ -120,16 +120,16 @@ class GenerativeModel(nn.Module, ABC):
     """
 
     space: Space
-    """What one example is."""
+    """The space of the examples."""
 
     facts: Facts
-    """What was known of the data when the model was built."""
+    """The properties of the data with which the model was built."""
 
     players: tuple[str, ...] = ("model",)
     papers: tuple[str, ...] = ()
-    """References the family stands on, printed by `veridical cite`."""
+    """References of the family, printed by `veridical cite`."""
     term_kinds: ClassVar[Mapping[str, TermKind]] = {}
-    """What terms of `loss` mean to the monitors of health, by "<player>/<term>"; a term left out is only logged."""
+    """The meaning of terms of `loss` for the monitors of health, by "<player>/<term>"; other terms are only logged."""
 
     def __init__(self, facts: Facts | Space | None = None) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ class GenerativeModel(nn.Module, ABC):
 
     @abstractmethod
     def optimizer(self, player: str) -> OptimizerConfig:
-        """Advise an optimiser for this player."""
+        """Return the default optimiser for this player."""
 
     @property
     def device(self) -> torch.device:
@@ -164,22 +164,22 @@ class GenerativeModel(nn.Module, ABC):
 
 
 class Replayable(ABC):
-    """Its steps of one pattern differ in nothing but the values of tensors, so that one recorded step stands for all.
+    """Steps of one pattern differ only in the values of tensors, so that one recorded step can be replayed for all.
 
-    Nothing is read back from the device in such a step and no number is made into a tensor; what changes smoothly with
-    the number of the step is a function of `clock.elapsed`.
+    Nothing is read back from the device in such a step and no number is made into a tensor; values that change smoothly
+    with the step are functions of `clock.elapsed`.
     """
 
     @abstractmethod
     def pattern(self, step: int) -> Hashable | None:
-        """Return what of a step is decided in Python by its number: whose turn it is, which terms are due.
+        """Return the decisions of a step that are made in Python: which players move, which terms are due.
 
-        None: this step is not to be recorded, since it looks at the values of its tensors.
+        None: this step must not be recorded, since it depends on values read back from its tensors.
         """
 
 
 class Sampler(ABC):
-    """Can draw examples."""
+    """Draws examples."""
 
     @abstractmethod
     def sample(
@@ -204,7 +204,7 @@ class Sampler(ABC):
 
 
 class ExactLikelihood(ABC):
-    """Knows its density."""
+    """Has a density that can be computed."""
 
     @abstractmethod
     def log_prob(self, x: Tensor, c: Tensor | None = None) -> Tensor:
@@ -212,7 +212,7 @@ class ExactLikelihood(ABC):
 
 
 class LikelihoodBound(ABC):
-    """Knows a lower bound of its density."""
+    """Has a lower bound of its density."""
 
     @abstractmethod
     def elbo(self, x: Tensor, c: Tensor | None = None) -> Tensor:
@@ -220,7 +220,7 @@ class LikelihoodBound(ABC):
 
 
 class EnergyBased(ABC):
-    """Knows its density up to a constant."""
+    """Has a density up to a constant."""
 
     @abstractmethod
     def energy(self, x: Tensor) -> Tensor:
@@ -228,11 +228,11 @@ class EnergyBased(ABC):
 
 
 class Denoiser(ABC):
-    """Knows the mean of clean data given noisy data."""
+    """Estimates the mean of clean data given noisy data."""
 
     @property
     def noise_range(self) -> tuple[float, float]:
-        """Smallest and largest scale of noise, in data space, that it can take away; any unless a family says so."""
+        """Smallest and largest scale of noise, in data space, that it can remove; unlimited by default."""
         return 0.0, math.inf
 
     @abstractmethod
@@ -241,31 +241,31 @@ class Denoiser(ABC):
 
 
 class Discriminating(ABC):
-    """Tells data from its own samples."""
+    """Has a discriminator of data against its own samples."""
 
     @property
     def logits_of(self) -> str | None:
-        """What the logits are about, where it is not single examples in data space; None: single examples."""
+        """The input of the logits, if it is not single examples in data space; None: single examples."""
         return None
 
     @abstractmethod
     def logits(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return (B,) logits that x is data rather than a sample; with the best discriminator log p(x)/q(x), nats."""
+        """Return (B,) logits that x is data rather than a sample; for the optimal discriminator log p(x)/q(x), nats."""
 
     @property
     def no_log_ratio(self) -> str | None:
-        """Why even the best logits are not log p(x)/q(x) up to a constant, in a sentence; None: they are."""
+        """The reason why even optimal logits are not log p(x)/q(x) up to a constant; None: they are."""
         return None
 
 
 class Conditional(ABC):
-    """Draws examples of the class that is asked for: `sample(n, c)` takes labels 0..classes-1."""
+    """Draws examples of a given class: `sample(n, c)` takes labels 0..classes-1."""
 
     classes: int
 
 
 class Classifier(ABC):
-    """Knows the class of an example."""
+    """Classifies examples."""
 
     @abstractmethod
     def classify(self, x: Tensor) -> Tensor:
@@ -273,7 +273,7 @@ class Classifier(ABC):
 
 
 class Coded(ABC):
-    """Some parts of its latent are codes that can be read from examples."""
+    """Has codes, parts of its latent, that can be predicted from examples."""
 
     @abstractmethod
     def codes(self, z: Tensor) -> dict[str, Tensor]:
@@ -281,7 +281,7 @@ class Coded(ABC):
 
     @abstractmethod
     def read_codes(self, x: Tensor) -> dict[str, Tensor]:
-        """Return the (B,) values of every code, by the same names, as read from examples (B, *event)."""
+        """Return the predicted (B,) values of every code, by the same names, for examples (B, *event)."""
 
 
 class LatentVariable(ABC):
@@ -299,7 +299,7 @@ class LatentVariable(ABC):
         return "normal"
 
     def prior(self, n: int, noise: Noise | None = None) -> Tensor:
-        """Draw (n, *latent_shape) codes; standard normal unless a family says otherwise."""
+        """Draw (n, *latent_shape) codes; standard normal by default."""
         device = next(self.parameters()).device  # type: ignore[attr-defined]
         return noise_for(n, device, noise).normal(*self.latent_shape)
 

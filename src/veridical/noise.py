@@ -1,14 +1,13 @@
-r"""Random numbers of samples: every example has a stream of its own.
+r"""Random numbers of samples: every example has its own stream.
 
 A sampler takes all its random numbers from one `Noise` of n rows. `FreshNoise` reads torch's global generator, as
 training does. `SampleNoise` gives example $i$ of seed $s$ the counter-based stream Philox4x64-10 with the key
-$(s, i)$: its numbers depend on nothing else, neither on how many examples are drawn together nor on the device. They
-are made on the CPU and then moved. A stream goes on while a block is drawn, so that a chain gets new numbers at every
-step.
+$(s, i)$: its numbers depend neither on the number of examples drawn together nor on the device. They are drawn on the
+CPU and then moved. A stream continues while a block is drawn, so that a chain gets new numbers at every step.
 
 Uniform numbers are $(k + \tfrac12) 2^{-b}$ with $b$ bits of the stream (23 in single, 52 in double precision), inside
-$(0, 1)$ and symmetric about ½; normal ones are $\Phi^{-1}$ of them in double precision, so they end at 8.2. NumPy keeps
-the streams of its bit generators from version to version, which it does not promise of its normal numbers.
+$(0, 1)$ and symmetric about ½; normal ones are $\Phi^{-1}$ of them in double precision, so they end at 8.2. NumPy
+guarantees equal streams of its bit generators in all versions, but not equal normal numbers.
 
 **Speed.** 784 normals for each example, in blocks of 64: 38,000 examples a second on one busy core.
 
@@ -36,7 +35,7 @@ class Noise(ABC):
     """Number of rows."""
 
     device: torch.device
-    """Where the numbers are returned."""
+    """Device of the numbers."""
 
     @abstractmethod
     def normal(self, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
@@ -60,12 +59,12 @@ class Noise(ABC):
 
 
 class FreshNoise(Noise):
-    """Numbers of torch's global generator, which no call repeats.
+    """Numbers of torch's global generator; every call gives new ones.
 
     Args:
         n: rows.
         device: of the numbers.
-        generator: another generator; the numbers are made on its device.
+        generator: another generator; the numbers are drawn on its device.
     """
 
     def __init__(self, n: int, device: torch.device | str = "cpu", generator: torch.Generator | None = None) -> None:
@@ -141,7 +140,7 @@ class TruncatedNoise(Noise):
 
     Each is moved by the monotone map $z \mapsto \sqrt2\,\operatorname{erf}^{-1}(\operatorname{erf}(z/\sqrt2)
     \operatorname{erf}(a/\sqrt2))$, which turns a normal number into one of the normal distribution truncated at $a$:
-    every limit costs the same, and an example stays the same one, nearer to the middle.
+    the cost does not depend on the limit, and an example stays similar, closer to the mean.
 
     Args:
         noise: to truncate.

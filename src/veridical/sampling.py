@@ -1,7 +1,7 @@
-"""The drawing function: example i of a seed is the same wherever it is drawn.
+"""The drawing function: example i of a seed is always the same.
 
 Evaluation, the panels of reports, the grids of a training, `veridical.draw` and `veridical sample` all draw here.
-Example i takes its random numbers from a stream of its own (`noise.py`), so it depends on the seed and on i alone. It
+Example i takes its random numbers from its own stream (`noise.py`), so it depends on the seed and on i alone. It
 is always computed in the same block of examples (`block_size`) at the same place, since matrix products round
 differently in blocks of another size: with equal blocks the bits are equal, otherwise the numbers agree to rounding.
 """
@@ -41,7 +41,7 @@ def draw(
         model: any `Sampler`; it is in evaluation mode while it draws.
         n: how many.
         seed: of the random numbers; torch's global generators stay as they are.
-        label: class to draw, for models that learned labels; None: any.
+        label: class to draw, for models with labels; None: any.
         options: of the model's family (`config/families/`); None: its defaults.
         first: index of the first example.
         classifier: logits of the classes that `options.condition` names.
@@ -50,7 +50,7 @@ def draw(
         (n, *event) float32 examples in data space, on the CPU.
 
     Raises:
-        ValueError: the model cannot be sampled so; the message says why.
+        ValueError: the model cannot be sampled in this way; the message gives the reason.
     """
     blocks = draw_blocks(model, n, seed=seed, label=label, options=options, first=first, classifier=classifier)
     return torch.cat([torch.empty(0, *model.space.shape), *blocks])
@@ -67,7 +67,7 @@ def draw_blocks(
     classifier: Classifier | None = None,
     block: int | None = None,
 ) -> Iterator[Tensor]:
-    """Return the same examples as `draw` in pieces of at most `block` examples, each drawn when it is asked for.
+    """Return the same examples as `draw` in pieces of at most `block` examples, each drawn when it is needed.
 
     Args:
         model: see `draw`.
@@ -80,7 +80,7 @@ def draw_blocks(
         block: examples computed together; None: `block_size`.
 
     Raises:
-        ValueError: the model cannot be sampled so; before anything is drawn.
+        ValueError: the model cannot be sampled in this way; raised before anything is drawn.
     """
     size = block_size(model) if block is None else block
     if n < 0 or first < 0 or size < 1:
@@ -114,17 +114,17 @@ def drawer_of(
     label: int | None,
     classifier: Classifier | None,
 ) -> Draw:
-    """Return what turns noise into examples, as the options say.
+    """Return the function from noise to examples for these options.
 
     Args:
         model: in evaluation mode.
         options: of its family.
-        seed: of what is drawn once, before all blocks.
+        seed: of the samples that are drawn once, before all blocks.
         label: class to draw.
         classifier: logits of the classes that a condition names.
 
     Raises:
-        ValueError: the model cannot be sampled so.
+        ValueError: the model cannot be sampled in this way.
     """
     sampler = sampler_of(model)
     refuse_deaf(sampler)
@@ -137,7 +137,7 @@ def drawer_of(
 
 @contextmanager
 def drawing(model: GenerativeModel, seed: int) -> Iterator[None]:
-    """Put the model into evaluation mode, without gradients; what it takes from the global generator is seeded too."""
+    """Put the model into evaluation mode, without gradients; the global generator is seeded too."""
     training = [module for module in model.modules() if module.training]
     for module in training:
         module.training = False
@@ -165,7 +165,7 @@ def refuse_deaf(sampler: Sampler) -> None:
     """Refuse a `sample` that takes no noise.
 
     Raises:
-        ValueError: it does not.
+        ValueError: it takes none.
     """
     parameters = inspect.signature(sampler.sample).parameters.values()
     if not any(p.name == "noise" or p.kind is p.VAR_KEYWORD for p in parameters):

@@ -1,7 +1,7 @@
-r"""Error bars and tests: what turns a number into a measurement.
+r"""Confidence intervals and statistical tests.
 
 Every function takes anything `numpy.asarray` takes (arrays, lists, CPU tensors), computes in float64, and draws only
-from a generator seeded by its `seed`, so that the same call gives the same answer. Intervals are `(low, high)` at a
+from a generator seeded by its `seed`, so that the same call gives the same result. Intervals are `(low, high)` at a
 stated coverage `level`; tests return a `Test` with the p-value: the probability, if the hypothesis holds, of a
 statistic at least as extreme.
 
@@ -51,9 +51,9 @@ class Estimate(NamedTuple):
 
 
 class Test(NamedTuple):
-    """What a test of a hypothesis found."""
+    """The result of a hypothesis test."""
 
-    __test__ = False  # no test case, whatever its name
+    __test__ = False  # not a test case of pytest
 
     statistic: float
     p_value: float
@@ -72,7 +72,7 @@ def mean_interval(x: ArrayLike, level: float = 0.95, tau: float = 0.5) -> Interv
         tau: integrated autocorrelation time $\tau$ (`autocorrelation_time`); 1/2 for independent draws.
 
     Returns:
-        The interval, in the unit of x; infinite where fewer than two effective draws leave no spread to measure.
+        The interval, in the unit of x; infinite for fewer than two effective draws.
 
     Examples:
         >>> low, high = mean_interval([1.0, 2.0, 3.0])
@@ -153,7 +153,7 @@ def wilson_interval(successes: float, n: float, level: float = 0.95) -> Interval
 
 
 def clopper_pearson_interval(successes: int, n: int, level: float = 0.95) -> Interval:
-    """Exact interval of a proportion: covers at least `level`, whatever the proportion and n.
+    """Exact interval of a proportion: covers at least `level` for every proportion and n.
 
     Args:
         successes: how often it happened.
@@ -175,7 +175,9 @@ def clopper_pearson_interval(successes: int, n: int, level: float = 0.95) -> Int
 
 
 def beta_interval(a: float, b: float, level: float = 0.95) -> Interval:
-    """Central interval of a Beta(a, b) law: for the k-th smallest of m draws, Beta(k, m + 1 - k) is the mass below it.
+    """Central interval of a Beta(a, b) distribution.
+
+    The mass below the k-th smallest of m draws is distributed as Beta(k, m + 1 - k).
 
     Args:
         a: first shape.
@@ -252,16 +254,16 @@ def split_r_hat(chains: ArrayLike) -> float:
 
 
 def chi_square_test(observed: ArrayLike, expected: ArrayLike, min_expected: float = 5.0, fitted: int = 0) -> Test:
-    r"""Pearson's goodness of fit of counts to an exact law; bins of small expectation are pooled.
+    r"""Pearson's goodness of fit of counts to an exact distribution; bins of small expectation are pooled.
 
-    Bins are merged in order of expectation, smallest first, until every expectation reaches `min_expected`; below
-    that the $\chi^2$ law of the statistic cannot be relied upon.
+    Bins are merged in order of expectation, smallest first, until every expectation reaches `min_expected`; below that
+    the statistic does not follow the $\chi^2$ distribution closely.
 
     Args:
         observed: (k,) counts; correlated chains must be thinned, or counted and then divided by $2\tau$.
         expected: (k,) probabilities or expected counts; scaled to the total of `observed`.
         min_expected: smallest expected count of a bin.
-        fitted: parameters of the law that were fitted to the counts.
+        fitted: number of parameters of the distribution that were fitted to the counts.
 
     Returns:
         Statistic, p-value, degrees of freedom.
@@ -299,7 +301,7 @@ def permutation_test(
     n_permutations: int = 999,
     seed: int = 0,
 ) -> Test:
-    r"""Two-sample test of equal laws, exact at any size: labels are exchangeable under the hypothesis.
+    r"""Two-sample test of equal distributions, exact at any size: labels are exchangeable under the hypothesis.
 
     Args:
         x: (n, ...) draws.
@@ -321,7 +323,7 @@ def permutation_test(
     difference = statistic or (lambda a, b: float(np.linalg.norm(a.mean(axis=0) - b.mean(axis=0))))
     both, n, rng = np.concatenate([x, y]), len(x), np.random.default_rng(seed)
     measured = difference(x, y)
-    tolerance = 1e-12 * max(1.0, abs(measured))  # a relabelling that changes nothing must count in spite of rounding
+    tolerance = 1e-12 * max(1.0, abs(measured))  # a relabelling without effect must count in spite of rounding
     extreme = 0
     for _ in range(n_permutations):
         shuffled = both[rng.permutation(len(both))]
@@ -330,15 +332,15 @@ def permutation_test(
 
 
 def kolmogorov_smirnov_test(x: ArrayLike, against: ArrayLike | Callable[[np.ndarray], np.ndarray]) -> Test:
-    r"""Test that draws follow a continuous law, or the same law as other draws.
+    r"""Test that draws follow a continuous distribution, or the same distribution as other draws.
 
     Args:
         x: (n,) draws.
         against: the cumulative distribution function, or (m,) draws.
 
     Returns:
-        Statistic $D = \sup|F_n - F|$, and its p-value: exact for one sample, for two from the asymptotic law (a little
-        too large for small samples).
+        Statistic $D = \sup|F_n - F|$, and its p-value: exact for one sample, for two from the asymptotic distribution
+        (a little too large for small samples).
 
     Examples:
         >>> round(kolmogorov_smirnov_test(np.linspace(0.05, 0.95, 10), lambda x: x).statistic, 3)
@@ -347,7 +349,7 @@ def kolmogorov_smirnov_test(x: ArrayLike, against: ArrayLike | Callable[[np.ndar
     x = np.sort(_draws(x))
     n = len(x)
     if callable(against):
-        from scipy.stats import kstwo  # exact law of D; heavy to import
+        from scipy.stats import kstwo  # exact distribution of D; heavy to import
 
         F = np.asarray(against(x), np.float64)
         statistic = float(max((np.arange(1, n + 1) / n - F).max(), (F - np.arange(n) / n).max()))

@@ -68,7 +68,7 @@ def test_codes_drawn_for_a_class_look_like_it_to_any_classifier() -> None:
 
 def test_what_cannot_guide_is_refused(game: GAN) -> None:
     critic = GAN(GANConfig(objective="wasserstein", width=8, depth=2), PLANE)
-    with pytest.raises(ValueError, match="estimates the ratio of the densities"):
+    with pytest.raises(ValueError, match="estimate the ratio of the densities"):
         draw(critic, 3, options=GUIDES["kl"])
     whole = GAN(GANConfig(minibatch="stddev", r1=0.0, r2=0.0, width=8, depth=2), PLANE)
     with pytest.raises(ValueError, match="judges a batch as a whole"):

@@ -159,7 +159,7 @@ def test_codes_are_read_at_their_own_scale() -> None:
 def test_a_discriminator_without_codes_reads_none() -> None:
     space = Space((1, 8, 8))
     network = ProgressiveDiscriminator(build_pyramid(space, 4), 0, ToStandardUnits(space))
-    with pytest.raises(ValueError, match="reads no codes"):
+    with pytest.raises(ValueError, match="built without codes"):
         network.read(torch.zeros(2, 1, 8, 8), Growth(1, 1.0))
 
 

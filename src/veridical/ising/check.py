@@ -4,7 +4,7 @@
     print(report.verdict)
 
 Eleven tests (`veridical.ising.comparisons`) each give a p-value; all are corrected for their number, so that true
-configurations are refused with a probability of at most `level`, whatever is tested. The verdict is one sentence.
+configurations are rejected with a probability of at most `level`, for any set of tests. The verdict is one sentence.
 """
 
 import math
@@ -32,7 +32,7 @@ from veridical.ising.measurements import Measured, measure
 from veridical.statistics import mean_interval
 
 FEWEST = 20
-"""Configurations below which nothing is judged."""
+"""Smallest number of configurations for a verdict."""
 
 _FEWEST_CORRELATED = 100  # effective ones of a chain; of a shorter one the autocorrelation time is not known
 _STRONGEST = 3.0
@@ -80,7 +80,7 @@ class CheckReport:
     tests: tuple[Comparison, ...]
     notes: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
-    """What the file says of itself."""
+    """The metadata of the file."""
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain values; numbers that are not finite become None."""
@@ -169,7 +169,7 @@ def _judge(
     order: Order,
     level: float,
 ) -> tuple[Literal["consistent", "inconsistent", "undecided"], str]:
-    """Say in one sentence what the tests mean."""
+    """Return the meaning of the tests in one sentence."""
     law = f"the exact law of the {m.height} x {m.width} torus at {describe(coupling)}"
     failed = {t.name: t for t in tests if t.corrected < level}
     if failed:
@@ -203,7 +203,7 @@ def _reason(m: Measured, failed: dict[str, Comparison], estimate: CouplingEstima
 
 
 def _boundary(m: Measured) -> str:
-    """Say which boundaries the bonds over the edge look like."""
+    """Return the boundaries that agree with the bonds over the edge."""
     sides = np.array([m.height, m.width, m.height, m.width])
     seam = m.seam.mean(0) / sides
     inside = np.array([m.across.mean(), m.down.mean()]) / m.sites
@@ -214,7 +214,7 @@ def _boundary(m: Measured) -> str:
 
 
 def _fits(m: Measured, coupling: float, order: Order, level: float) -> bool:
-    """Say whether the configurations follow the law at another coupling."""
+    """Return whether the configurations follow the law at another coupling."""
     if abs(coupling) >= _STRONGEST:
         return True
     found = holm(compare(m, solve(m.height, m.width, coupling), order))

@@ -301,7 +301,7 @@ def _local_law(m: Measured, law: Solution, order: Order) -> Comparison | None:
 
 
 def _copies(m: Measured, law: Solution, order: Order) -> Comparison | None:
-    """Compare the number of equal pairs with its mean; a chain that stands still now and then is left alone."""
+    """Compare the number of equal pairs with its mean; a chain with some repeated states passes."""
     if order.tau(m.energy) > 1:
         return None
     _, times = np.unique(m.fingerprint, return_counts=True)

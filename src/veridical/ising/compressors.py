@@ -1,4 +1,4 @@
-"""What general compressors make of configurations: bits per spin, compared with codes that know the lattice.
+"""General compressors applied to configurations: bits per spin, compared with codes that use the lattice.
 
 Spins are packed eight to the byte, row by row, one configuration after the other, and compressed as one file; PNG gets
 them as one black and white image, as wide as the lattice. What is written counts, headers included.

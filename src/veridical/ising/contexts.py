@@ -26,7 +26,7 @@ Lattices = Bool[np.ndarray, "n height width"]
 LARGEST = 24
 """Spins of the largest context."""
 
-_EDGE = 8  # pixels of the context that stands in where a larger one does not exist yet
+_EDGE = 8  # pixels of the context that is used where a larger one does not exist yet
 _CHUNK = 1 << 21
 
 
@@ -117,7 +117,7 @@ class ContextCode:
     def _entries(
         self, x: Lattices, context: UInt32[np.ndarray, "n height width"]
     ) -> tuple[UInt32[np.ndarray, "n inside"], UInt32[np.ndarray, "n outside"]]:
-        """Return where the spins of each configuration stand in the two tables."""
+        """Return the positions of the spins of each configuration in the two tables."""
         mask = np.uint32((1 << self.k) - 1)
         bulk = (context[:, self._inside] & mask) << np.uint32(1) | x[:, self._inside]
         near = self._pattern << np.uint32(_EDGE) | context[:, ~self._inside] & self._written[self._pattern]
@@ -140,7 +140,7 @@ def parts(x: Lattices) -> Iterator[Lattices]:
 
 
 def _availability(shape: tuple[int, int], k: int) -> tuple[Int64[np.ndarray, "h w"], UInt32[np.ndarray, " patterns"]]:
-    """Tell which part of its context each site finds written.
+    """Return which part of its context is already written at each site.
 
     Returns:
         -1 where all k spins are, elsewhere the number of a pattern; the bits that each pattern finds.

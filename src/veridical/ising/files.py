@@ -37,7 +37,7 @@ class ConfigurationsError(ValueError):
 
 @dataclass(frozen=True)
 class Configurations:
-    """Configurations of one lattice, in memory or in a file, whatever number stands for a spin."""
+    """Configurations of one lattice, in memory or in a file, with any two values for the spins."""
 
     raw: np.ndarray
     """(n, height, width) of two values, the larger of which is up; or (n, bytes) packed."""
@@ -49,7 +49,7 @@ class Configurations:
 
     packed: bool = False
     metadata: dict[str, Any] = field(default_factory=dict)
-    """What the file says of itself; empty for files of others."""
+    """The metadata of the file; empty for files of other programs."""
 
     def __len__(self) -> int:
         """Number of configurations."""
@@ -88,7 +88,7 @@ def as_configurations(
         array: (n, height, width), also with an axis of length 1 for a channel: -1 and 1, 0 and 1, 0 and 255, or
             booleans, of any type; or, where `size` is given, (n, height * width) of the same, or packed bits as of
             `numpy.packbits`, (n, bytes) uint8.
-        size: height and width, where the shape of the array does not say.
+        size: height and width, if the shape of the array does not determine them.
         name: what messages call the array.
         metadata: what is known of it.
 
@@ -159,7 +159,7 @@ def _read_npz(path: Path, size: tuple[int, int] | None) -> Configurations:
 
 
 def _metadata(text: str) -> dict[str, Any]:
-    """Read what a file says of itself, if it is ours."""
+    """Read the metadata of a file that was written by this package."""
     try:
         found = json.loads(text)
     except ValueError:
@@ -186,7 +186,7 @@ def _sides(array: np.ndarray, size: tuple[int, int] | None, name: str) -> tuple[
         )
     hint = {
         1: "Pass (n, height, width).",
-        2: "One configuration alone says little; for flat rows or packed bits say the size (--size HxW).",
+        2: "One configuration alone is not enough; for flat rows or packed bits give the size (--size HxW).",
     }.get(array.ndim, "Pass (n, height, width), one lattice per row.")
     raise ConfigurationsError(f"{name} has shape {array.shape}; expected (n, height, width). {hint}")
 

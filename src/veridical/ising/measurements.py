@@ -1,4 +1,4 @@
-r"""What a check needs of configurations, measured once per configuration, before any law is asked.
+r"""Measurements of configurations for a check, once per configuration and independent of any law.
 
 All are counts or means over the sites of one configuration, so that errors follow from the spread between
 configurations, and the chain they came from from their order.

@@ -23,7 +23,7 @@ class Output:
         self.array = np.empty(shape, np.int8 if spins else np.uint8)
 
     def write(self, start: int, words: UInt64[np.ndarray, "rows words"]) -> None:
-        """Write packed rows from row `start` on, in the form that was asked for."""
+        """Write packed rows from row `start` on, in the chosen form."""
         packed = words.view(np.uint8)[:, : self.bytes]
         rows = slice(start, start + len(words))
         if self.packed:

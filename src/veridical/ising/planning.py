@@ -83,7 +83,7 @@ def plan(
     if method == "auto":
         method, why = _choose(wanted, n)
     else:
-        why = f"{method} as asked"
+        why = f"{method} as requested"
     draft = replace(_draft(wanted, method), burn_in=burn_in or 0, thinning=thinning or 1)
     if burn_in is not None and thinning is not None:
         return replace(draft, tau=math.nan, reason=f"{why}; burn-in and thinning as given")
@@ -128,7 +128,7 @@ def _timed(draft: SamplingPlan, why: str) -> SamplingPlan:
 
 
 def _draft(wanted: Law, method: Method) -> SamplingPlan:
-    """A plan of which the time is still unknown."""
+    """A plan whose time is still unknown."""
     return SamplingPlan(
         law=wanted,
         method=method,

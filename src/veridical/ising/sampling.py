@@ -127,7 +127,7 @@ def _method_on_gpu(method: Method, threads: int | None) -> Method:
     """Return the one method that runs on a GPU.
 
     Raises:
-        ValueError: another method, or a number of threads, was asked for.
+        ValueError: another method, or a number of threads, is given.
     """
     if method not in ("auto", "metropolis"):
         raise ValueError(f"method is {method!r}; device 'cuda' runs 'metropolis' only. Use device='cpu'.")
@@ -219,7 +219,7 @@ def _started(chosen: SamplingPlan, seed: int, number: int) -> "Block":
 
 
 def _fill(out: Output, chosen: SamplingPlan, source: "Block", start: int) -> int:
-    """Let a block draw its next configurations, write them from row `start` on, and say how many there was room for."""
+    """Let a block draw its next configurations, write them from row `start` on, and return the number that fitted."""
     rows = min(chosen.together, len(out.array) - start)
     words = np.empty((rows, math.ceil(chosen.law.sites / 64)), np.uint64)
     source.advance(chosen.thinning)

@@ -200,7 +200,7 @@ def compare(
     """Compare further digits of U, the later ones having spoken.
 
     Where a threshold's digit is 1, U's digit 0 decides for "below"; where it is 0, U's digit 1 decides against. The
-    random words stand for the complement of U's digits, so the new verdict is the majority of three.
+    random words represent the complement of U's digits, so the new verdict is the majority of three.
     """
     for threshold in chunk:
         word, generator = random_bits(generator)

@@ -21,20 +21,20 @@ Classifier = Callable[[Tensor], Tensor]
 """(B, *event) → (B, classes) logits."""
 
 DATA = "data"
-"""The condition of looking like the data, to the model's own discriminator."""
+"""The condition that the model's own discriminator classifies a sample as data."""
 
 CALIBRATION, AT_A_TIME = 1024, 64
-"""Samples that fix the constant of a discriminator, and how many are drawn together."""
+"""Number of samples that fix the constant of a discriminator, and number drawn together."""
 
 CALIBRATION_FIRST = 2**63
-"""Index of the first of them: no sample that anybody draws."""
+"""Index of the first of them, far beyond the indices of other samples."""
 
 DATA_STEP = 0.01
 """Time per step of a refinement in data space, in variances of the data."""
 
 
 def refined(model: GenerativeModel, options: RefinedSampling, seed: int, label: int | None) -> Draw:
-    """Return what draws examples and moves them, or their codes, along the discriminator.
+    """Return a function that draws examples and moves them, or their codes, along the discriminator's gradient.
 
     Args:
         model: in evaluation mode.
@@ -43,7 +43,7 @@ def refined(model: GenerativeModel, options: RefinedSampling, seed: int, label: 
         label: class of these samples; None: any.
 
     Raises:
-        ValueError: the model has no discriminator that can be followed, or codes that cannot be moved freely.
+        ValueError: the model has no suitable discriminator, or its codes are bounded.
     """
     assert options.refine is not None
     divergence, n_steps, space = options.refine, options.refine_steps, model.space
@@ -56,7 +56,7 @@ def refined(model: GenerativeModel, options: RefinedSampling, seed: int, label: 
             "refinement moves codes anywhere, and this model's are uniform on [-1, 1]; choose refine_in 'data'."
         )
     sampler = sampler_of(model)
-    # KL alone does not see the constant.
+    # KL alone does not depend on the constant.
     constant = 0.0 if divergence == "kl" else calibration(model, seed, label, type(options).labels)
 
     def draw(noise: Noise, c: Tensor | None) -> Tensor:
@@ -75,15 +75,16 @@ def refined(model: GenerativeModel, options: RefinedSampling, seed: int, label: 
 
 
 def conditioned(model: GenerativeModel, options: ConditionedSampling, classifier: Classifier | None) -> Draw:
-    """Return what draws codes under a condition, by chains that start at the prior, and decodes them.
+    """Return a function that draws codes under a condition, by chains that start at the prior, and decodes them.
 
     Args:
         model: in evaluation mode.
         options: with a condition.
-        classifier: whose classes the conditions 0, 1, 2, ... are.
+        classifier: the conditions 0, 1, 2, ... are its classes.
 
     Raises:
-        ValueError: the model has no code, or one of another distribution, or there is nothing that judges.
+        ValueError: the model has no code, or one of another distribution, or there is neither classifier nor
+            discriminator.
     """
     latent, prior, log_condition = latent_of(model), simple_prior(model), condition_of(model, options, classifier)
 
@@ -101,7 +102,7 @@ def condition_of(
     """Return the condition, given the labels of the examples: log p(y | x) in nats, up to a constant.
 
     Raises:
-        ValueError: there is nothing that judges.
+        ValueError: there is neither a classifier nor a discriminator.
     """
     assert options.condition is not None
     if options.condition == DATA:
@@ -113,13 +114,13 @@ def condition_of(
 
 @torch.no_grad()
 def calibration(model: GenerativeModel, seed: int, label: int | None, labels: bool) -> Tensor:
-    """Return () the constant to take off the logits, from samples of the model.
+    """Return () the constant to be subtracted from the logits, estimated from samples of the model.
 
     Args:
         model: discriminates and samples.
         seed: of the noise.
         label: of all samples; None: see `labels`.
-        labels: draw labels uniformly where the model knows classes.
+        labels: draw labels uniformly if the model has classes.
     """
     judge, sampler, values = discriminating(model), sampler_of(model), []
     for first in range(CALIBRATION_FIRST, CALIBRATION_FIRST + CALIBRATION, AT_A_TIME):
@@ -133,10 +134,10 @@ def labels_for(model: GenerativeModel, noise: Noise, label: int | None, draw: bo
     """Return (n,) labels: all equal, or drawn uniformly from the noise, or None if there shall be none.
 
     Args:
-        model: of which the classes are taken.
+        model: whose classes are used.
         noise: one row per label.
         label: that of all; None: see `draw`.
-        draw: draw labels uniformly where the model knows classes.
+        draw: draw labels uniformly if the model has classes.
     """
     if label is not None:
         return torch.full((noise.n,), label, device=noise.device)
@@ -149,7 +150,7 @@ def decoder(latent: LatentVariable, c: Tensor | None) -> Callable[[Tensor], Tens
 
 
 def sampler_of(model: GenerativeModel) -> Sampler:
-    """Return the model as one that can be sampled.
+    """Return the model as a `Sampler`.
 
     Raises:
         ValueError: it cannot.
@@ -160,7 +161,7 @@ def sampler_of(model: GenerativeModel) -> Sampler:
 
 
 def latent_of(model: GenerativeModel) -> LatentVariable:
-    """Return the model as one that has codes.
+    """Return the model as a `LatentVariable`.
 
     Raises:
         ValueError: it has none.
@@ -171,13 +172,13 @@ def latent_of(model: GenerativeModel) -> LatentVariable:
 
 
 def discriminating(model: GenerativeModel) -> Discriminating:
-    """Return the model as one whose logits estimate log p/q, in nats, up to a constant.
+    """Return the model as a `Discriminating` one whose logits estimate log p/q, in nats, up to a constant.
 
     Raises:
         ValueError: it has no discriminator, or one that estimates something else.
     """
     if not isinstance(model, Discriminating):
-        raise ValueError(f"{type(model).__name__} has no discriminator to follow.")
+        raise ValueError(f"{type(model).__name__} has no discriminator, so refinement has no gradient to use.")
     if model.no_log_ratio is not None:
         raise ValueError(model.no_log_ratio)
     return model

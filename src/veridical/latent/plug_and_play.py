@@ -7,18 +7,18 @@ $$ p(z \mid y) \propto p(z)\, p(y \mid G(z)). $$
 
 They are drawn by Langevin chains, Metropolis-adjusted, so that this is exactly their stationary distribution and at any
 step size. The steps are found while the chains burn in (`mcmc.langevin.adapt`), one for each chain, and kept after.
-What remains is the error of chains of finite length: chains that start at draws of the prior forget them step by
-step, and one that must cross a barrier may not in the steps it is given. `unadjusted` chains take every proposal:
-cheaper for hard conditions, where the adjustment would force small steps, and off by $O(h)$.
+The remaining error is that of chains of finite length: chains start at draws of the prior and lose this memory step by
+step; a chain may need more steps than it has to cross a barrier. `unadjusted` chains take every proposal: this is
+cheaper for difficult conditions, where the adjustment would force small steps, and has an error of $O(h)$.
 
-A uniform prior on $[-1, 1]$ has walls that a chain bounces off. It is removed by $z = \operatorname{erf}(u/\sqrt 2)$,
+A uniform prior on $[-1, 1]$ has boundaries that stop a chain. They are removed by $z = \operatorname{erf}(u/\sqrt 2)$,
 which makes $u$ standard normal a priori; chains run in $u$.
 
-**What the original does.** PPGN adds $s\,d / \overline{|d|}$ to the code, where $d$ is score plus noise and the mean
-runs over its components. Drift and noise are scaled by the same $c = s / \overline{|d|}$ where a Langevin step asks
-for $c$ and $\sqrt c$: the chain runs at temperature $c$, which the rule for the step decides and the intended
-distribution does not; with the noise of the published scripts ($10^{-17}$) it is an ascent. The sampler here keeps its
-idea, a generator and a condition plugged together; not its chain.
+**The original method.** PPGN adds $s\,d / \overline{|d|}$ to the code, where $d$ is score plus noise and the mean
+runs over its components. Drift and noise are scaled by the same $c = s / \overline{|d|}$ where a Langevin step needs
+$c$ and $\sqrt c$. The chain therefore runs at temperature $c$, which follows from the rule for the step and not from
+the intended distribution; with the noise of the published scripts ($10^{-17}$) it is an ascent. The sampler here keeps
+its idea, the combination of a generator and a condition, but not its chain.
 
 References:
     Nguyen, Clune, Bengio, Dosovitskiy & Yosinski, Plug & Play Generative Networks (2017).
@@ -50,10 +50,10 @@ class Guided(NamedTuple):
     """log p(y | G(z)) at the codes, nats, up to the constant of the condition."""
 
     acceptance: Float[Tensor, " B"]
-    """Share of proposals that each chain took after it had burnt in; below 0.2 it has hardly moved."""
+    """Share of accepted proposals of each chain after burn-in; below 0.2 the chain has hardly moved."""
 
     step: Float[Tensor, " B"]
-    """Step size of each chain after it had burnt in."""
+    """Step size of each chain after burn-in."""
 
 
 def plug_and_play(
@@ -78,14 +78,14 @@ def plug_and_play(
         step: at the start; adjusted chains adapt it in the first half of their steps, unadjusted ones keep it.
         n_steps: length of the chains.
         adjusted: accept or reject, so that the distribution is exact; False takes every proposal.
-        preconditioner: diagonal, positive, for codes that the condition pins down unevenly.
+        preconditioner: diagonal, positive, for codes that the condition determines with unequal precision.
         noise: one row for each chain; None: torch's global generator.
 
     Returns:
         The codes at the end of the chains; decode them.
 
     Raises:
-        ValueError: codes outside the prior, or a condition without a value where a chain starts.
+        ValueError: codes outside the prior, or a condition that is not finite at the start of a chain.
 
     Examples:
         >>> from veridical.noise import FreshNoise
@@ -110,7 +110,7 @@ def plug_and_play(
 
 
 def log_label(logits: Callable[[Tensor], Tensor], label: int) -> LogDensity:
-    r"""Make a condition of a classifier: $\log p(\text{label} \mid x)$, nats.
+    r"""Build a condition from a classifier: $\log p(\text{label} \mid x)$, nats.
 
     Args:
         logits: of the classes, (B, *event) → (B, classes).
@@ -127,7 +127,7 @@ def log_label(logits: Callable[[Tensor], Tensor], label: int) -> LogDensity:
     def log_condition(x: Tensor) -> Tensor:
         values = logits(x)
         if not 0 <= label < values.shape[1]:
-            raise ValueError(f"label is {label}; the classifier knows the classes 0 to {values.shape[1] - 1}.")
+            raise ValueError(f"label is {label}; the classifier has the classes 0 to {values.shape[1] - 1}.")
         return values.log_softmax(dim=1)[:, label]
 
     return log_condition

@@ -1,8 +1,8 @@
 r"""Refinement: samples are moved along the discriminator, by gradient flows.
 
 With the best discriminator the logit is $\ell = \log p/q$: a landscape that is high where samples are missing and low
-where there are too many. Samples of $q$ that climb it move towards the data; the peaks (in the Morse image, the
-sinks of the flow) collect the basins around them.
+where there are too many. Samples of $q$ that climb it move towards the data and end at its local maxima (the sinks of
+the flow).
 
 **The gradient flow.** Let $\rho_t$ be the distribution of the samples, $\ell_t = \log p/\rho_t$, and
 $F(\rho) = \int p\, f(\rho/p)\,dx + \gamma \int \rho \log \rho\,dx$. The steepest descent of $F$ in the Wasserstein
@@ -16,25 +16,26 @@ $$ dx = -\nabla f'(\rho_t/p)\,dt + \sqrt{2\gamma}\,dW = s(\ell_t)\,\nabla\ell_t\
 | `js`: $2\,\mathrm{JS}$ | $r\log r-(r+1)\log\frac{r+1}2$ | $\sigma(\ell)$ |
 | `logd`: $-\int (p + \rho) \log D\,dx$, $D = \sigma(\ell)$ | $(r+1)\log(r+1)$ | $\sigma(-\ell)$ |
 
-For $\gamma = 0$ it rests at $p$ alone; for KL with $\gamma > 0$ at the flatter $p^{1/(1+\gamma)}$. It needs the
-ratio anew at every instant: `gradient_flow` asks for it before every step.
+For $\gamma = 0$ only $p$ is stationary; for KL with $\gamma > 0$ it is the flatter $p^{1/(1+\gamma)}$. The flow needs
+the present ratio at every time: `gradient_flow` computes it before every step.
 
-**What is usually done** (Ansari et al. 2021) keeps the discriminator of the *start*, $\ell = \log p/q$ (`refine`).
-That is the gradient flow at $t = 0$ and another flow afterwards: its samples do not end at $p$. It is Langevin
+**The usual method** (Ansari et al. 2021) keeps the discriminator of the *start*, $\ell = \log p/q$ (`refine`).
+This is the gradient flow at $t = 0$ and another flow afterwards: its samples do not converge to $p$. It is Langevin
 dynamics in a fixed landscape, with the stationary distribution
 
 $$ \rho_\infty \propto e^{-f'(e^{-\ell})/\gamma}: \qquad
    \text{kl } (p/q)^{1/\gamma}, \quad \text{js } (1 + p/q)^{1/\gamma}, \quad \text{logd } (1 + q/p)^{-1/\gamma} $$
 
-where that can be normalised (`log_stationary`; on all of space js never is), and for $\gamma = 0$ it ends at the peaks
+where that can be normalised (`log_stationary`; on all of space js never is), and for $\gamma = 0$ it ends at the maxima
 of $\ell$. Between Gaussians, $p$ of variance $s^2$ and $q$ of $v$, with $a = 1/s^2 - 1/v$, the static KL flow has the
-variance $v e^{-2at} + \gamma(1 - e^{-2at})/a$: too wide a $q$ passes $s^2$ and shrinks to $\gamma/a$, too narrow a
-one ($a < 0$) grows without end. So take *few steps*: refinement is an early part of the right flow.
+variance $v e^{-2at} + \gamma(1 - e^{-2at})/a$: if $q$ is too wide, the variance passes $s^2$ and shrinks to $\gamma/a$;
+if $q$ is too narrow ($a < 0$), it grows without limit. So take *few steps*: refinement is an early part of the right
+flow.
 
 **In latent space** the same is done to codes, with the landscape $\ell(G(z))$ (`refine_codes`). The samples stay in
 the range of the generator. No term keeps codes where the prior has mass; `plug_and_play` with $\ell \circ G$ as the
-condition has it, and its distribution $p(z) e^{\ell(G(z))}$, pushed through $G$, is exactly $p$ when $\ell$ is exact
-and the generator misses nothing.
+condition has such a term, and its distribution $p(z) e^{\ell(G(z))}$, pushed through $G$, is exactly $p$ if $\ell$ is
+exact and the range of the generator covers the data.
 
 References:
     Ansari, Ang & Soh, Refining Deep Generative Samples with Discriminator Gradient Flow (2021).
@@ -109,7 +110,7 @@ def gradient_flow(
     Args:
         estimate: from the samples as they are now to $\ell = \log p/\rho$; called before every step.
         x: samples to start from.
-        divergence: what descends.
+        divergence: the one that decreases.
         step: $dt$, in squared units of x.
         n_steps: number of steps.
         entropy_weight: $\gamma$, of the negative entropy; 0 adds no noise.
@@ -173,13 +174,13 @@ def refine_codes(
     entropy_weight: float = 0.01,
     noise: Noise | None = None,
 ) -> Float[Tensor, "B *latent"]:
-    r"""Move codes along the discriminator of what they decode to; the defaults are those of Ansari et al. (2021).
+    r"""Move codes along the discriminator of the decoded examples; the defaults are those of Ansari et al. (2021).
 
     Args:
         logits: of the discriminator, on examples.
         decode: from codes to examples.
         z: codes to start from.
-        divergence: what descends.
+        divergence: the one that decreases.
         step: time per step, in squared units of z.
         n_steps: number of steps.
         entropy_weight: $\gamma$, which adds noise to the codes.
@@ -205,7 +206,7 @@ def log_stationary(
     r"""Log-density, up to a constant, that the static flow leaves invariant: $-f'(e^{-\ell})/\gamma$.
 
     Args:
-        logits: $\ell$ where it is asked for.
+        logits: $\ell$ at the points of interest.
         divergence: of the flow.
         entropy_weight: $\gamma > 0$.
 
@@ -229,7 +230,7 @@ def log_stationary(
 def normalised(logits: Logits, x_fake: Float[Tensor, "n *event"]) -> Logits:
     r"""Fix the constant that a relativistic discriminator leaves open, from $\mathrm E_q\,e^\ell = \int p = 1$.
 
-    KL does not see the constant; js and logd do.
+    KL does not depend on the constant; js and logd do.
 
     Args:
         logits: $\log p/q$ up to a constant.
@@ -244,5 +245,5 @@ def normalised(logits: Logits, x_fake: Float[Tensor, "n *event"]) -> Logits:
 
 
 def log_constant(logits: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-    r"""Logarithm of the mean of $e^\ell$ over samples of $q$, in nats: what a relativistic discriminator is off by."""
+    r"""Logarithm of the mean of $e^\ell$ over samples of $q$, in nats: the constant of a relativistic discriminator."""
     return (torch.logsumexp(logits.double(), dim=0) - math.log(len(logits))).to(logits.dtype)

@@ -1,4 +1,4 @@
-r"""Langevin dynamics: chains that follow the score of a distribution and are kept moving by noise.
+r"""Langevin dynamics: chains that follow the score of a distribution with added noise.
 
 The diffusion $dx = \nabla \log p(x)\,dt + \sqrt2\,dW$ leaves $p$ invariant. Two kernels discretise it, both on a batch
 of independent chains, both with a constant diagonal preconditioner $M$ (the identity if left out):
@@ -9,7 +9,7 @@ $$ x' = x + h M \nabla \log p(x) + \sqrt{2 h \gamma}\, M^{1/2} \varepsilon $$
   $\mathcal N(0, s^2)$ at temperature $\gamma = 1$ it is $\mathcal N(0, s^2 / (1 - h / 2 s^2))$, and for $h \ge 2 s^2$
   there is none. Temperature $\gamma$ makes it sample $p^{1/\gamma}$; $\gamma = 0$ is gradient ascent.
 - *Metropolis-adjusted* (`adjusted_step`, MALA): accepts the proposal with the probability that makes $p$ exactly
-  invariant, whatever $h$. A step that accepts 57 % is near the best in high dimension.
+  invariant for every $h$. A step that accepts 57 % is near the best in high dimension.
 
 A chain starts with `init` and is a value: kernels return the next state and change nothing.
 
@@ -38,7 +38,7 @@ BEST_ACCEPTANCE = 0.574
 
 
 class State(NamedTuple):
-    """Where a batch of chains stands."""
+    """The state of a batch of chains."""
 
     x: Float[Tensor, "B *event"]
     log_p: Float[Tensor, " B"]

@@ -30,10 +30,10 @@ class ToDataSpace(nn.Module):
 
 
 class Generator(nn.Module):
-    """A network, and the map of what it makes to data space.
+    """A network, and the map of its output to data space.
 
     Args:
-        body: (B, latent_dim), and labels (B,) if it knows classes, → (B, *event).
+        body: (B, latent_dim), and labels (B,) if it has classes, → (B, *event).
         space: what one example is.
     """
 
@@ -105,7 +105,7 @@ def build_generator(config: AdversarialConfig, space: Domain, latent_dim: int, c
 
 
 def reference_codes(config: AdversarialConfig, latent_dim: int, classes: int | None, n: int = 64) -> Tensor:
-    """Draw the codes, and the labels if there are any, that reference and virtual batch normalisation go by.
+    """Draw the codes, and the labels if there are any, of the batch for reference and virtual batch normalisation.
 
     Args:
         config: names the distribution of codes.
@@ -118,7 +118,7 @@ def reference_codes(config: AdversarialConfig, latent_dim: int, classes: int | N
 
 
 def has_batch_norm(network: nn.Module) -> bool:
-    """Tell whether there is a layer of batch normalisation."""
+    """Return whether there is a layer of batch normalisation."""
     return any(isinstance(module, _BatchNorm) for module in network.modules())
 
 
@@ -146,8 +146,8 @@ def build_discriminator(
     Args:
         config: which networks; of `config.pack` examples at once.
         space: what one example is.
-        outputs: numbers per judgement.
-        classes: number of labels shown with the example; None: none.
+        outputs: number of outputs.
+        classes: number of labels given with the example; None: none.
 
     Returns:
         A network (B, *packed shape) in data space → (B, outputs); with classes it takes (B,) labels as well.

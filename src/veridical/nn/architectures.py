@@ -22,7 +22,7 @@ from veridical.nn.resnet_gan import ResidualTrunk, SNGANGenerator, start_xavier
 
 
 class Domain(Protocol):
-    """What the networks must know of a space: `veridical.data.Space` is one."""
+    """The properties of a space that the networks need: `veridical.data.Space` has them."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -57,7 +57,7 @@ class Domain(Protocol):
 
 @dataclass(frozen=True)
 class Widened:
-    """The space of a few examples seen at once, or of an example with further channels."""
+    """The space of several examples in one input, or of an example with further channels."""
 
     shape: tuple[int, ...]
     kind: str
@@ -68,13 +68,13 @@ class Architecture:
     """A generator and a discriminator that belong together."""
 
     generator: Callable[[AdversarialConfig, Domain, int, int | None], nn.Module]
-    """(config, space, inputs, classes) → network (B, inputs), and labels if it knows classes, → (B, *event)."""
+    """(config, space, inputs, classes) → network (B, inputs), and labels if it has classes, → (B, *event)."""
 
     trunk: Callable[[AdversarialConfig, Widened], tuple[nn.Module, int]]
     """(config, what is seen) → network (B, *event) → (B, features) of the discriminator, and the number of features."""
 
     head: Callable[[nn.Linear], nn.Module]
-    """Draws the weights of the discriminator's last layer, in place, and returns the layer."""
+    """Initialises the discriminator's last layer, in place, and returns it."""
 
     bias: bool = True
     """Whether that layer has offsets."""
@@ -84,7 +84,7 @@ class Architecture:
 
 
 def mlp_generator(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
-    """Return a residual perceptron that makes vectors of the shape of the space.
+    """Return a residual perceptron whose outputs have the shape of the space.
 
     Args:
         config: width and depth.
@@ -116,8 +116,8 @@ def mlp_trunk(
 
     Args:
         config: width and depth of the discriminator.
-        seen: shape of what the discriminator is shown at once.
-        activation: makes the activation after every layer.
+        seen: shape of the discriminator's input.
+        activation: builds the activation after every layer.
         octaves: number of octaves of the Fourier features; None: that of the configuration.
     """
     fourier = FourierFeatures(math.prod(seen.shape), config.fourier_octaves if octaves is None else octaves)
@@ -179,7 +179,7 @@ def biggan_generator(config: AdversarialConfig, space: Domain, inputs: int, clas
 
 
 class FeatureNetwork(Protocol):
-    """A network that names the number of its features."""
+    """A network with a known number of features."""
 
     feature_dim: int
 
@@ -187,7 +187,7 @@ class FeatureNetwork(Protocol):
 def trunk_of(
     build: Callable[[Widened, int], FeatureNetwork], width: int
 ) -> Callable[[AdversarialConfig, Widened], tuple[nn.Module, int]]:
-    """Return what builds a trunk, of this width unless the configuration has another."""
+    """Return a function that builds a trunk, of this width unless the configuration has another."""
 
     def trunk(config: AdversarialConfig, seen: Widened) -> tuple[nn.Module, int]:
         network = build(seen, config.discriminator_width or config.width or width)
@@ -198,7 +198,7 @@ def trunk_of(
 
 
 def started(initialise: Callable[[nn.Linear], object]) -> Callable[[nn.Linear], nn.Module]:
-    """Return what draws the weights of a last layer."""
+    """Return a function that initialises a last layer."""
 
     def head(layer: nn.Linear) -> nn.Module:
         initialise(layer)
@@ -208,7 +208,7 @@ def started(initialise: Callable[[nn.Linear], object]) -> Callable[[nn.Linear], 
 
 
 def rectified_head(layer: nn.Linear) -> nn.Module:
-    """Draw weights as He et al. (2015) advise, and keep the layer in full precision."""
+    """Initialise weights by He et al. (2015), and keep the layer in full precision."""
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     nn.init.zeros_(layer.bias)
     return FullPrecision(layer)

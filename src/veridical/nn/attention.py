@@ -1,4 +1,4 @@
-"""Self-attention between the places of an image."""
+"""Self-attention between the positions of an image."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 
 class SelfAttention(nn.Module):
-    r"""Lets every place look at all others: $h + \gamma W_o\,\mathrm{softmax}(q^\top k)\,v$, at first $\gamma = 0$.
+    r"""Attention between all positions: $h + \gamma W_o\,\mathrm{softmax}(q^\top k)\,v$, at first $\gamma = 0$.
 
-    Queries have an eighth of the channels, values half; keys and values are the maxima of 2 x 2 places.
+    Queries have an eighth of the channels, values half; keys and values are the maxima of 2 x 2 positions.
 
     Args:
         channels: C, at least 8.
@@ -47,10 +47,10 @@ class SelfAttention(nn.Module):
 
 
 def attention_after(side: int | None, sides: list[int], channels: list[int]) -> list[nn.Module]:
-    """Return what stands after every block: self-attention on the first grid of that side, nothing elsewhere.
+    """Return the layers after every block: self-attention on the first grid of that side, none elsewhere.
 
     Args:
-        side: of the grid that looks at itself; None: none does.
+        side: of the grid with self-attention; None: no grid has it.
         sides: of the grids after the blocks.
         channels: of the grids after the blocks.
 

@@ -1,16 +1,16 @@
 r"""The networks of BigGAN (Brock, Donahue & Simonyan, Large Scale GAN Training, 2019, App. B).
 
 The residual generator of SNGAN, with three changes. The code $z$ is cut into one part for the start and one for every
-block (skip-z); gains and biases of a block's normalisation are linear in its part beside an embedding of the class that
+block (skip-z); gains and biases of a block's normalisation are linear in its part and in an embedding of the class that
 all blocks share. All weights start orthogonal. All but the embedding are divided by their largest singular value. The
 discriminator is SNGAN's trunk, likewise started orthogonal; the class enters by projection, in its head.
 
-Optionally a block of self-attention (Zhang et al., Self-Attention GANs, 2019) stands where the grid has a stated side;
-at 32x32 the paper's followers leave it out, and so does the default here.
+Optionally there is a block of self-attention (Zhang et al., Self-Attention GANs, 2019) at the grid of a given side; at
+32x32 later work leaves it out, and so does the default here.
 
 Adaptations to 32x32 and 28x28 as for SNGAN (`nn/resnet_gan.py`): four grids (three) of equal channels, which at 32x32
 are the networks of the authors' PyTorch code: with 96 of its channels (`width` 384), 80 latents and 10 classes
-9,231,875 parameters against 9,456,769. The paper's runs have batches of 2,048; nothing of that size is for a CPU.
+9,231,875 parameters against 9,456,769. The paper's runs have batches of 2,048, too large for a CPU.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class BigGANGenerator(nn.Module):
         space: square images; see `resnet_gan.coarsest`.
         latent_dim: dimension of z, cut into equal parts for the start and for every block; the start takes the rest.
         width: channels of the finest block (below 64x64: of every block).
-        classes: number of labels; None: none, and the blocks see their part of z alone.
+        classes: number of labels; None: none; the blocks then depend on their part of z alone.
         shared_dim: components of the classes' embedding.
         attention: side of the grid after whose block self-attention stands; None: nowhere.
 

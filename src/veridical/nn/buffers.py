@@ -1,11 +1,11 @@
-"""What the buffers of a module mean: averaged with the weights or not, the same in every process or not.
+"""The roles of the buffers of a module: averaged with the weights or not, equal in every process or not.
 
 A module states the roles of its own buffers in a class attribute; a subclass adds to what its bases state:
 
     class Chains(nn.Module):
         buffer_roles = {"spins": BufferRole.PER_PROCESS, "updates": BufferRole.LIVE}
 
-A buffer of which nothing is stated is live. The normalisation layers of torch are known.
+A buffer without a stated role is live. The normalisation layers of torch are known.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from torch.nn.modules.batchnorm import _NormBase
 
 
 class BufferRole(Enum):
-    """What may be done with a buffer."""
+    """How a buffer is averaged and saved."""
 
     AVERAGED = "averaged"
-    """Running statistics: averaged over the steps as the weights are. With several processes each sees its own share
-    of every batch, so that the statistics of each are kept in checkpoints."""
+    """Running statistics: averaged over the steps as the weights are. With several processes each has its own share of
+    every batch, so that checkpoints keep the statistics of each."""
 
     LIVE = "live"
     """Chains, caches, codes, flags, constants: the newest value is the only one with a meaning. Equal in every
@@ -60,7 +60,7 @@ def buffer_roles(model: nn.Module) -> dict[str, BufferRole]:
 
 
 def undeclared_buffers(model: nn.Module) -> list[str]:
-    """Return the names of the buffers that a checkpoint holds and of which no role is stated; they count as live."""
+    """Return the names of the saved buffers without a stated role; they count as live."""
     persistent = model.state_dict(keep_vars=True).keys()
     return [name for name, role in _roles(model) if role is None and name in persistent]
 

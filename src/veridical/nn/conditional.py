@@ -1,9 +1,9 @@
-r"""Batch normalisation whose gain and bias depend on what is to be drawn.
+r"""Batch normalisation whose gain and bias depend on a class or a vector of conditions.
 
 $$ \hat h = \frac{h - \mu_B}{\sqrt{\sigma_B^2 + \epsilon}}, \qquad h' = \gamma(c)\,\hat h + \beta(c). $$
 
 The class $c$ picks a row of a table (`ClassBatchNorm2d`), or a vector of conditions - an embedding shared by all
-layers beside a part of the code $z$ - is mapped linearly (`VectorBatchNorm2d`).
+layers, concatenated with a part of the code $z$ - is mapped linearly (`VectorBatchNorm2d`).
 
 References:
     Dumoulin, Shlens & Kudlur, A Learned Representation for Artistic Style (2017), Eq. 5, for the table.
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 
 def normalized(norm: nn.Module, h: Tensor, condition: Tensor | None) -> Tensor:
-    """Apply a layer of normalisation, showing it the condition if it looks at one."""
+    """Apply a layer of normalisation, with the condition if it takes one."""
     return norm(h, condition) if isinstance(norm, ClassBatchNorm2d | VectorBatchNorm2d) else norm(h)
 
 

@@ -1,7 +1,7 @@
 r"""Convolutional networks for images and lattices of any size.
 
 An image is halved until its shorter side is at most 4, rounding odd sides up (28 → 14 → 7 → 4), while the channels
-double, up to four times the finest. At every resolution below the finest stands one residual block
+double, up to four times the finest. At every resolution below the finest there is one residual block
 
 $$ h \mapsto h + W_2 * a(W_1 * a(h)), $$
 
@@ -23,7 +23,7 @@ Padding = Literal["zeros", "circular"]
 
 
 class Grid(Protocol):
-    """What the networks must know of a space: `veridical.data.Space` is one."""
+    """The properties of a space that the networks need: `veridical.data.Space` has them."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -50,7 +50,7 @@ def resolutions(height: int, width: int) -> list[tuple[int, int]]:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside the identity; the block is the identity at the start."""
+    """Two 3x3 convolutions added to the identity; the block is the identity at the start."""
 
     def __init__(self, channels: int, padding_mode: Padding = "zeros") -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class Upsample(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, size: tuple[int, int], periodic: bool) -> None:
         super().__init__()
-        # Around the grid stands a margin of one, of zeros or of the other side; zeros need not be there to be added.
+        # The grid has a margin of one, of zeros or of the other side; a margin of zeros is implicit.
         self.conv = nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=3 if periodic else 1)
         self.size, self.periodic = size, periodic
         start(self.conv, taps=4)  # of the 16 weights 4 meet at every output
@@ -181,7 +181,7 @@ class ConvDecoder(nn.Module):
 
 
 def fits_convolutions(shape: tuple[int, ...]) -> bool:
-    """Say whether examples are images or lattices large enough for the convolutional networks: sides of 8 and more."""
+    """Return whether examples are images or lattices large enough for convolutional networks: sides of 8 or more."""
     return len(shape) == 3 and min(shape[1:]) >= 8
 
 

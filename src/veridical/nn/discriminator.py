@@ -1,4 +1,4 @@
-"""A discriminator in three parts: standard units, a trunk that makes features, a head that judges them."""
+"""A discriminator in three parts: standard units, a trunk that computes features, and a head for the logits."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 
 class Discriminator(nn.Module):
-    """What a game's discriminator is made of, so that codes, classes and moments can be read from its features.
+    """The parts of a discriminator, so that codes, classes and moments can be computed from its features.
 
     Args:
         units: data space to standard units, (B, *event) → (B, *event).
         trunk: (B, *event') → (B, feature_dim); with `classes`, event' has that many more channels (or components).
         feature_dim: number of features.
         head: (B, feature_dim) → (B, outputs).
-        classes: the label is shown beside the example, one-hot, as constant channels; None: there are no labels.
+        classes: the one-hot label is concatenated with the example as constant channels; None: there are no labels.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Discriminator(nn.Module):
 
 
 class LabelledGenerator(nn.Module):
-    """Shows a label beside the code, one-hot: (B, latent_dim), (B,) → what the network makes of them.
+    """Concatenates the code and the one-hot label: (B, latent_dim), (B,) → the network's output.
 
     Args:
         network: (B, latent_dim + classes) → (B, *event).
@@ -54,7 +54,7 @@ class LabelledGenerator(nn.Module):
 
 
 class FullPrecision(nn.Sequential):
-    """Layers that automatic casting leaves alone: half precision would blur what the features are there to resolve."""
+    """Layers without automatic casting: half precision would round away the detail that the features resolve."""
 
     def forward(self, input: Tensor) -> Tensor:
         """Apply the layers in the precision of their weights."""
@@ -75,6 +75,6 @@ def one_hot(c: Tensor | None, classes: int, dtype: torch.dtype) -> Tensor:
 
 
 def beside(x: Tensor, code: Tensor) -> Tensor:
-    """Put a code (B, K) beside examples (B, C, ...), as K constant channels (or components)."""
+    """Concatenate examples (B, C, ...) and a code (B, K), as K constant channels (or components)."""
     planes = code.reshape(*code.shape, *[1] * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])
     return torch.cat([x, planes], dim=1)

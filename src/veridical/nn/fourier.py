@@ -12,7 +12,7 @@ from veridical.nn.buffers import BufferRole
 
 
 class FourierFeatures(nn.Module):
-    r"""An input of order one beside its sines and cosines: (B, d) → (B, out_dim).
+    r"""An input of order one, concatenated with its sines and cosines: (B, d) → (B, out_dim).
 
     $$ x \mapsto (x, \sin Wx, \cos Wx), \qquad W_{jk} \sim \mathcal N(0, 4^{o} / d), \quad o = 0, \dots,
     \text{octaves} - 1, $$

@@ -1,12 +1,12 @@
-r"""Layers that let a discriminator see a batch as a whole, so that a generator without variety gives itself away.
+r"""Layers that compare the examples of a batch, so that the discriminator can detect a lack of variety.
 
-A discriminator that judges every example alone cannot tell a generator that makes one perfect image from a perfect
-generator. These layers append to the features of an example how close its companions are
-(`MinibatchDiscrimination`) or how much they vary (`MinibatchStdDev`). Real examples and fakes are to be passed in
-separate batches, as in the papers: the layers compare what comes together.
+A discriminator of single examples cannot distinguish a generator of one perfect image from a perfect generator. These
+layers append to the features of an example how close the others are (`MinibatchDiscrimination`) or how much they vary
+(`MinibatchStdDev`). Real examples and fakes are to be passed in separate batches, as in the papers: the layers compare
+the examples of one call.
 
-Such a discriminator has no value at a single example, hence no gradient there: gradient penalties and all that reads
-$D$ as a function of $x$ alone are meaningless with it. `batch_dependent_layers` finds the layers to blame.
+Such a discriminator is not a function of a single example, so it has no gradient there: gradient penalties and all
+other uses of $D$ as a function of $x$ alone have no meaning with it. `batch_dependent_layers` finds these layers.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def batch_dependent_layers(network: nn.Module) -> list[str]:
 
 
 class MinibatchDiscrimination(BatchDependent):
-    r"""Append to every example how many companions are close to it: (B, F) → (B, F + kernels).
+    r"""Append to every example how many others are close to it: (B, F) → (B, F + kernels).
 
     $$ M_i = x_i T \in \mathbb R^{K \times d}, \qquad
     o_k(i) = \sum_{j \ne i} e^{-\lVert M_{ik} - M_{jk} \rVert_1} + b_k $$
 
     Every column of $T$ is a trained direction times $e^s$ with a trained $s$. The original divides $T$ by distances
     measured on a first batch; here $s = 0$ at the start, no data needed: features of variance one then have a mean
-    distance of $1.13 d$ (5.6 for $d = 5$), and a companion counts when it is several times closer than that.
+    distance of $1.13 d$ (5.6 for $d = 5$), and another example counts if it is several times closer than that.
 
     Args:
         in_dim: features F.

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 class Trunk(nn.Module):
     """The hidden layers of a perceptron: `depth` affine maps, each followed by its non-linearity.
 
-    Weights start as He et al. (2015, Eq. 10) advise for rectified units, biases at zero.
+    Weights are initialised by He et al. (2015, Eq. 10) for rectified units, biases at zero.
 
     Args:
         in_dim: components of the input.
         width: units of every layer.
         depth: layers; 0 passes the input on.
-        activation: makes the non-linearity.
+        activation: builds the non-linearity.
     """
 
     def __init__(self, in_dim: int, width: int, depth: int, activation: Callable[[], nn.Module] = nn.SiLU) -> None:
@@ -48,7 +48,7 @@ class MLP(nn.Module):
         out_dim: components of the output.
         width: units of every hidden layer.
         depth: hidden layers; 0 is an affine map.
-        activation: makes the non-linearity.
+        activation: builds the non-linearity.
 
     Examples:
         >>> import torch
@@ -79,15 +79,15 @@ class ResidualMLP(nn.Module):
     r"""Residual perceptron: `depth` blocks $h \mapsto h + W_2 a(W_1 a(h))$ between two affine maps.
 
     Every $W_2$ is zero at the start, so that the network begins as an affine map followed by one non-linearity and
-    composes small changes (Zhang et al., Fixup Initialization, 2019). Composition makes steep functions easily: what a
-    generator needs to send neighbouring codes to different modes.
+    composes small changes (Zhang et al., Fixup Initialization, 2019). Composition easily gives steep functions, which a
+    generator needs to map neighbouring codes to different modes.
 
     Args:
         in_dim: components of the input.
         out_dim: components of the output.
         width: units of every layer.
         depth: blocks.
-        activation: makes the non-linearity $a$.
+        activation: builds the non-linearity $a$.
 
     Examples:
         >>> import torch

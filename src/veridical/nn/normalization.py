@@ -1,10 +1,10 @@
-r"""Batch normalisation and its cures: layer, reference and virtual batch normalisation.
+r"""Batch normalisation and its replacements: layer, reference and virtual batch normalisation.
 
-Batch normalisation divides by statistics of the batch, so that what a network makes of an example depends on the
-companions it happens to have. In a generator the images of one batch then share features that their codes do not
-contain; in a discriminator the gradient of one example is a function of the others. `batch_correlation` measures both.
+Batch normalisation divides by statistics of the batch, so that the output for an example depends on the other examples
+of its batch. In a generator the images of one batch then share features that their codes do not contain; in a
+discriminator the gradient of one example is a function of the others. `batch_correlation` measures both.
 
-Three replacements, in which every example stands alone (`replace_batch_norm`):
+Three replacements, in which examples are independent of each other (`replace_batch_norm`):
 
 | kind | an example is normalised by the mean and variance of |
 |---|---|
@@ -12,8 +12,8 @@ Three replacements, in which every example stands alone (`replace_batch_norm`):
 | reference | a fixed reference batch, chosen once |
 | virtual | the reference batch of B examples and itself, each of the B + 1 counting the same |
 
-The reference batch runs through the network beside the batch at every call, with the weights of the moment, and
-gradients flow through it (`ReferenceBatch`, which surrounds the whole network).
+The reference batch passes through the network together with the batch at every call, with the present weights, and
+gradients flow through it (`ReferenceBatch`, which wraps the whole network).
 
 References:
     Salimans et al., Improved Techniques for Training GANs (2016), §3.5. https://arxiv.org/abs/1606.03498
@@ -37,7 +37,7 @@ from veridical.nn.minibatch import batch_dependent_layers
 from veridical.nn.precision import at_least_single
 
 KINDS = ("none", "layer", "reference", "virtual")
-"""What `replace_batch_norm` puts in the place of batch normalisation."""
+"""The replacements that `replace_batch_norm` offers."""
 
 
 class ReferenceNorm(nn.Module):
@@ -49,7 +49,7 @@ class ReferenceNorm(nn.Module):
     $$ \mu = w\mu_x + (1 - w)\mu_r, \qquad \sigma^2 = w\,\mathrm E_x[h^2] + (1 - w)\,\mathrm E_r[h^2] - \mu^2
     = w\sigma_x^2 + (1 - w)\sigma_r^2 + w(1 - w)(\mu_x - \mu_r)^2, $$
 
-    of which the last form loses no digits; $w = 1/(R + 1)$ if virtual, $w = 0$ otherwise. The reference batch itself is
+    where the last form loses no digits; $w = 1/(R + 1)$ if virtual, $w = 0$ otherwise. The reference batch itself is
     normalised by its own statistics.
 
     Args:
@@ -66,7 +66,7 @@ class ReferenceNorm(nn.Module):
         self.virtual, self.eps = virtual, eps
         self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
         self.references = 0
-        """Examples of the reference batch at the head of the input; set by `ReferenceBatch`."""
+        """Number of examples of the reference batch at the start of the input; set by `ReferenceBatch`."""
 
     def forward(self, h: Tensor) -> Tensor:
         """Normalise (R + B, C, ...).
@@ -93,7 +93,7 @@ class ReferenceNorm(nn.Module):
 
 
 class ReferenceBatch(nn.Module):
-    """A network beside which a reference batch runs at every call; its `ReferenceNorm` layers normalise by it.
+    """A network with a reference batch in every call; its `ReferenceNorm` layers normalise by it.
 
     The reference batch is a buffer: saved, copied and moved with the network. Either it is given (codes drawn for a
     generator), or it is the head of the first batch that the network sees in training mode, which for a discriminator
@@ -144,7 +144,7 @@ class ReferenceBatch(nn.Module):
         self.register_load_state_dict_post_hook(ReferenceBatch._read_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what the network makes of (B, *event) beside the reference batch.
+        """Return the network's output for (B, *event), computed together with the reference batch.
 
         Raises:
             ValueError: no reference batch was given, and none has been seen in training mode.
@@ -211,10 +211,10 @@ def _replacement(layer: _BatchNorm, kind: str) -> nn.Module:
 
 
 class BatchCorrelation(NamedTuple):
-    """How much the examples of a batch have to do with each other."""
+    """How much the outputs of a batch depend on each other."""
 
     companions: float
-    """Share of the variance of an example's output that its companions are responsible for; 0: it stands alone."""
+    """Share of the variance of an example's output that is due to the others of its batch; 0: independent."""
 
     correlation: float
     """Correlation of the outputs of two examples of one batch, from -1/(B - 1) to 1; 0 for independent ones."""
@@ -226,7 +226,7 @@ def batch_correlation(
 ) -> BatchCorrelation:
     r"""Measure how much the output for one example depends on the others of its batch, in the network's present mode.
 
-    One example is put among fresh companions twice; with $o, o'$ its two outputs, `companions` is
+    One example is evaluated in two batches of fresh examples; with $o, o'$ its two outputs, `companions` is
     $\mathrm E\lVert o - o' \rVert^2 / \mathrm E\lVert o - \tilde o \rVert^2$, with $\tilde o$ the output of another
     example of another batch. `correlation` is the intra-class correlation of outputs within batches (by the analysis of
     variance), positive where the images of a batch resemble each other.
@@ -235,7 +235,7 @@ def batch_correlation(
         network: maps (B, ...) to (B, ...); a copy is used, running statistics stay as they are.
         draw: returns n fresh independent inputs.
         batch_size: examples B of a batch.
-        batches: batches drawn, each example of which is tried with two sets of companions.
+        batches: batches drawn, each example of which is evaluated with two sets of other examples.
 
     Returns:
         Both numbers, dimensionless, over all components of the output.

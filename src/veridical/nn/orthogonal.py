@@ -1,7 +1,7 @@
-r"""Orthogonal weights: how they start, and how they are kept near.
+r"""Orthogonal weights: initialisation and penalty.
 
-Orthogonal rows keep the norm of what passes through a layer and let no output repeat another. Brock et al. penalise
-only the angles between the rows, not their lengths, which leaves smooth generators and lets the truncation trick work:
+Orthogonal rows preserve the norm of a layer's input, and its outputs are not redundant. Brock et al. penalise
+only the angles between the rows, not their lengths, which gives smooth generators, suitable for the truncation trick:
 
 $$ R(W) = \lVert W W^\top \odot (\mathbf 1 - I)\rVert_F^2, \qquad
    \nabla R = 4\,\big(W W^\top \odot (\mathbf 1 - I)\big)\,W. $$

@@ -1,4 +1,4 @@
-"""Full precision for what must not be rounded: logits, densities, what a generator returns."""
+"""Full precision for values that must not be rounded: logits, densities, outputs of generators."""
 
 from __future__ import annotations
 

@@ -1,18 +1,18 @@
-r"""Networks that grow with the resolution of what they see (Karras et al., 2018).
+r"""Networks that grow with the resolution of the images (Karras et al., 2018).
 
 An image is halved, odd sides rounded up, while its shorter side is at least 8: 28 → 14 → 7, 64 → 32 → 16 → 8 → 4. The
 sizes from coarse to fine are the *stages*. The generator has a block and a layer "to image" for every stage, the
-discriminator their mirror image; a stage $s$ is played with the blocks $0 \dots s$ alone. A new block is faded in,
+discriminator their mirror image; stage $s$ uses the blocks $0 \dots s$ alone. A new block is faded in,
 
 $$ G_s = (1 - \alpha)\,{\uparrow}G_{s-1} + \alpha\,P_s(h_s), \qquad
 D_s:\quad h_{s-1} = (1 - \alpha)\,F_{s-1}({\downarrow}x) + \alpha\,{\downarrow}B_s(F_s(x)), $$
 
 with $\alpha$ rising from 0 to 1: nothing jumps at $\alpha = 0$, and at $\alpha = 1$ the old path is gone.
-${\downarrow}$ is the mean of 2x2 pixels, so that a coarse image is the image itself seen from afar.
+${\downarrow}$ is the mean of 2x2 pixels, so that a coarse image is the image itself at lower resolution.
 
 *Codes at every scale* (ProInfoGAN): the block of stage $s$ may receive a code $c_s$ of its own, spread by a linear map
-over the features and pixels that enter it; the discriminator's block of the same stage reads it back. A code of stage
-$s$ cannot touch the image of a stage below $s$.
+over the features and pixels that enter it; the discriminator's block of the same stage predicts it. A code of stage $s$
+has no effect on the image of a stage below $s$.
 
 *Equalised learning rate*: weights are stored with unit variance and scaled by $\sqrt{2 / \mathrm{fan\ in}}$ when used,
 so that one step size suits every layer.
@@ -87,7 +87,7 @@ class Pyramid:
 
 
 def down(x: Tensor) -> Tensor:
-    """Average 2x2 pixels; at an odd side the last row or column stands for itself.
+    """Average 2x2 pixels; at an odd side the last row or column is averaged alone.
 
     Examples:
         >>> down(torch.arange(6.0).reshape(1, 1, 2, 3))
@@ -121,7 +121,7 @@ def build_pyramid(space: Grid, width: int, upsampling: Upsampling = "nearest") -
 
 @dataclass(frozen=True)
 class Growth:
-    """How far the networks have grown."""
+    """The state of growth of the networks."""
 
     stage: int
     """The newest stage."""
@@ -135,7 +135,7 @@ class Growth:
         return isinstance(self.alpha, Tensor) or self.alpha < 1
 
     def mix(self, older: Tensor, newer: Tensor) -> Tensor:
-        """Return the mean of what the stage before and the newest block made, by their shares."""
+        """Return the mean of the outputs of the previous stage and of the newest block, by their shares."""
         alpha = self.alpha
         return older.lerp(newer, alpha.to(newer.dtype) if isinstance(alpha, Tensor) else alpha)
 
@@ -238,7 +238,7 @@ class ProgressiveGenerator(nn.Module):
         noise: dimension of the noise, which enters at the coarsest stage.
         codes: dimension of every stage's own code; 0: none.
         to_data: the last layer of every stage, from any numbers to data space.
-        lowest: the coarsest stage whose image is ever asked for.
+        lowest: the coarsest stage in use.
     """
 
     def __init__(self, pyramid: Pyramid, noise: int, codes: int, to_data: nn.Module, lowest: int = 0) -> None:
@@ -299,14 +299,14 @@ class DiscriminatorBlock(nn.Module):
 
 
 class ProgressiveDiscriminator(nn.Module):
-    """Images of any stage to logits, and to what the codes of every stage are believed to be.
+    """Images of any stage to logits, and to the predicted codes of every stage.
 
     Args:
         pyramid: the stages.
         codes: dimension of every stage's own code; 0: none.
         units: the first layer, from data space to standard units.
-        lowest: the coarsest stage whose image is ever shown.
-        deviation: show the last block how much the batch varies (minibatch standard deviation); then examples depend
+        lowest: the coarsest stage in use.
+        deviation: append the minibatch standard deviation to the input of the last block; then examples depend
             on each other and no gradient penalty is per example.
     """
 
@@ -329,7 +329,7 @@ class ProgressiveDiscriminator(nn.Module):
         self.readers = nn.ModuleList(EqualizedLinear(side, 2 * codes) for side in sides) if codes else None
 
     def features(self, x: Tensor, growth: Growth) -> list[Tensor]:
-        """Return what each block 0 ... stage makes of images (B, colours, *size of the stage)."""
+        """Return the output of each block 0 ... stage for images (B, colours, *size of the stage)."""
         x = self.units(x)
         h, features = self._enter(x, growth.stage), []
         for stage in range(growth.stage, 0, -1):
@@ -349,9 +349,9 @@ class ProgressiveDiscriminator(nn.Module):
         return self.head(F.leaky_relu(self.dense(h), SLOPE))
 
     def read(self, x: Tensor, growth: Growth) -> tuple[Tensor, Tensor]:
-        """Return mean and log variance (B, stages so far, codes) of the codes behind images."""
+        """Return mean and log variance (B, stages so far, codes) of the codes of images."""
         if self.readers is None:
-            raise ValueError("This discriminator reads no codes; build it with codes > 0.")
+            raise ValueError("This discriminator was built without codes; build it with codes > 0.")
         readers = self.readers[: growth.stage + 1]
         features = self.features(x, growth)
         believed = [reader(h.flatten(1)) for reader, h in zip(readers, features, strict=True)]  # type: ignore[call-overload]

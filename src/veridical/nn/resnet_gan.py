@@ -1,13 +1,13 @@
 r"""The residual networks of SNGAN (Miyato et al., Spectral Normalization for GANs, 2018, Tables 3 to 6).
 
-A block of the generator doubles the side, one of the discriminator halves it by averaging 2 x 2 places or leaves it:
+A block of the generator doubles the side, one of the discriminator halves it by averaging 2 x 2 positions or keeps it:
 
 $$ h \mapsto \mathrm{up}(h) * W_0 + W_2 * a(N(W_1 * \mathrm{up}(a(N(h))))), \qquad
    h \mapsto \mathrm{down}\big(h * W_0 + W_2 * a(W_1 * a(h))\big), $$
 
 with $a$ the rectifier, $N$ batch normalisation (with gains of every class where there are classes, Miyato & Koyama
 2018) and the shortcut $W_0$ a 1x1 convolution where side or channels change. The discriminator has no normalisation
-but, if asked for, the spectral one; its features are the sums over all places.
+except, as an option, spectral normalisation; its features are the sums over all positions.
 
 At 32x32 these are the networks of Table 4, 256 channels in every block of the generator and 128 in the
 discriminator's: 4,276,739 and 1,053,825 parameters with 128 latents and a linear head.
@@ -87,7 +87,7 @@ class GeneratorBlock(nn.Module):
         """Map (B, C, H, W) to (B, C', 2H, 2W)."""
         a = double(F.relu(normalized(self.first_norm, h, condition)))
         a = self.last(F.relu(normalized(self.last_norm, self.first(a), condition)))
-        # The shortcut sees every place alone: doubling first would be the same, for four times the work.
+        # The 1x1 shortcut acts on every position alone: doubling first would give the same for four times the work.
         return a + double(self.shortcut(h))
 
 
@@ -114,7 +114,7 @@ class DiscriminatorBlock(nn.Module):
         a = self.last(F.relu(self.first(F.relu(h) if self.rectified else h)))
         if not self.down:
             return a + self.shortcut(h)
-        # A 1x1 convolution and the mean over places may change places: the shortcut works on a quarter of them.
+        # A 1x1 convolution and the mean over positions commute: the shortcut works on a quarter of the positions.
         return F.avg_pool2d(a, 2) + self.shortcut(F.avg_pool2d(h, 2))
 
 
@@ -214,7 +214,7 @@ def require_labels(c: Tensor | None, classes: int | None) -> None:
     """Refuse missing labels, and labels for a network without.
 
     Raises:
-        ValueError: so it is.
+        ValueError: labels are missing, or given to a network without.
     """
     if c is None and classes is not None:
         raise ValueError(f"c is missing; this generator was built for {classes} classes: pass (B,) integer labels.")
@@ -223,7 +223,7 @@ def require_labels(c: Tensor | None, classes: int | None) -> None:
 
 
 def start_xavier(network: nn.Module) -> None:
-    """Draw weights as Glorot & Bengio (2010, Eq. 16) advise, with a gain of √2 in 3x3 convolutions; biases at 0."""
+    """Initialise weights by Glorot & Bengio (2010, Eq. 16), with a gain of √2 in 3x3 convolutions; biases at 0."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             in_block = isinstance(module, nn.Conv2d) and module.kernel_size == (3, 3)

@@ -1,4 +1,4 @@
-r"""Singular values of layers: normalised to at most one, and watched.
+r"""Singular values of layers: spectral normalisation and measurement.
 
 A layer acts on its input as the matrix $W$ whose rows are its outputs: a linear layer's weight as it is, a
 convolution's as (out, in · k · k), a transposed convolution's likewise by its output axis, an embedding's as
@@ -11,9 +11,9 @@ $$ \bar W = \frac{W}{\sigma(W)}, \qquad \sigma(W) = u^\top W v, \qquad
 
 which is the exact gradient, since $\partial\sigma/\partial W = u v^\top$ wherever $\sigma$ is simple.
 
-The usual single power iteration per step lags behind the weights: the layer's largest singular value is then near one,
-not one. Here it is one whenever the weight is read, in training and in evaluation, after loading and after averaging:
-exactly, or with power iterations carried to a stated tolerance.
+The usual single power iteration per step lags behind the weights: the layer's largest singular value is then only near
+one. Here it is one whenever the weight is read, in training and in evaluation, after loading and after averaging:
+exactly, or by power iterations up to a stated tolerance.
 
 References:
     Miyato et al., Spectral Normalization for Generative Adversarial Networks (2018), Eq. 8 and 11-12.
@@ -230,7 +230,7 @@ def normalize_spectrum(module: nn.Module, method: Method = "auto") -> nn.Module:
 
 @torch.no_grad()
 def top_singular_values(module: nn.Module, k: int = 3) -> dict[str, Tensor]:
-    """Return the k largest singular values of every weighted layer, as it acts (normalised where it is).
+    """Return the k largest singular values of every weighted layer, after normalisation if it has one.
 
     Args:
         module: a layer or a network.

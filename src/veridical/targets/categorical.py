@@ -1,4 +1,4 @@
-r"""A law over few outcomes, each of known probability: the simplest law on which a discrete generator can be judged.
+r"""A law over few outcomes of known probability: the simplest law for measuring a discrete generator.
 
 $$ P(x) = p_{k(x)}, \qquad k(x) = \sum_{i=1}^{d} x_i\, L^{d-i}, $$
 
@@ -6,9 +6,9 @@ an example being the d digits of its outcome in base L, so that d = 1 is one cho
 bits. All $L^d$ outcomes can be enumerated: probabilities, entropy and divergences are sums.
 
 `zipf` and `zipf_bits` give their 32 outcomes the probabilities $\propto 1/(r+1)$, $r = 0, \dots, 31$: from 24.6 % to
-0.8 %. One choice among 32 levels asks for the right probabilities only. Five bits ask for their dependence too, which a
-generator can only have from its code: outcome $19 r + 5 \bmod 32$ has rank $r$, and the best law of independent bits is
-0.524 nats away.
+0.8 %. One choice among 32 levels tests the probabilities only. Five bits also test their dependence, which a generator
+can only take from its code: outcome $19 r + 5 \bmod 32$ has rank $r$, and the best law of independent bits is 0.524
+nats away.
 """
 
 import math
@@ -28,11 +28,11 @@ class Categorical:
     Args:
         probabilities: (L^d,) of the outcomes.
         dim: digits d of an outcome.
-        name: what reports call the law.
+        name: of the law in reports.
         version: of the definition; numbers of different versions are not comparable.
 
     Raises:
-        ValueError: probabilities that are none, or whose number is no d-th power.
+        ValueError: probabilities that are not positive or do not sum to 1, or whose number is not a d-th power.
     """
 
     def __init__(

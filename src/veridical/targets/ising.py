@@ -2,8 +2,8 @@ r"""The Ising model on a torus as a law whose truth is known: configurations to 
 
 $$ p(x) = \frac1Z \exp\Big(K \sum_{\langle ij\rangle} x_i x_j\Big), \qquad x_i = \pm 1, $$
 
-every site owning a bond to its right and one downwards. $Z$ is exact (Kaufman 1949), hence so is every probability,
-and the divergence of any model with a likelihood follows, in both directions, from averages over samples:
+where every site has a bond to its right and one downwards. $Z$ is exact (Kaufman 1949), and so is every probability.
+The divergence of any model with a likelihood follows, in both directions, from averages over samples:
 
 $$ \mathrm{KL}(q\|p) = \mathbb E_q[\ln q - \ln p], \qquad \mathrm{KL}(p\|q) = \mathbb E_p[\ln p - \ln q]. $$
 
@@ -62,7 +62,7 @@ class Ising:
 
     @property
     def name(self) -> str:
-        """What reports call the law: ising:L at the critical coupling."""
+        """Name of the law in reports: ising:L at the critical coupling."""
         size = f"{self.height}" if self.height == self.width else f"{self.height}x{self.width}"
         return f"ising:{size}" + ("" if self.coupling == CRITICAL_COUPLING else f" at K={self.coupling:.6g}")
 
@@ -72,7 +72,7 @@ class Ising:
         return (1, self.height, self.width)
 
     def entropy(self) -> Estimate:
-        """Exact entropy of a configuration, in nats: what a perfect model needs per example."""
+        """Exact entropy of a configuration, in nats: the negative log-likelihood of a perfect model per example."""
         from veridical.ising import exact
 
         per_site = float(exact.entropy_per_site(self.height, self.width, self.coupling))
@@ -96,7 +96,7 @@ class Ising:
             x: spins, all exactly -1 or 1.
 
         Raises:
-            ValueError: other shapes, or values that are no spins, on which the law is not defined.
+            ValueError: other shapes, or values that are not spins, on which the law is not defined.
         """
         if x.shape[-3:] != self.shape:
             raise ValueError(

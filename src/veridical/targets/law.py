@@ -1,6 +1,7 @@
-r"""What a law, a distribution whose truth is known, may be asked.
+r"""The abilities of a law, a distribution that is known.
 
-Every law can be sampled. What else is known of it is declared by the protocols below, and asked with `isinstance`:
+Every law can be sampled. Everything else that is known of it is declared by the protocols below, and checked with
+`isinstance`:
 
 | ability | what is known | laws |
 |---|---|---|
@@ -19,8 +20,8 @@ Examples are in the units of the law. A law of bounded components states their r
 (`HasLevels`): its `log_prob` is a probability, not a density, and `evaluation/target.py` converts examples where the
 space of a data set is scaled otherwise.
 
-A law of your own needs no base class: whatever has `name`, `version` and `sample` is a `Law`, and is judged by
-whatever else it has.
+A law of your own needs no base class: an object with `name`, `version` and `sample` is a `Law`; its other methods
+decide which metrics apply.
 """
 
 from typing import Protocol, runtime_checkable
@@ -52,7 +53,7 @@ class Law(Protocol):
 
     @property
     def name(self) -> str:
-        """What reports call the law."""
+        """Name of the law in reports."""
         ...
 
     @property
@@ -142,7 +143,7 @@ class HasOutcomes(Protocol):
 
     @property
     def outcomes(self) -> Tensor:
-        """(K, d) all examples there are."""
+        """(K, d) all possible examples."""
         ...
 
     @property
@@ -151,7 +152,7 @@ class HasOutcomes(Protocol):
         ...
 
     def index(self, x: Tensor) -> Tensor:
-        """Return the outcome of each example (*batch, d); -1 where it is none of them."""
+        """Return the outcome of each example (*batch, d); -1 where it is not one of them."""
         ...
 
 
@@ -190,12 +191,12 @@ class HasFactors(Protocol):
 
 @runtime_checkable
 class MeasuresFactors(HasFactors, Protocol):
-    """The factors of any example, also of one that a model made, can be measured."""
+    """The factors of any example, also of a generated one, can be measured."""
 
     def measure(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return factors (n, factors), nan where there are none, and (n,) how far from the law an example is.
 
-        The distance is 0 for an example of the law, and 1 for one that has nothing of it.
+        The distance is 0 for an example of the law, and 1 for one without any similarity to it.
         """
         ...
 

@@ -1,4 +1,4 @@
-r"""Measure the factors of an image of a shape, so that what a code does can be read off generated images.
+r"""Measure the factors of an image of a shape, so that the effect of a code can be measured on generated images.
 
 With $w$ the share of each pixel that is white and $\zeta = u + iv$ its place (v downwards),
 
@@ -6,8 +6,8 @@ $$ \text{scale} = \sqrt{\textstyle\sum w}, \qquad x + iy = \frac{\sum w\,\zeta}{
    M_k = \textstyle\sum w\,(\zeta - x - iy)^k, $$
 
 the orientation is $\arg(M_2)/2$ of the ellipse, which lies, $\arg(-M_2)/2$ of the triangle, which stands, and
-$\arg(-M_4)/4$ of the square, whose second moments are those of a disc. The kind of shape is the one whose image,
-drawn with the factors so measured, is nearest; its distance says whether there is a shape at all.
+$\arg(-M_4)/4$ of the square, whose second moments are those of a disc. The kind of shape is the one whose image, drawn
+with the measured factors, is nearest; its distance shows whether there is a shape at all.
 
 Greys below 0.15 and above 0.85 of white count as black and white, so that the faint noise of a generator far from the
 shape, which higher moments would magnify, does not count.
@@ -33,7 +33,7 @@ class MeasuredShapes(NamedTuple):
 
     residual: Float[Tensor, " n"]
     """Root of the summed square difference from the nearest image of a shape over that of the latter (in shares of
-    white): 0 for a true image, about 1 for one that has nothing of it; nan where an image is black."""
+    white): 0 for a true image, about 1 for one without any similarity to it; nan where an image is black."""
 
 
 def measure_shapes(x: Float[Tensor, "n 1 size size"]) -> MeasuredShapes:
@@ -71,7 +71,7 @@ def _measure(x: Tensor) -> MeasuredShapes:
 
 
 def _alone(white: Tensor) -> Tensor:
-    """Drop what lies further from the centroid than any part of a shape of that area can."""
+    """Remove pixels that lie further from the centroid than any part of a shape of that area can."""
     for _ in range(2):
         mass, _, offset = _centred(white)
         reach = 1.2 * mass.sqrt() / white.shape[-1] + 1 / white.shape[-1]
@@ -90,7 +90,7 @@ def _centred(white: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _candidates(white: Tensor) -> Tensor:
-    """The factors that the moments say, were the image of each shape."""
+    """The factors computed from the moments, under the assumption of each shape."""
     mass, centre, offset = _centred(white)
     second, fourth = ((white * offset**k).sum((1, 2)) for k in (2, 4))
     angles = {"square": (-fourth).angle() / 4, "ellipse": second.angle() / 2, "triangle": (-second).angle() / 2}

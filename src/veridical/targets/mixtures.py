@@ -1,13 +1,13 @@
-r"""Mixtures of equally wide isotropic Gaussians: the simplest laws on which a GAN loses modes, and all is known.
+r"""Mixtures of equally wide isotropic Gaussians: the simplest laws on which a GAN loses modes.
 
 $$ p(x) = \sum_k w_k\, \mathcal N(x; \mu_k, s^2 I) $$
 
-Noise keeps the family closed: for $x_t = x + \sigma\varepsilon$ the law is the same mixture of width
+The family is closed under noise: for $x_t = x + \sigma\varepsilon$ the law is the same mixture of width
 $\sqrt{s^2 + \sigma^2}$, so density and score are exact at every noise level.
 
 `ring` and `grid` are those of VEEGAN and PacGAN: 8 modes on the unit circle with $s = 0.01$; 25 modes on
-$\{-4,-2,0,2,4\}^2$ with $s = 0.05$; 100,000 training examples. Other papers use other radii, widths and scalings, hence
-the version: numbers are comparable only between equal (name, version).
+$\{-4,-2,0,2,4\}^2$ with $s = 0.05$; 100,000 training examples. Other papers use other radii, widths and scalings;
+therefore laws have a version: numbers are comparable only between equal (name, version).
 
 References:
     Srivastava, Valkov, Russell, Gutmann & Sutton, VEEGAN (NeurIPS 2017), Section 4.1. https://arxiv.org/abs/1705.07761
@@ -32,11 +32,11 @@ class GaussianMixture:
         means: (K, d) centres of the modes.
         sigma: standard deviation of every mode.
         weights: (K,) probabilities; None: equal.
-        name: what reports call the law.
+        name: of the law in reports.
         version: of the definition; numbers of different versions are not comparable.
 
     Raises:
-        ValueError: shapes that do not match, a width that is not positive, weights that are no probabilities.
+        ValueError: shapes that do not match, a width that is not positive, weights that are not probabilities.
     """
 
     def __init__(

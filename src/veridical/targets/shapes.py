@@ -1,8 +1,8 @@
-r"""Images of one white shape on black whose factors are known: what a disentangled model should find again.
+r"""Images of one white shape on black with known factors, which a disentangled model should recover.
 
 An image is rendered from five independent factors, each uniform over its range:
 
-| factor | range | what it is |
+| factor | range | meaning |
 |---|---|---|
 | shape | square, ellipse, triangle | of equal area at equal scale |
 | scale | 0.20 to 0.32 | square root of the area |
@@ -18,8 +18,8 @@ product.
 There is no `log_prob`: five numbers span the images, so that in the space of pixels their law has no density, and the
 probabilities of the images rounded to 8 bits are not known.
 
-The factors of the i-th example are a pure function of (seed, i): a hash (SplitMix64), not a stream. Hence no split
-has to store them.
+The factors of the i-th example are a pure function of (seed, i): a hash (SplitMix64), not a stream. So no split of the
+data has to store them.
 
 References:
     Matthey, Higgins, Hassabis & Lerchner, dSprites (2017), for the idea. https://github.com/deepmind/dsprites-dataset
@@ -49,7 +49,7 @@ class Shapes:
         seed: of the factors of the i-th example.
 
     Raises:
-        ValueError: a side below 8 pixels, where shapes are not told apart, or factors that do not exist.
+        ValueError: a side below 8 pixels, where shapes cannot be distinguished, or factors that do not exist.
 
     Examples:
         >>> Shapes(vary=("x", "y"))
@@ -59,7 +59,7 @@ class Shapes:
     """
 
     name = "shapes"
-    """What reports call the law."""
+    """Name of the law in reports."""
 
     version = 1
     """Of the definition; numbers of different versions are not comparable."""

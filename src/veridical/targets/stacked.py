@@ -1,7 +1,6 @@
 """Stacked MNIST as a law: three digits, drawn independently and uniformly from the rows of MNIST, one per channel.
 
-What the digits look like is known from examples only, so that there is no density; which of them there are, and how
-often, is known exactly.
+The appearance of the digits is known from examples only, so there is no density; their frequencies are known exactly.
 """
 
 from typing import final

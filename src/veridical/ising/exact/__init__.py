@@ -14,7 +14,7 @@ r"""Exact results of the two-dimensional Ising model.
 
 All is float64, in nats and in units of $J$, with $K=\beta J$; how bonds are counted, and what a side of 1 or 2 means,
 is said in `veridical.ising.exact.lattice`.
-Only the Kac-Ward functions import torch, when first asked for.
+Only the Kac-Ward functions import torch, at their first use.
 """
 
 from typing import TYPE_CHECKING, Any

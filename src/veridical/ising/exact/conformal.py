@@ -1,4 +1,4 @@
-r"""Finite-size results of conformal field theory for the critical torus: approximate on a lattice, and told apart.
+r"""Finite-size results of conformal field theory for the critical torus; they are approximate on a lattice.
 
 On an $h\times w$ torus with modular parameter $\tau=ih/w$ the free Majorana fermion gives, with theta functions of nome
 $q=e^{i\pi\tau}$ and $z=(x+iy)/w$,

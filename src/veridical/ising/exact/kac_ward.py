@@ -43,7 +43,7 @@ def kac_ward_log_partition(
 ) -> Float[Tensor, "*batch"]:
     r"""Log partition function $\ln Z$ of a lattice with free boundaries and any couplings, in nats.
 
-    Computed in double precision whatever the type of the couplings. Differentiable to any order.
+    Computed in double precision for any type of the couplings. Differentiable to any order.
 
     Args:
         horizontal: couplings $K_{r,c}$ between (r, c) and (r, c + 1), shape (..., height, width - 1), any sign.

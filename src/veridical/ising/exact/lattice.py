@@ -5,7 +5,7 @@ A lattice has `height` rows and `width` columns of spins $s=\pm1$. Its weight is
 $$ -H = \sum_{r,c} \big(K^h_{r,c}\, s_{r,c}\, s_{r,c+1} + K^v_{r,c}\, s_{r,c}\, s_{r+1,c} + h_{r,c}\, s_{r,c}\big), $$
 
 so a coupling is $K=\beta J$, a field is $\beta h$, and both are dimensionless. On a torus indices wrap and **every site
-owns two bonds, one to the right and one down, whatever the size**: there are always $2N$ bonds. A side of 2 therefore
+owns two bonds, one to the right and one down, for every size**: there are always $2N$ bonds. A side of 2 therefore
 has doubled bonds (right of one is left of the other, counted twice), and on a side of 1 a spin is its own neighbour,
 so that its bond is always satisfied and contributes the constant $K$.
 """

@@ -134,7 +134,7 @@ class CudaBlock(Block):
 
 
 def groups_of(n: int) -> int:
-    """Return the groups that draw n configurations: they depend on n alone, so that a seed means the same everywhere.
+    """Return the groups that draw n configurations: they depend on n alone, so that a seed gives the same everywhere.
 
     Examples:
         >>> groups_of(100), groups_of(10**7)
@@ -158,7 +158,8 @@ def require_gpu() -> None:
     """Raise `RuntimeError` if numba finds no GPU."""
     if not cuda.is_available():
         raise RuntimeError(
-            "device='cuda', but numba finds no CUDA device or no CUDA toolkit; `numba -s` says which. Use device='cpu'."
+            "device='cuda', but numba finds no CUDA device or no CUDA toolkit; `numba -s` shows which. "
+            "Use device='cpu'."
         )
 
 

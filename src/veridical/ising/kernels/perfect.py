@@ -1,4 +1,4 @@
-r"""Perfect samples: draws whose law is the Boltzmann law itself, not its limit.
+r"""Perfect samples: draws from the Boltzmann distribution itself, not from an approximation.
 
 Read-once coupling from the past (Wilson 2000). Time is cut into rounds of equal length. In each, a lattice that starts
 all up and one that starts all down run under the same random numbers as a third, the *runner*; a round in which they
@@ -59,7 +59,7 @@ class PerfectBlock(LaneBlock):
         self.met |= forgotten
 
     def _run(self, runner: Lattices, state: np.ndarray, sweeps: int) -> Bool[np.ndarray, " lanes"]:
-        """Run the three lattices of every lane, and tell in which lanes top and bottom agree afterwards."""
+        """Run the three lattices of every lane, and return in which lanes top and bottom agree afterwards."""
         shape = self.law.height, self.law.width
         coupled.coupled_heat_bath(self.top, runner, self.bottom, *shape, self.table, state, sweeps)
         differ = aligned(1)

@@ -1,7 +1,7 @@
 r"""Random words from a counter: Philox4x32-10 (Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, 2011).
 
 A word depends on key and counter alone, not on what was drawn before. So no generator lies in memory, and the same
-words come out whoever draws them, in whatever order: any number of threads, a GPU, or the processor in a test.
+words result in any order of drawing: with any number of threads, on a GPU, or on the CPU in a test.
 """
 
 from numba import uint32, uint64

@@ -143,6 +143,6 @@ def release(spins, labels, coins, ghosts, field_sign):
 
 @kernel
 def flip_clusters(spins, labels, coins):
-    """Flip every cluster whose coin, that of its smallest site, shows heads."""
+    """Flip every cluster whose random bit, that of its smallest site, is 1."""
     for site in range(spins.size):
         spins[site] ^= uint8(_bit(coins, uint64(labels[site])))
