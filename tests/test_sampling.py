@@ -269,7 +269,7 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_drawn() -> None:
     for model, how, message in cases:
         with pytest.raises(ValueError, match=message):
             draw_blocks(model, 3, **how)
-    with pytest.raises(ValueError, match="options are VAESampling; this family is sampled with AdversarialSampling"):
+    with pytest.raises(ValueError, match="options are VAESampling; expected AdversarialSampling for this family"):
         draw(game, 3, options=VAESampling())
     assert draw(game, 0).shape == (0, 2)
 
