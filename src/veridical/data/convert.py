@@ -24,7 +24,8 @@ from veridical.data.sources import load
 
 EXPECTED = (
     "expected a tensor or array (N, ...), a tuple of examples and labels, a list of examples or of (x, y) pairs, a "
-    "dict {'x': ..., 'y': ...}, a torch Dataset or DataLoader, the name of a set or file, an ArrayData, or a BatchSource"
+    "dict {'x': ..., 'y': ...}, a torch Dataset or DataLoader, the name of a set or file, an ArrayData, or a "
+    "BatchSource"
 )
 
 
