@@ -67,7 +67,7 @@ ENTRIES = (
         "The default recipe, relativistic pairing with R1 and R2, on narrow networks.",
         "Grid of generated images of clothes",
         (
-            "veridical train gan --data fashion-mnist-10k --width 8 --batch-size 32 --steps 320 --threads 1 "
+            "veridical train gan --data fashion-mnist-10k --width 8 --batch-size 32 --steps 700 --threads 1 "
             "--out runs/gan",
             "veridical evaluate runs/gan -n 2000",
             "veridical sample runs/gan --out gan.png",
@@ -77,11 +77,11 @@ ENTRIES = (
     Entry(
         "dcgan",
         "DCGAN",
-        "The networks and the loss of the PyTorch example, with a quarter of its channels.",
+        "The networks and the loss of the PyTorch example, with a quarter of its channels and larger steps.",
         "Grid of generated images of clothes",
         (
-            "veridical train dcgan --data fashion-mnist-10k --width 16 --batch-size 32 --steps 1200 --ema 0.98 "
-            "--threads 1 --out runs/dcgan",
+            "veridical train dcgan --data fashion-mnist-10k --width 16 --batch-size 32 --steps 1000 --ema 0.98 "
+            "--lr-scale 4 --threads 1 --out runs/dcgan",
             "veridical evaluate runs/dcgan -n 2000",
             "veridical sample runs/dcgan --out dcgan.png",
         ),
@@ -90,10 +90,10 @@ ENTRIES = (
     Entry(
         "vae",
         "Variational autoencoder",
-        "The means of the decoder, without the noise of a draw: smooth, and all kinds of clothes are there.",
+        "The means of the decoder, without the noise of a draw: smooth shapes, with few details so far.",
         "Grid of smooth generated images of clothes",
         (
-            "veridical train vae --data fashion-mnist-10k --network mlp --steps 3000 --threads 1 --out runs/vae",
+            "veridical train vae --data fashion-mnist-10k --steps 600 --threads 1 --out runs/vae",
             "veridical evaluate runs/vae -n 2000",
             "veridical sample runs/vae --output mean --out vae.png",
         ),
@@ -117,7 +117,7 @@ ENTRIES = (
         "Every row has one value of the categorical code, every column one noise. The code was found without labels.",
         "Grid of generated digits, one value of the code per row",
         (
-            "veridical train infogan --data digits --network mlp --width 128 --steps 2400 --threads 1 "
+            "veridical train infogan --data digits --network mlp --width 128 --steps 2200 --threads 1 "
             "--out runs/infogan",
             "veridical evaluate runs/infogan -n 2000",
         ),
