@@ -52,7 +52,7 @@ CASES = [
     (needs.ENCODER, subject(samples=torch.zeros(9, 2)), "only samples are given, not the model that made them"),
     (needs.DENOISER, subject(GAN(SMALL, VECTOR)), "GAN is no denoiser"),
     (needs.CLASSES, subject(), "the data have no class labels"),
-    (needs.CONDITIONAL, subject(GAN(SMALL, VECTOR), data=labelled()), "GAN cannot be told which class to draw"),
+    (needs.CONDITIONAL, subject(GAN(SMALL, VECTOR), data=labelled()), "GAN cannot draw a given class"),
     (
         needs.JUDGED_ALONE,
         subject(GAN(GANConfig(latent_dim=2, width=4, pack=2, r1=0.0, r2=0.0), VECTOR)),

@@ -1,11 +1,11 @@
-"""Labels shown beside examples, and layers that automatic casting leaves alone."""
+"""Labels shown concatenate examples, and layers that automatic casting leaves alone."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from veridical.nn.discriminator import Discriminator, FullPrecision, LabelledGenerator, beside, one_hot
+from veridical.nn.discriminator import Discriminator, FullPrecision, LabelledGenerator, concatenate, one_hot
 
 
 def test_labels_become_unit_vectors() -> None:
@@ -17,10 +17,10 @@ def test_labels_become_unit_vectors() -> None:
 
 def test_a_code_is_put_beside_images_as_constant_planes() -> None:
     x, code = torch.randn(2, 3, 4, 5), torch.tensor([[1.0, 2.0], [3.0, 4.0]])
-    joined = beside(x, code)
+    joined = concatenate(x, code)
     assert torch.equal(joined[:, :3], x)
     assert all(bool((joined[i, 3 + k] == code[i, k]).all()) for i in range(2) for k in range(2))
-    assert torch.equal(beside(x[:, :, 0, 0], code), torch.cat([x[:, :, 0, 0], code], 1))
+    assert torch.equal(concatenate(x[:, :, 0, 0], code), torch.cat([x[:, :, 0, 0], code], 1))
 
 
 def test_a_discriminator_judges_features_of_the_example_in_standard_units_and_its_label() -> None:

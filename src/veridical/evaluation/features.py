@@ -84,18 +84,18 @@ def extract(
         ValueError: the extractor returned another shape, or values that are not finite.
     """
     features = torch.empty(n, extractor.dim)
-    done, told = 0, time.monotonic()
+    done, reported = 0, time.monotonic()
     for x in examples:
         rows = extractor(x)
         if rows.shape != (len(x), extractor.dim):
             raise ValueError(
                 f"{extractor.name} returned {tuple(rows.shape)} for {tuple(x.shape)}; "
-                f"expected ({len(x)}, {extractor.dim}), as its dim says."
+                f"expected ({len(x)}, {extractor.dim}), according to its dim."
             )
         features[done : done + len(x)] = rows.cpu()
         done += len(x)
-        if progress is not None and time.monotonic() - told > SECONDS_BETWEEN_LINES:
-            told = time.monotonic()
+        if progress is not None and time.monotonic() - reported > SECONDS_BETWEEN_LINES:
+            reported = time.monotonic()
             progress(f"{extractor.name} features of {what}: {done:,} of {n:,}")
     if not torch.isfinite(features).all():
         raise ValueError(f"{extractor.name} returned values that are not finite for {what}; are the images finite?")

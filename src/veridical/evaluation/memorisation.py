@@ -1,6 +1,6 @@
 r"""Memorisation: how many samples lie closer to a training example than held-out examples ever do.
 
-Held-out examples say how near to the training data a fresh draw of the law comes. With the distance q below which 1 %
+Held-out examples show how close a new draw of the law comes to the training data. With the distance q below which 1 %
 of them lie,
 
 $$ \text{memorised share} = P(d_\text{generated} \le q) - P(d_\text{held-out} \le q), $$
@@ -11,12 +11,14 @@ A perfect model scores 0 in any dimension.
 Nearness is not copying: blurred samples, or modes that have shrunk, are nearer to all training examples. A copy is
 near to one. So the same share is measured a second time (`copied`) with the ratio of the distances to the nearest and
 the second nearest training example, which blur hardly changes, at the 0.1 % quantile, since the ratio of a copy is
-extreme. It is calibrated in the same way: a fixed rule (a third, say) would accuse 11 % of the samples of a perfect
-model in two dimensions. A sample at distance zero has ratio zero, so that copies of doubled training examples count.
+extreme. It is calibrated in the same way: a fixed threshold (for example a third) would count 11 % of the samples of a
+perfect model in two dimensions. A sample at distance zero has ratio zero, so that copies of doubled training examples
+count.
 
-Two noises meet: of n samples (the interval) and of the quantile of m held-out examples, below which a perfect model
-has the mass of an order statistic, Beta(k, m + 1 - k) (the interval of the reference). Samples that are far from all
-data score below 0; that is no merit and no fault here, so the reference reaches down to the least possible value.
+There are two sources of statistical error: the n samples (the interval) and the quantile of m held-out examples,
+below which a perfect model has the mass of an order statistic, Beta(k, m + 1 - k) (the interval of the reference).
+Samples that are far from all data score below 0; this metric does not count that as a fault, so the reference reaches
+down to the least possible value.
 
 Without held-out data the distance of training examples to the nearest *other* one takes their place; it is the same
 law at one example less.

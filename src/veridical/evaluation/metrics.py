@@ -1,8 +1,8 @@
 """The table of metrics: what each needs, and what it measures.
 
 A metric is measured where all its needs are met (`needs.py`), and left out with the reason of the first that is not.
-Numbers that are exact come first. Comparisons of features are measured only when asked for by name where something
-better is known of the data: modes, outcomes or digits that can be counted.
+Numbers that are exact come first. Where the data have modes, outcomes or digits that can be counted, comparisons of
+features are measured only if requested by name.
 """
 
 from collections.abc import Callable, Mapping
@@ -51,14 +51,14 @@ class Metric:
     """Called with the subject where all needs are met: then nothing that it takes is None."""
 
     replaced_by: tuple[Need, ...] = ()
-    """Where one of these is met, a better metric takes its place: measured only when asked for by name."""
+    """Where one of these is met, a better metric takes its place: measured only if requested by name."""
 
     def why_not(self, subject: Subject) -> str | None:
         """Return the reason of the first need that is not met; None: it can be measured."""
         return next((reason for need in self.needs if (reason := need.missing(subject)) is not None), None)
 
     def unasked(self, subject: Subject) -> str | None:
-        """Return the reason to measure it only when asked for; None: it is measured anyway."""
+        """Return the reason to measure it only on request; None: it is measured by default."""
         counted = any(need.missing(subject) is None for need in self.replaced_by)
         return "the modes of the data are known: they are counted" if counted else None
 

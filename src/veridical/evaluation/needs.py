@@ -1,4 +1,4 @@
-"""What a metric may need, each with the one line that says why it is missing.
+"""The needs of metrics, each with the reason in one line why it is not met.
 
 A metric lists its needs (`metrics.METRICS`); the first one that is not met is the reason why it is not measured. Needs
 ask for abilities of the model (`veridical.model`) and of the law of the data (`targets.law`), never for a class.
@@ -117,7 +117,7 @@ def _no_labels(subject: Subject) -> str | None:
 def _no_codes(subject: Subject) -> str | None:
     model = subject.model
     if not isinstance(model, Coded) or not isinstance(model, LatentVariable):
-        return None  # another need says so
+        return None  # another need gives the reason
     codes = model.codes(model.prior(1, SampleNoise(0, 0, 1, subject.model.device if subject.model else "cpu")))
     return None if codes else f"this {type(model).__name__} was built without codes"
 
@@ -150,7 +150,7 @@ LATENT = of_model(LatentVariable, "has no latent codes")
 DENOISER = of_model(Denoiser, "is no denoiser")
 DISCRIMINATOR = of_model(Discriminating, "has no discriminator")
 JUDGED_ALONE = Need(_not_judged_alone)
-CONDITIONAL = of_model(Conditional, "cannot be told which class to draw")
+CONDITIONAL = of_model(Conditional, "cannot draw a given class")
 CLASSIFIER = of_model(Classifier, "is no classifier")
 CODED = of_model(Coded, "has no codes that can be read from examples")
 

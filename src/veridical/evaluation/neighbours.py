@@ -1,9 +1,9 @@
 r"""Nearest neighbours, exactly: distances whose small values can be trusted.
 
 A distance read off $|x|^2 + |y|^2 - 2x\cdot y$ in single precision is off by $10^{-7}$ of the squared norms: two equal
-rows of 2048 features may seem 0.075 apart, and a copy is no longer told from a near miss. Here rows are centred, the
-product is formed in float64; where only the nearest row is wanted, a few candidates are found in single precision and
-their distances computed again in float64 as $|x-y|$.
+rows of 2048 features may seem 0.075 apart, and a copy cannot be distinguished from a similar example. Here rows are
+centred, the product is formed in float64; where only the nearest row is wanted, a few candidates are found in single
+precision and their distances computed again in float64 as $|x-y|$.
 """
 
 from collections.abc import Iterator

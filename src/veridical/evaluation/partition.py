@@ -1,4 +1,4 @@
-r"""The normalisation of a model that knows its density up to a constant.
+r"""The normalisation of a model whose density is known up to a constant.
 
 $$ \log Z = \log \sum_x e^{-E(x)} $$
 

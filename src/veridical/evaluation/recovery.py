@@ -1,7 +1,7 @@
 """Whether the codes of a model are the factors of its data: the scores of `factors.py` as metrics.
 
-Two ways lead to pairs of codes and factors. An encoder reads codes from examples whose factors are known. A generator
-with codes of its own draws examples of known codes, whose factors are measured.
+There are two sources of pairs of codes and factors. An encoder reads codes from examples whose factors are known. A
+generator with codes of its own draws examples of known codes, whose factors are measured.
 """
 
 import time
@@ -47,7 +47,7 @@ def factors_of(data: ArrayData, rows: Tensor) -> Tensor | None:
 def measure_encoded_factors(
     model: Encoder, data: ArrayData, rows: Tensor, device: torch.device, seed: int
 ) -> list[Measurement]:
-    """Measure what the posterior means of every latent unit tell of every factor (`factors.recover`).
+    """Measure the information of the posterior mean of every latent unit about every factor (`factors.recover`).
 
     Args:
         model: the encoder.
@@ -73,17 +73,17 @@ def measure_encoded_factors(
 def measure_coded_factors(
     model: Coded, law: MeasuresFactors, n: int, device: torch.device, seed: int
 ) -> list[Measurement]:
-    """Measure what every code tells of every factor, measured in what the model makes of it (`factors.recover`).
+    """Measure the information of every code about every factor of the decoded examples (`factors.recover`).
 
     Args:
         model: with codes, and a decoder.
         law: measures factors.
-        n: examples that are made.
+        n: number of decoded examples.
         device: where the model is.
         seed: of the latents and of resamples.
 
     Raises:
-        ValueError: the model does not decode, or hardly any of what it makes has factors.
+        ValueError: the model does not decode, or too few decoded examples have factors.
     """
     if not isinstance(model, LatentVariable):
         raise ValueError(f"{type(model).__name__} has no latent codes; leave this metric out.")
@@ -113,8 +113,8 @@ def measure_matched_classes(
 ) -> list[Measurement]:
     """Measure matched_classes: the share of examples whose category, as read, is the one that matches their class.
 
-    The code that matches best is taken; codes are not told what classes are called, so unrelated ones score above 1/K,
-    and what they score with 97.5 % is in the details as `null`.
+    The code that matches best is taken; codes have no names of classes, so unrelated ones score above 1/K; the 97.5 %
+    quantile of their score is in the details as `null`.
 
     Args:
         model: with codes.
@@ -192,7 +192,7 @@ def measure_sample_factors(samples: Tensor, law: MeasuresFactors, seed: int) -> 
 
 
 def _spread(name: str, a: np.ndarray, b: np.ndarray, rng: np.random.Generator) -> Measurement:
-    """Distance of two columns, beside that of relabelled ones."""
+    """Distance of two columns, compared with that of relabelled ones."""
     began, both = time.perf_counter(), np.concatenate([a, b])
     value = ks_distance(a, b)
     resampled = [ks_distance(rng.choice(a, len(a)), rng.choice(b, len(b))) for _ in range(PERMUTATIONS)]

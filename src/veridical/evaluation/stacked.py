@@ -13,12 +13,12 @@ p_b p_c$, the shares of the digits, so that the count $N_k$ is binomial and
 $$ \mathrm E\,\#\text{modes} = \sum_k 1 - (1-p_k)^n, \qquad \mathrm E\,\mathrm{KL} = \sum_k \sum_{j=0}^n
 \mathrm{Bin}(j; n, p_k)\, \tfrac jn \log\tfrac{1000\,j}n . $$
 
-With n = 26,000 and the shares of MNIST the second is 0.0236, with equal shares 0.0193: published values below are no
-merit, and values at different n cannot be compared. A KL smaller than its reference is the mark of a model that gives
-all digits the same share, not of a better one.
+With n = 26,000 and the shares of MNIST the second is 0.0236, with equal shares 0.0193: published values below are not
+better, and values at different n cannot be compared. A KL smaller than its reference means that all digits have equal
+shares, not that the model is better.
 
-Limits: the classifier calls something every sample, also one that shows no digit, and of real digits it mistakes the
-share that the metadata of its file tell. Read modes beside images.
+Limits: the classifier assigns a digit to every sample, also to one that shows none, and it misclassifies a share of
+real digits, which its metadata state. Look at sample images as well.
 
 References:
     Metz, Poole, Pfau & Sohl-Dickstein, Unrolled Generative Adversarial Networks (2017), Section 3.3.1.

@@ -19,7 +19,7 @@ AnyExtractor = str | Extractor | Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Subject:
-    """All that a metric may look at."""
+    """The inputs of a metric."""
 
     model: GenerativeModel | None
     """None: samples of an unknown model are measured."""
@@ -36,13 +36,13 @@ class Subject:
 
     @cached_property
     def target(self) -> Target | None:
-        """The law of the data, in their space; None: not known."""
+        """The law of the data, in data space; None: not known."""
         law, space = self.train.target, self.train.space
         return None if law is None or mismatch(law, space) else Target(law, space)
 
     @cached_property
     def density(self) -> Density | None:
-        """What the model knows of its density; None: nothing that can be computed."""
+        """The density of the model, or a bound; None: neither can be computed."""
         return None if self.model is None else density_of(self.model, self.train.space)
 
     @cached_property
@@ -52,7 +52,7 @@ class Subject:
 
     @cached_property
     def extractor(self) -> Extractor:
-        """What makes the features."""
+        """The extractor of the features."""
         device = torch.device("cpu") if self.model is None else self.model.device
         return extractor_for(self.train.space, self.choice, device)
 

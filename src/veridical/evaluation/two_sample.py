@@ -1,4 +1,4 @@
-"""Samples against data by their features: every value beside that of real data in the place of the model."""
+"""Samples against data by their features: every value is compared with that of real data in place of samples."""
 
 import math
 import time

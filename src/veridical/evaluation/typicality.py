@@ -3,9 +3,9 @@ r"""How probable samples are under the law of the data: the exact number that ev
 $$ \text{cross\_entropy} = -\mathrm E_q \log p(x) = H(q) + \mathrm{KL}(q\|p) $$
 
 of samples of a model $q$ under the law $p$. A perfect model scores the entropy of the law, and the same number of draws
-of the law scatters about it as the reference interval says. Above it, samples are where the law seldom is. Below it,
-they are more typical than the law: variety is missing, as of a lattice that is frozen or of modes that have shrunk. A
-number at the entropy does not prove equality, since $q$ may trade one for the other; the other metrics stand beside it.
+of the law scatters about it within the reference interval. Above it, samples lie where the law has little mass. Below
+it, they are more typical than the law and lack variety, like a frozen lattice or modes that are too narrow. A value
+equal to the entropy does not prove equality, since the two effects can cancel; the other metrics are needed too.
 """
 
 import math

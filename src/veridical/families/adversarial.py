@@ -51,7 +51,7 @@ class AdversarialModel(GenerativeModel, Replayable, Generic[C], Sampler, LatentV
         generator: codes (B, latent_dim), and labels if there are any, to examples in data space.
         discriminator: its input, in data space, to (B,) or (B, 1) logits.
 
-    Networks that are None are built as the configuration says.
+    Networks that are None are built by the configuration.
 
     Raises:
         ValueError: a penalty is used with a discriminator in which examples depend on each other, or it ends in a

@@ -56,9 +56,9 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig], Conditional):
     Args:
         config: use of the label, and the choices of every game.
         facts: of the data, with classes.
-        generator: your own, ((B, latent_dim), (B,) labels) → (B, *space.shape) in data space; None: as the config says.
+        generator: your own, ((B, latent_dim), (B,) labels) → (B, *space.shape) in data space; None: built here.
         discriminator: your own; (B, *space.shape) and (B,) labels → (B,) or (B, 1) logits, or, if auxiliary,
-            (B, *space.shape) → (B, 1 + classes), the logit first; None: as the config says.
+            (B, *space.shape) → (B, 1 + classes), the logit first; None: built by the configuration.
 
     Raises:
         ValueError: the data have no labels, the networks do not fit them, or a penalty is used with batch

@@ -61,9 +61,9 @@ class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
         config: estimator, objective, penalties, networks, optimisers.
         facts: of the data, with at most 32 levels.
         generator: your own, (B, latent_dim) → (B, L C, H, W) or (B, L d) logits, the L levels of a component together;
-            None: as `config.network` says.
-        discriminator: your own, one-hot examples of the same shape → (B,) or (B, 1) logits; None: as `config.network`
-            says.
+            None: built by `config.network`.
+        discriminator: your own, one-hot examples of the same shape → (B,) or (B, 1) logits; None: built by
+            `config.network`.
 
     Raises:
         ValueError: the space has no levels or too many, the networks do not fit it, or a penalty or REINFORCE is used

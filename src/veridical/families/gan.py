@@ -48,9 +48,9 @@ class GAN(AdversarialModel[GANConfig]):
     Args:
         config: objective, penalties, views, networks, optimisers.
         facts: of the data: space and number of examples.
-        generator: your own, (B, latent_dim) → (B, *space.shape) in data space; None: as `config.network` says.
+        generator: your own, (B, latent_dim) → (B, *space.shape) in data space; None: built by `config.network`.
         discriminator: your own, (B, *space.shape) in data space (`pack` times the channels) → (B,) or (B, 1) logits;
-            None: as `config.network` says.
+            None: built by `config.network`.
 
     Raises:
         ValueError: the networks do not fit the space, or a penalty is used with batch normalisation.

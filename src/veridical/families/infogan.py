@@ -115,8 +115,8 @@ class InfoGAN(AdversarialModel[InfoGANConfig], Coded):
     Args:
         config: the game, the codes, their weights.
         facts: of the data: space and number of examples.
-        generator: your own, (B, noise and codes) → (B, *space.shape) in data space; None: as `config.network` says.
-        discriminator: your own, whose features are the input of Q; None: as `config.network` says.
+        generator: your own, (B, noise and codes) → (B, *space.shape) in data space; None: built by `config.network`.
+        discriminator: your own, whose features are the input of Q; None: built by `config.network`.
 
     Raises:
         ValueError: the networks do not fit the space, or a penalty is used with batch normalisation.

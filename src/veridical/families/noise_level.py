@@ -75,7 +75,7 @@ class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
         config: levels, objective, sampler, network, optimiser.
         facts: of the data: space and number of examples.
         discriminator: your own, twice differentiable, (B, *space.shape) in data space → (B, K + 1) logits of the levels
-            from the least noise to the most, then of pure noise; None: as `config.network` says.
+            from the least noise to the most, then of pure noise; None: built by `config.network`.
 
     Raises:
         ValueError: the network does not fit the space.

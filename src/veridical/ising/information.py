@@ -13,7 +13,7 @@ rows without one column.
 
 **Upper bounds.** Any code writes a configuration with at least $S$ bits on average. The code here predicts each spin,
 in raster order, from the $k$ nearest spins already written, by what it has counted on a training set
-(`veridical.ising.contexts`): what it needs on *other* configurations is a bound whatever the training. In the first
+(`veridical.ising.contexts`): its code length on *other* configurations is a bound for any training. In the first
 rows and columns, where part of the context has not been written yet (the torus wraps), a smaller one stands in; that
 price is included in `ContextCode.bits` and left out of `ContextCode.bulk_bits`, which estimates the entropy of a spin
 given its context, $H(s_0\mid s_{c_1},\dots,s_{c_k})$.

@@ -89,7 +89,7 @@ def mlp_generator(config: AdversarialConfig, space: Domain, inputs: int, classes
     Args:
         config: width and depth.
         space: of the examples.
-        inputs: dimension of the code, and of the label that is put beside it.
+        inputs: dimension of the code, and of the label that is concatenated with it.
         classes: number of classes; not used: the label is part of the input.
     """
     mlp = ResidualMLP(inputs, space.dim, config.width or 64, config.depth, lambda: nn.LeakyReLU(0.2))
@@ -102,7 +102,7 @@ def tanh_generator(config: AdversarialConfig, space: Domain, inputs: int, classe
     Args:
         config: width.
         space: of the examples.
-        inputs: dimension of the code, and of the label that is put beside it.
+        inputs: dimension of the code, and of the label that is concatenated with it.
         classes: number of classes; not used: the label is part of the input.
     """
     mlp = MLP(inputs, space.dim, config.width or 128, 2, nn.Tanh)
@@ -112,7 +112,7 @@ def tanh_generator(config: AdversarialConfig, space: Domain, inputs: int, classe
 def mlp_trunk(
     config: AdversarialConfig, seen: Widened, *, activation: Callable[[], nn.Module], octaves: int | None = None
 ) -> tuple[nn.Module, int]:
-    """Return a perceptron on Fourier features; `octaves` of them, or as many as the configuration says.
+    """Return a perceptron on Fourier features; `octaves` of them, or the number of the configuration.
 
     Args:
         config: width and depth of the discriminator.
@@ -132,7 +132,7 @@ def conv_generator(config: AdversarialConfig, space: Domain, inputs: int, classe
     Args:
         config: width.
         space: of the examples.
-        inputs: dimension of the code, and of the label that is put beside it.
+        inputs: dimension of the code, and of the label that is concatenated with it.
         classes: number of classes; not used: the label is part of the input.
     """
     return ConvDecoder(space, inputs, config.width or 32)
@@ -146,7 +146,7 @@ def dcgan_generator(
     Args:
         config: width.
         space: of the examples.
-        inputs: dimension of the code, and of the label that is put beside it.
+        inputs: dimension of the code, and of the label that is concatenated with it.
         classes: number of classes; not used: the label is part of the input.
         form: of its first layers; see `DCGANGenerator`.
         width: channels of its finest grid, where the configuration states none.

@@ -66,7 +66,7 @@ class ResidualBlock(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Transposed 4x4 convolution of stride 2, cropped to the size asked for."""
+    """Transposed 4x4 convolution of stride 2, cropped to the given size."""
 
     def __init__(self, in_channels: int, out_channels: int, size: tuple[int, int], periodic: bool) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ class Discriminator(nn.Module):
         """Return (B, feature_dim) of examples (B, *event) in data space; c: (B,) labels."""
         h = self.units(x)
         if self.classes is not None:
-            h = beside(h, one_hot(c, self.classes, h.dtype))
+            h = concatenate(h, one_hot(c, self.classes, h.dtype))
         return self.trunk(h)
 
     def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
@@ -50,7 +50,7 @@ class LabelledGenerator(nn.Module):
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Map codes (B, latent_dim) and labels (B,) to examples."""
-        return self.network(beside(z, one_hot(c, self.classes, z.dtype)))
+        return self.network(concatenate(z, one_hot(c, self.classes, z.dtype)))
 
 
 class FullPrecision(nn.Sequential):
@@ -74,7 +74,7 @@ def one_hot(c: Tensor | None, classes: int, dtype: torch.dtype) -> Tensor:
     return torch.zeros(c.shape[0], classes, dtype=dtype, device=c.device).scatter_(1, c.long()[:, None], 1.0)
 
 
-def beside(x: Tensor, code: Tensor) -> Tensor:
+def concatenate(x: Tensor, code: Tensor) -> Tensor:
     """Concatenate examples (B, C, ...) and a code (B, K), as K constant channels (or components)."""
     planes = code.reshape(*code.shape, *[1] * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])
     return torch.cat([x, planes], dim=1)

@@ -37,7 +37,7 @@ lies within TOLERANCE σ / √2 of the estimate, which is a Rayleigh quotient: f
 residual over the gap to the next one (typically below 1e-5)."""
 
 EXACT = 64
-"""Matrices with a side up to this are decomposed exactly unless asked otherwise; it takes about a millisecond."""
+"""Matrices with a side up to this are decomposed exactly by default; it takes about a millisecond."""
 
 ROUNDS = 6
 """Power iterations at every read; they start from the last ones' vectors, and rest once they have converged."""

@@ -48,7 +48,7 @@ def choose_arithmetic(
         device: where it trains.
         network: what trains; only the shapes of its parameters are read.
         shape: of a batch, (B, C, H, W) for images.
-        precision: "fp32" or "bf16" if asked for; "auto": by the rule.
+        precision: "fp32" or "bf16"; "auto": by the rule.
 
     Returns:
         The arithmetic, and the reason as a sentence.

@@ -147,7 +147,7 @@ class Interruption(Callback):
 
     def __init__(self, engine: Engine, say: Callable[[str], None]) -> None:
         """Signals are caught only inside `listen`."""
-        self.engine, self.say, self.asked = engine, say, ""
+        self.engine, self.say, self.signal_name = engine, say, ""
 
     @contextmanager
     def listen(self) -> Iterator[None]:
@@ -163,16 +163,18 @@ class Interruption(Callback):
                 signal.signal(number, handler)
 
     def _catch(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.signal_name:
             raise KeyboardInterrupt
-        self.asked = signal.Signals(number).name
-        self.say(f"{self.asked}: finishing this step and saving. A second {self.asked} stops at once.")
+        self.signal_name = signal.Signals(number).name
+        self.say(f"{self.signal_name}: finishing this step and saving. A second {self.signal_name} stops at once.")
 
     def on_step(self, state: State) -> None:
         """End the loop on every process if one of them was interrupted."""
         if self.engine.world_size > 1 and state.step % 10 == 0:
-            self.asked = next((asked for asked in self.engine.gather(self.asked) if asked), "")
+            self.signal_name = next(
+                (signal_name for signal_name in self.engine.gather(self.signal_name) if signal_name), ""
+            )
         elif self.engine.world_size > 1:
             return
-        if self.asked:
-            state.stop = self.asked
+        if self.signal_name:
+            state.stop = self.signal_name

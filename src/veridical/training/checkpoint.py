@@ -87,22 +87,22 @@ def save(
     """
     model = state.module
     require_finite(state)
-    place, beside = folder / named(state.step), folder / f".{named(state.step)}.{os.getpid()}.tmp"
+    place, temporary = folder / named(state.step), folder / f".{named(state.step)}.{os.getpid()}.tmp"
     for stale in folder.glob(".step-*.tmp"):
         shutil.rmtree(stale, ignore_errors=True)
     if place.exists():
         return place
-    beside.mkdir()
-    save_file(copied(model.state_dict()), beside / WEIGHTS)
+    temporary.mkdir()
+    save_file(copied(model.state_dict()), temporary / WEIGHTS)
     if state.ema is not None:
-        save_file(copied(state.ema.tensors()), beside / AVERAGE)
+        save_file(copied(state.ema.tensors()), temporary / AVERAGE)
     rest = {
         "optimizers": {name: player.optimizer.state_dict() for name, player in state.players.items()},
         "callbacks": {name: callback.state_dict() for name, callback in callbacks.items()},
         "processes": processes,
     }
-    torch.save(rest, beside / REST)
-    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(beside.iterdir())}
+    torch.save(rest, temporary / REST)
+    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(temporary.iterdir())}
     meta = {
         "step": state.step,
         "steps": state.steps,
@@ -111,9 +111,9 @@ def save(
         "files": files,
         "topology": topology(len(processes), str(next(model.parameters()).device.type)),
     }
-    (beside / META).write_text(json.dumps(meta, indent=2))
-    _flush(beside)
-    os.rename(beside, place)
+    (temporary / META).write_text(json.dumps(meta, indent=2))
+    _flush(temporary)
+    os.rename(temporary, place)
     _flush_folder(folder)
     for old in complete(folder)[keep:]:
         shutil.rmtree(old)
@@ -269,15 +269,15 @@ def differences(topology: dict[str, Any], here: dict[str, Any], step: int, seed:
         seed: of the run.
     """
     changed = [name for name in here if topology.get(name) != here[name]]
-    said = [f"{name} was {topology.get(name)}, is {here[name]}" for name in changed]
+    changes = [f"{name} was {topology.get(name)}, is {here[name]}" for name in changed]
     before, now = topology["processes"], here["processes"]
     for rank in range(before, now):
-        said.append(
+        changes.append(
             f"process {rank} starts from the buffers of process {rank % before}, with random numbers that follow from "
             f"seed {seed}, its rank and step {step}"
         )
     if now < before:
-        said.append(f"the buffers and random numbers of processes {now} and up are dropped")
+        changes.append(f"the buffers and random numbers of processes {now} and up are dropped")
     if "device" in changed:
-        said.append(f"random numbers follow from seed {seed}, rank and step {step}")
-    return said
+        changes.append(f"random numbers follow from seed {seed}, rank and step {step}")
+    return changes

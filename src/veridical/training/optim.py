@@ -23,7 +23,7 @@ Parameters = Iterable[nn.Parameter] | list[dict[str, Any]]
 
 
 def build_optimizer(config: OptimizerConfig, parameters: Parameters) -> Optimizer:
-    """Build one player's optimiser, its steps relative to the size of the weights if the configuration says so."""
+    """Build one player's optimiser, its steps relative to the size of the weights if the configuration demands it."""
     rule = update_rule(config)
     groups = [Group(entry, config) for entry in as_groups(parameters)]
     return PlainSteps(rule, groups) if config.trust is None else RelativeSteps(rule, groups, momentum_of(config))

@@ -1,4 +1,4 @@
-"""Named extractors: what turns images into vectors in which distances mean something.
+"""Named extractors: they map images to vectors with meaningful distances.
 
 | name | for | features |
 |---|---|---|
@@ -44,16 +44,16 @@ NAMES = ("fashion-28", "efficientnet-lite0", "inception:PATH", "pixels", "pixels
 
 
 class NoSuchExtractorError(ValueError, RequestError):
-    """No features have the name that was asked for."""
+    """There are no features of the requested name."""
 
 
 @runtime_checkable
 class Extractor(Protocol):
-    """Maps examples to vectors in which distances mean something."""
+    """Maps examples to vectors with meaningful distances."""
 
     @property
     def name(self) -> str:
-        """What reports call it; numbers are comparable only between equal (name, version)."""
+        """Name in reports; numbers are comparable only between equal (name, version)."""
         ...
 
     @property
@@ -78,7 +78,7 @@ class FromCallable:
     Args:
         function: from (B, *event) in data space to a tensor; a module is put into evaluation mode.
         space: where examples live, to find the number of features.
-        name: what reports call it; None: the name of the function or of the module's class.
+        name: in reports; None: the name of the function or of the module's class.
     """
 
     version = "unversioned"
@@ -95,7 +95,7 @@ class FromCallable:
 
 
 def default_name(space: Space) -> str:
-    """Name of the extractor for data that nobody chose one for.
+    """Name of the default extractor of the data.
 
     Examples:
         >>> default_name(Space((1, 28, 28))), default_name(Space((1, 8, 8)))

@@ -2,9 +2,10 @@
 
 Four 3x3 convolutions and the mean over positions; trained on the 60,000 training images of MNIST by
 `scripts/train_digit_classifier.py`, batch normalisation folded into the convolutions, stored in half precision. The
-metadata of the file tell the accuracy on the 10,000 test images. The weights are our own; the images do not ship.
+metadata of the file state the accuracy on the 10,000 test images. The weights are our own; the images do not ship.
 
-What it calls an image that is no digit means nothing: a classifier counts modes only of samples that look like data.
+Its output for an image that is not a digit has no meaning: counts of modes are valid only for samples that look like
+data.
 """
 
 from functools import cache

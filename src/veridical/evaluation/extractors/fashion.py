@@ -2,9 +2,9 @@
 
 Four 3x3 convolutions and the mean over positions give 128 features; trained on the 60,000 training images of
 Fashion-MNIST by `scripts/train_features.py`, batch normalisation folded into the convolutions, stored in half
-precision. The metadata of the file tell the accuracy on the 10,000 test images. The features see shape and texture of
-garments; digits and letters of the same size they see well enough to rank models, but numbers are comparable only
-between equal (name, version).
+precision. The metadata of the file state the accuracy on the 10,000 test images. The features describe shape and
+texture of garments; for digits and letters of the same size they are good enough to rank models, but numbers are
+comparable only between equal (name, version).
 """
 
 from functools import cache

@@ -1,7 +1,7 @@
 """Features without a network: the values themselves, or random projections of them.
 
-Distances of pixels see blur, contrast and position and know nothing of content; they suit small images, lattices and
-vectors, and are an honest last resort for large ones.
+Distances of pixels depend on blur, contrast and position, not on content. They suit small images, lattices and vectors,
+and are a last resort for large images.
 """
 
 import math

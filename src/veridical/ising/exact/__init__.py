@@ -13,7 +13,7 @@ r"""Exact results of the two-dimensional Ising model.
 | continuum limit at criticality | `critical_finite_size_term`, `conformal_torus_correlation` | an approximation |
 
 All is float64, in nats and in units of $J$, with $K=\beta J$; how bonds are counted, and what a side of 1 or 2 means,
-is said in `veridical.ising.exact.lattice`.
+is described in `veridical.ising.exact.lattice`.
 Only the Kac-Ward functions import torch, at their first use.
 """
 

@@ -46,7 +46,7 @@ def diagonal_correlation(distance: int, coupling: float | int = CRITICAL_COUPLIN
 
     Args:
         distance: number of diagonal steps $n\ge0$; the Euclidean distance is $n\sqrt2$.
-        coupling: $K\ge0$; critical unless said.
+        coupling: $K\ge0$; by default critical.
 
     Examples:
         >>> [round(diagonal_correlation(n), 6) for n in (1, 2, 3, 4)]
@@ -66,7 +66,7 @@ def row_correlation(distance: int, coupling: float | int = CRITICAL_COUPLING) ->
 
     Args:
         distance: number of steps $n\ge0$.
-        coupling: $K\ge0$; critical unless said.
+        coupling: $K\ge0$; by default critical.
 
     Examples:
         >>> [round(row_correlation(n), 6) for n in (1, 2)]  # 1/sqrt(2) and 1 - 4/pi^2

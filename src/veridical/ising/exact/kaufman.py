@@ -8,7 +8,8 @@ $$ P_1=\prod_{r<n} 2\cosh\tfrac m2\gamma_{2r+1},\quad P_2=\prod_{r<n} 2\sinh\tfr
 $$ \cosh\gamma_l = \cosh 2K_h\coth 2K_v - \frac{\sinh 2K_h}{\sinh 2K_v}\cos\frac{\pi l}n . $$
 
 All $\gamma_l$ are positive but $\gamma_0 = 2K_h + \ln\tanh K_v$, which is **signed**: negative in the disordered phase,
-zero at criticality. Taking it from an arccosh loses that sign, hence the sign of $P_4$, hence up to $\ln 2$ in $\ln Z$.
+zero at criticality. Taking it from an arccosh loses that sign and with it the sign of $P_4$, an error of up to $\ln 2$
+in $\ln Z$.
 
 Numerically, $\sinh^2\frac{\gamma_l}2 = \sinh^2\frac{\gamma_0}2 + \frac{\sinh 2K_h}{\sinh 2K_v}\sin^2\frac{\pi l}{2n}$
 has only positive terms, so nothing cancels near criticality; derivatives are analytic, with the factor of $\gamma_0$

@@ -49,7 +49,7 @@ def split_coupling(coupling: Coupling) -> tuple[Float[np.ndarray, "*many"], Floa
 
 
 def single_coupling(coupling: Coupling) -> float:
-    """Return one isotropic coupling, or say why it is not one."""
+    """Return the isotropic coupling; refuse anything else."""
     if isinstance(coupling, tuple | list) or np.ndim(coupling) or not math.isfinite(coupling):
         raise ValueError(f"coupling is {coupling!r}; expected one finite number K = βJ, the same in both directions.")
     return float(coupling)
@@ -100,10 +100,10 @@ def uniform_couplings(
         height: number of rows.
         width: number of columns.
         coupling: $K$, or a tuple (horizontal, vertical).
-        wrap: whether the lattice wraps (across, down); a torus unless said.
+        wrap: whether the lattice wraps (across, down); by default a torus.
 
     Returns:
-        Horizontal and vertical couplings, as `enumerate_lattice` and `transfer_log_partition` want them.
+        Horizontal and vertical couplings, as arguments of `enumerate_lattice` and `transfer_log_partition`.
 
     Examples:
         >>> horizontal, vertical = uniform_couplings(3, 4, 0.5, wrap=(False, True))

@@ -2,7 +2,7 @@ r"""Exact polynomials with large integer coefficients, from their values modulo 
 
 A polynomial of degree below $M$ is known modulo a prime $p$ from its values at the $M$-th roots of unity of the field
 $\mathbb F_p$, which exist when $M\mid p-1$. Enough primes determine each integer coefficient by the Chinese remainder
-theorem. Everything is integer arithmetic: no rounding, hence nothing to bound.
+theorem. Everything is integer arithmetic: there is no rounding error.
 """
 
 import math

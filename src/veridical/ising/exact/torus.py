@@ -97,7 +97,7 @@ def second_moment_correlation_length(size: int, coupling: float | int) -> float:
     """
     s = structure_factor(size, size, coupling)
     if size < 3:
-        raise ValueError(f"size is {size}; the second-moment correlation length wants a side of at least 3.")
+        raise ValueError(f"size is {size}; the second-moment correlation length needs a side of at least 3.")
     return math.sqrt(s[0, 0] / s[0, 1] - 1) / (2 * math.sin(math.pi / size))
 
 

@@ -25,7 +25,7 @@ _DIGEST = _digest()
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a kernel that releases the interpreter lock, and keep the machine code between runs.
 
-    Numba keeps it beside the source, else in the user's cache directory (`NUMBA_CACHE_DIR` overrules both). Where
+    Numba keeps it next to the source, else in the user's cache directory (`NUMBA_CACHE_DIR` overrules both). Where
     neither can be written the kernel is compiled anew in every process. Numba itself looks only at the kernel's own
     file: the digest of all kernels in its name keeps one from running with an older version of its parts inside.
     """

@@ -17,11 +17,11 @@ from veridical.ising.kernels.lanes import LANES, aligned
 from veridical.ising.law import Law
 
 _HOTTEST = 0.6
-"""Couplings of the hottest rung over those asked for."""
+"""Couplings of the hottest rung over the requested ones."""
 
 
 class TemperingBlock(LaneBlock):
-    """Tempered lattices; those asked for are on the first rung."""
+    """Tempered lattices; the requested ones are on the first rung."""
 
     def __init__(self, law: Law, seed: int, number: int) -> None:
         super().__init__(law, seed, number)

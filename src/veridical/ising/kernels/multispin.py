@@ -48,11 +48,11 @@ def places(height, half, colour, row, column):
     other = height * half - here
     above = other + (row - 1 if row > 0 else height - 1) * half + column
     below = other + (row + 1 if row + 1 < height else 0) * half + column
-    beside = other + row * half
+    opposite = other + row * half
     if (row + colour) & 1:  # in an odd column the neighbour to the left has the same place in its row
-        left, right = beside + column, beside + (column + 1 if column + 1 < half else 0)
+        left, right = opposite + column, opposite + (column + 1 if column + 1 < half else 0)
     else:
-        left, right = beside + (column - 1 if column > 0 else half - 1), beside + column
+        left, right = opposite + (column - 1 if column > 0 else half - 1), opposite + column
     return here + row * half + column, above, below, left, right
 
 
