@@ -4,9 +4,10 @@ import torch
 from torch import nn
 
 from tests.training import toys
-from veridical.config import RunConfig, TrainingConfig
+from veridical.config import GANConfig, RunConfig, TrainingConfig
+from veridical.families.gan import GAN
 from veridical.training.engine import Engine
-from veridical.workflows.announce import describe
+from veridical.workflows.announce import bounded_logits, describe
 
 
 def test_numbers_are_counted() -> None:
@@ -20,3 +21,26 @@ def test_numbers_are_counted() -> None:
         assert isinstance(network, nn.Module)
         assert f"{player} {sum(p.numel() for p in network.parameters()):,} parameters" in said
     assert "as asked" in said and "seed       42; 1,234 steps of 32" in said and str(torch.device("cpu")) in said
+
+
+class Ends(nn.Module):
+    """A discriminator of points, and what its output goes through."""
+
+    def __init__(self, sigmoid: bool) -> None:
+        super().__init__()
+        self.network, self.sigmoid = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1)), sigmoid
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits = self.network(x)
+        return logits.sigmoid() if self.sigmoid else logits
+
+
+def test_a_sigmoid_inside_forward_is_noticed() -> None:
+    torch.manual_seed(0)
+    space = toys.data().space
+    for sigmoid in (True, False):  # the second is bounded too, by tanh, but not to [0, 1]
+        model = GAN(GANConfig(latent_dim=2), space, discriminator=Ends(sigmoid))
+        warning = bounded_logits(model)
+        assert model.training and (warning is not None) == sigmoid
+        assert warning is None or "before the sigmoid" in warning
+    assert bounded_logits(toys.model()) is None

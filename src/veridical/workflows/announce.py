@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from veridical.config import RunConfig
 from veridical.data.classes import name_classes
 from veridical.data.dataset import ArrayData
 from veridical.data.source import BatchSource, count, notes
-from veridical.model import GenerativeModel
+from veridical.model import Discriminating, GenerativeModel
 from veridical.training.determinism import repeatability
 from veridical.training.engine import Engine
 
@@ -53,6 +54,28 @@ def describe(
     say(f"arithmetic {engine.arithmetic} ({why})")
     say(f"same seed  {repeatability(engine.device, config.training.deterministic)}")
     say(f"seed       {config.training.seed}; {config.training.steps:,} steps of {config.training.batch_size}")
+
+
+def bounded_logits(model: GenerativeModel) -> str | None:
+    """Return a warning if the outputs of a discriminator stay in [0, 1], however far examples are from the data.
+
+    A sigmoid inside `forward` cannot be seen in the list of modules. Logits of 64 random examples 10,000 standard
+    deviations wide almost surely leave [0, 1], unless something bounds them.
+    """
+    if not isinstance(model, Discriminating) or model.logits_of is not None or model.space.classes is not None:
+        return None
+    space, training = model.space, model.training
+    random = torch.Generator().manual_seed(0)
+    x = space.mean + 1e4 * space.std * torch.randn(64, *space.shape, generator=random)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        logits = model.eval().logits(x.to(model.device))
+    model.train(training)
+    if not bool(((logits >= 0) & (logits <= 1)).all()):
+        return None
+    return (
+        "Warning: the outputs of the discriminator stay between 0 and 1, as if it ended in a sigmoid. The losses expect "
+        "logits and apply the sigmoid themselves: return the value before the sigmoid."
+    )
 
 
 def _tensors(model: GenerativeModel, player: str) -> list[Tensor]:

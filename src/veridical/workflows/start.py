@@ -25,7 +25,7 @@ from veridical.training.determinism import is_deterministic
 from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State, fit
 from veridical.training.logs import require_tensorboard
-from veridical.workflows.announce import describe
+from veridical.workflows.announce import bounded_logits, describe
 from veridical.workflows.finetune import take_weights
 from veridical.workflows.job import Job
 from veridical.workflows.load import build_model, record_of
@@ -105,6 +105,8 @@ def train(
     shape = (settings.batch_size, *data.space.shape)
     engine.arithmetic, why = engine.choose_arithmetic(model, shape, settings.precision)
     describe(say, config, data, model, engine, why)
+    if own_model and (warning := bounded_logits(model)):
+        say(warning)
     if dry_run:
         _try_out(model, batches(data, config.data, settings, device=engine.device), engine, settings, say)
         return Run(out or "")
