@@ -276,21 +276,23 @@ def chi_square_test(observed: ArrayLike, expected: ArrayLike, min_expected: floa
         >>> test.statistic, test.dof, round(test.p_value, 6)
         (16.0, 1, 6.3e-05)
     """
-    counts, law = np.asarray(observed, np.float64), np.asarray(expected, np.float64)
-    if counts.shape != law.shape or counts.ndim != 1:
-        raise ValueError(f"observed has shape {counts.shape}, expected {law.shape}; pass two vectors of one length.")
-    if not (counts >= 0).all() or not (law >= 0).all() or not law.sum() > 0:
+    counts, probabilities = np.asarray(observed, np.float64), np.asarray(expected, np.float64)
+    if counts.shape != probabilities.shape or counts.ndim != 1:
+        raise ValueError(
+            f"observed has shape {counts.shape}, expected {probabilities.shape}; pass two vectors of one length."
+        )
+    if not (counts >= 0).all() or not (probabilities >= 0).all() or not probabilities.sum() > 0:
         raise ValueError("observed or expected holds negative or no counts; expected counts and probabilities.")
-    if (counts[law == 0] > 0).any():
-        return Test(math.inf, 0.0, len(law) - 1 - fitted)
-    counts, law = _pool(counts, law * (counts.sum() / law.sum()), min_expected)
-    dof = len(law) - 1 - fitted
+    if (counts[probabilities == 0] > 0).any():
+        return Test(math.inf, 0.0, len(probabilities) - 1 - fitted)
+    counts, probabilities = _pool(counts, probabilities * (counts.sum() / probabilities.sum()), min_expected)
+    dof = len(probabilities) - 1 - fitted
     if dof < 1:
         raise ValueError(
-            f"{len(law)} bin(s) of expectation {min_expected:g} remain after pooling; use more than "
+            f"{len(probabilities)} bin(s) of expectation {min_expected:g} remain after pooling; use more than "
             f"{counts.sum():g} observations."
         )
-    statistic = float(((counts - law) ** 2 / law).sum())
+    statistic = float(((counts - probabilities) ** 2 / probabilities).sum())
     return Test(statistic, float(special.chdtrc(dof, statistic)), dof)
 
 
@@ -381,13 +383,15 @@ def _autocovariance(chains: Float[np.ndarray, "chains n"]) -> Float[np.ndarray, 
 
 
 def _pool(
-    counts: Float[np.ndarray, " k"], law: Float[np.ndarray, " k"], least: float
+    counts: Float[np.ndarray, " k"], probabilities: Float[np.ndarray, " k"], least: float
 ) -> tuple[Float[np.ndarray, " pooled"], Float[np.ndarray, " pooled"]]:
-    order = np.argsort(law, kind="stable")
-    counts, law = counts[order], law[order]
+    order = np.argsort(probabilities, kind="stable")
+    counts, probabilities = counts[order], probabilities[order]
     small = 0
-    while small < len(law) and (law[small] < least or 0 < law[:small].sum() < least):
+    while small < len(probabilities) and (probabilities[small] < least or 0 < probabilities[:small].sum() < least):
         small += 1
     if small == 0:
-        return counts, law
-    return np.append(counts[small:], counts[:small].sum()), np.append(law[small:], law[:small].sum())
+        return counts, probabilities
+    return np.append(counts[small:], counts[:small].sum()), np.append(
+        probabilities[small:], probabilities[:small].sum()
+    )
