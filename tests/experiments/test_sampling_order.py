@@ -33,7 +33,7 @@ def test_verdict_says_what_is_beyond_chance_and_nothing_else() -> None:
     effects = compare(runs({"iid": [0.1, 0.1, 0.2, 0.2], "repeated": [-0.1, 0.1, -0.1, 0.1]}))
     said = verdict(effects)
     assert "iid changes the variety against epochs: +0.15 (+0.06 to +0.24) for 2014 on 64 examples" in said
-    assert "repeated changes nothing that 4 seeds can show (the intervals reach 0.18)" in said
+    assert "repeated has no effect that 4 seeds can detect (the intervals reach 0.18)" in said
     assert len(table(effects).splitlines()) == 3
 
 

@@ -178,7 +178,7 @@ def test_crashed_run(crashed: Path) -> None:
     run = twin["runs"][0]
     assert run["state"] == "running" and run["measurements"] == [] and run["verdict"]["level"] == "unknown"
     assert run["step"] == 1150  # the line of step 1200 is half-written
-    assert "metrics.jsonl: 1 line is damaged" in page.text
+    assert "metrics.jsonl: 1 line is incomplete" in page.text
     assert f"veridical resume {crashed}" in page.text and "step 1,000" in page.text
 
 
@@ -188,7 +188,7 @@ def test_a_run_that_wrote_nothing_for_long_was_killed(crashed: Path) -> None:
         os.utime(file, (yesterday, yesterday))
     page, twin = read(build([crashed]))
     assert twin["runs"][0]["state"] == "killed"
-    assert "Most likely its process was killed" in page.text and "1 d 0 h" in page.text
+    assert "Its process was probably killed" in page.text and "1 d 0 h" in page.text
 
 
 def test_lines_that_are_no_rows_are_left_out_and_counted(make: Make) -> None:
@@ -196,7 +196,7 @@ def test_lines_that_are_no_rows_are_left_out_and_counted(make: Make) -> None:
     with open(run / "metrics.jsonl", "a") as file:
         file.write('{"generator/loss": 1.0}\n[1]\n"text"\n{"step": "x"}\n\n{"step": 5050, "generator/loss": 1.5}\n')
     page, twin = read(build([run]))
-    assert "metrics.jsonl: 4 lines are damaged" in page.text
+    assert "metrics.jsonl: 4 lines are incomplete" in page.text
     assert twin["runs"][0]["curves"]["generator/loss"]["steps"][-2:] == [5000, 5050]
 
 
@@ -233,8 +233,8 @@ def test_an_image_that_is_none_is_said(make: Make) -> None:
     (run / "samples" / "reals.png").write_bytes(b"GIF89a no image")
     (run / "samples" / "step-00005000.png").write_bytes((run / "samples" / "step-00002500.png").read_bytes()[:500])
     page, twin = read(build([run]))
-    assert "reals.png is no image that can be read" in page.text
-    assert "step-00005000.png is no image that can be read" in page.text
+    assert "reals.png is not a readable image" in page.text
+    assert "step-00005000.png is not a readable image" in page.text
     assert [p["step"] for p in twin["runs"][0]["images"]["progress"]] == [0, 2500]
 
 
@@ -310,7 +310,7 @@ def test_only_a_report_is_replaced(make: Make, tmp_path: Path) -> None:
     run, other = make(), tmp_path / "thesis.html"
     assert build([run], tmp_path / "new.html") == build([run], tmp_path / "new.html")
     other.write_text("<html>my thesis</html>")
-    with pytest.raises(FileExistsError, match=r"thesis.html exists and is no report"):
+    with pytest.raises(FileExistsError, match=r"thesis.html exists and is not a report"):
         build([run], other)
     assert other.read_text() == "<html>my thesis</html>"
 

@@ -53,13 +53,13 @@ def test_any_kind_of_image_can_be_squeezed(tmp_path: Path, mode: str) -> None:
 
 def test_what_is_no_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n but no more")
-    with pytest.raises(ValueError, match=r"a.png is no image that can be read"):
+    with pytest.raises(ValueError, match=r"a.png is not a readable image"):
         embed(tmp_path / "a.png", 1000, 100, tmp_path)
 
 
 def test_a_bomb_is_refused(tmp_path: Path) -> None:
     Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
-    with pytest.raises(ValueError, match=r"bomb.png is no image"):
+    with pytest.raises(ValueError, match=r"bomb.png is not a readable image"):
         embed(tmp_path / "bomb.png", 1000, 100, tmp_path)
 
 

@@ -38,7 +38,7 @@ def test_a_run_itself_is_a_list_of_one(folder: Path) -> None:
 
 
 def test_no_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NoFolderError, match="expected the folder that holds the runs"):
+    with pytest.raises(NoFolderError, match="expected the folder that contains the runs"):
         list_runs(tmp_path / "nowhere")
 
 

@@ -22,8 +22,8 @@ def record(state: str = "finished", **more: Any) -> Record:
 @pytest.mark.parametrize(
     ("found", "level", "command", "why"),
     [
-        (record(), "unknown", "veridical evaluate run", "measure it"),
-        (record(**MEASURED), "good", "veridical sample run -n 64", "draw samples"),
+        (record(), "unknown", "veridical evaluate run", "Measure it"),
+        (record(**MEASURED), "good", "veridical sample run -n 64", "Draw samples"),
         (record(**MEASURED), "caution", "veridical resume run --steps 1000", "twice as many"),
         (record(**MEASURED, findings=[WARNING]), "bad", "veridical train --config run/config.yaml", "remedy"),
         (record("failed", checkpoints=[400]), "bad", "veridical resume run", "step 400"),

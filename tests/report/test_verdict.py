@@ -54,7 +54,7 @@ GOOD, SHORT, ODD, OPEN = (
         ("finished", [WARNING], [GOOD, GOOD], "good", "All 2 measurements are"),
         ("finished", [], [GOOD, GOOD, OPEN], "good", "All 2 measurements with a reference"),
         ("finished", [], [GOOD, SHORT], "caution", "1 of 2 measurements is short of a perfect model: recall"),
-        ("finished", [], [SHORT, ODD], "caution", "better than a perfect model could be: look at hq share"),
+        ("finished", [], [SHORT, ODD], "caution", "better than possible for a perfect model: check hq share"),
         ("finished", [ERROR], [GOOD], "caution", "but the training does: posterior-collapse"),
         ("finished", [ERROR], [], "bad", "found an error in this training: posterior-collapse"),
         ("finished", [], [], "unknown", "has not been measured yet"),
@@ -119,7 +119,7 @@ def test_errors_are_told_before_warnings() -> None:
 @pytest.mark.parametrize(
     ("state", "quiet", "says"),
     [
-        ("running", 5.0, "Training is at step 500 (last update 5.0 s ago)"),
+        ("running", 5.0, "Training is running at step 500 (last update 5.0 s ago)"),
         ("running", 86_400.0, "wrote nothing for 1 d 0 h"),
         ("interrupted", 5.0, "interrupted at step 500 and can be resumed"),
         ("strange", 5.0, "not recorded; the last logged step is 500"),

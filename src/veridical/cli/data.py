@@ -68,10 +68,10 @@ def get_set(arguments: list[str]) -> int:
 def check_data(arguments: list[str]) -> int:
     """Print problems that would prevent training; return 1 if there is one."""
     sections = [Section("what", Check), Section("data", DataConfig, DataConfig(), "data")]
-    asked, config = parse_sections(sections, "data check", arguments, about=Check.__doc__ or "")
-    if asked.what and config.source:
-        raise UsageError(f"both {asked.what} and --data {config.source} are given; choose one.")
-    config = replace(config, source=asked.what or config.source)
+    options, config = parse_sections(sections, "data check", arguments, about=Check.__doc__ or "")
+    if options.what and config.source:
+        raise UsageError(f"both {options.what} and --data {config.source} are given; choose one.")
+    config = replace(config, source=options.what or config.source)
     if not config.source:
         raise UsageError("no data are given. Add the name of a data set, a folder or a file.")
     from veridical.data.check import check

@@ -44,10 +44,10 @@ class Evaluate:
     """auto, cpu, cuda, cuda:N or mps."""
 
     size: int | None = None
-    """Side to which the images of folders are resized; of a run, and where it is left out, as it was trained."""
+    """Side in pixels to which images of folders are resized; if omitted, the size in the run's configuration."""
 
     fit: Literal["error", "crop", "pad", "stretch"] = "error"
-    """What to do with images of folders that are not square or differ in size: refuse, centre crop, pad, or stretch."""
+    """How images of folders that are not square or differ in size are treated: error, centre crop, pad, or stretch."""
 
     json: bool = False
     """Print JSON instead of the table."""
@@ -112,7 +112,7 @@ def show(found: Evaluation) -> None:
 
 
 def unmeasured(found: Evaluation) -> list[str]:
-    """Say what could not be measured for want of examples, and nothing of metrics that are for other models."""
+    """Return messages about metrics that need more examples; metrics for other models are not listed."""
     reasons: dict[str, list[str]] = {}
     for name, reason in found.skipped.items():
         if "too few" in reason:

@@ -145,10 +145,10 @@ def parse_options(arguments: list[str], base: RunConfig) -> tuple[Options, RunCo
 
 
 def refuse_others(arguments: list[str], sections: list[Section], family: str) -> None:
-    """Refuse options that other families have, and say which.
+    """Check that no option of another family is given.
 
     Raises:
-        UsageError: there is one.
+        UsageError: an option belongs to another family.
     """
     known = {flag for option in vocabulary(sections) for flag in (*option.flags, *option.negations)}
     for word in (name_of(word) for word in arguments if is_option(word)):
@@ -157,7 +157,7 @@ def refuse_others(arguments: list[str], sections: list[Section], family: str) ->
         having = [name for name in FAMILIES if word in flags_of(name)]
         if having:
             raise UsageError(
-                f"{family} has no {word}, which is an option of {', '.join(having)}. "
+                f"{family} has no option {word}; it is an option of {', '.join(having)}. "
                 f"See: veridical train {family} --help"
             )
 

@@ -1,4 +1,4 @@
-"""The files in which the named sets come: idx files, one large PNG per batch, an npz; in a folder or an npm archive."""
+"""File formats of the named data sets: idx files, one large PNG per batch, or an npz; in a folder or an npm archive."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _STEM = {"train": "train", "test": "t10k"}
 _CIFAR = {"train": [f"data_batch_{i}.png" for i in range(1, 6)], "test": ["test_batch.png"]}
 
 Reader = Callable[[str], bytes | None]
-"""Returns the content of a file of the archive by its name, or None where there is none."""
+"""Returns the content of a file of the archive by its name, or None if there is no such file."""
 
 
 def holds_split(folder: Path) -> bool:
-    """Say whether a folder holds the files of a set of MNIST's form, or the images of CIFAR-10."""
+    """Return whether a folder contains the files of a data set in MNIST's format, or the images of CIFAR-10."""
     names = ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz", "data_batch_1.png")
     return any((folder / name).is_file() for name in names)
 
@@ -39,10 +39,10 @@ def read_split(path: Path, split: Split) -> tuple[np.ndarray, np.ndarray]:
     Args:
         path: npz with x_train, y_train, x_test, y_test; folder of idx files or CIFAR-10
             images; tgz of the npm client.
-        split: which part.
+        split: "train" or "test".
 
     Raises:
-        DataError: files that are missing or damaged.
+        DataError: files are missing or damaged.
     """
     if path.suffix == ".npz":
         try:
@@ -50,7 +50,7 @@ def read_split(path: Path, split: Split) -> tuple[np.ndarray, np.ndarray]:
                 x = arrays[f"x_{split}"]
                 return (x[:, None] if x.ndim == 3 else x), arrays[f"y_{split}"]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path} cannot be read ({error}); remove it and get the set again.") from error
+            raise DataError(f"{path} cannot be read ({error}); remove it and download it again.") from error
     if path.is_dir():
         return _read(_folder(path), split, path)
     try:

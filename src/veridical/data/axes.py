@@ -1,6 +1,6 @@
-"""What the axes of an array mean: examples first, then those of their kind, channels before places.
+"""Meaning of the axes of an array: examples first, then channels, then positions.
 
-The one place of these rules, for arrays and files alike.
+These rules are the same for arrays and files.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from veridical.data.errors import DataError
 
 Kind = Literal["image", "vector", "lattice", "sequence"]
 Wish = Literal["auto", "image", "vector", "lattice", "sequence"]
-"""A kind that was asked for, or "auto": two axes are vectors, three or four are images."""
+"""A requested kind, or "auto": two axes are vectors, three or four are images."""
 
 ArrayT = TypeVar("ArrayT", np.ndarray, Tensor, np.ndarray | Tensor)
 
@@ -23,13 +23,13 @@ _MOST_CHANNELS_OF_A_SEQUENCE = 8
 
 
 def arrange(x: ArrayT, kind: Wish, name: str) -> tuple[ArrayT, Kind, tuple[str, ...]]:
-    """Bring an array to (N, *event) of a kind: (C, H, W), (d,), (C, L) or (C, H, W) of a lattice, (C, T).
+    """Arrange an array as (N, *event) of a kind: (C, H, W), (d,), (C, L) or (C, H, W) of a lattice, (C, T).
 
     Returns:
-        The array, its kind, and what was done to its axes in sentences.
+        The array, its kind, and notes on changes of its axes.
 
     Raises:
-        DataError: an array without examples, or one whose axes cannot be those of the kind.
+        DataError: the array has no examples, or its axes do not fit the kind.
     """
     if len(x) == 0 or x.ndim < 2 or 0 in x.shape:
         raise DataError(
@@ -48,14 +48,14 @@ def arrange(x: ArrayT, kind: Wish, name: str) -> tuple[ArrayT, Kind, tuple[str, 
     if x.ndim != 4:
         raise DataError(
             f"{name} has shape {tuple(x.shape)}; expected (N, C, H, W) or (N, H, W) for the kind {kind!r}. "
-            "Say what the axes mean (--kind vector, lattice or sequence; in Python kind=...), or pass a Space."
+            "Give the kind (--kind vector, lattice or sequence; in Python kind=...), or pass a Space."
         )
     x, notes = channels_first(x)
     return x, kind, notes
 
 
 def channels_first(x: ArrayT) -> tuple[ArrayT, tuple[str, ...]]:
-    """Move the channels of (N, H, W, C) images, where they can only be the last axis, before the places."""
+    """Return (N, H, W, C) images as (N, C, H, W), if the last axis can only be the channels."""
     if x.ndim != 4 or x.shape[-1] not in _CHANNELS or x.shape[1] in _CHANNELS:
         return x, ()
     x = np.moveaxis(x, -1, 1) if isinstance(x, np.ndarray) else x.movedim(-1, 1)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """Examples as the training loop hands them to a model."""
+    """Examples as the training loop passes them to a model."""
 
     x: Tensor
     """(B, *event), float32 in data space (see `Space`), on the model's device."""

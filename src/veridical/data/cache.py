@@ -1,7 +1,7 @@
 """Decoded images: in memory when they fit, otherwise decoded once into a memory-mapped npy file of the user's cache.
 
-The cache file is named by a digest of everything that decides its content: the names, sizes and times of the files, and
-the options. It is written beside its place and renamed, so that an interrupted decoding leaves no half file in use.
+The name of the cache file is a digest of the names, sizes and times of the files and of the options. The file is
+written under a temporary name and renamed, so an interrupted decoding leaves no incomplete cache file.
 """
 
 from __future__ import annotations
@@ -44,20 +44,20 @@ class Decoded(NamedTuple):
 
 
 def cache_folder() -> Path:
-    """Where fetched sets and decoded folders are kept: $XDG_CACHE_HOME/veridical or ~/.cache/veridical."""
+    """Return the folder of downloaded data sets and decoded images: $XDG_CACHE_HOME/veridical or ~/.cache/veridical."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "veridical"
 
 
 def read_images(listing: Listing, config: DataConfig, memory_limit: int | None = None) -> Decoded:
-    """Decode a listed folder, or open what was decoded before.
+    """Decode the images of a listed folder, or open the cache file of an earlier decoding.
 
     Args:
         listing: the files.
-        config: size, fit, channels, and what to do with bad files.
-        memory_limit: bytes of decoded images kept in memory; None: half of what is free.
+        config: size, fit, channels, and the treatment of unreadable files.
+        memory_limit: bytes of decoded images kept in memory; None: half of the free memory.
 
     Raises:
-        DataError: bad files (all counted), sizes that differ, no room for the cache.
+        DataError: files are unreadable (all are counted), sizes differ, or the disk has no space for the cache.
     """
     place = cache_folder() / "folders" / f"{_key(listing.files, config)}.npy"
     if place.with_suffix(".json").is_file() and place.is_file():
@@ -76,7 +76,7 @@ def read_images(listing: Listing, config: DataConfig, memory_limit: int | None =
 
 
 def available_memory() -> int:
-    """Return the bytes of memory that are free to use, within the limit of the control group where there is one."""
+    """Return the free memory in bytes, within the limit of the control group if there is one."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         free = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
@@ -91,7 +91,7 @@ def available_memory() -> int:
 
 
 def _key(files: Sequence[Path], config: DataConfig) -> str:
-    """Digest of all that decides the decoded content."""
+    """Return the digest of the files and options that determine the decoded content."""
     digest = hashlib.sha256(repr((_FORMAT, decoding_of(config), config.channels, config.on_bad)).encode())
     for file in files:
         state = file.stat()
@@ -114,9 +114,9 @@ def _decode_to_disk(
     place.parent.mkdir(parents=True, exist_ok=True)
     if needed > shutil.disk_usage(place.parent).free:
         raise DataError(
-            f"the decoded images of {listing.folder} need {needed / 1e9:.1f} GB, more than memory holds and more "
-            f"than is free in {place.parent}.",
-            "Set XDG_CACHE_HOME to a larger disk, or lower --size.",
+            f"the decoded images of {listing.folder} need {needed / 1e9:.1f} GB; this is more than the memory and the "
+            f"free disk space in {place.parent}.",
+            "Set XDG_CACHE_HOME to a folder on a larger disk, or lower --size.",
         )
     with replacing(place) as beside:
         x = np.lib.format.open_memmap(beside, "w+", np.dtype(np.uint8), shape)
@@ -135,7 +135,7 @@ def _decode_to_disk(
 def _decode_into(
     x: np.ndarray, files: list[Path], target: Plan, config: DataConfig, bad: dict[Path, str]
 ) -> list[Path]:
-    """Fill the rows of x with what can be decoded, in order; the rest is added to `bad`."""
+    """Fill the rows of x with the decoded images, in order; unreadable files are added to `bad`."""
     kept: list[Path] = []
     for file, result in zip(files, in_threads(decoder(target, config), files), strict=True):
         if isinstance(result, str):

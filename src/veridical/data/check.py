@@ -1,4 +1,4 @@
-"""Everything that is wrong with the data of a configuration, found at once and before anything trains."""
+"""Find all problems in the data of a configuration before training."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ from veridical.data.sources import find_path, load, set_name, split_folder
 from veridical.data.split import held_out
 
 FEW_HELD_OUT = 20
-"""Held-out examples below which `evaluate` measures no features."""
+"""Smallest number of held-out examples for which `evaluate` measures features."""
 
 _IMBALANCE = 10
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to know about the data."""
+    """One finding about the data."""
 
     severity: Literal["error", "warning", "note"]
-    """error: training cannot start; warning: it can, but look; note: what is done to the data."""
+    """error: training cannot start; warning: training can start, but there may be a problem; note: information."""
 
     message: str
     remedy: str = ""
-    """What to do; empty for a note."""
+    """Remedy; empty for a note."""
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What a check found."""
+    """Result of a check."""
 
     summary: str
     """The data in one line."""
@@ -66,11 +66,11 @@ class CheckReport:
 
 
 def check(config: DataConfig, batch_size: int | None = None) -> CheckReport:
-    """Find what is wrong with the data of a configuration; raises nothing for it.
+    """Find all problems in the data of a configuration; they are returned, not raised.
 
     Args:
-        config: the data.
-        batch_size: examples per step, to tell whether there are enough; None: that of the default recipe.
+        config: configuration of the data.
+        batch_size: examples per step, to check that there are enough; None: the value of the default preset.
     """
     batch_size = TrainingConfig().batch_size if batch_size is None else batch_size
     try:
@@ -84,7 +84,7 @@ def check(config: DataConfig, batch_size: int | None = None) -> CheckReport:
 
 
 def describe(data: ArrayData) -> str:
-    """Return one line on the data: how many, of what shape and resolution, of how many classes, their spread."""
+    """Return one line on the data: number, shape, levels, classes, mean and standard deviation."""
     space = data.space
     what = {"image": "images", "vector": "vectors", "lattice": "configurations", "sequence": "sequences"}[space.kind]
     levels = f", {space.levels} levels" if space.levels else ", continuous"
@@ -126,10 +126,10 @@ def _check_folder(folder: Path, config: DataConfig, batch_size: int, tests: int 
     """Check a folder of images.
 
     Args:
-        folder: of images, or of sub-folders of images.
+        folder: folder of images, or of sub-folders of images.
         config: options.
         batch_size: examples per step.
-        tests: test images that lie elsewhere; None: a share of the folder is held out.
+        tests: number of test images in another folder; None: a share of this folder is held out.
     """
     listing = list_images(folder, labels=config.labels)
     headers, bad = scan(listing.files, decoding_of(config))
@@ -161,13 +161,13 @@ def _check_folder(folder: Path, config: DataConfig, batch_size: int, tests: int 
 def _decode_all(
     files: list[Path], target: Plan, config: DataConfig, bad: dict[Path, str], folder: Path
 ) -> list[Finding]:
-    """Decode every file and keep none.
+    """Decode every file without keeping the images.
 
     Args:
-        files: of images.
-        target: what each becomes.
+        files: image files.
+        target: size and channels of the decoded images.
         config: options.
-        bad: is filled with those that cannot be read.
+        bad: receives the files that cannot be read.
         folder: for messages.
     """
     seen: dict[bytes, list[Path]] = {}
@@ -183,14 +183,14 @@ def _decode_all(
         seen.setdefault(hashlib.sha256(result.tobytes()).digest(), []).append(file)
     findings = [Finding("warning", note) for note in range_notes(high, target.sixteen)]
     if len(seen) == 1 and plain:
-        same = f"every image of {folder} is the same plain colour.", "Check the files; there is nothing to learn."
+        same = f"every image of {folder} is the same plain colour.", "Check the files; a model cannot learn from them."
         problem, remedy = invisible(str(folder), config.background) if target.transparent else same
         return [*findings, Finding("error", problem, remedy)]
     return [*findings, *_plain(plain, target, config), *_doubles(seen)]
 
 
 def _note(note: str) -> Finding:
-    """Turn a sentence on the data into a finding; one that names an option is worth a look."""
+    """Make a finding of a note on the data; a note that names an option is a warning."""
     return Finding("warning" if "--" in note else "note", note)
 
 
@@ -202,7 +202,7 @@ def _plain(plain: list[Path], target: Plan, config: DataConfig) -> list[Finding]
     return [
         Finding(
             "warning",
-            f"{len(plain)} images are of one plain colour ({plain[0]} the first)",
+            f"{len(plain)} images have one plain colour only (the first is {plain[0]})",
             remedy if target.transparent else "Remove them if they are mistakes.",
         )
     ]
@@ -222,19 +222,19 @@ def _doubles(seen: dict[bytes, list[Path]]) -> list[Finding]:
         Finding(
             "warning",
             f"{extra} images equal another pixel for pixel (for example {first})",
-            "Remove the doubles: a model learns them with more weight, and held-out copies look memorised.",
+            "Remove the duplicates: they get more weight in training, and held-out copies look like memorisation.",
         )
     ]
 
 
 def _too_few(n: int, kept: int, batch_size: int, kind: str = "image") -> list[Finding]:
-    """Judge the numbers of training and of held-out examples.
+    """Check the numbers of training and of held-out examples.
 
     Args:
         n: training examples.
         kept: held-out examples.
         batch_size: examples per step.
-        kind: of the examples.
+        kind: kind of the examples.
     """
     if n == 1:
         return [Finding("note", "one single example: every batch repeats it, and nothing is held out")]
@@ -248,7 +248,7 @@ def _too_few(n: int, kept: int, batch_size: int, kind: str = "image") -> list[Fi
             Finding(
                 "warning",
                 f"{kept} held-out examples are too few to measure features against; {FEW_HELD_OUT} are needed.",
-                "Raise --holdout, or give test data of their own.",
+                "Raise --holdout, or add a separate test set.",
             )
         )
     return findings
@@ -262,6 +262,6 @@ def _imbalance(counts: dict[str, int]) -> list[Finding]:
         Finding(
             "warning",
             f"class {most} has {counts[most]} examples, class {least} has {counts[least]}",
-            "Rare classes are learned last; balance the classes, or look at each of them in the samples.",
+            "Rare classes are learned last. Balance the classes, or check the samples of each class.",
         )
     ]

@@ -1,4 +1,4 @@
-"""Labels as numbers, and the names of the classes that the numbers stand for."""
+"""Labels as numbers, and the names of the classes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN = 10
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Sort names as a person would: numbers in them by value, so that "10" comes after "9".
+    """Sort names in natural order: numbers in them by value, so that "10" comes after "9".
 
     Examples:
         >>> in_order(["10", "9", "a2", "a10"])
@@ -39,7 +39,7 @@ def numbered(labels: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
         (N,) int64 numbers, and the name of each.
 
     Raises:
-        DataError: anything else among them.
+        DataError: a label is not text.
     """
     words = [word.decode() if isinstance(word, bytes) else word for word in labels.reshape(-1).tolist()]
     other = next((word for word in words if not isinstance(word, str)), None)
@@ -84,15 +84,15 @@ def class_number(label: str | int, classes: int, names: tuple[str, ...] | None =
 def as_labels(
     labels: np.ndarray | Tensor | Sequence[Any] | None, n: int, name: str
 ) -> tuple[Tensor | None, tuple[str, ...] | None]:
-    """Bring labels to int64 (N,), or other conditioning to float32 (N, *context); text gets numbers and names.
+    """Convert labels to int64 (N,), or other conditioning to float32 (N, *context); text becomes numbers with names.
 
     Args:
-        labels: what was given.
+        labels: labels or conditioning.
         n: number of examples.
-        name: of the data, for messages.
+        name: name of the data, for messages.
 
     Returns:
-        The labels, and the names of the classes where the labels were text.
+        The labels, and the names of the classes if the labels were text.
 
     Raises:
         DataError: not one label for each example, or labels of a type that has no meaning here.
@@ -116,7 +116,7 @@ def _as_tensor(c: Tensor, n: int, name: str) -> Tensor:
         raise DataError(f"{name} has {n:,} examples and {len(c):,} labels; expected one label for each example.")
     if c.is_floating_point():
         if not torch.isfinite(c).all():
-            raise DataError(f"the conditioning of {name} holds values that are not finite; remove those examples.")
+            raise DataError(f"the conditioning of {name} contains values that are not finite; remove those examples.")
         return c.to(torch.float32).reshape(n, -1) if c.ndim == 1 else c.to(torch.float32)
     c = c.to(torch.int64)
     if c.ndim == 2 and c.shape[1] == 1:
@@ -127,22 +127,22 @@ def _as_tensor(c: Tensor, n: int, name: str) -> Tensor:
         )
     if int(c.min()) < 0:
         raise DataError(
-            f"the labels of {name} go down to {int(c.min())}; expected integers from 0 (no label: leave out)."
+            f"the smallest label of {name} is {int(c.min())}; expected integers from 0. Remove unlabelled examples."
         )
     return c
 
 
 def with_classes(space: Space, labels: Tensor | None, name: str, names: Sequence[str] | None = None) -> Space:
-    """Return the space with the number of classes that labels and names tell.
+    """Return the space with the number of classes, from labels and names.
 
     Args:
-        space: of the examples.
-        labels: as `as_labels` returned them.
-        name: of the data, for messages.
-        names: of the classes.
+        space: space of the examples.
+        labels: labels from `as_labels`.
+        name: name of the data, for messages.
+        names: names of the classes.
 
     Raises:
-        DataError: a label beyond the classes of the space, or beyond the names.
+        DataError: a label is outside the classes of the space, or has no name.
     """
     if labels is None or labels.is_floating_point():
         return space

@@ -1,4 +1,4 @@
-"""Embedded colour profiles: what the numbers of an image mean, brought to sRGB, which is what screens show."""
+"""Embedded colour profiles of images: conversion to sRGB, the colour space of screens."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def profile_of(image: Image.Image) -> bytes | None:
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """Convert an image by its embedded profile, relative colorimetric; one without a profile stays as it is."""
+    """Convert an image by its embedded profile, relative colorimetric; an image without a profile is not changed."""
     profile = profile_of(image)
     transform = None if profile is None else _transform(profile, image.mode)
     if transform is None:
@@ -31,7 +31,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
 
 @lru_cache(maxsize=64)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """Return the transform to sRGB; None for damaged profiles and for those that change nothing, as sRGB itself."""
+    """Return the transform to sRGB; None for damaged profiles and for profiles without effect, such as sRGB."""
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
     try:
         own, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
@@ -42,7 +42,7 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
 
 
 def _changes_colours(transform: ImageCms.ImageCmsTransform) -> bool:
-    """Say whether any of 27 colours moves by more than rounding."""
+    """Return whether any of 27 colours changes by more than rounding."""
     steps = (0, 128, 255)
     probe = Image.new("RGB", (27, 1))
     probe.putdata([(r, g, b) for r in steps for g in steps for b in steps])

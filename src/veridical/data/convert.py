@@ -1,6 +1,6 @@
-"""What Python users hold (tensors, arrays, lists, dicts, torch data sets) as data to train on, read or refused.
+"""Conversion of Python objects (tensors, arrays, lists, dicts, torch data sets) to training data.
 
-Everything is read once and kept in memory in the type it came in; axes and ranges are judged as for files.
+All data are read once and kept in memory in their original type; axes and ranges follow the same rules as for files.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ EXPECTED = (
 
 
 def as_data(data: Any, name: str = "") -> ArrayData | BatchSource:
-    """Return data to train on for whatever holds examples.
+    """Convert an object with examples to training data.
 
     Args:
         data: see `EXPECTED`.
-        name: what messages and reports call it; by default the type or file it came as.
+        name: name of the data in messages and reports; by default the type or file.
 
     Raises:
-        DataError: it is of another kind; the message says what is expected.
+        DataError: the object cannot be used; the message says what is expected.
     """
     if isinstance(data, ArrayData | BatchSource):
         return data
@@ -51,8 +51,8 @@ def as_data(data: Any, name: str = "") -> ArrayData | BatchSource:
         return _loader(data, name)
     if isinstance(data, IterableDataset):
         raise DataError(
-            f"{type(data).__name__} is an iterable data set, whose examples have no numbers.",
-            "Pass a data set with __len__ and __getitem__, or a BatchSource, which gives its batches by step.",
+            f"{type(data).__name__} is an iterable data set, whose examples have no index.",
+            "Pass a data set with __len__ and __getitem__, or a BatchSource, which returns a batch for each step.",
         )
     if isinstance(data, Dataset):
         return _data_set(data, name or type(data).__name__)
@@ -72,33 +72,33 @@ def _is_pair(data: Any) -> bool:
 
 
 def _mapping(data: Mapping[Any, Any], name: str) -> ArrayData:
-    """Take examples and labels by the names they have in npz files."""
+    """Read examples and labels under the names used in npz files."""
     keys = {str(key).lower(): key for key in data}
     x = next((keys[key] for key in X_KEYS if key in keys), None)
     y = next((keys[key] for key in Y_KEYS if key in keys), None)
     if x is None:
         held = ", ".join(map(str, data)) or "nothing"
-        raise DataError(f"the dict holds {held}; expected 'x' for the examples, and 'y' for labels if there are any.")
+        raise DataError(f"the dict has the keys {held}; expected 'x' for examples, and 'y' for labels if any.")
     unused = [str(key) for key in data if key not in (x, y)]
     made = ArrayData(_array(data[x], "x"), None if y is None else _labels(data[y]), name=name)
     if unused:
-        made.notes = (*made.notes, f"entries that were not used: {', '.join(unused)}")
+        made.notes = (*made.notes, f"unused entries: {', '.join(unused)}")
     return made
 
 
 def _loader(loader: DataLoader, name: str) -> ArrayData:
-    """Take the data set of a loader; its batches, order and workers are those of the training."""
+    """Read the data set of a loader; its batch size, order and workers are ignored."""
     if loader.collate_fn is not default_collate and loader.collate_fn is not None:
         raise DataError(
-            "the DataLoader has a collate_fn of its own, which cannot be kept: batches are made here.",
-            "Do its work in the Dataset and pass that, or pass a BatchSource.",
+            "the DataLoader has a custom collate_fn, which cannot be used: training makes its own batches.",
+            "Move this code into the Dataset and pass the Dataset, or pass a BatchSource.",
         )
     made = as_data(loader.dataset, name)
     if isinstance(made, ArrayData):
-        note = "the data set of the DataLoader was read; its batch size, order and workers do not apply"
+        note = "the data set of the DataLoader was read; its batch size, order and workers are ignored"
         made.notes = (*made.notes, note)
         return made
-    raise DataError("the DataLoader holds no data set that can be read.", f"In its place, {EXPECTED}.")
+    raise DataError("the DataLoader has no data set that can be read.", f"Instead {EXPECTED}.")
 
 
 def _data_set(data: Dataset, name: str) -> ArrayData:
@@ -113,7 +113,7 @@ def _data_set(data: Dataset, name: str) -> ArrayData:
     if made.labels is not None and isinstance(names, Sequence) and made.space.classes == len(names):
         made.class_names = tuple(map(str, names))
     if n and not _equal(items[0], data[0]):
-        note = "example 0 differs when it is read again: random transforms were applied once, not at every step"
+        note = "example 0 changes when it is read again: random transforms are applied once, not at every step"
         made.notes = (*made.notes, note)
     return made
 
@@ -133,7 +133,7 @@ def _items(items: list[Any], name: str) -> ArrayData:
 
 
 def _array(values: Any, name: str) -> np.ndarray | Tensor:
-    """Make one array of values that are one already, or a list of equal shapes."""
+    """Convert an array, or a list of arrays of equal shape, to one array."""
     if isinstance(values, Tensor | np.ndarray):
         return values
     if not isinstance(values, Sequence) or isinstance(values, str | bytes):
@@ -152,17 +152,17 @@ def _array(values: Any, name: str) -> np.ndarray | Tensor:
     shown = ", ".join(map(str, sorted(shapes)[:3]))
     raise DataError(
         f"the examples of {name} have {len(shapes)} shapes ({shown}{', ...' if len(shapes) > 3 else ''}).",
-        "Give all one shape; a folder of images is brought to one with --size and --fit.",
+        "Give all examples the same shape; for a folder of images use --size and --fit.",
     )
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
-    """Take an image as grey or colour of 8 bits."""
+    """Return an image as 8-bit grey or colour values."""
     return np.asarray(image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB"))
 
 
 def _labels(values: Any) -> np.ndarray | Tensor:
-    """Make one array of labels."""
+    """Convert labels to one array."""
     if isinstance(values, Tensor | np.ndarray):
         return values
     values = list(values)
@@ -172,7 +172,7 @@ def _labels(values: Any) -> np.ndarray | Tensor:
 
 
 def _equal(one: Any, two: Any) -> bool:
-    """Say whether two readings of an example are the same."""
+    """Return whether two readings of an example are equal."""
     if isinstance(one, tuple | list):
         return len(one) == len(two) and all(_equal(a, b) for a, b in zip(one, two, strict=True))
     if isinstance(one, Mapping):

@@ -1,6 +1,6 @@
-"""Data in memory (or memory-mapped), kept as small as they came and made into batches on the device.
+"""Data in memory (or memory-mapped) in their original type, converted to batches on the device.
 
-Images stay 8-bit until a batch is asked for: the gather moves bytes, and scaling happens on the device.
+Images stay 8-bit until a batch is requested: indexing copies bytes, and scaling happens on the device.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _CHUNK_BYTES = 1 << 24
 
 @final
 class ArrayData:
-    """A data set: raw storage, labels, and the `Space` its batches live in.
+    """A data set: raw storage, labels, and the `Space` of its batches.
 
-    Without a space one is inferred and its mean and standard deviation are measured: uint8 images get [-1, 1] with
-    256 (or `levels`) levels; float images within [-1, 1] are taken as they are, those within [0, 1] are moved to
-    [-1, 1] (see `notes`); booleans, and arrays of 0 and 1 or of -1 and 1 alone, get two levels at -1 and 1; other
-    vectors (N, d) keep their units, unbounded and continuous. A space that is passed is taken as it is, mean and std
-    included (only `classes` is filled in from integer labels when it is None); then uint8 values are its levels
-    0..L-1, and all other values are already in data space.
+    Without a space, it is inferred, and its mean and standard deviation are computed: uint8 images get [-1, 1] with
+    256 (or `levels`) levels; float images within [-1, 1] are unchanged, those within [0, 1] are mapped to [-1, 1]
+    (see `notes`); booleans, and arrays with only 0 and 1 or only -1 and 1, get two levels at -1 and 1; other vectors
+    (N, d) keep their units, unbounded and continuous. A given space is used unchanged, including mean and std (only
+    `classes` is set from integer labels if it is None); then uint8 values are its levels 0..L-1, and all other values
+    are already in data space.
 
     Arrays are not copied when they need no conversion: do not change them afterwards.
 
@@ -45,27 +45,27 @@ class ArrayData:
         x: (N, C, H, W), (N, H, W, C) or (N, H, W) images, (N, d) vectors, or (N, *space.shape); numpy (also
             memory-mapped) or torch.
         labels: (N,) integers from 0 or text, or (N, *context) floats for other conditioning.
-        space: where the data live; None: inferred.
+        space: space of the data; None: inferred.
         levels: number of values of inferred integers: 256 for 8-bit images, 17 for values 0..16.
-        kind: what the axes mean; "auto": two axes are vectors, three or four are images.
-        value_range: the values that become -1 and 1; None: see above.
+        kind: meaning of the axes; "auto": two axes are vectors, three or four are images.
+        value_range: the values that are mapped to -1 and 1; None: see above.
         sample_rate: steps per second of a sequence.
-        class_names: names of the classes, in the order of the labels; None: those of labels that are text.
-        name: what messages and reports call the data.
-        target: the exact law of the data when it is known.
+        class_names: names of the classes, in the order of the labels; None: the labels themselves if they are text.
+        name: name of the data in messages and reports.
+        target: the exact distribution of the data, if it is known.
 
     Raises:
-        DataError: nothing to learn from, values that are not finite, an unclear range, labels that do not match.
+        DataError: there are no examples, values are not finite, the range is unclear, or labels do not match.
     """
 
     target: Law | None
-    """The exact law of the data (`veridical.targets`), or None."""
+    """The exact distribution of the data (`veridical.targets`), or None."""
 
     class_names: tuple[str, ...] | None
-    """Name of every class, in the order of the labels; None where they have none."""
+    """Name of every class, in the order of the labels; None if they have no names."""
 
     notes: tuple[str, ...]
-    """What was done to the raw values, in sentences; empty when nothing was."""
+    """Notes on changes of the raw values; empty if there are none."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class ArrayData:
 
     @property
     def device(self) -> torch.device:
-        """Where the raw storage lies."""
+        """Device of the raw storage."""
         return self._raw.device if isinstance(self._raw, Tensor) else torch.device("cpu")
 
     @property
@@ -113,11 +113,11 @@ class ArrayData:
         return self._raw.nbytes
 
     def batch(self, index: Tensor, device: torch.device | str | None = None) -> Batch:
-        """Return the examples of some rows, float32 in data space, on the device (default: where the data lie).
+        """Return the examples of some rows, float32 in data space.
 
         Args:
             index: (B,) int64 rows.
-            device: where the batch is wanted.
+            device: device of the batch; None: the device of the data.
         """
         device = self.device if device is None else torch.device(device)
         raw = self._gather(index).to(device)
@@ -131,9 +131,9 @@ class ArrayData:
         return Batch(x, index.to(device), c)
 
     def to(self, device: torch.device | str) -> ArrayData:
-        """Return the same data with raw storage on the device, or themselves where more than half of it would fill.
+        """Return the data with raw storage on the device, or unchanged if they need more than half of its memory.
 
-        Memory-mapped data stay where they are: they are mapped because they are large.
+        Memory-mapped data are not moved: they are mapped because they are large.
         """
         device = torch.device(device)
         if not isinstance(self._raw, Tensor) or device == self.device:
@@ -146,7 +146,7 @@ class ArrayData:
         return moved
 
     def subset(self, rows: Tensor, *, name: str | None = None) -> ArrayData:
-        """Return some rows as data of their own, in the same space (mean and std included)."""
+        """Return some rows as a new data set in the same space (including mean and std)."""
         part = copy.copy(self)
         part.__dict__.pop("digest", None)
         part.name = self.name if name is None else name
@@ -158,15 +158,15 @@ class ArrayData:
         return part
 
     def stack(self, rows: Tensor, labels: Tensor | None, *, name: str) -> ArrayData:
-        """Return data whose examples are k of these images on top of each other, gathered when they are asked for.
+        """Return data whose examples are stacks of k of these images, made when a batch is requested.
 
         Args:
-            rows: (N, k) rows; k images (C, H, W) become one of k C channels.
+            rows: (N, k) rows; k images (C, H, W) become one image of k C channels.
             labels: (N,) labels of the stacks.
-            name: of the data.
+            name: name of the new data.
 
         Raises:
-            DataError: these are no images, or stacks already.
+            DataError: the examples are not images, or already stacks.
         """
         if len(self.space.shape) != 3 or self._rows is not None or rows.ndim != 2:
             raise DataError(f"{self.name} {self.space.shape} cannot be stacked by rows {tuple(rows.shape)}.")
@@ -214,7 +214,7 @@ class ArrayData:
             mean, variance = self._scale * mean + self._shift, self._scale**2 * variance
         if variance == 0.0:
             raise DataError(
-                f"every value of {self.name} is the same ({mean:g} in data space); there is nothing to learn. "
+                f"every value of {self.name} is the same ({mean:g} in data space); a model cannot learn from them. "
                 "Check the file, or pass a Space with the mean and std to use."
             )
         return mean, variance**0.5

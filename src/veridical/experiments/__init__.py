@@ -1,7 +1,7 @@
-"""Questions from the field, one file each, answered by one command.
+"""Experiments on open questions, one file per experiment; one command runs an experiment.
 
-At the top of a file stand the question, the command, and what to expect: time and numbers. Importing it costs nothing;
-`perform` runs it into a folder of its own. `veridical experiment` lists them.
+The docstring of a file contains the question, the command, the time and the expected numbers. Importing a file is
+fast; `perform` runs the experiment and writes a folder. `veridical experiment` lists all experiments.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from veridical.nearest import did_you_mean
 __all__ = ["NAMES", "Experiment", "Outcome", "find", "perform"]
 
 NAMES = ("information-ladder", "critical-lattice", "sampling-order")
-"""Every experiment; its file is the name with underscores."""
+"""Names of all experiments; the file has the same name with underscores."""
 
 
 def find(name: str) -> Experiment:
     """Return an experiment by its name.
 
     Raises:
-        ValueError: no such experiment; the nearest name is said.
+        ValueError: there is no such experiment; the message names the closest one.
 
     Examples:
         >>> find("information-ladder").minutes < 6

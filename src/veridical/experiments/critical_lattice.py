@@ -1,15 +1,15 @@
-r"""Do the sampled lattices follow the exact law, in the whole distribution and at every distance?
+r"""Do the sampled lattices follow the exact distribution, for the energy and for the correlation at every distance?
 
-QUESTION  Configurations are drawn by the thousand in a second. Are they right: not on average alone, but in the whole
-          distribution of their energy, and in their correlation at every distance of a finite torus?
+QUESTION  Thousands of configurations are drawn per second. Are they correct: not only on average, but also in the
+          distribution of their energy and in their correlation at every distance of a finite torus?
 COMMAND   veridical experiment critical-lattice
 TIME      0.5 minutes on two cores
 EXPECTED  all tests pass at T = 2.0, at the critical 2.2692 and at 2.6; at criticality, L = 64, the energy per spin is
           -1.42394 (exact) to within 0.0004, and the correlation follows the exact function of the torus to within its
-          errors of some 0.001, which the law r^(-1/4) of the infinite lattice misses by 0.08 at half the side
+          errors of about 0.001; the decay r^(-1/4) of the infinite lattice differs by 0.08 at half the side
 
-Three images come with it: configurations below, at and above the critical temperature; the energies drawn, on the
-exact law; the correlation drawn, on that of the torus and of the infinite lattice.
+Three figures: configurations below, at and above the critical temperature; the sampled energies with their exact
+distribution; the sampled correlation with that of the torus and of the infinite lattice.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ TEMPERATURES = {"ordered": 2.0, "critical": None, "disordered": 2.6}
 
 
 def run(folder: Path, seed: int, quick: bool, say: Say) -> Outcome:
-    """Draw, check, and make the images.
+    """Draw configurations, check them, and draw the figures.
 
     Args:
-        folder: where the figures go.
-        seed: of all random numbers.
-        quick: a small version in seconds.
+        folder: folder of the figures.
+        seed: seed of all random numbers.
+        quick: run a small version of a few seconds.
         say: called with each line of progress.
     """
     from veridical.experiments import lattice_figures
@@ -69,7 +69,7 @@ def _verdict(checks: dict[str, Any]) -> str:
 
 EXPERIMENT = Experiment(
     name="critical-lattice",
-    question="Do sampled configurations follow the exact law, in the whole distribution and at every distance?",
+    question="Do sampled configurations follow the exact distribution of energy and correlation at every distance?",
     minutes=0.5,
     expected="all tests pass at T = 2.0, 2.2692 and 2.6",
     run=run,

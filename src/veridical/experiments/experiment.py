@@ -1,4 +1,4 @@
-"""What an experiment is, and how it is run: into a folder that appears when all in it is complete."""
+"""Definition of an experiment, and the function that runs it and writes its folder when it is complete."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an experiment found."""
+    """Result of an experiment."""
 
     verdict: str
     """The answer to the question, in one sentence."""
 
     numbers: dict[str, Any] = field(default_factory=dict)
-    """Everything measured, as plain values."""
+    """All measured numbers, as plain values."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class Experiment:
 def perform(
     experiment: Experiment, out: Path | None = None, seed: int = 0, *, quick: bool = False, say: Say = print
 ) -> Path:
-    """Run an experiment; its folder holds the figures and result.json.
+    """Run an experiment and write its figures and result.json to a folder.
 
     Args:
-        experiment: which.
-        out: the folder, which must not exist; experiments/NAME-DATE if left out.
-        seed: of all random numbers.
-        quick: a small version in seconds, to see that it works; its numbers are no results.
+        experiment: the experiment.
+        out: new folder; None: experiments/NAME-DATE.
+        seed: seed of all random numbers.
+        quick: run a small version of a few seconds as a test; its numbers are not results.
         say: called with each line of progress, and with the verdict.
 
     Returns:

@@ -1,15 +1,16 @@
-r"""How many bits does a critical spin hold, and how near do bounds, codes and compressors come?
+r"""What is the entropy per critical spin, and how close are bounds, codes and compressors?
 
-QUESTION  Data with correlations at all distances: do measured lower and upper bounds of their information content meet
-          the exact value, and what do general compressors make of them?
+QUESTION  Data with correlations at all distances: do measured lower and upper bounds of their entropy enclose the
+          exact value, and how many bits do general compressors need?
 COMMAND   veridical experiment information-ladder
 TIME      2 minutes on two cores
 EXPECTED  bits/spin at L = 64 (256): a site given its neighbours .3617 (.3645), blocks of 12 rows .428 (.432),
           exact .436186 (.440611), contexts of 16 .4430 (.4450), xz .578 (.571), zlib .638 (.642), bz2 .659 (.669)
 
-The Ising model on a torus at its critical coupling, whose entropy is exact (Kaufman 1949). Below it: the entropy of a
-block given all around it (`veridical.ising.information`), which misses what it shares with its surface: the gap falls
-as one over the number of rows. Above it: codes learned on other configurations, with contexts of 1 to 24
+The Ising model on a torus at its critical coupling, whose entropy is known exactly (Kaufman 1949). Lower bounds: the
+entropy of a block given all surrounding spins (`veridical.ising.information`), without the information shared with its
+surface: the gap is proportional to one over the number of rows. Upper bounds: codes learned on other configurations,
+with contexts of 1 to 24
 spins (`veridical.ising.contexts`), and zlib, bz2, xz, PNG. Intervals are 95 %, over configurations.
 """
 
@@ -28,10 +29,10 @@ class Preset:
     """Sizes of the experiment."""
 
     configurations: dict[int, int]
-    """By side: how many are drawn; codes learn on the first half and are measured on the second."""
+    """Number of configurations by side; codes are learned on the first half and measured on the second."""
 
     blocks: dict[int, int]
-    """By rows of a block: spins of the configurations it is measured on."""
+    """Number of spins used, by the number of rows of a block."""
 
     contexts: tuple[int, ...]
 
@@ -45,12 +46,12 @@ QUICK = Preset({16: 1000}, {1: 1 << 16, 2: 1 << 16, 4: 1 << 16}, (1, 2, 4, 8))
 
 
 def run(folder: Path, seed: int, quick: bool, say: Say) -> Outcome:
-    """Measure every rung for every side, draw the ladder.
+    """Measure all bounds for every side, and draw the figures.
 
     Args:
-        folder: where the figures go.
-        seed: of all random numbers.
-        quick: a small version in seconds.
+        folder: folder of the figures.
+        seed: seed of all random numbers.
+        quick: run a small version of a few seconds.
         say: called with each line of progress.
     """
     from veridical.experiments.ladder_figures import draw_gaps, draw_ladder
@@ -65,13 +66,13 @@ def run(folder: Path, seed: int, quick: bool, say: Say) -> Outcome:
 
 
 def measure(side: int, n: int, preset: Preset, seed: int, say: Say) -> dict[str, Any]:
-    """Measure the ladder of one side: rungs from the lowest bound to the worst compressor.
+    """Measure the bounds of one side, from the lowest bound to the worst compressor.
 
     Args:
-        side: of the lattice.
-        n: configurations drawn; half of them to learn codes.
+        side: side of the lattice.
+        n: number of configurations; half of them are used to learn codes.
         preset: blocks and contexts that are measured.
-        seed: of all random numbers.
+        seed: seed of all random numbers.
         say: called with each line of progress.
     """
     import math
@@ -102,7 +103,7 @@ def measure(side: int, n: int, preset: Preset, seed: int, say: Say) -> dict[str,
 
 
 def verdict(ladders: Sequence[dict[str, Any]]) -> str:
-    """Say whether the bounds hold the exact value between them, and how tightly."""
+    """Return a sentence on whether the bounds enclose the exact value, and how tightly."""
     parts = []
     for ladder in ladders:
         exact, lower = ladder["exact"], max(ladder["lower"], key=lambda b: b["bits"])
@@ -120,7 +121,7 @@ def verdict(ladders: Sequence[dict[str, Any]]) -> str:
 
 
 def table(ladders: Sequence[dict[str, Any]]) -> str:
-    """Return the rungs as text, with their intervals."""
+    """Return the bounds as text, with their intervals."""
     lines = []
     for ladder in ladders:
         lines.append(f"L = {ladder['side']:<20} bits/spin   95 % interval           configurations")
@@ -133,7 +134,7 @@ def table(ladders: Sequence[dict[str, Any]]) -> str:
 
 EXPERIMENT = Experiment(
     name="information-ladder",
-    question="Do measured bounds of the information content of critical data meet the exact value?",
+    question="Do measured bounds on the entropy of critical data enclose the exact value?",
     minutes=2,
     expected="bits/spin at L = 64 (256): blocks of 12 rows .428 (.432), exact .436186 (.440611), contexts of 16 .4430 "
     "(.4450), xz .578 (.571)",

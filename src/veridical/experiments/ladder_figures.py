@@ -10,7 +10,7 @@ LOWER, UPPER, GENERAL = "#2a6fbb", "#c8553d", "#777777"
 
 
 def draw_ladder(ladders: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw every rung with its interval, the exact value as a line through all."""
+    """Draw all bounds with their intervals, and the exact value as a line."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -44,7 +44,7 @@ def draw_ladder(ladders: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def draw_gaps(ladders: Sequence[dict[str, Any]], path: Path) -> None:
-    """Draw how far the bounds are from the exact value: blocks by their rows, codes by their context."""
+    """Draw the distance of the bounds from the exact value: blocks by number of rows, codes by size of context."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Figures of the lattice: configurations, the law of their energy, their correlation."""
+"""Figures of the lattice: configurations, the distribution of their energy, their correlation."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def draw_configurations(configurations: dict[str, np.ndarray], path: Path) -> No
 
 
 def draw_energies(x: np.ndarray, coupling: float, path: Path) -> dict[str, Any]:
-    """Draw how often each energy came, on the exact law; return the means."""
+    """Draw the sampled energies with their exact distribution; return the means."""
     height, width = x.shape[1:]
-    energy, law = hamiltonian(x), exact.energy_distribution(height, width, coupling)
-    counts = np.bincount((energy + 2 * height * width) // 4, minlength=len(law.energies))
-    sites, expected = height * width, len(x) * law.probabilities
+    energy, distribution = hamiltonian(x), exact.energy_distribution(height, width, coupling)
+    counts = np.bincount((energy + 2 * height * width) // 4, minlength=len(distribution.energies))
+    sites, expected = height * width, len(x) * distribution.probabilities
     kept = np.flatnonzero(expected > 1e-3 * expected.max())
     together = max(1, len(kept) // 80)  # levels in one bar
     kept = kept[: len(kept) // together * together]
-    e, drawn, exactly = (v[kept].reshape(-1, together) for v in (law.energies / sites, counts, expected))
+    e, drawn, exactly = (v[kept].reshape(-1, together) for v in (distribution.energies / sites, counts, expected))
     e, drawn, exactly = e.mean(1), drawn.sum(1), exactly.sum(1)
     figure = _figure(6.4, 4.8)
     axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -51,7 +51,7 @@ def draw_energies(x: np.ndarray, coupling: float, path: Path) -> dict[str, Any]:
 
 
 def draw_correlation(x: np.ndarray, coupling: float, path: Path) -> dict[str, Any]:
-    """Draw the correlation along an axis, on that of the torus and of the infinite lattice; return it."""
+    """Draw the correlation along an axis with those of the torus and the infinite lattice; return it."""
     parts = np.array([two_point(part) for part in np.array_split(x, 20)])
     mean, error = parts.mean(0), parts.std(0, ddof=1) / np.sqrt(len(parts))
     side = x.shape[2]
@@ -66,8 +66,8 @@ def draw_correlation(x: np.ndarray, coupling: float, path: Path) -> dict[str, An
     infinite = [exact.row_correlation(int(d), coupling) for d in r]
     axes.plot(r, infinite, "--", color=INFINITE, lw=1, label="exact, infinite lattice")
     if coupling == CRITICAL_COUPLING:
-        law = exact.CRITICAL_AMPLITUDE * r**-0.25
-        axes.plot(r, law, ":", color=INFINITE, lw=1.5, label=r"$0.70338\,r^{-1/4}$")
+        decay = exact.CRITICAL_AMPLITUDE * r**-0.25
+        axes.plot(r, decay, ":", color=INFINITE, lw=1.5, label=r"$0.70338\,r^{-1/4}$")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
     ticks = [float(t) for t in (0.3, 0.35, 0.4, 0.5, 0.6, 0.7)]
@@ -92,7 +92,7 @@ def draw_correlation(x: np.ndarray, coupling: float, path: Path) -> dict[str, An
 
 
 def _pulls(axes: Any, x: np.ndarray, pulls: np.ndarray) -> None:
-    """Draw differences in units of their errors."""
+    """Draw the differences in units of their standard errors."""
     axes.plot(x, pulls, ".", ms=4, color=DRAWN)
     axes.axhspan(-2, 2, color="#eeeeee", lw=0)
     axes.axhline(0, color=EXACT, lw=0.8)

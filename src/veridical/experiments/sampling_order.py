@@ -1,21 +1,21 @@
-r"""Does the order in which examples are drawn change how many modes a GAN keeps?
+r"""Does the order in which examples are drawn change the number of modes of a GAN?
 
-QUESTION  Tutorials shuffle and go through the data by epochs, theory draws independently, and some loops see a batch
-          several times. Does that choice change mode collapse, on few examples or on many?
+QUESTION  Tutorials shuffle the data in epochs, theory assumes independent draws, and some loops use a batch several
+          times. Does this choice change mode collapse, with few or with many examples?
 COMMAND   veridical experiment sampling-order
 TIME      23 minutes on one thread of a busy machine; less on an idle one
-EXPECTED  no effect that eight seeds can show: variety by epochs .84 (2014, few), .79 (relativistic, few),
+EXPECTED  no effect that eight seeds can detect: variety by epochs .84 (2014, few), .79 (relativistic, few),
           .86 (2014, many), .75 (relativistic, many); changes by iid -.05 to +.05, by repeated -.12 to +.01; all
-          intervals hold 0, the widest reaches .31: large effects are excluded, moderate ones are not
+          intervals contain 0, the widest reaches .31: large effects are excluded, moderate ones are not
 
 Eight Gaussians on a ring, 256 examples (an epoch is 8 steps) or 50,000. Two recipes: the GAN of 2014 (non-saturating,
 no penalty, Adam as in DCGAN), and a relativistic one with R1 and R2, which is the objective of the default recipe, but
 trained by Adam with a fixed step and not by steps relative to the weights, so these are not the default's numbers.
-Three orders (`veridical.data.loader`): epoch, iid, and iid draws that five steps in a row see. Eight seeds of each, the
-same networks and noise for every order. After the last step *variety* is measured, the effective share of the modes
-$e^{-\mathrm{KL}}$ of 4,000 samples' shares of the modes: 1 where all are reached evenly, 1/2 where half of them are. An
-effect is the mean difference to epochs over seeds, with Student's 95 % interval; the verdict corrects for the eight
-differences looked at (Bonferroni).
+Three orders (`veridical.data.loader`): epoch, iid, and iid draws that are used for five steps. Eight seeds each, with
+the same networks and noise for every order. After the last step *variety* is measured: the effective share of the modes
+$e^{-\mathrm{KL}}$, computed from 4,000 samples. It is 1 if all modes have equal shares, and 1/2 if half of the modes
+do. An effect is the mean difference to epochs over seeds, with Student's 95 % interval; the verdict is corrected for
+eight comparisons (Bonferroni).
 """
 
 from __future__ import annotations
@@ -78,12 +78,12 @@ QUICK = Preset(examples=(64,), seeds=2, steps=10, samples=200)
 
 
 def run(folder: Path, seed: int, quick: bool, say: Say) -> Outcome:
-    """Train every recipe on every size in every order, compare.
+    """Train all recipes on all sizes in all orders, and compare them.
 
     Args:
-        folder: where the figures go.
-        seed: of all random numbers.
-        quick: a small version in seconds.
+        folder: folder of the figures.
+        seed: seed of all random numbers.
+        quick: run a small version of a few seconds.
         say: called with each line of progress.
     """
     preset = QUICK if quick else FULL
@@ -106,7 +106,7 @@ def train(recipe: str, n: int, order: str, seed: int, preset: Preset) -> dict[st
         recipe: key of `RECIPES`.
         n: number of examples.
         order: key of `ORDERS`.
-        seed: of the data, the networks and the noise.
+        seed: seed of the data, the networks and the noise.
         preset: steps, batch size and number of samples.
     """
     import torch
@@ -119,23 +119,23 @@ def train(recipe: str, n: int, order: str, seed: int, preset: Preset) -> dict[st
     from veridical.targets import GaussianMixture, ring
     from veridical.training.fit import State, fit
 
-    law = GaussianMixture(ring().means, 0.08, name="ring")
-    data = ArrayData(law.sample(n, torch.Generator().manual_seed(1_000 + seed)), name=law.name, target=law)
+    truth = GaussianMixture(ring().means, 0.08, name="ring")
+    data = ArrayData(truth.sample(n, torch.Generator().manual_seed(1_000 + seed)), name=truth.name, target=truth)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = GAN(RECIPES[recipe], data.space)
         loader = Loader(data, preset.batch_size, seed=seed, **ORDERS[order])
         fit(State(model, steps=preset.steps), loader, log_every=preset.steps)
-        found = {m.name: m.value for m in measure_modes(draw_samples(model, preset.samples), law)}
+        found = {m.name: m.value for m in measure_modes(draw_samples(model, preset.samples), truth)}
     about = {"recipe": recipe, "examples": n, "order": order, "seed": seed}
     kept = {name: found[name] for name in ("modes", "high_quality")}
     return about | {"variety": math.exp(-found["mode_kl"])} | kept
 
 
 def compare(runs: Sequence[Mapping[str, Any]], level: float = 0.95) -> list[dict[str, Any]]:
-    """Return for every recipe and size the mean variety by epochs, and what each other order changes about it.
+    """Return for every recipe and size the mean variety by epochs, and the difference of each other order.
 
-    Runs of one seed are compared with each other; `corrected` is the interval at the level that all together hold.
+    Runs with the same seed are compared; `corrected` is the interval corrected for all comparisons.
     """
     from veridical.statistics import mean_interval
 
@@ -177,22 +177,22 @@ def table(effects: Sequence[Mapping[str, Any]]) -> str:
 
 
 def verdict(effects: Sequence[Mapping[str, Any]]) -> str:
-    """Say which order changes the variety, after correction for all that was looked at."""
+    """Return a sentence on the orders that change the variety, after correction for all comparisons."""
     parts = []
     for order in list(ORDERS)[1:]:
         of_order = [e for e in effects if e["order"] == order]
         seen = [e for e in of_order if not e["corrected"][0] <= 0.0 <= e["corrected"][1]]
         if seen:
-            said = "; ".join(
+            text = "; ".join(
                 f"{e['change']:+.2f} ({e['interval'][0]:+.2f} to {e['interval'][1]:+.2f}) for {e['recipe']} on "
                 f"{e['examples']:,} examples"
                 for e in seen
             )
-            parts.append(f"{order} changes the variety against epochs: {said}")
+            parts.append(f"{order} changes the variety against epochs: {text}")
             continue
         widest = max(max(abs(side) for side in e["interval"]) for e in of_order)
         n = of_order[0]["seeds"]
-        parts.append(f"{order} changes nothing that {n} seeds can show (the intervals reach {widest:.2f})")
+        parts.append(f"{order} has no effect that {n} seeds can detect (the intervals reach {widest:.2f})")
     return "; ".join(parts) + "."
 
 
@@ -227,6 +227,6 @@ EXPERIMENT = Experiment(
     name="sampling-order",
     question="Does the order in which examples are drawn change how many modes a GAN keeps?",
     minutes=23,
-    expected="no effect that eight seeds can show; mean changes of the variety from -.12 to +.05, intervals up to .31",
+    expected="no effect that eight seeds can detect; mean changes of variety from -.12 to +.05, intervals up to .31",
     run=run,
 )

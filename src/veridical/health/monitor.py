@@ -43,11 +43,11 @@ class Episode:
         self.rows, self.steps = rows, steps
         self.count = 0
         self.since = 0
-        self.said = False
+        self.reported = False
 
     def update(self, step: int, *, bad: bool, clear: bool) -> bool:
         """Add one row; return True if the condition is to be reported now."""
-        if not (clear if self.said else bad):
+        if not (clear if self.reported else bad):
             self.count = 0
             return False
         if self.count == 0:
@@ -55,8 +55,8 @@ class Episode:
         self.count += 1
         if self.count < self.rows or step - self.since < self.steps:
             return False
-        self.said, self.count = not self.said, 0
-        return self.said
+        self.reported, self.count = not self.reported, 0
+        return self.reported
 
 
 class History:
@@ -106,7 +106,7 @@ class Monitor(ABC):
         """Return what a checkpoint must hold, as plain numbers and lists."""
         episode, history = self.episode, self.history
         return {
-            "episode": {"count": episode.count, "since": episode.since, "said": episode.said},
+            "episode": {"count": episode.count, "since": episode.since, "said": episode.reported},
             "history": {"seen": history.seen, "early": list(history.early), "recent": list(history.recent)},
         }
 
@@ -114,6 +114,6 @@ class Monitor(ABC):
         """Restore what `state` returned."""
         episode, history = state["episode"], state["history"]
         self.episode.count, self.episode.since = int(episode["count"]), int(episode["since"])
-        self.episode.said = bool(episode["said"])
+        self.episode.reported = bool(episode["said"])
         self.history.seen = int(history["seen"])
         self.history.early, self.history.recent = list(history["early"]), list(history["recent"])

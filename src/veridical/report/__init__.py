@@ -1,4 +1,4 @@
-"""One offline HTML page about one or more runs, with its JSON twin. Imports no torch."""
+"""HTML report about one or more runs, and a JSON file with the same content. Does not import torch."""
 
 from veridical.report.build import build
 

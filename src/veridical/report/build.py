@@ -1,7 +1,7 @@
-"""Building the page and its JSON twin.
+"""Writing the HTML page and the JSON file of a report.
 
-`collect` reads a run into plain facts; `view` adds images and drawings to them for the template; the twin is the
-facts of all runs. Nothing is computed twice, hence page and twin cannot disagree.
+`_collect` reads a run into plain facts; `_view` adds images and drawings for the template; the JSON file contains the
+facts of all runs. Nothing is computed twice, so page and JSON file always agree.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from veridical.report.words import term_words
 from veridical.run import Run
 
 IMAGE_BYTES = 2_700_000
-"""Bytes of images in a page, over all runs: 3.6 MB once written as text, so that the page stays below 5 MB."""
+"""Bytes of images in a page, over all runs: 3.6 MB as text, so that the page is smaller than 5 MB."""
 
 SHARES = {"last": 0.3, "reals": 0.25, "nearest": 0.15, "progress": 0.3}
-"""How a run's bytes are divided."""
+"""Shares of a run's bytes by kind of image."""
 
 GRIDS = 12
-"""Grids of the progress shown per run."""
+"""Number of grids per run in the section on progress."""
 
 LEVELS = {
     "js": Level(math.log(2), "log 2: fully distinguished"),
@@ -54,14 +54,14 @@ LEVELS = {
     "crowding": Level(1.0, "real examples"),
     "coverage": Level(0.97, "real examples"),
 }
-"""What a term of a game is compared with."""
+"""Reference values of logged terms, drawn as dashed lines."""
 
 LAST_TERMS = ("grad_norm", "lr")
 
 
 @dataclass
 class Facts:
-    """Everything known of one run, before it is drawn."""
+    """All facts about one run, without drawings."""
 
     record: Record
     measured: list[Measured]
@@ -71,41 +71,41 @@ class Facts:
 
 
 def build(runs: Run | Path | str | Sequence[Run | Path | str], out: Path | str | None = None) -> Path:
-    """Write one HTML page about one or more runs, and its JSON twin in the same folder.
+    """Write an HTML page about one or more runs, and a JSON file with the same content in the same folder.
 
     Args:
-        runs: one or more run directories, in whatever state they are.
-        out: the page (ending in .html) or a folder for it; report.html in the first run's directory if left out.
+        runs: one or more run directories; unfinished and crashed runs are allowed.
+        out: the page (ending in .html) or a folder for it; None: report.html in the first run's directory.
 
     Returns:
         The path of the page.
 
     Raises:
         ValueError: no run is given.
-        NotARunError: a path is no run directory.
-        OutputExistsError: `out` exists and is no report.
+        NotARunError: a path is not a run directory.
+        OutputExistsError: `out` exists and is not a report.
     """
     several = [runs] if isinstance(runs, Run | Path | str) else runs
     if not several:
-        raise ValueError("no run is given; expected one run directory at least.")
+        raise ValueError("no run is given; expected at least one run directory.")
     paths = [Path(run) for run in several]
     records = [read_record(path, label) for path, label in zip(paths, labels(paths), strict=True)]
     page = _place(paths[0], None if out is None else Path(out))
     facts = [_collect(record, series) for series, record in enumerate(records)]
-    twin = page.with_suffix(".json")
+    json_file = page.with_suffix(".json")
     views = [_view(fact, IMAGE_BYTES // len(facts)) for fact in facts]
-    write_atomically(page, render(_context(facts, views, twin.name)))
-    write_atomically(twin, json.dumps(_twin(facts, views), indent=1, allow_nan=False, default=str) + "\n")
+    write_atomically(page, render(_context(facts, views, json_file.name)))
+    write_atomically(json_file, json.dumps(_facts_as_json(facts, views), indent=1, allow_nan=False, default=str) + "\n")
     return page
 
 
 def _place(first: Path, out: Path | None) -> Path:
-    """Return where the page goes; a report is replaced by a newer one, nothing else is."""
+    """Return the path of the page; an existing report is replaced, any other file is an error."""
     if out is None:
         return first / "report.html"
     page = out if out.suffix.lower() in (".html", ".htm") else out / "report.html"
     if page.is_file() and 'name="generator" content="veridical' not in page.read_text("utf-8", errors="replace")[:2000]:
-        raise OutputExistsError(f"{page} exists and is no report of veridical; choose another place with --out.")
+        raise OutputExistsError(f"{page} exists and is not a report of veridical; choose another place with --out.")
     page.parent.mkdir(parents=True, exist_ok=True)
     return page
 
@@ -117,7 +117,7 @@ def _collect(record: Record, series: int) -> Facts:
 
 
 def _curves(record: Record, series: int) -> dict[str, Line]:
-    """Return every "<player>/<term>" of the metrics; a row without a term says nothing about it."""
+    """Return every "<player>/<term>" of the metrics; rows without the term are skipped."""
     terms = dict.fromkeys(term for row in record.rows for term in row if "/" in term)
     lines = {}
     for term in terms:
@@ -129,10 +129,10 @@ def _curves(record: Record, series: int) -> dict[str, Line]:
 
 
 def _view(facts: Facts, budget: int) -> dict[str, Any]:
-    """Return what the template shows of one run."""
+    """Return the values of one run for the template."""
     record, measured = facts.record, facts.measured
     config = config_rows(record)
-    images = _images(record, budget)  # notes in record.problems what cannot be read
+    images = _images(record, budget)  # adds unreadable files to record.problems
     return {
         "name": record.label,
         "series": facts.series % 8 + 1,
@@ -163,7 +163,7 @@ def _methods(measured: list[Measured]) -> list[tuple[str, str]]:
 
 
 def _images(record: Record, budget: int) -> dict[str, Any]:
-    """Embed a run's images within its bytes."""
+    """Embed a run's images within its budget of bytes."""
 
     def one(path: Path | None, share: float, side: int) -> Embedded | None:
         if path is None:
@@ -188,8 +188,8 @@ def _images(record: Record, budget: int) -> dict[str, Any]:
     }
 
 
-def _context(facts: list[Facts], views: list[dict[str, Any]], twin: str) -> dict[str, Any]:
-    """Return everything the template shows."""
+def _context(facts: list[Facts], views: list[dict[str, Any]], json_name: str) -> dict[str, Any]:
+    """Return all values for the template."""
     has = {
         "grids": any(view["images"]["last"] for view in views),
         "samples": any(view["images"]["last"] or view["images"]["reals"] for view in views),
@@ -219,7 +219,7 @@ def _context(facts: list[Facts], views: list[dict[str, Any]], twin: str) -> dict
         "curves": curves,
         "written": datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
         "generator": f"veridical {_version()}",
-        "twin": twin,
+        "twin": json_name,
     }
 
 
@@ -245,7 +245,7 @@ def _chart(term: str, facts: list[Facts]) -> dict[str, Any]:
     return {"title": words.title, "svg": chart.svg, "notes": notes}
 
 
-def _twin(facts: list[Facts], views: list[dict[str, Any]]) -> dict[str, Any]:
+def _facts_as_json(facts: list[Facts], views: list[dict[str, Any]]) -> dict[str, Any]:
     """Return all numbers of the page as plain values; numbers that are not finite become null."""
     runs = [_plain(_run(fact, view)) for fact, view in zip(facts, views, strict=True)]
     return {"format": 1, "generator": f"veridical {_version()}", "runs": runs}

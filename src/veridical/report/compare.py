@@ -1,4 +1,4 @@
-"""Several runs side by side: whose value is best, and whether the intervals decide it."""
+"""Comparison of several runs: the best value of each measurement, and whether the intervals overlap."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Cell:
     m: Measured | None
     best: bool = False
     tied: bool = False
-    """Not the best, but its interval meets the best one's."""
+    """Not the best value, but its interval overlaps that of the best."""
 
     bar: str = ""
-    """Drawn on one scale for the whole row."""
+    """Drawing of the value; the scale is the same for the whole row."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Row:
     """One measurement over all runs."""
 
     name: str
-    """As it is called on the page."""
+    """Title on the page."""
 
     means: str
     direction: str
@@ -38,7 +38,7 @@ class Row:
 
 
 def compare_runs(runs: list[list[Measured]]) -> list[Row]:
-    """Return a row per measurement, in the order in which the runs name them."""
+    """Return a row per measurement, in the order of their first appearance."""
     names = dict.fromkeys(m.name for measured in runs for m in measured)
     return [_row(name, [next((m for m in measured if m.name == name), None) for measured in runs]) for name in names]
 
@@ -55,7 +55,7 @@ def _row(name: str, found: list[Measured | None]) -> Row:
 
 
 def _best(known: list[Measured], higher: bool | None) -> Measured | None:
-    """Return the best value; None where there is nothing to choose. Better than possible is never best."""
+    """Return the best value, or None if there is none; values better than a perfect model's are excluded."""
     ranked = [(value, m) for m in known if (value := number_of(m.value)) is not None and m.tone != "suspicious"]
     if higher is None or len({value for value, _ in ranked}) < 2:
         return None
@@ -69,13 +69,13 @@ def _tied(m: Measured | None, best: Measured | None) -> bool:
 
 
 def unequal_measures(records: list[Record]) -> list[str]:
-    """Say in what the evaluations differ, so that their numbers cannot be compared; empty if in nothing."""
+    """Return the settings in which the evaluations differ; their numbers are comparable if the result is empty."""
     evaluations = [record.evaluation for record in records if record.evaluation.get("measurements")]
-    said = []
+    parts = []
     for key, name in (("data", "data"), ("extractor", "features"), ("n", "number of samples")):
         values = dict.fromkeys(written(evaluation.get(key)) for evaluation in evaluations)
-        said += [f"{name} ({', '.join(values)})"] if len(values) > 1 else []
-    return said
+        parts += [f"{name} ({', '.join(values)})"] if len(values) > 1 else []
+    return parts
 
 
 def differing(records: list[Record]) -> list[tuple[str, list[str]]]:
@@ -88,7 +88,7 @@ def differing(records: list[Record]) -> list[tuple[str, list[str]]]:
 
 
 def written(value: Any) -> str:
-    """Write a value of a configuration.
+    """Format a value of a configuration.
 
     Examples:
         >>> written(None), written(True), written([0.0, 0.99]), written(5000)

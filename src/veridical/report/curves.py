@@ -1,4 +1,4 @@
-"""Curves as plain SVG: drawn by hand so that the page's own colours and fonts apply, in light, dark and print."""
+"""Curves as plain SVG, which uses the colours and fonts of the page in light mode, dark mode and print."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from veridical.report.numbers import figures, power_of_ten
 WIDTH, HEIGHT = 340, 190
 RIGHT, TOP, BOTTOM = 10, 10, 24
 POINTS = 240
-"""Points drawn per line; longer curves are drawn as means over bins, with the range of each bin behind."""
+"""Points per line; longer curves are drawn as means over bins, with the range of each bin in the background."""
 
 SMALLEST = 1e-250
-"""Smaller numbers are drawn as 0; so are the inverses of larger ones as the largest."""
+"""Numbers smaller than this are drawn as 0, and numbers larger than its inverse as its inverse."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class Line:
     label: str
     steps: Sequence[int]
     values: Sequence[float]
-    """NaN where it is not finite or missing."""
+    """Values; NaN if a value is missing or not finite."""
 
     series: int = 1
-    """Colour, 1 to 8."""
+    """Number of the colour, 1 to 8."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """A value of the theory, drawn as a dashed line."""
+    """A reference value, drawn as a dashed line."""
 
     value: float
     label: str
@@ -42,7 +42,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawn chart, and what must be said about how it was drawn."""
+    """A chart, with notes on how it was drawn."""
 
     svg: str
     notes: tuple[str, ...]
@@ -50,7 +50,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Axis:
-    """A map from numbers to the image."""
+    """A map from numbers to positions in the chart."""
 
     low: float
     high: float
@@ -59,7 +59,7 @@ class Axis:
     log: bool = False
 
     def __call__(self, value: float) -> float:
-        """Return the place of a value."""
+        """Return the position of a value."""
         low, high, value = (math.log(v) for v in (self.low, self.high, value)) if self.log else self._raw(value)
         return self.start + (value - low) / (high - low) * (self.end - self.start)
 
@@ -99,7 +99,7 @@ def draw(lines: Sequence[Line], *, levels: Sequence[Level] = (), marks: Sequence
 
 
 def drawable(value: float) -> float:
-    """Bring numbers at the edge of what a computer holds to where an axis can be computed; NaN stays."""
+    """Clip extremely large and small numbers so that an axis can be computed; NaN is kept."""
     if abs(value) < SMALLEST:
         return 0.0
     return value if abs(value) < 1 / SMALLEST or not math.isfinite(value) else math.copysign(1 / SMALLEST, value)
@@ -112,7 +112,7 @@ def logarithmic(values: Sequence[float]) -> bool:
 
 
 def span(values: Sequence[float], log: bool) -> tuple[float, float, bool]:
-    """Return the range to show, and whether a few extremes are cut off: those that would flatten all others."""
+    """Return the range of the axis, and whether a few extreme values are outside it."""
     ordered = sorted(values)
     low, high = ordered[0], ordered[-1]
     inner = ordered[len(ordered) // 50], ordered[-1 - len(ordered) // 50]
@@ -122,7 +122,7 @@ def span(values: Sequence[float], log: bool) -> tuple[float, float, bool]:
 
 
 def padded(low: float, high: float, log: bool) -> Axis:
-    """Return the vertical axis with a little room above and below."""
+    """Return the vertical axis with a margin above and below."""
     bottom, top = HEIGHT - BOTTOM, TOP
     if log:
         room = (high / low) ** 0.06
@@ -132,7 +132,7 @@ def padded(low: float, high: float, log: bool) -> Axis:
 
 
 def ticks(axis: Axis, count: int = 4) -> list[tuple[float, str]]:
-    """Return round values inside an axis and how they are written.
+    """Return round values inside an axis with their labels.
 
     Examples:
         >>> [text for _, text in ticks(Axis(0, 5000, 0, 1))]
@@ -153,7 +153,7 @@ def ticks(axis: Axis, count: int = 4) -> list[tuple[float, str]]:
 
 
 def tick_label(value: float, digits: int) -> str:
-    """Write a tick with as many decimals as its neighbours need."""
+    """Format a tick with enough decimals to distinguish it from its neighbours."""
     if value and (abs(value) >= 1e6 or digits > 4):
         return figures(value)
     return f"{value:,.{digits}f}".replace("-", "−")
@@ -188,7 +188,7 @@ def _marks(marks: Sequence[tuple[int, str]], x: Axis) -> Iterable[str]:
 
 
 def _path(line: Line, x: Axis, y: Axis) -> Iterable[str]:
-    """Draw one line, broken where a value is missing; long ones as bins."""
+    """Draw one line with gaps at missing values; long lines are drawn as bins."""
     size = math.ceil(len(line.steps) / POINTS)
     bins = [(line.steps[i : i + size], line.values[i : i + size]) for i in range(0, len(line.steps), size)]
     pieces: list[list[tuple[float, float, float, float]]] = [[]]
@@ -215,11 +215,11 @@ def _d(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _spoken(lines: Sequence[Line]) -> str:
-    """Say in words what the lines do."""
-    said = []
+    """Describe the lines in words, for screen readers."""
+    parts = []
     for line in lines:
         finite = [(s, v) for s, v in zip(line.steps, line.values, strict=True) if math.isfinite(v)]
         if finite:
             (s0, v0), (s1, v1) = finite[0], finite[-1]
-            said.append(f"{line.label}: {figures(v0)} at step {s0:,}, {figures(v1)} at step {s1:,}")
-    return "; ".join(said)
+            parts.append(f"{line.label}: {figures(v0)} at step {s0:,}, {figures(v1)} at step {s1:,}")
+    return "; ".join(parts)

@@ -1,4 +1,4 @@
-"""Images inside the page: as they are where they fit; recompressed, then reduced, where they do not, and said so."""
+"""Images in the page: unchanged if they fit, otherwise recompressed or reduced, with a note."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Embedded:
-    """An image as it stands in the page."""
+    """An image in the page."""
 
     file: str
     """Path in the run directory."""
@@ -25,13 +25,13 @@ class Embedded:
     width: int
     height: int
     bytes: int
-    """Of the embedded file."""
+    """Size of the embedded image in bytes."""
 
     change: str
-    """How it differs from the file; empty if it is the file itself."""
+    """How the image differs from the file; empty if it is identical."""
 
     def to_json(self) -> dict[str, str | int]:
-        """Return all but the image itself."""
+        """Return all fields except the image data."""
         return {
             "file": self.file,
             "width": self.width,
@@ -42,16 +42,16 @@ class Embedded:
 
 
 def embed(path: Path, most: int, side: int, folder: Path) -> Embedded:
-    """Embed an image in at most so many bytes.
+    """Embed an image, recompressed or reduced if it is too large.
 
     Args:
-        path: the file.
-        most: bytes at most.
-        side: pixels of the longer side at most.
-        folder: the run directory, which the name in the page is relative to.
+        path: the image file.
+        most: largest number of bytes.
+        side: largest number of pixels of the longer side.
+        folder: the run directory; the name in the page is relative to it.
 
     Raises:
-        ValueError: it is no image that can be read.
+        ValueError: the file is not a readable image.
     """
     from PIL import Image
 
@@ -61,7 +61,7 @@ def embed(path: Path, most: int, side: int, folder: Path) -> Embedded:
         kind = image.format
         image.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ValueError(f"{path.name} is no image that can be read: {error}.") from error
+        raise ValueError(f"{path.name} is not a readable image: {error}.") from error
     name = path.relative_to(folder).as_posix()
     if kind == "PNG" and len(raw) <= most and max(image.size) <= side:
         return Embedded(name, _uri("image/png", raw), *image.size, len(raw), "")
@@ -72,7 +72,7 @@ def embed(path: Path, most: int, side: int, folder: Path) -> Embedded:
 
 
 def _squeeze(image: Image.Image, most: int, side: int) -> tuple[str, bytes, tuple[int, int]]:
-    """Encode in at most so many bytes: PNG, else JPEG of falling quality, else smaller."""
+    """Encode as PNG, or else as JPEG of decreasing quality, or else at a smaller size, until the image fits."""
     from PIL import Image
 
     flat = image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB")
@@ -101,7 +101,7 @@ def _uri(mime: str, data: bytes) -> str:
 
 
 def spread(count: int, most: int) -> list[int]:
-    """Return at most so many indices, evenly spread, the first and the last among them.
+    """Return at most `most` evenly spaced indices, including the first and the last.
 
     Examples:
         >>> spread(5, 12), spread(40, 4)

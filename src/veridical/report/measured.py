@@ -1,4 +1,4 @@
-"""Measurements as the page shows them: a value with its interval, beside what a perfect model scores."""
+"""Measurements on the page: a value with its interval, compared with the score of a perfect model."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ TONES: dict[str, Tone] = {
     "undecided": "open",
     "no reference": "open",
 }
-"""What a verdict of evaluation.json looks like on the page."""
+"""Style of a verdict on the page."""
 
 MEMORY = ("memor", "nearest", "copied", "copies", "authentic", "duplicate")
-"""Parts of the names of measurements that belong beside the nearest neighbours."""
+"""Parts of the names of measurements that are shown with the nearest neighbours."""
 
 WIDTH, HEIGHT, EDGE = 200, 26, 8
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One measurement of evaluation.json; what the file leaves out is None or empty."""
+    """One measurement of evaluation.json; missing values are None or empty."""
 
     name: str
     value: Any
@@ -48,22 +48,22 @@ class Measured:
 
     @property
     def tone(self) -> Tone:
-        """How the value stands to the reference."""
+        """Result of the comparison with the reference."""
         return TONES.get(self.verdict, "open")
 
     @property
     def title(self) -> str:
-        """What it is called on the page."""
+        """Title on the page."""
         return metric_words(self.name).title
 
     @property
     def means(self) -> str:
-        """What it is, in one or two plain sentences; empty if nothing is known of it."""
+        """Explanation in one or two sentences; empty if there is none."""
         return metric_words(self.name).means
 
     @property
     def compared(self) -> bool:
-        """Whether there is anything that it was held against, decided or not."""
+        """Whether the value has a reference."""
         return self.verdict != "no reference"
 
     @property
@@ -74,7 +74,7 @@ class Measured:
 
     @property
     def far(self) -> bool:
-        """Whether a share or a count is certainly less than half of a perfect model's; distances have no such scale."""
+        """Whether a share or a count is certainly less than half of a perfect model's; False for distances."""
         value = number_of(self.value)
         if value is None or self.unit not in ("share", "modes") or not self.higher_is_better:
             return False
@@ -82,7 +82,7 @@ class Measured:
 
     @property
     def extent(self) -> Interval | None:
-        """Range of everything that is drawn of it; None if there is nothing."""
+        """Range of all drawn values; None if there are none."""
         if self.bounds is None or number_of(self.value) is None:
             return None
         shown = [*self.bounds, float(self.value), *(self.reference_interval or ())]
@@ -91,11 +91,11 @@ class Measured:
 
     @property
     def memory(self) -> bool:
-        """Whether it says how near the samples are to the training data."""
+        """Whether it measures the distance of samples to the training data."""
         return any(part in self.name.lower() for part in MEMORY)
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything that is shown as plain values."""
+        """Return all fields as plain values."""
         return {
             "name": self.name,
             "value": self.value,
@@ -114,7 +114,7 @@ class Measured:
 
 
 def read_measured(row: Any) -> Measured | None:
-    """Read a measurement; None if the row is none."""
+    """Read a measurement; None if the row is not a measurement."""
     if not isinstance(row, dict) or not row.get("name"):
         return None
     higher = row.get("higher_is_better")
@@ -135,12 +135,12 @@ def read_measured(row: Any) -> Measured | None:
         seconds=number_of(row.get("seconds")),
         detail=detail if isinstance(detail, dict) else {"note": detail} if detail else {},
     )
-    said = str(row.get("verdict") or "")
-    return Measured(**{**vars(measured), "verdict": said if said in TONES else compare(measured)})
+    recorded = str(row.get("verdict") or "")
+    return Measured(**{**vars(measured), "verdict": recorded if recorded in TONES else compare(measured)})
 
 
 def compare(measured: Measured) -> str:
-    """Judge a row that brings no verdict of its own, by the rule of all measurements."""
+    """Return the verdict of a row without one, by the rule of all measurements."""
     value = number_of(measured.value)
     if value is None or measured.higher_is_better is None:
         return "no reference"
@@ -158,8 +158,8 @@ def draw_bar(measured: Measured, scale: Interval | None = None) -> str:
     """Draw the reference (band and tick) and the value (whisker and dot) on one scale, as SVG.
 
     Args:
-        measured: what to draw; empty if it has no finite value.
-        scale: range of the image; just what is drawn if left out.
+        measured: the measurement; the result is empty if it has no finite value.
+        scale: range of the axis; None: the range of the drawn values.
     """
     mine, value, reference = measured.bounds, number_of(measured.value), measured.reference
     scale = scale or measured.extent

@@ -1,4 +1,4 @@
-"""How numbers are written on the page."""
+"""Format of numbers on the page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def figures(value: Any) -> str:
-    """Write a number with four significant figures, anything else as it is.
+    """Format a number with four significant figures; other values are unchanged.
 
     Examples:
         >>> [figures(v) for v in (0.98889, 25, 1234567, 1.5e-7, 12345.678, None, "n/a", float("nan"))]
@@ -32,7 +32,7 @@ def figures(value: Any) -> str:
 
 
 def power_of_ten(exponent: int) -> str:
-    """Write a power of ten.
+    """Format a power of ten.
 
     Examples:
         >>> power_of_ten(-3), power_of_ten(0)
@@ -42,7 +42,7 @@ def power_of_ten(exponent: int) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Write a time.
+    """Format a time.
 
     Examples:
         >>> [duration(s) for s in (None, 3.24, 75, 7265, 200_000)]
@@ -60,7 +60,7 @@ def duration(seconds: float | None) -> str:
 
 
 def interval(bounds: Any) -> str:
-    """Write an interval; empty if there is none.
+    """Format an interval; empty if there is none.
 
     Examples:
         >>> interval([0.25, 0.5]), interval(None)
@@ -71,7 +71,7 @@ def interval(bounds: Any) -> str:
 
 
 def bounds_of(value: Any) -> tuple[float, float] | None:
-    """Return an interval as two numbers in order; None if it is none."""
+    """Return an interval as two numbers in order; None if the value is not an interval."""
     if not isinstance(value, list | tuple) or len(value) != 2:
         return None
     low, high = number_of(value[0]), number_of(value[1])

@@ -1,6 +1,6 @@
-"""Reading a run directory, whatever state it is in: a crashed run has no evaluation, half a line, no samples.
+"""Reading a run directory in any state: files of a crashed run may be missing or incomplete.
 
-What cannot be read is left out and said (`problems`), never guessed.
+Unreadable files are skipped and listed in `problems`; missing values are never guessed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from veridical.status import RunState, state_of
 
 @dataclass
 class Record:
-    """Everything a run directory says."""
+    """Content of a run directory."""
 
     path: Path
     label: str
@@ -34,31 +34,31 @@ class Record:
     findings: list[Finding] = field(default_factory=list)
     evaluation: dict[str, Any] = field(default_factory=dict)
     samples: list[tuple[int, Path]] = field(default_factory=list)
-    """Grids by step."""
+    """Grids of samples by step."""
 
     reals: Path | None = None
     nearest: Path | None = None
     checkpoints: list[int] = field(default_factory=list)
     quiet_for: float | None = None
-    """Seconds since the run last wrote; None if it never did."""
+    """Seconds since the run last wrote a file; None if it never wrote one."""
 
     problems: list[str] = field(default_factory=list)
-    """What could not be read."""
+    """Messages about files that could not be read."""
 
     @property
     def state(self) -> RunState:
-        """Return what became of the run; most likely killed if it says running and wrote nothing for long."""
+        """State of the run; "killed" if status.json contains "running" but the run wrote nothing for a long time."""
         return state_of(self.status, self.quiet_for, self.rows)
 
     @property
     def step(self) -> int:
-        """Last step that the run is known to have done."""
+        """Last recorded step."""
         steps = [_integer(self.status.get("step")), *(_integer(row.get("step")) for row in self.rows[-1:])]
         return max(steps, default=0)
 
     @property
     def steps(self) -> int | None:
-        """Number of steps the run was meant to do."""
+        """Configured number of steps."""
         steps = self.config.get("training.steps")
         return steps if isinstance(steps, int) and steps > 0 else None
 
@@ -67,7 +67,7 @@ def read_record(path: Path, label: str) -> Record:
     """Read a run directory.
 
     Raises:
-        NotARunError: the path holds no config.yaml.
+        NotARunError: the path contains no config.yaml.
     """
     run = Run.open(path)
     record = Record(path, label)
@@ -91,7 +91,7 @@ def read_record(path: Path, label: str) -> Record:
 
 
 def labels(paths: list[Path]) -> list[str]:
-    """Return a short name per run: the folder's, with as much of the path before it as distinguishes them.
+    """Return a short name per run: the name of the folder, with as much of its path as is needed to be unique.
 
     Examples:
         >>> labels([Path("runs/a"), Path("runs/b")])
@@ -121,13 +121,13 @@ def _read_json(record: Record, name: str) -> dict[str, Any]:
         record.problems.append(f"{name} cannot be read: {error}.")
         return {}
     if not isinstance(value, dict):
-        record.problems.append(f"{name} holds {type(value).__name__}, expected an object.")
+        record.problems.append(f"{name} contains {type(value).__name__}; expected an object.")
         return {}
     return value
 
 
 def _read_rows(record: Record, path: Path) -> list[dict[str, Any]]:
-    """Read a jsonl file; lines that are no whole row (a killed process) are counted and left out."""
+    """Read a jsonl file; incomplete lines, which a killed process can leave, are counted and skipped."""
     if not path.is_file():
         return []
     rows, torn = [], 0
@@ -143,7 +143,7 @@ def _read_rows(record: Record, path: Path) -> list[dict[str, Any]]:
             torn += 1
     if torn:
         lines = "1 line is" if torn == 1 else f"{torn} lines are"
-        record.problems.append(f"{path.name}: {lines} damaged (half-written when the process ended) and left out.")
+        record.problems.append(f"{path.name}: {lines} incomplete (the process ended while writing) and skipped.")
     return rows
 
 
@@ -157,7 +157,7 @@ def _read_config(record: Record, path: Path) -> None:
         record.problems.append(f"config.yaml cannot be read: {' '.join(str(error).split())}.")
         return
     if not isinstance(config, dict):
-        record.problems.append("config.yaml holds no sections.")
+        record.problems.append("config.yaml contains no sections.")
         return
     record.family = str(config.pop("family", ""))
     origin = config.pop("origin", None) or {}

@@ -1,4 +1,4 @@
-"""From facts to HTML: jinja2 with everything escaped, and the few ways in which values are written."""
+"""HTML from a jinja2 template in which all values are escaped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent
 
 
 def render(context: dict[str, Any]) -> str:
-    """Fill the template; whatever is in the context is escaped."""
+    """Fill the template; all values of the context are escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(FOLDER)
@@ -30,7 +30,7 @@ def render(context: dict[str, Any]) -> str:
 
 
 def flags(text: str) -> Markup:
-    """Set the options of the command line in a text as code.
+    """Mark command line options in a text as code.
 
     Examples:
         >>> flags("Try <b> --r1 1, or --relativistic.")

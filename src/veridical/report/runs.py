@@ -1,4 +1,4 @@
-"""The runs of a folder at a glance: what became of each, what it is, and what is known of its model."""
+"""Table of the runs in a folder: state, family, data, steps and verdict of each."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ class NoFolderError(FileNotFoundError, RequestError):
 
 @dataclass(frozen=True)
 class Summary:
-    """One run, as `veridical runs` shows it."""
+    """One line of `veridical runs`."""
 
     run: str
     """The run directory."""
 
     state: RunState
-    """What became of it."""
+    """State of the run."""
 
     family: str
-    """Which model."""
+    """Family of the model."""
 
     data: str
     """Name of the data."""
 
     step: int
-    """Last step done."""
+    """Last step."""
 
     steps: int | None
-    """Steps it was meant to do."""
+    """Configured number of steps."""
 
     verdict: str
-    """How far the model can be trusted, by the report's rule; "not judged" without an evaluation."""
+    """Verdict by the rule of the report; "not judged" without an evaluation."""
 
     age: float | None
-    """Seconds since the run last wrote; None if it never did."""
+    """Seconds since the run last wrote a file; None if it never wrote one."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
@@ -53,20 +53,20 @@ class Summary:
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """Return the run directories in a folder, by name; the folder itself if it is one.
+    """Return the run directories in a folder, by name; or the folder itself if it is a run directory.
 
     Raises:
         NoFolderError: there is no such folder.
     """
     if not folder.is_dir():
-        raise NoFolderError(f"{folder} is no folder; expected the folder that holds the runs (runs, by default).")
+        raise NoFolderError(f"{folder} is not a folder; expected the folder that contains the runs (default: runs).")
     if (folder / "config.yaml").is_file():
         return [folder]
     return sorted(path.parent for path in folder.glob("*/config.yaml"))
 
 
 def list_runs(folder: Path) -> list[Summary]:
-    """Read every run of a folder, whatever state it is in.
+    """Read all runs of a folder, in any state.
 
     Raises:
         NoFolderError: there is no such folder.
@@ -93,7 +93,7 @@ def summarise(record: Record) -> Summary:
 
 
 def table(summaries: Sequence[Summary]) -> str:
-    """Return the runs as aligned text, a line each.
+    """Return the runs as an aligned table, one line each.
 
     Examples:
         >>> print(table([Summary("runs/0000-vae-digits", "finished", "vae", "digits", 20, 20, "no fault found", 75.0)]))

@@ -1,4 +1,4 @@
-"""What a run was made of and how to make it again: configuration, environment, commands."""
+"""Settings of a run and commands to repeat it: configuration, environment, commands."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from veridical.report.record import Record
 
 
 def data_name(record: Record) -> str:
-    """Return the name of the data a run learned from; empty if it is not recorded."""
+    """Return the name of the training data; empty if it is not recorded."""
     data = record.environment.get("data")
     name = data.get("name") if isinstance(data, dict) else None
     return str(name or record.config.get("data.source") or "")
 
 
 def about(record: Record) -> list[str]:
-    """Return the few words that say what a run is."""
+    """Return a short description of a run: family, data, step, state, time and seed."""
     of = f" of {record.steps:,}" if record.steps else ""
     seconds = number_of(record.rows[-1].get("seconds")) if record.rows else None
     words = [record.family, data_name(record), f"step {record.step:,}{of}", record.state]
@@ -28,7 +28,7 @@ def about(record: Record) -> list[str]:
 
 
 def evaluated(record: Record) -> str:
-    """Say what was measured against what."""
+    """Describe the evaluation: samples, data, features and seed."""
     evaluation = record.evaluation
     n, data, extractor = evaluation.get("n"), evaluation.get("data"), evaluation.get("extractor")
     text = f"{figures(n)} samples" if n else "Samples"
@@ -62,31 +62,31 @@ def environment_rows(environment: dict[str, Any], prefix: str = "") -> list[tupl
 
 
 def next_step(record: Record, level: str) -> tuple[str, str]:
-    """Return the one command to go on with, and why.
+    """Return the recommended next command, and the reason.
 
     Args:
         record: the run.
-        level: of the verdict.
+        level: level of the verdict.
     """
     run, own = shlex.quote(str(record.path)), _own_modules(record)
     if record.state in ("failed", "killed", "interrupted", "unknown"):
         if not record.checkpoints:
-            return _again(record), "Training stopped before its first checkpoint: start it again, in a new directory."
+            return _again(record), "Training stopped before its first checkpoint. Start it again in a new directory."
         return _resume(record), _where(record)
     if record.state == "running":
-        return f"veridical report {run}", "Training is still running: write this page again later."
+        return f"veridical report {run}", "Training is still running. Write this report again later."
     if not record.evaluation.get("measurements"):
-        return _evaluate(record), "The model has not been measured yet: measure it."
+        return _evaluate(record), "The model has not been measured yet. Measure it."
     if record.findings and level != "good":
         return _again(record), "Train it again with the remedy under “Health of the training”."
     if level in ("caution", "bad"):
         return _resume(record, twice=True), "Train it for twice as many steps, then measure it again."
     sample = _python(record, "load") if own else f"veridical sample {run} -n 64"
-    return sample, "No fault was found: draw samples."
+    return sample, "No fault was found. Draw samples."
 
 
 def commands(record: Record) -> list[tuple[str, str]]:
-    """Return the commands that repeat, continue and use a run; Python where it was trained on modules of your own."""
+    """Return the commands that repeat, continue and use a run; Python code if it was trained on your own modules."""
     run, own = shlex.quote(str(record.path)), _own_modules(record)
     found = [] if own else [(_again(record), "train it again, in a new directory")]
     if record.state == "finished":
@@ -97,7 +97,7 @@ def commands(record: Record) -> list[tuple[str, str]]:
         *found,
         (_evaluate(record), "measure it again" if record.evaluation else "measure it"),
         (_python(record, "load") if own else f"veridical sample {run} -n 64", "draw samples"),
-        (f"veridical report {run}", "write this page again"),
+        (f"veridical report {run}", "write this report again"),
     ]
 
 

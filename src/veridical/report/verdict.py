@@ -1,4 +1,4 @@
-"""Can this model be trusted? What the report says first, from the run's state, its health and its measurements."""
+"""The verdict at the top of the report, from the state of the run, its health and its measurements."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ WORDS: dict[Level, str] = {
     "bad": "do not trust",
     "unknown": "not judged",
 }
-"""The level in words, so that no meaning hangs on colour."""
+"""The level in words; the page does not rely on colour alone."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A headline and the sentences that carry it."""
+    """A headline with the sentences that support it."""
 
     level: Level
     headline: str
@@ -39,7 +39,7 @@ class Verdict:
 
 
 def judge(record: Record, measured: list[Measured]) -> Verdict:
-    """Judge a run by the worst of what is known of it; without measurements there is no praise."""
+    """Return the verdict on a run: that of its worst result; "not judged" without measurements."""
     level, headline = _headline(record, measured)
     sentences = [_state(record), *_health(record), *_measurements(record, measured)]
     return Verdict(level, headline, tuple(sentence for sentence in sentences if sentence))
@@ -59,7 +59,7 @@ def _headline(record: Record, measured: list[Measured]) -> tuple[Level, str]:
     if not measured:
         return (
             "unknown",
-            "This model has not been measured yet, so it is not known how far its samples can be trusted.",
+            "This model has not been measured yet, so the quality of its samples is not known.",
         )
     if not compared:
         return "unknown", "No measurement has a reference to be compared with, so there is no verdict."
@@ -69,8 +69,8 @@ def _headline(record: Record, measured: list[Measured]) -> tuple[Level, str]:
         )
     if suspicious:
         return "caution", (
-            f"{_counted(len(suspicious), of)} better than a perfect model could be: look at "
-            f"{_listed([m.title for m in suspicious])} before trusting the samples."
+            f"{_counted(len(suspicious), of)} better than possible for a perfect model: check "
+            f"{_listed([m.title for m in suspicious])} before you use the samples."
         )
     if short:
         return "caution", (f"{_counted(len(short), of)} short of a perfect model: {_listed([m.title for m in short])}.")
@@ -78,12 +78,12 @@ def _headline(record: Record, measured: list[Measured]) -> tuple[Level, str]:
         return "caution", f"The measurements show no fault, but the training does: {_listed([f.name for f in errors])}."
     if undecided:
         names = _listed([m.title for m in undecided])
-        return "caution", f"{_counted(len(undecided), of)} undecided, for lack of examples: {names}."
+        return "caution", f"{_counted(len(undecided), of)} undecided, because there are too few examples: {names}."
     if missing := _too_few(record):
         counted = "one measurement" if compared == 1 else f"{compared} measurements"
         return (
             "caution",
-            f"The {counted} with a reference show no fault, but too few examples left out {_listed(missing)}.",
+            f"The {counted} with a reference show no fault, but there are too few examples for {_listed(missing)}.",
         )
     if compared == 1:
         return "good", "The one measurement with a reference is as good as a perfect model's."
@@ -108,7 +108,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _state(record: Record) -> str:
-    """Say how far the training came, and how to go on."""
+    """Describe the state of the training."""
     of = f" of {record.steps:,}" if record.steps else ""
     message = str(record.status.get("message") or "").strip()
     reason = f" {message}{'' if message.endswith('.') else '.'}" if message else ""
@@ -123,17 +123,17 @@ def _state(record: Record) -> str:
         case "killed":
             kept = f" at step {record.checkpoints[-1]:,}" if record.checkpoints else ", if any, in checkpoints/"
             return (
-                f"Training stopped at step {record.step:,}{of} without a message: its status is still running, but it "
-                f"wrote nothing for {quiet}. Most likely its process was killed; the newest checkpoint{kept} is "
+                f"Training stopped at step {record.step:,}{of} without a message: its state is still “running”, but it "
+                f"wrote nothing for {quiet}. Its process was probably killed; the newest checkpoint{kept} is "
                 "complete."
             )
         case "running":
-            return f"Training is at step {record.step:,}{of} (last update {quiet} ago); all numbers are those of now."
+            return f"Training is running at step {record.step:,}{of} (last update {quiet} ago)."
     return f"How the training ended is not recorded; the last logged step is {record.step:,}."
 
 
 def _health(record: Record) -> list[str]:
-    """Say what the monitors found."""
+    """Summarise the findings of the health monitors."""
     if not record.findings:
         return ["The health monitors found no problem."] if record.rows else []
     errors = sum(finding.severity == "error" for finding in record.findings)
@@ -144,13 +144,17 @@ def _health(record: Record) -> list[str]:
 
 
 def _measurements(record: Record, measured: list[Measured]) -> list[str]:
-    """Return the evaluation's own sentences, or how to get some."""
+    """Return the summary of the evaluation, or a hint on how to get one."""
     if not measured:
-        return ["The command that measures it stands at the end of this page."]
+        return ["The command that measures it is at the end of this page."]
     summary = record.evaluation.get("summary")
-    said = [str(sentence) for sentence in summary] if isinstance(summary, list) else [str(summary)] if summary else []
-    known = record.evaluation.get("notes") or []  # of the state of the run, which stands above
+    sentences = (
+        [str(sentence) for sentence in summary] if isinstance(summary, list) else [str(summary)] if summary else []
+    )
+    known = record.evaluation.get("notes") or []  # on the state of the run, which is described above
     # The headline counts the same measurements as the evaluation's own.
     return [
-        s for s in said if s not in known and not re.match(r"(Of|All) \d+ measurements|The one measurement that", s)
+        s
+        for s in sentences
+        if s not in known and not re.match(r"(Of|All) \d+ measurements|The one measurement that", s)
     ]

@@ -1,7 +1,7 @@
-"""What measurements and logged terms are called on the page, and what a measurement means in one plain sentence.
+"""Titles of measurements and logged terms on the page, and explanations of the measurements.
 
-Keys are the names in `evaluation.json` and `metrics.jsonl`, which the JSON twin keeps. A name that is not listed is
-written with spaces for underscores, without an explanation.
+Keys are the names in `evaluation.json`, `metrics.jsonl` and `report.json`. A name that is not listed is shown with
+spaces instead of underscores, without an explanation.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import NamedTuple
 
 
 class Metric(NamedTuple):
-    """A measurement in words."""
+    """Title and explanation of a measurement."""
 
     title: str
     means: str = ""
-    """What it is, which way is better, and what it cannot see."""
+    """Definition, the better direction, and what the measurement does not detect."""
 
 
 class Term(NamedTuple):
-    """A logged term in words."""
+    """Title and unit of a logged term."""
 
     title: str
     unit: str = ""
@@ -28,137 +28,137 @@ class Term(NamedTuple):
 METRICS = {
     "fid": Metric(
         "Fréchet distance (FID)",
-        "Distance between the means and covariances of the features of samples and data; lower is better. It cannot "
-        "see anything beyond mean and covariance. These features are not Inception's: do not compare this FID with "
-        "published ones.",
+        "Distance between the means and covariances of the features of samples and data; lower is better. It does not "
+        "depend on anything beyond mean and covariance. These features are not Inception's: do not compare this FID "
+        "with published values.",
     ),
     "kid": Metric(
         "kernel distance (KID)",
         "Distance between the distributions of features by a polynomial kernel, unbiased, so that it can be slightly "
-        "negative; lower is better. It says little about rare kinds of examples. Do not compare it with published "
-        "ones, which use Inception's features.",
+        "negative; lower is better. It hardly depends on rare kinds of examples. Do not compare it with published "
+        "values, which use Inception's features.",
     ),
     "precision": Metric(
         "precision",
-        "Share of samples that lie among the real examples; higher is better. It cannot see kinds of examples that "
-        "are missing.",
+        "Share of samples in the region of the real examples; higher is better. It does not detect missing kinds of "
+        "examples.",
     ),
     "recall": Metric(
         "recall",
-        "Share of real examples that lie among the samples; higher is better. A few outlying samples can raise it.",
+        "Share of real examples in the region of the samples; higher is better. A few outliers can raise it.",
     ),
     "density": Metric(
         "density",
-        "How densely real examples surround a sample, 1 for a perfect model; higher is better. Samples that keep to "
-        "the commonest kinds of examples raise it, even above 1.",
+        "Density of real examples around the samples, 1 for a perfect model; higher is better. Samples of only the "
+        "most common kinds raise it, even above 1.",
     ),
     "coverage": Metric(
         "manifold coverage",
-        "Share of real examples with a sample among their nearest neighbours; higher is better. It cannot see how "
-        "good the other samples are.",
+        "Share of real examples with a sample among their nearest neighbours; higher is better. It does not depend on "
+        "the quality of the other samples.",
     ),
     "memorised": Metric(
         "excess of samples close to training examples",
-        "Share of samples that lie as close to a training example as hardly any held-out example does, less the share "
-        "expected of a perfect model; lower is better, and below zero is no fault. Blurred samples raise it too.",
+        "Share of samples that are closer to a training example than nearly all held-out examples are, minus the share "
+        "expected for a perfect model; lower is better, and negative values are fine. Blurred samples raise it too.",
     ),
     "copied": Metric(
         "excess of copies of training examples",
-        "Share of samples much closer to one training example than to the next, less the share expected of a perfect "
-        "model; lower is better. It cannot see copies that were shifted or recoloured.",
+        "Share of samples much closer to one training example than to the next, minus the share expected for a perfect "
+        "model; lower is better. It does not detect copies that were shifted or recoloured.",
     ),
     "nats_train": Metric(
         "log-likelihood of training examples",
-        "Mean log probability density per example (a lower bound where the model has no exact one); higher is better. "
-        "It says little about how samples look.",
+        "Mean log probability density per example (a lower bound if the model has no exact density); higher is "
+        "better. It hardly depends on the appearance of samples.",
     ),
     "nats_test": Metric(
         "log-likelihood of held-out examples",
-        "Mean log probability density per example (a lower bound where the model has no exact one); higher is better. "
-        "It says little about how samples look.",
+        "Mean log probability density per example (a lower bound if the model has no exact density); higher is "
+        "better. It hardly depends on the appearance of samples.",
     ),
     "overfit_nats": Metric(
         "overfitting",
-        "How much better training examples score than held-out ones; lower is better. A model that is equally bad on "
-        "both scores 0.",
+        "Difference between the log-likelihoods of training and held-out examples; lower is better. It is 0 for a "
+        "model that is equally bad on both.",
     ),
     "bits_per_dim": Metric(
         "bits per dimension",
-        "Negative log-likelihood of held-out examples per number, in bits; lower is better. Compare it only on equal "
-        "data with equal grey levels.",
+        "Negative log-likelihood of held-out examples per component, in bits; lower is better. Compare it only for the "
+        "same data with the same number of levels.",
     ),
     "modes": Metric(
         "mode coverage",
-        "Number of known modes that samples reach; higher is better. One sample is enough for a mode: it cannot see "
-        "how unevenly they are reached.",
+        "Number of known modes with at least one sample; higher is better. It does not depend on how evenly they "
+        "are distributed over the modes.",
     ),
     "high_quality": Metric(
         "samples at a mode",
-        "Share of samples close to the centre of a mode; higher is better. It cannot see modes that are missing.",
+        "Share of samples close to the centre of a mode; higher is better. It does not detect missing modes.",
     ),
     "mode_kl": Metric(
         "imbalance of the modes",
-        "KL divergence of the samples' shares of the modes from the true ones; lower is better. It cannot see what "
-        "samples look like within a mode.",
+        "KL divergence of the shares of samples in the modes from the true shares; lower is better. It does not depend "
+        "on the distribution within a mode.",
     ),
     "mode_width": Metric(
         "width of the modes",
-        "Width of the samples around the centres, 1 where it is that of the data; nearer to 1 is better. It cannot see "
-        "modes that are missing.",
+        "Width of the samples around the centres of the modes, 1 if it equals that of the data; closer to 1 is better. "
+        "It does not detect missing modes.",
     ),
     "kl_forward": Metric(
         "KL(data ‖ model)",
-        "Nats lost by describing the data with the model; lower is better, 0 is perfect. It punishes what the model "
-        "misses, and hardly what it adds.",
+        "KL divergence of the data distribution from the model, in nats; lower is better, 0 is perfect. It is large if "
+        "the model misses data, and hardly depends on additional wrong samples.",
     ),
     "kl_reverse": Metric(
         "KL(model ‖ data)",
-        "Nats lost by describing samples with the true distribution; lower is better, 0 is perfect. It punishes wrong "
-        "samples, and hardly what the model misses.",
+        "KL divergence of the model from the true distribution, in nats; lower is better, 0 is perfect. It is large "
+        "for wrong samples, and hardly depends on data that the model misses.",
     ),
     "cross_entropy": Metric(
         "cross-entropy of samples",
-        "Mean negative log probability of samples under the true distribution. Values near its entropy are right; it "
-        "cannot see what the model misses.",
+        "Mean negative log probability of samples under the true distribution; it equals the entropy of that "
+        "distribution for a perfect model. It does not detect missing modes.",
     ),
     "class_match": Metric(
-        "class as asked for",
-        "Share of samples that a classifier puts into the class asked for; higher is better. It cannot see how varied "
-        "the samples of a class are.",
+        "samples of the requested class",
+        "Share of samples that a classifier assigns to the requested class; higher is better. It does not measure the "
+        "diversity within a class.",
     ),
     "matched_classes": Metric(
-        "class read from the codes",
-        "Share of held-out examples whose category, as the model reads it, is the one that matches their class under "
-        "the best assignment; higher is better. Unrelated categories score above zero.",
+        "class predicted by the codes",
+        "Share of held-out examples whose predicted category matches their class under the best assignment; higher is "
+        "better. Unrelated categories also give a value above zero.",
     ),
     "of_the_law": Metric(
         "samples of the right kind",
-        "Share of samples that are examples of the true distribution as far as their factors tell; higher is better. "
-        "It cannot see which of them are missing.",
+        "Share of samples that are possible under the true distribution, judged by their factors; higher is better. "
+        "It does not detect missing kinds of examples.",
     ),
     "class_accuracy": Metric(
         "accuracy of the model's classifier",
-        "Share of held-out examples classified correctly; higher is better. It says nothing about the samples.",
+        "Share of held-out examples classified correctly; higher is better. It does not depend on the samples.",
     ),
     "js_discriminator": Metric(
         "Jensen–Shannon divergence by the discriminator",
-        "Lower bound of how well the run's own discriminator distinguishes samples from data; lower is better. A weak "
-        "discriminator cannot see a difference.",
+        "Lower bound of the divergence between samples and data, from the run's own discriminator; lower is better. A "
+        "weak discriminator gives a low value even if they differ.",
     ),
     "active_units": Metric("active latent dimensions", "Latent dimensions that depend on the example."),
     "prior_gap": Metric(
         "gap between codes and prior",
-        "How far the codes of real examples are from the prior that samples start from; lower is better.",
+        "Difference between the codes of real examples and the prior from which samples are drawn; lower is better.",
     ),
     "reconstruction_error": Metric(
         "reconstruction error",
-        "Mean squared error of held-out examples that are encoded and decoded, 1 for the mean of the data; lower is "
-        "better. It says nothing about samples from the prior.",
+        "Mean squared error of held-out examples after encoding and decoding; it is 1 if every reconstruction is the "
+        "mean of the data. Lower is better. It does not depend on samples from the prior.",
     ),
     "denoising_error": Metric(
         "denoising error",
-        "Mean squared error of held-out examples that were noised and denoised; lower is better. It does not see how "
-        "samples look.",
+        "Mean squared error of held-out examples after adding noise and denoising; lower is better. It does not depend "
+        "on the samples.",
     ),
     "denoising_excess": Metric(
         "denoising error beyond the best",
@@ -169,13 +169,13 @@ METRICS = {
 PREFIXES = {
     "recovered_": Metric(
         "recovered factor",
-        "How well one code predicts this factor of the data; higher is better. It cannot see whether other codes "
-        "depend on the factor as well.",
+        "How well one code predicts this factor of the data; higher is better. It does not detect whether other codes "
+        "also depend on the factor.",
     ),
     "factor_": Metric(
         "distribution of a factor",
         "Largest difference between the distribution functions of this factor in samples and in the true distribution; "
-        "lower is better. It cannot see how factors go together.",
+        "lower is better. It does not depend on the correlation between factors.",
     ),
 }
 """Measurements of which there is one per factor."""
@@ -184,9 +184,9 @@ TERMS = {
     "loss": Term("loss"),
     "logit_real": Term("logit of real examples", "mean"),
     "logit_fake": Term("logit of samples", "mean"),
-    "accuracy": Term("accuracy", "share of right decisions"),
+    "accuracy": Term("accuracy", "share of correct decisions"),
     "js": Term("Jensen–Shannon divergence, lower bound", "nats"),
-    "diversity": Term("spread of samples", "distance of two samples / of two examples"),
+    "diversity": Term("diversity of samples", "distance of two samples / of two examples"),
     "crowding": Term("crowding", "close pairs of samples / of examples"),
     "coverage": Term("manifold coverage of a batch", "share of examples with a sample nearby"),
     "energy": Term("energy distance", "relative to the mean distance of examples"),
@@ -219,7 +219,7 @@ TERMS = {
 
 
 def metric_words(name: str) -> Metric:
-    """Return what a measurement is called and means.
+    """Return title and explanation of a measurement.
 
     Examples:
         >>> metric_words("coverage").title, metric_words("hq_share").title
@@ -236,7 +236,7 @@ def metric_words(name: str) -> Metric:
 
 
 def term_words(name: str) -> Term:
-    """Return what a term is called on its curve, and its unit.
+    """Return title and unit of a logged term.
 
     Examples:
         >>> term_words("js")
@@ -254,5 +254,5 @@ def term_words(name: str) -> Term:
 
 
 def spaced(name: str) -> str:
-    """Write a name with spaces."""
+    """Replace underscores in a name by spaces."""
     return name.replace("_", " ").strip() or name

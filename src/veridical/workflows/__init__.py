@@ -1,1 +1,1 @@
-"""What a command does: one module per job, each a library function over the layers below."""
+"""The functions behind the commands, one module per task."""

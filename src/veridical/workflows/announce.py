@@ -1,4 +1,4 @@
-"""What a training prints before its first step."""
+"""Description of a training, printed before its first step."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def describe(
     engine: Engine,
     why: str,
 ) -> None:
-    """Say what is about to be trained, and on what.
+    """Print the data, the model, the device and the settings of a training.
 
     Args:
         say: called with each line of text.
-        config: every choice.
-        data: what it learns from.
+        config: the configuration.
+        data: the training data.
         model: the untrained model.
         engine: device, arithmetic and processes.
-        why: why this arithmetic was chosen.
+        why: reason for this arithmetic.
     """
     space = data.space
     n = count(data)

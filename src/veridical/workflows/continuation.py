@@ -1,4 +1,4 @@
-"""What changes when a run goes on elsewhere, or for longer: arithmetic, step sizes, and what the run keeps of it."""
+"""Changes when a run is resumed on another device or for more steps: arithmetic, learning rates, and their record."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def continued_arithmetic(
     training: TrainingConfig,
     precision: str | None,
 ) -> tuple[Arithmetic, list[str]]:
-    """Return the arithmetic in which a run goes on: its own, unless the kind of device is another.
+    """Return the arithmetic of a resumed run: the same as before, unless the kind of device changes.
 
     Args:
         about: environment.json of the run; the newest resume in it counts.
-        meta: of the checkpoint.
-        engine: where the run goes on.
-        model: what is trained.
-        shape: of a batch.
+        meta: metadata of the checkpoint.
+        engine: engine of the resumed run.
+        model: the model.
+        shape: shape of a batch.
         training: settings of the run.
-        precision: asked for from here on; None: nothing is asked for.
+        precision: requested precision; None: no request.
 
     Returns:
-        The arithmetic, and what is to be said of it.
+        The arithmetic, and messages about changes.
     """
     before = Arithmetic(**(about.get("resumed") or [about])[-1]["arithmetic"])
     if precision is not None:
@@ -48,7 +48,7 @@ def continued_arithmetic(
 
 
 def resumption(engine: Engine, training: TrainingConfig, step: int) -> dict[str, Any]:
-    """Return what environment.json keeps of a resume after a step."""
+    """Return the record of a resume for environment.json."""
     return {
         "step": step,
         "device": str(engine.device),
@@ -59,25 +59,25 @@ def resumption(engine: Engine, training: TrainingConfig, step: int) -> dict[str,
 
 
 def step_size_jumps(model: GenerativeModel, training: TrainingConfig, step: int, steps: int) -> list[str]:
-    """Say for which players another number of steps changes the step size at once.
+    """Return messages about players whose learning rate jumps because the number of steps changed.
 
     Args:
-        model: whose players they are.
-        training: with the number of steps from here on.
-        step: of the checkpoint.
-        steps: the number of steps before.
+        model: the model.
+        training: settings with the new number of steps.
+        step: step of the checkpoint.
+        steps: previous number of steps.
     """
     if training.steps == steps or step == 0:
         return []
     configs = {player: model.optimizer(player) for player in model.players}
-    said = []
+    messages = []
     for player, config in configs.items():
         if config.schedule == "constant":
             continue
         size = min(config.lr * training.lr_scale, math.inf if config.trust is None else config.trust)
         before, now = size * lr_factor(config, step - 1, steps), size * lr_factor(config, step, training.steps)
-        said.append(
-            f"the step size of {player} goes from {before:.3g} to {now:.3g}, since its {config.schedule} schedule ends "
-            f"at step {training.steps} instead of {steps}"
+        messages.append(
+            f"the learning rate of {player} changes from {before:.3g} to {now:.3g}, because its {config.schedule} "
+            f"schedule now ends at step {training.steps} instead of {steps}"
         )
-    return said
+    return messages

@@ -1,4 +1,4 @@
-"""What a run ran on: versions, hardware, code and data. Read by reports; needs torch only if it is already loaded."""
+"""Versions, hardware and code of a run. Used by reports; torch is used only if it is already imported."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def describe() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the installed versions of the packages that matter."""
+    """Return the installed versions of the main packages."""
     found = {}
     for package in PACKAGES:
         try:
@@ -50,7 +50,7 @@ def processor() -> str:
 
 
 def memory_gb() -> float | None:
-    """Return the machine's memory in GB, where the system tells."""
+    """Return the machine's memory in GB, or None if the system does not report it."""
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
     except (ValueError, OSError, AttributeError):
@@ -58,7 +58,7 @@ def memory_gb() -> float | None:
 
 
 def commit() -> str | None:
-    """Return the git commit of this code, with + if it was changed; None for an installed package."""
+    """Return the git commit of this code, with + if there are uncommitted changes; None for an installed package."""
     folder = Path(__file__).resolve().parent
     try:
         _git(folder, "ls-files", "--error-unmatch", __file__)  # fails where the code is installed, not checked out

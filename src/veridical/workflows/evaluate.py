@@ -1,4 +1,4 @@
-"""Measure a run, or images made by any other program, against real data."""
+"""Measure a run, or images from any program, against real data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from veridical.workflows.progress import Say
 Fit = Literal["error", "crop", "pad", "stretch"]
 
 PANEL = 10
-"""Samples in the nearest-neighbour panel: the first of those that are measured."""
+"""Number of samples in the nearest-neighbour panel: the first of the measured samples."""
 
 
 def evaluate_run(
@@ -50,21 +50,21 @@ def evaluate_run(
 ) -> Evaluation:
     """Measure the model of a run against its data; write evaluation.json and the nearest-neighbour panel.
 
-    Earlier evaluations stay in evaluations.jsonl. A run that is not finished, or that failed, is measured as it is; its
+    Earlier evaluations are kept in evaluations.jsonl. A run that is not finished, or that failed, is also measured; its
     state is in the notes, which come first in the summary.
 
     Args:
         path: the run directory.
-        model: the untrained model, for runs on a model or modules of your own.
-        n: samples drawn.
-        seed: of the samples and of everything random in the metrics.
-        extractor: features to compare images by; by the kind of data if left out.
-        against: other data than the run's own.
-        which: the newest checkpoint, or the best of a run that was evaluated while it trained.
-        device: where the model samples.
+        model: the untrained model, for runs on your own model or modules.
+        n: number of samples.
+        seed: seed of the samples and of the random numbers in the metrics.
+        extractor: features to compare images by; None: chosen by the kind of data.
+        against: data to compare with; None: the run's own data.
+        which: the newest checkpoint, or the best if the run was evaluated during training.
+        device: device of the sampling.
         size: side to which the images of `against` are resized; None: as those of the run were.
         fit: what to do with images of `against` that are not square or differ in size, where `size` is given.
-        say: called with a line of progress now and then.
+        say: called with lines of progress.
 
     Raises:
         NoSuchExtractorError: no features have that name.
@@ -74,8 +74,8 @@ def evaluate_run(
     run, config, model, step = load_run(path, model=model, which=which, say=say)
     if against is None and run.read_json("environment.json").get("own_data"):
         raise DataError(
-            f"{run.path} was trained on data that came from Python and are in no file.",
-            "Say what to compare with (--against PLACE), or call veridical.evaluate(model, data).",
+            f"{run.path} was trained on data passed from Python, which are not in a file.",
+            "Give the data to compare with (--against DATA), or call veridical.evaluate(model, data).",
         )
     if against is None:
         _refuse_size(size, fit, run)
@@ -111,24 +111,24 @@ def evaluate_files(
     fit: Fit = "error",
     say: Say = print,
 ) -> Evaluation:
-    """Measure a folder of images, or an array in a file, made by any program, against real data.
+    """Measure a folder of images, or an array in a file, from any program, against real data.
 
     Args:
         path: folder of images, npy or npz.
         against: named data, a folder or a file to compare with.
-        n: how many of the images are used; all if left out.
-        seed: of everything random in the metrics.
+        n: largest number of images to use; None: all.
+        seed: seed of the random numbers in the metrics.
         extractor: features to compare images by.
         size: side to which the images of folders are resized, of both; None: as they are.
         fit: what to do with images of folders that are not square or differ in size.
-        say: called with a line of progress now and then.
+        say: called with lines of progress.
     """
     check_name(extractor)
     train, test = load_splits(_reading(against, size, fit))
     made = load_data(replace(_reading(str(path), size, fit), labels=False, holdout=0.0), "train")
     if made.space.shape != train.space.shape:
         raise ValueError(
-            f"{path} holds examples of shape {made.space.shape}, {against} of shape {train.space.shape}; "
+            f"{path} contains examples of shape {made.space.shape}, {against} of shape {train.space.shape}; "
             "they must be equal. Bring the images of folders to one size: --size N --fit crop (size=N, fit='crop')."
         )
     count = len(made) if n is None else min(n, len(made))
@@ -161,8 +161,8 @@ def nearest_panel(x: Tensor, train: ArrayData, path: Path, k: int = 4) -> None:
     Args:
         x: samples in data space.
         train: the training images.
-        path: of the PNG.
-        k: neighbours of each.
+        path: path of the PNG file.
+        k: number of neighbours per sample.
     """
     k = min(k, len(train))
     n, rows = len(x), nearest(x, train, k)

@@ -1,8 +1,8 @@
-"""Export a sampler as one file that needs torch, or an ONNX runtime, and nothing of this package.
+"""Export a sampler as one file that works with torch or an ONNX runtime, without this package.
 
-Random numbers become inputs. The sampler is run once with a `Noise` that notes what it is asked for; the exported
-program takes these numbers in that order, a row for each example, and returns examples in data space. Class labels are
-such an input too: whole numbers instead of random ones choose the classes.
+Random numbers become inputs. The sampler is run once with a `Noise` that records the requested numbers; the exported
+program takes these numbers in the same order, one row per example, and returns examples in data space. Class labels are
+an input too: integers select the classes.
 
     import torch
     program = torch.export.load("sampler.pt2")
@@ -40,24 +40,24 @@ MANIFEST = "sampler.json"
 
 
 class CannotExportError(ValueError, RequestError):
-    """A sampler cannot be written as a graph of tensor operations, or not to that file."""
+    """A sampler cannot be exported as a graph of tensor operations, or the file cannot be written."""
 
 
 def export_sampler(model: GenerativeModel, out: str | os.PathLike[str], *, rows: int = 4, say: Say = print) -> Manifest:
     """Write the sampler of a model to a file, with the default options of its family.
 
     Args:
-        model: trained, with the weights to export.
-        out: FILE.pt2 (torch.export) or FILE.onnx, which must not exist.
-        rows: examples of the trial run; and of every later call, where their number cannot be left open.
-        say: called with a line on what had to stay fixed.
+        model: trained model with the weights to export.
+        out: new file, FILE.pt2 (torch.export) or FILE.onnx.
+        rows: number of examples in the trial run, and in every later call if this number cannot vary.
+        say: called with messages about restrictions.
 
     Returns:
-        The inputs and the output; it is inside a .pt2 file too, as `sampler.json`.
+        Description of inputs and output; a .pt2 file contains it as `sampler.json`.
 
     Raises:
-        CannotExportError: no such format, the file exists, or the sampler is no graph of tensor operations.
-        MissingPackageError: ONNX was asked for and is not installed.
+        CannotExportError: unknown format, the file exists, or the sampler is not a graph of tensor operations.
+        MissingPackageError: ONNX is requested and not installed.
     """
     out = Path(out)
     require_exportable(model, out)
@@ -81,15 +81,15 @@ def export_sampler(model: GenerativeModel, out: str | os.PathLike[str], *, rows:
 
 
 def require_exportable(model: GenerativeModel, out: Path) -> None:
-    """Refuse what cannot be written before anything is computed.
+    """Check the model and the file before anything is computed.
 
     Raises:
-        CannotExportError: no sampler, or no such format.
+        CannotExportError: the model cannot sample, or the format is unknown.
         OutputExistsError: the file exists.
-        MissingPackageError: ONNX was asked for and is not installed.
+        MissingPackageError: ONNX is requested and not installed.
     """
     if not isinstance(model, Sampler):
-        raise CannotExportError(f"{type(model).__name__} cannot sample; there is nothing to export.")
+        raise CannotExportError(f"{type(model).__name__} cannot sample; only models that sample can be exported.")
     if out.suffix not in FORMATS:
         raise CannotExportError(f"{out} ends in {out.suffix or 'nothing'!r}; expected {' or '.join(FORMATS)}.")
     require_free(out)
@@ -112,17 +112,17 @@ def _trace(model: GenerativeModel, drawn: list[Tensor], say: Say) -> tuple[torch
         program = _export(model, drawn, None)
     except Exception as error:
         raise CannotExportError(
-            f"the sampler of {type(model).__name__} is no graph of tensor operations, so it cannot be exported "
-            f"({reason}). Draw samples here instead: veridical sample RUN --out samples.npz"
+            f"the sampler of {type(model).__name__} is not a graph of tensor operations, so it cannot be exported "
+            f"({reason}). To get samples without an export: veridical sample RUN --out samples.npz"
         ) from error
     fixed = len(drawn[0])
-    say(f"The number of examples in a call is fixed to {fixed}: this network cannot be exported with an open number.")
+    say(f"The number of examples per call is fixed to {fixed}: this network cannot be exported with a variable number.")
     return program, True
 
 
 @torch.no_grad()
 def _export(model: GenerativeModel, drawn: list[Tensor], shapes: Any) -> torch.export.ExportedProgram:
-    """Trace the sampler; torch prints whole graphs where it fails, which are kept from the person watching."""
+    """Trace the sampler; the graphs that torch prints on failure are suppressed."""
     logging.disable(logging.WARNING)
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -132,7 +132,7 @@ def _export(model: GenerativeModel, drawn: list[Tensor], shapes: Any) -> torch.e
 
 
 def unused(program: torch.export.ExportedProgram) -> list[str]:
-    """Return the names of the parameters and buffers that a program does not read: those of a discriminator, say."""
+    """Return the names of parameters and buffers that a program does not use, for example those of a discriminator."""
     signature = program.graph_signature
     names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     idle = {node.name for node in program.graph.nodes if node.op == "placeholder" and not node.users}
@@ -140,30 +140,30 @@ def unused(program: torch.export.ExportedProgram) -> list[str]:
 
 
 def _without(model: GenerativeModel, names: list[str]) -> GenerativeModel:
-    """Return a copy of a model whose named tensors are empty, so that the file does not hold them."""
-    twin = copy.deepcopy(model).requires_grad_(False)
-    tensors = {f"model.{name}": tensor for name, tensor in twin.state_dict(keep_vars=True).items()}
+    """Return a copy of a model whose named tensors are empty, so that the file does not contain them."""
+    copied = copy.deepcopy(model).requires_grad_(False)
+    tensors = {f"model.{name}": tensor for name, tensor in copied.state_dict(keep_vars=True).items()}
     for name in names:
         if name in tensors:
             tensors[name].data = tensors[name].data.new_empty(0)
-    return twin
+    return copied
 
 
 def _require_equal(program: torch.export.ExportedProgram, drawn: list[Tensor], expected: Tensor) -> None:
-    """Make sure that the program returns what the sampler returned."""
+    """Check that the program returns the same examples as the sampler."""
     got = program.module()(*drawn)
     if not torch.allclose(got, expected, rtol=1e-4, atol=1e-4):
         raise CannotExportError(
-            f"the exported sampler differs from the model by {float((got - expected).abs().max()):.2g}; it draws "
-            "random numbers that it does not take from its noise. Nothing was written."
+            f"the output of the exported sampler differs from the model by {float((got - expected).abs().max()):.2g}: "
+            "the sampler uses random numbers that do not come from its `noise` argument. Nothing was written."
         )
 
 
 def _write(program: torch.export.ExportedProgram, manifest: Manifest, drawn: list[Tensor], out: Path) -> None:
-    """Write the file beside its place, read it back, and rename it."""
+    """Write a temporary file, read it back, and rename it."""
     write = _write_pt2 if out.suffix == ".pt2" else _write_onnx
-    with replacing(out) as beside:
-        write(program, manifest, drawn, beside)
+    with replacing(out) as temporary:
+        write(program, manifest, drawn, temporary)
 
 
 def _write_pt2(program: torch.export.ExportedProgram, manifest: Manifest, drawn: list[Tensor], file: Path) -> None:

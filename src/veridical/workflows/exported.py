@@ -1,4 +1,4 @@
-"""What an exported sampler takes and returns: its random numbers as inputs, noted in one run of the sampler."""
+"""Inputs and output of an exported sampler: its random numbers, recorded in one run of the sampler."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Input:
     """Standard normal numbers; uniform ones in [0, 1); or whole numbers from 0 to high - 1 (class labels)."""
 
     shape: tuple[int, ...]
-    """Without the rows."""
+    """Shape of one row."""
 
     high: int | None = None
-    """Of whole numbers."""
+    """Exclusive upper bound of whole numbers."""
 
     def __str__(self) -> str:
-        """Return torch code that draws it, for n rows."""
+        """Return torch code that draws this input for n rows."""
         size = ", ".join(["n", *map(str, self.shape)])
         if self.kind == "integers":
             return f"torch.randint({self.high}, (n,))"
@@ -35,11 +35,11 @@ class Input:
 
 
 class RecordedNoise(Noise):
-    """Fresh numbers that are noted.
+    """New random numbers, which are recorded.
 
     Args:
-        n: rows.
-        device: of the numbers.
+        n: number of rows.
+        device: device of the numbers.
     """
 
     def __init__(self, n: int, device: torch.device) -> None:
@@ -66,7 +66,7 @@ class RecordedNoise(Noise):
 
 
 class GivenNoise(Noise):
-    """Numbers that are given, in the order in which they were noted.
+    """Given numbers, in the order in which they were recorded.
 
     Args:
         given: (n, *shape) each.
@@ -108,11 +108,11 @@ class Exported(nn.Module):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a user of the file must know."""
+    """Description of an exported file for its users."""
 
     inputs: tuple[Input, ...]
     shape: tuple[int, ...]
-    """Of one example."""
+    """Shape of one example."""
 
     support: tuple[float, float] | None
     """Range of the values; None: unbounded."""

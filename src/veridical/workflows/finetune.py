@@ -1,4 +1,4 @@
-"""Start a training from the weights of another run: fine-tuning."""
+"""Fine-tuning: start a training from the weights of another run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from veridical.training import checkpoint
 from veridical.workflows.progress import Say
 
 SHOWN = 5
-"""Tensors named in a refusal."""
+"""Number of tensors that an error message names."""
 
 
 class OtherShapesError(ValueError, RequestError):
@@ -22,22 +22,23 @@ class OtherShapesError(ValueError, RequestError):
 
 
 def take_weights(model: nn.Module, start: Run | str | Path, say: Say) -> dict[str, Any]:
-    """Load the weights of another run's newest checkpoint, averaged where it kept an average.
+    """Load the weights of another run's newest checkpoint, averaged if the run kept an average.
 
-    Optimisers, step and random generators start anew. Every tensor of the model must be there with the same shape.
+    Optimisers, step and random generators are new. The other run must contain every tensor of the model with the same
+    shape.
 
     Args:
-        model: what receives the weights.
+        model: the model that receives the weights.
         start: the other run.
-        say: called with a line on what was taken, and on damaged checkpoints that were passed over.
+        say: called with messages about the loaded weights and about damaged checkpoints.
 
     Returns:
-        What environment.json records: the run, the step, and the SHA-256 of the files.
+        Record for environment.json: the run, the step, and the SHA-256 of the files.
 
     Raises:
-        NotARunError: `start` is no run directory.
+        NotARunError: `start` is not a run directory.
         CheckpointError: no checkpoint can be read.
-        OtherShapesError: the tensors differ; they are named.
+        OtherShapesError: the tensors differ; the message names them.
     """
     run = Run.open(start)
     found = checkpoint.newest(run.checkpoints, say)
@@ -51,8 +52,8 @@ def take_weights(model: nn.Module, start: Run | str | Path, say: Say) -> dict[st
         more = f", and {len(differences) - SHOWN} more" if len(differences) > SHOWN else ""
         raise OtherShapesError(
             f"the weights of {run.path} do not fit this model: {'; '.join(differences[:SHOWN])}{more}. "
-            "Choose the same family, sizes and kind of data as that run: veridical config show "
-            f"{run.path} prints them."
+            "Use the same family, sizes and kind of data as that run; to print them: veridical config show "
+            f"{run.path}"
         )
     model.load_state_dict(tensors)
     say(f"weights    of {run.path}, step {meta['step']:,}{', averaged' if len(files) > 1 else ''}")
@@ -61,11 +62,11 @@ def take_weights(model: nn.Module, start: Run | str | Path, say: Say) -> dict[st
 
 
 def mismatches(here: dict[str, Tensor], there: dict[str, Tensor]) -> list[str]:
-    """Say which tensors differ in name or shape, in the order of the model.
+    """Return messages about tensors that differ in name or shape, in the order of the model.
 
     Args:
-        here: of the model.
-        there: of the other run.
+        here: tensors of the model.
+        there: tensors of the other run.
     """
     found = []
     for name, tensor in here.items():

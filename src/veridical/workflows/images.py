@@ -16,17 +16,17 @@ from veridical.data.space import Space
 
 
 def draw(x: Tensor, space: Space, path: Path, *, behind: Tensor | None = None, columns: int | None = None) -> None:
-    """Draw examples as their kind asks.
+    """Draw examples in the form of their kind.
 
-    A grid for images and lattices; one line after the other for lattices of one dimension; curves for sequences; a
-    cloud over the real one (`behind`) for vectors.
+    Images and lattices: a grid. One-dimensional lattices: one row of pixels per example. Sequences: curves. Vectors: a
+    scatter plot over the real examples (`behind`).
 
     Args:
         x: (n, *space.shape) examples in data space.
-        space: says what their axes mean.
-        path: the PNG file.
-        behind: real examples, shown in the background where the drawing has one.
-        columns: of a grid; None: as many as rows.
+        space: space of the examples.
+        path: path of the PNG file.
+        behind: real examples for the background of a scatter plot.
+        columns: columns of a grid; None: as many as rows.
     """
     if len(space.shape) == 3:
         write(grid(pixels(x, space), columns), path)
@@ -40,7 +40,7 @@ def draw(x: Tensor, space: Space, path: Path, *, behind: Tensor | None = None, c
 
 
 def how_many(space: Space) -> int:
-    """Return how many examples a drawing of this space shows."""
+    """Return the number of examples in a drawing of this space."""
     return {"sequence": 16, "vector": 2000}.get(space.kind, 64)
 
 
@@ -75,7 +75,7 @@ def as_image(array: np.ndarray) -> Image.Image:
 
 
 def scatter(x: Tensor, path: Path, behind: Tensor | None = None) -> None:
-    """Draw the first two components of vectors, over those of real examples."""
+    """Draw a scatter plot of the first two components of vectors, over those of real examples."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -98,7 +98,7 @@ def scatter(x: Tensor, path: Path, behind: Tensor | None = None) -> None:
 
 
 def curves(x: Tensor, path: Path, sample_rate: float | None = None) -> None:
-    """Draw sequences (n, C, T), one above the other, one colour per channel; time in seconds where a rate is known."""
+    """Draw sequences (n, C, T), one above the other, one colour per channel; time in seconds if the rate is known."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -117,12 +117,12 @@ def curves(x: Tensor, path: Path, sample_rate: float | None = None) -> None:
 
 
 def canvas_to_file(figure: object, path: Path) -> None:
-    """Save a matplotlib figure beside its place and rename."""
-    with replacing(path) as beside:
-        figure.savefig(beside)  # type: ignore[attr-defined]
+    """Save a matplotlib figure to a temporary file and rename it."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary)  # type: ignore[attr-defined]
 
 
 def write(image: Image.Image, path: Path) -> None:
-    """Save an image beside its place and rename."""
-    with replacing(path) as beside:
-        image.save(beside)
+    """Save an image to a temporary file and rename it."""
+    with replacing(path) as temporary:
+        image.save(temporary)

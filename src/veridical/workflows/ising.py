@@ -1,4 +1,4 @@
-"""The lattice on the command line: draw configurations to a file, tabulate what is exact, check any."""
+"""Functions behind `veridical ising`: draw configurations to a file, tabulate exact values, check configurations."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ def sample_to_file(
     threads: int | None = None,
     say: Say = print,
 ) -> Path:
-    """Draw configurations into an .npz file that appears when it is complete, in bounded memory.
+    """Draw configurations into an .npz file, in bounded memory; an interrupt leaves no incomplete file.
 
     Args:
-        out: the file, which must not exist.
+        out: path of the new file.
         size: height and width.
-        n: how many.
-        coupling: $K$; critical if left out.
-        method: of sampling; "auto" takes the fastest.
+        n: number of configurations.
+        coupling: $K$; None: critical.
+        method: sampling method; "auto" chooses the fastest.
         seed: the same seed gives the same file.
-        packed: eight spins to the byte.
-        threads: of the sampler; all cores if left out.
+        packed: store eight spins per byte.
+        threads: number of threads; None: one per core.
         say: called with the plan, the progress, and the rate.
 
     Raises:
         OutputExistsError: something is there; nothing is overwritten.
-        ValueError: a law or a size that cannot be sampled, or more than the disk has room for.
-        KeyboardInterrupt: it was asked to stop; nothing remains.
+        ValueError: the coupling or the size cannot be sampled, or the disk has not enough space.
+        KeyboardInterrupt: the user interrupted; no file remains.
     """
     from veridical.ising.files import Writer
 
@@ -71,18 +71,18 @@ def sample_to_file(
 
 
 def _write(writer: Writer, pieces: Iterator[Configurations], pace: Pace) -> None:
-    """Write all pieces; an interrupt leaves nothing and says how far it came."""
+    """Write all pieces; an interrupt leaves no file."""
     try:
         with writer:
             for piece in pieces:
                 writer.write(piece)
                 pace.update(writer.done)
     except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(f"Interrupted after {writer.done:,} configurations; nothing was kept.") from error
+        raise KeyboardInterrupt(f"Interrupted after {writer.done:,} configurations; no file was written.") from error
 
 
 def _provenance(chosen: SamplingPlan, blocks: int, seed: int) -> dict[str, Any]:
-    """Return what the file says of how its configurations were drawn."""
+    """Return the metadata of the file: how the configurations were drawn."""
     from veridical.version import __version__
 
     return {
@@ -101,13 +101,13 @@ class Pace:
     """Reports progress: a line every few seconds, or one line that is rewritten on a terminal."""
 
     def __init__(self, n: int, sites: int, say: Say, every: float = 5.0) -> None:
-        """Expect n configurations of so many sites."""
+        """Store the number of configurations and of their sites."""
         self.n, self.sites, self.say, self.every = n, sites, say, every
         self.started = self.last = time.monotonic()
         self.live = sys.stderr.isatty()
 
     def update(self, done: int) -> None:
-        """Report the number done, if it is time to."""
+        """Print the progress if a line is due."""
         now = time.monotonic()
         if now - self.last < (0.25 if self.live else self.every) and not (self.live and done == self.n):
             return
@@ -120,14 +120,14 @@ class Pace:
             self.say(line)
 
     def summary(self) -> str:
-        """Return the whole rate as text."""
+        """Return number, time and rate as text."""
         seconds = max(time.monotonic() - self.started, 1e-9)
         rate = f"{self.n / seconds:,.0f}/s, {self.n * self.sites / seconds / 1e6:,.1f} million spins/s"
         return f"{self.n:,} configurations in {seconds:.1f} s ({rate})"
 
 
 def exact_rows(sizes: Sequence[Size], coupling: float = CRITICAL_COUPLING) -> list[dict[str, Any]]:
-    """Return what is exact of each torus, and of the infinite lattice in the last row; None where it is not known.
+    """Return exact values of each torus, and of the infinite lattice in the last row; None if a value is not known.
 
     `log_partition` is of the whole lattice in nats; energy (in units of J), specific heat (in units of Boltzmann's
     constant) and entropies are per site.
@@ -155,14 +155,14 @@ def exact_rows(sizes: Sequence[Size], coupling: float = CRITICAL_COUPLING) -> li
 def check_file(
     path: Path, coupling: float | None = None, size: Size | None = None, *, level: float = 0.01, say: Say = print
 ) -> CheckReport:
-    """Check a file of configurations against the exact law.
+    """Check a file of configurations against the exact distribution.
 
     Args:
-        path: .npz or .npy.
-        coupling: of the law; that which the file says it was drawn at, or the critical one, if left out.
+        path: .npz or .npy file.
+        coupling: coupling of the distribution; None: the coupling recorded in the file, or else the critical one.
         size: height and width, for flat rows or packed bits of other programs.
-        level: probability of refusing true configurations.
-        say: called with what is read and with the progress.
+        level: probability of rejecting correct configurations.
+        say: called with a description of the file and with the progress.
     """
     from veridical.ising.check import check
     from veridical.ising.comparisons import MOST_SITES
@@ -177,7 +177,7 @@ def check_file(
     if x.metadata:
         say("its metadata: " + ", ".join(f"{key} {value}" for key, value in x.metadata.items()))
     if _MOST_TWO_POINT < x.sites <= MOST_SITES:
-        say(f"solving the {x.height} x {x.width} torus: some ten seconds")
+        say(f"solving the {x.height} x {x.width} torus: about ten seconds")
     pace = Pace(len(x), x.sites, say)
     return check(x, coupling, level=level, progress=pace.update)
 
@@ -190,10 +190,10 @@ def _require_room(out: Path, need: int) -> None:
 
 
 def _describe_plan(chosen: SamplingPlan, n: int, need: int, seed: int) -> str:
-    law = chosen.law
+    lattice = chosen.law
     steps = f"burn-in {chosen.burn_in}, then one configuration every {chosen.thinning} steps (tau = {chosen.tau:.3g})"
     return (
-        f"{n:,} configurations of {law.height} x {law.width} at K = {law.horizontal:.6g}, {need / 1e6:,.1f} MB\n"
+        f"{n:,} configurations of {lattice.height} x {lattice.width} at K = {lattice.horizontal:.6g}, {need / 1e6:,.1f} MB\n"
         f"method {chosen.method}: {steps}; seed {seed}\n{chosen.reason}"
     )
 

@@ -19,7 +19,7 @@ _COLUMNS = {
 
 
 def exact_lines(rows: list[dict[str, Any]], coupling: float) -> Iterator[str]:
-    """Yield the table of what is exact."""
+    """Yield the lines of the table of exact values."""
     yield f"Ising model on a torus, {describe(coupling)}; all per site but ln Z"
     cells = [["lattice", *(head for head, _ in _COLUMNS.values())]]
     for row in rows:
@@ -36,8 +36,8 @@ def exact_lines(rows: list[dict[str, Any]], coupling: float) -> Iterator[str]:
 
 
 def check_lines(report: CheckReport) -> Iterator[str]:
-    """Yield what a check found, the verdict last."""
-    yield f"against the exact law at {describe(report.coupling)}:"
+    """Yield the results of a check; the verdict is the last line."""
+    yield f"comparison with the exact distribution at {describe(report.coupling)}:"
     yield f"  {'test':<20} {'p':>8} {'corrected':>10}          found"
     for test in report.tests:
         passed = "passes" if test.corrected >= report.level else "FAILS"

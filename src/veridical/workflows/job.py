@@ -1,4 +1,4 @@
-"""A training job: what starting and resuming share."""
+"""A training job, used by starting and resuming."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from veridical.workflows.progress import Progress, Say, duration
 
 
 class Interrupted(KeyboardInterrupt):
-    """The run was asked to stop, and saved; the message says how to go on."""
+    """The training was interrupted and saved; the message shows how to continue."""
 
 
 @dataclasses.dataclass
 class Job:
-    """A training job: a model, its data, where it runs, and the run directory it fills."""
+    """A training job: a model, its data, its engine, and its run directory."""
 
     run: Run
     config: RunConfig
@@ -52,7 +52,7 @@ class Job:
     progress: Callback
     extra: Sequence[Callback] = ()
 
-    def go(self, resume_from: Path | None = None) -> Run:
+    def train(self, resume_from: Path | None = None) -> Run:
         """Train to the end, or until interrupted; the run's status says which."""
         training = self.config.training
         seed_start(training.seed, self.engine.rank)
@@ -86,17 +86,17 @@ class Job:
                 replay=replay,
             )
         if isinstance(replay, Recorder) and replay.problem is not None:
-            self.say(f"steps      were started one by one after all: {replay.problem}")
+            self.say(f"steps      were not replayed: {replay.problem}")
         if state.stop is not None:
             self._fail("interrupted", state.step, state.stop)
-            raise Interrupted(self._how_to_go_on(f"Saved step {state.step}"))
+            raise Interrupted(self._how_to_continue(f"Saved step {state.step}"))
         self._finish(state)
         self._leave(state)
         return self.run
 
     @contextmanager
     def _recorded(self, state: State, health: Health) -> Iterator[None]:
-        """Write into the run how training inside the block ended, if it did not end well."""
+        """Record an interrupt or a failure inside the block in the status of the run."""
         try:
             yield
         except NonFiniteError as error:
@@ -104,29 +104,29 @@ class Job:
             self._fail("failed", state.step, str(error))
             raise
         except KeyboardInterrupt as error:
-            self._fail("interrupted", state.step, "stopped at once; the last checkpoint is intact")
-            raise Interrupted(self._how_to_go_on("Stopped at once")) from error
+            self._fail("interrupted", state.step, "stopped immediately; the last checkpoint is undamaged")
+            raise Interrupted(self._how_to_continue("Stopped immediately")) from error
         except Exception as error:
             self._fail("failed", state.step, f"{type(error).__name__}: {error}")
             self.engine.explain(self.say)
             raise
 
     def _evaluation(self, saver: Checkpointer) -> PeriodicEvaluation | None:
-        """Return what measures the model now and then, in every process, since the best checkpoint needs all."""
+        """Return the callback that evaluates the model periodically; every process has one."""
         training = self.config.training
         if not training.evaluate_every:
             return None
         if not isinstance(self.data, ArrayData):
-            raise CannotEvaluateError(f"{self.data.name} has no examples to compare with; leave out evaluate_every.")
+            raise CannotEvaluateError(f"{self.data.name} has no examples to compare with. Omit evaluate_every.")
         return PeriodicEvaluation(self.data, training.evaluate_every, training.evaluate_n, saver)
 
     def _watchers(self) -> list[Callback]:
-        """Every process measures, since terms are averaged over all; the first writes."""
+        """Return the callbacks of this process; terms are averaged over all processes, and only the first writes."""
         every = self.config.training.spectrum_every
         return [SingularValues(self.run if self.engine.rank == 0 else None, every)] if every else []
 
     def _outputs(self, health: Health) -> list[Callback]:
-        """Only the first process writes and shows; every process judges its health, so that all resume alike."""
+        """Return the callbacks that write and print; every process runs the health monitors, so all resume equally."""
         if self.engine.rank > 0:
             return [health]
         space, reals = self.data.space, self._reals()
@@ -165,16 +165,16 @@ class Job:
             self.say(f"Finished {state.steps} steps in {duration(state.seconds)}.")
 
     def _leave(self, state: State) -> None:
-        """Leave the model ready to sample, with the averaged weights where there is an average."""
+        """Set the model to evaluation mode, with the averaged weights if there is an average."""
         if state.ema is not None:
             state.ema.swap()
         self.model.eval()
 
-    def _how_to_go_on(self, what: str) -> str:
+    def _how_to_continue(self, what: str) -> str:
         return f"{what}. Continue with: veridical resume {self.run.path}"
 
     def begin(self, origins: Origins, own_modules: bool, notes: dict[str, Any]) -> None:
-        """Write what is known before the first step."""
+        """Write the configuration and the environment before the first step."""
         write_atomically(self.run.config_file, to_yaml(self.config, origins))
         space = dataclasses.asdict(self.data.space)
         data = {

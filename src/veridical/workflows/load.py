@@ -1,4 +1,4 @@
-"""From a run directory back to its configuration, its data and its model."""
+"""Load the configuration, the data and the model of a run directory."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from veridical.training import checkpoint
 
 
 def build_model(config: RunConfig, facts: Facts | Space) -> GenerativeModel:
-    """Build the untrained model of a configuration for data of which these facts are known.
+    """Build the untrained model of a configuration for data with these facts.
 
     Raises:
-        ValueError: the configuration records a model that is in no table, or the data lack what the family needs.
+        ValueError: the model is not in the table of families, or the data do not meet the needs of the family.
     """
     if isinstance(config.model, OwnModel):
         raise ValueError(
-            f"the configuration records {config.family}, which is in no table of families. Build that model in Python "
-            "and pass it: model=..."
+            f"the configuration contains {config.family}, which is not in the table of families. Build that model in "
+            "Python and pass it: model=..."
         )
     return FAMILIES[config.family](config.model, facts)
 
 
 def record_of(model: GenerativeModel) -> Any:
-    """Return what is written of a model: its family's configuration, or else its own class and settings."""
+    """Return the record of a model: its family's configuration, or else its class and settings."""
     config = getattr(model, "config", None)
     name = name_of(config)
     if name is not None and type(model) is FAMILIES[name]:
@@ -46,7 +46,7 @@ def record_of(model: GenerativeModel) -> Any:
 
 
 def read_facts(run: Run) -> Facts:
-    """Return what a run's model was built for."""
+    """Return the facts about the data for which a run's model was built."""
     about = run.read_json("environment.json")
     saved = about["space"]
     tuples = {key: tuple(saved[key]) for key in ("shape", "support") if saved.get(key) is not None}
@@ -54,15 +54,15 @@ def read_facts(run: Run) -> Facts:
 
 
 class Loaded(NamedTuple):
-    """A run, read once: what `load` returns the model of."""
+    """The model of a run with its configuration and the step of its checkpoint."""
 
     run: Run
     config: RunConfig
     model: GenerativeModel
-    """Ready to sample."""
+    """The model, ready to sample."""
 
     step: int
-    """Of the checkpoint."""
+    """Step of the checkpoint."""
 
 
 def load(
@@ -77,13 +77,13 @@ def load(
 
     Args:
         path: the run directory.
-        model: the untrained model, for runs that were trained on modules of your own.
-        average: take the averaged weights, where the run kept an average.
-        which: the newest undamaged checkpoint, or the best of a run that was evaluated while it trained.
-        say: called with a line for every damaged checkpoint that was passed over.
+        model: the untrained model, for runs on your own model or modules.
+        average: load the averaged weights, if the run kept an average.
+        which: the newest undamaged checkpoint, or the best if the run was evaluated during training.
+        say: called with a message about every damaged checkpoint.
 
     Raises:
-        NotARunError: the path is no run directory.
+        NotARunError: the path is not a run directory.
         CheckpointError: no checkpoint can be read, or it does not fit the model.
     """
     return load_run(path, model=model, average=average, which=which, say=say).model
@@ -101,10 +101,10 @@ def load_run(
 
     Args:
         path: the run directory.
-        model: the untrained model, for runs that were trained on modules of your own.
-        average: take the averaged weights, where the run kept an average.
+        model: the untrained model, for runs on your own model or modules.
+        average: load the averaged weights, if the run kept an average.
         which: the newest undamaged checkpoint, or the best.
-        say: called with a line for every damaged checkpoint that was passed over.
+        say: called with a message about every damaged checkpoint.
     """
     run = Run.open(path)
     found, config = find_checkpoint(run, which, say), read(run.config_file)[0]
@@ -128,14 +128,14 @@ def find_checkpoint(run: Run, which: Literal["newest", "best"], say: Callable[[s
     """
     if which == "best" and not checkpoint.complete(run.best):
         raise checkpoint.CheckpointError(
-            f"{run.path} has no best checkpoint; it is kept by runs that are evaluated while they train "
+            f"{run.path} has no best checkpoint; only runs that are evaluated during training have one "
             "(veridical train --evaluate-every N). Load the newest one."
         )
     return checkpoint.newest(run.best if which == "best" else run.checkpoints, say)
 
 
 def load_splits(config: DataConfig) -> tuple[ArrayData, ArrayData | None]:
-    """Load data, and their held-out part; None where nothing is held out."""
+    """Load the training data and the held-out data; None if nothing is held out."""
     try:
         test = load_data(config, "test")
     except NoTestSplitError:
@@ -144,13 +144,13 @@ def load_splits(config: DataConfig) -> tuple[ArrayData, ArrayData | None]:
 
 
 def changed_data(run: Run, data: ArrayData) -> str:
-    """Say how data differ from those that a run was trained on; an empty text if they are the same."""
+    """Return a message about data that differ from the run's training data; empty if they are the same."""
     was = run.read_json("environment.json").get("data", {})
     if was.get("digest") in (None, data.digest):
         return ""
     n = was.get("n")
     numbers = "as many examples" if n == len(data) else f"{n:,} training examples then, {len(data):,} now" if n else ""
     return (
-        f"The data have changed since training ({numbers}): examples held out now may have been trained on, so what is "
-        "said of memorising and overfitting does not count."
+        f"The data have changed since training ({numbers}): examples held out now may have been training examples, so "
+        "the results on memorisation and overfitting are not valid."
     )

@@ -1,4 +1,4 @@
-"""Where the data of a run are: where it was trained on them, or where they have moved to with the run."""
+"""Find the data of a run: at their original path, or near the run if both were moved."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from veridical.run import Run
 
 
 def absolute_source(config: DataConfig) -> str | None:
-    """Return the absolute path of the data, for the run to remember; None for named sets."""
+    """Return the absolute path of the data, which is recorded in the run; None for named data sets."""
     return None if set_name(config.source) is not None else str(Path(config.source).expanduser().resolve())
 
 
 def locate(config: DataConfig, run: Run) -> DataConfig:
-    """Return the configuration of a run's data with a source that is found from the present working directory.
+    """Return the configuration of a run's data with a source that exists now.
 
-    A path is looked for where it was when training began, then from the working directory, from the run directory,
-    and from the folder that holds the run. A named set stays a named set, even where a folder has its name.
+    A path is looked up where it was when training began, then relative to the working directory, to the run directory,
+    and to the parent of the run directory. A named data set stays a named data set, even if a folder has its name.
 
     Args:
-        config: as the run's config.yaml has it.
+        config: configuration of the data in the run's config.yaml.
         run: the run.
 
     Raises:
@@ -39,8 +39,8 @@ def locate(config: DataConfig, run: Run) -> DataConfig:
     found = next((place for place in places if place.exists()), None)
     if found is None:
         raise NoSuchDataError(
-            f"the data of the run, {config.source!r}, are not found; looked for {', '.join(map(str, places))}.",
-            f"If they are elsewhere: veridical resume {run.path} --data PLACE",
+            f"the data of the run, {config.source!r}, were not found at: {', '.join(map(str, places))}.",
+            f"If they have moved: veridical resume {run.path} --data DATA",
         )
     return replace(config, source=str(found))
 

@@ -1,9 +1,9 @@
-"""Measures a model while it trains, and keeps the best checkpoint beside the newest.
+"""Evaluation during training; the best checkpoint is kept in addition to the newest.
 
-Every so many steps the first metric that applies to model and data (`evaluation.metrics`; the Fréchet distance for most
-data, counted modes where they are known) is taken on few samples. Its values enter metrics.jsonl as
-"evaluation/<name>". With few samples they are noisy and biased, the same way each time: they compare steps of one run,
-and take no place of `veridical evaluate`.
+At regular intervals the first metric that applies to model and data (`evaluation.metrics`; the Fréchet distance for
+most data, the number of modes if they are known) is measured on few samples. Its values are written to metrics.jsonl as
+"evaluation/<name>". With few samples they are noisy and have a constant bias: they can be compared between steps of one
+run, but do not replace `veridical evaluate`.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from veridical.training.terms import Row
 
 
 class CannotEvaluateError(ValueError, RequestError):
-    """Evaluation during training was asked for, and no metric applies."""
+    """Evaluation during training is requested, and no metric applies."""
 
 
 class PeriodicEvaluation(Callback):
-    """Adds "evaluation/<name>" to the row that is logged when due; must stand before what writes the rows.
+    """Adds "evaluation/<name>" to logged rows; must come before the callbacks that write the rows.
 
-    It measures the averaged weights where there are any, with the same random numbers each time, and leaves the
-    generators of the training alone.
+    It measures the averaged weights if there are any, uses the same random numbers each time, and does not change the
+    random generators of the training.
 
     Args:
         data: training data to compare with.
-        every: steps between measurements, which wait for the next row.
-        n: samples.
-        saver: writes the best checkpoint; every process takes part.
+        every: steps between measurements; each is made at the next logged row.
+        n: number of samples.
+        saver: writes the best checkpoint; it is called in every process.
     """
 
     def __init__(self, data: ArrayData, every: int, n: int, saver: Checkpointer) -> None:
@@ -45,17 +45,17 @@ class PeriodicEvaluation(Callback):
         self.best: float | None = None
 
     def on_start(self, state: State) -> None:
-        """Make sure that a metric applies, before anything is trained.
+        """Check that a metric applies, before the training starts.
 
         Raises:
-            CannotEvaluateError: none does.
+            CannotEvaluateError: no metric applies.
         """
         model: Any = state.model
         with averaged(state), seeded(0, model.device):
             first_metric(model, self.data, self.n)
 
     def on_log(self, state: State, row: Row) -> None:
-        """Measure when due."""
+        """Measure if an evaluation is due."""
         if state.step // self.every > self.done or state.step == state.steps:
             self.done = state.step // self.every
             self._measure(state, row)
@@ -77,7 +77,7 @@ class PeriodicEvaluation(Callback):
             return metric.measure(subject)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best value so far, and how many measurements were due."""
+        """Return the best value so far, and the number of evaluations."""
         return {"done": self.done, "best": self.best}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -89,7 +89,7 @@ def first_metric(model: GenerativeModel, data: ArrayData, n: int) -> tuple[Metri
     """Return the first metric that applies, and samples to measure.
 
     Raises:
-        CannotEvaluateError: none does.
+        CannotEvaluateError: no metric applies.
     """
     samples = draw(model, n) if isinstance(model, Sampler) else None
     subject = Subject(model, samples, data, None, n, 0, None, lambda line: None)
@@ -101,5 +101,5 @@ def first_metric(model: GenerativeModel, data: ArrayData, n: int) -> tuple[Metri
     raise CannotEvaluateError(
         f"no metric applies to {type(model).__name__} on {data.name}: "
         + "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-        + ". Leave out --evaluate-every."
+        + ". Omit --evaluate-every."
     )

@@ -1,4 +1,4 @@
-"""Progress of a training: a live bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of a training: a live bar on a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from veridical.training.fit import Callback, State
 from veridical.training.terms import Row
 
 Say = Callable[[str], None]
-"""Prints one line for a person."""
+"""Prints one line."""
 
 
 def duration(seconds: float) -> str:
@@ -34,20 +34,20 @@ def duration(seconds: float) -> str:
 
 
 def quiet_unless_first(say: Say) -> Say:
-    """Let only the first process speak."""
+    """Return a function that prints in the first process only."""
     ranks = (os.environ.get(name, "0") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
     return say if all(rank == "0" for rank in ranks) else (lambda line: None)
 
 
 def losses(row: Row) -> str:
-    """Return the losses of a row of metrics as text, and what was measured with it."""
+    """Return the losses and the evaluation in a row of metrics as text."""
     shown = {name.removesuffix("/loss"): value for name, value in row.items() if name.endswith("/loss")}
     shown |= {name.removeprefix("evaluation/"): row[name] for name in row if name.startswith("evaluation/")}
     return "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
 
 
 def memory() -> str:
-    """Largest resident memory of this process so far, or the GPU's."""
+    """Peak memory of this process, or of the GPU, as text."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return f"{torch.cuda.max_memory_allocated() / 1e9:.1f} GB GPU"
     unit = 1 if sys.platform == "darwin" else 1024
@@ -58,15 +58,15 @@ class Rate:
     """Steps per second over the last half minute, so that a slow start does not spoil the estimate.
 
     Args:
-        step: where this process began.
-        now: seconds on any clock.
+        step: first step of this process.
+        now: time in seconds.
     """
 
     def __init__(self, step: int, now: float) -> None:
         self.marks: deque[tuple[float, int]] = deque([(now, step)], maxlen=31)
 
     def update(self, step: int, now: float) -> float:
-        """Take in how far training came; return the rate."""
+        """Add the current step and time; return the rate."""
         began, first = self.marks[0]
         if now - self.marks[-1][0] >= 1.0:
             self.marks.append((now, step))
@@ -77,19 +77,19 @@ class Progress(Callback):
     """Shows step, time left, examples per second, losses and memory."""
 
     def __init__(self, say: Say, batch_size: int, every: float = 10.0) -> None:
-        """Print a line every so many seconds; for terminals see `LiveProgress`."""
+        """Print a line at intervals of `every` seconds; for terminals see `LiveProgress`."""
         self.say, self.batch_size, self.every = say, batch_size, every
         self.last = time.monotonic()
         self.steps_per_second = Rate(0, self.last)
         self.losses = ""
 
     def on_start(self, state: State) -> None:
-        """Remember where this process began, so that rates are its own."""
+        """Store the first step of this process."""
         self.last = time.monotonic()
         self.steps_per_second = Rate(state.step, self.last)
 
     def on_log(self, state: State, row: Row) -> None:
-        """Remember the newest losses."""
+        """Store the newest losses."""
         self.losses = losses(row)
 
     def on_step(self, state: State) -> None:
@@ -104,16 +104,16 @@ class Progress(Callback):
         self.say("  ".join(filter(None, [f"step {state.step}/{state.steps}", left, speed, memory(), self.losses])))
 
     def close(self) -> None:
-        """Stop showing; safe to call twice."""
+        """Stop the display; may be called twice."""
 
 
 def left_of(state: State, rate: float) -> str:
-    """Return the time left as text; empty while nothing is known."""
+    """Return the remaining time as text; empty if it is not known yet."""
     return f"left {duration((state.steps - state.step) / rate)}" if rate > 0 else ""
 
 
 class LiveProgress(Progress):
-    """The same as a bar that redraws itself, for terminals; step and time left stay visible however narrow it is."""
+    """Progress as a live bar for terminals; step and remaining time are visible at any width."""
 
     def __init__(self, console: Any, batch_size: int) -> None:
         """Draw on a rich console."""
@@ -147,12 +147,12 @@ class LiveProgress(Progress):
             self._show(state, rate)
 
     def on_end(self, state: State) -> None:
-        """Leave the finished bar on the screen."""
+        """Show the finished bar."""
         self._show(state, self.steps_per_second.update(state.step, time.monotonic()))
         self.close()
 
     def close(self) -> None:
-        """Stop drawing; safe to call twice."""
+        """Stop drawing; may be called twice."""
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
@@ -168,12 +168,12 @@ def _done(state: State, rate: float) -> str:
 
 
 class Stopwatch(Callback):
-    """Times a few steps for an estimate of the whole; ends the loop once it knows enough. It decides nothing.
+    """Measures the time of a few steps for an estimate of the total time, then ends the loop.
 
     Args:
-        warm_up: first steps that are not timed, since they allocate and compile.
-        seconds: of timed steps that are enough.
-        synchronise: waits for the device, so that finished steps are counted.
+        warm_up: number of first steps that are not timed, since they allocate and compile.
+        seconds: total time of the timed steps.
+        synchronise: waits for the device, so that only finished steps are counted.
     """
 
     def __init__(self, warm_up: int = 2, seconds: float = 2.0, synchronise: Callable[[], None] | None = None) -> None:
@@ -192,12 +192,12 @@ class Stopwatch(Callback):
             state.stop = "timed"
 
     def estimate(self, steps: int) -> str:
-        """Return the estimate of a whole run as a sentence; empty if no step was timed."""
+        """Return the estimated time of a run as a sentence; empty if no step was timed."""
         if self.timed <= 0:
             return ""
         each = (self.ended - self.began) / self.timed
         took = f"{each:.3g} s" if each >= 1 else f"{1e3 * each:.3g} ms"
         return (
-            f"{steps:,} steps would take about {duration(each * steps)} here: {self.timed} steps took {took} each, "
-            "without sample grids and checkpoints."
+            f"{steps:,} steps would take about {duration(each * steps)} on this machine: {self.timed} steps took "
+            f"{took} each, without sample grids and checkpoints."
         )

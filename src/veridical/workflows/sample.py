@@ -25,10 +25,10 @@ class NoSuchFormatError(ValueError, RequestError):
 
 
 def classifier_for(model: GenerativeModel, options: SamplingOptions | None) -> Classifier | None:
-    """Return the shipped classifier of Fashion-MNIST where the options name one of its classes.
+    """Return the built-in classifier of Fashion-MNIST if the options name one of its classes.
 
     Raises:
-        ValueError: the images are not grey ones of 28x28, or there is no such class.
+        ValueError: the model does not generate grey 28x28 images, or there is no such class.
     """
     if not isinstance(options, ConditionedSampling) or options.condition in (None, DATA):
         return None
@@ -36,14 +36,14 @@ def classifier_for(model: GenerativeModel, options: SamplingOptions | None) -> C
 
     space = model.space
     if space.kind != "image" or space.shape != (1, 28, 28):
-        raise ValueError(f"the shipped classifier sees images (1, 28, 28); this model makes {space.shape}.")
+        raise ValueError(f"the built-in classifier needs images (1, 28, 28); this model generates {space.shape}.")
     if int(str(options.condition)) >= CLASSES:
         raise ValueError(f"condition is {options.condition}; Fashion-MNIST has the classes 0 to {CLASSES - 1}.")
     return Fashion28(model.device).logits
 
 
 def label_of(run: Run, name: str | None) -> int | None:
-    """Return the number of a class, given its name, where the data of the run have names, or its number.
+    """Return the number of a class, given its number, or its name if the data of the run have class names.
 
     Raises:
         NoSuchDataError: there is no such class.
@@ -55,7 +55,7 @@ def label_of(run: Run, name: str | None) -> int | None:
 
 
 def default_output(run: Path, n: int, seed: int) -> Path:
-    """Return samples/drawn-nN-seedS.png inside the run, with the next free number if taken."""
+    """Return samples/drawn-nN-seedS.png inside the run; a number is added if the file exists."""
     path = run / "samples" / f"drawn-n{n}-seed{seed}.png"
     number = 1
     while path.exists():
@@ -83,9 +83,9 @@ def save(blocks: Iterator[Tensor], n: int, model: GenerativeModel, out: Path, sa
 
     Args:
         blocks: (B, *event) examples in data space, block by block.
-        n: examples in all blocks.
-        model: whose space they are in.
-        out: a new file or folder; its suffix decides which.
+        n: number of examples in all blocks.
+        model: the model that generated them.
+        out: a new file or folder; the suffix selects the format.
         say: called with a line for every thousand images.
     """
     require_output(out)

@@ -1,4 +1,4 @@
-"""Train a model and leave a run directory."""
+"""Train a model and write a run directory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from veridical.workflows.load import build_model, record_of
 from veridical.workflows.progress import Progress, Say, Stopwatch, quiet_unless_first
 
 DRY_STEPS = 20
-"""Steps of a dry run, at most."""
+"""Largest number of steps of a dry run."""
 
 
 @generators_kept()
@@ -53,33 +53,33 @@ def train(
 ) -> Run:
     """Train a model and return its run directory.
 
-    A model of your own is left as `load(run)` would return it: in evaluation mode, with the averaged weights where the
-    run keeps an average. Torch's global generators are left as they were; all randomness follows `training.seed`.
+    Afterwards your own model is in the state that `load(run)` returns: in evaluation mode, with the averaged weights if
+    the run keeps an average. Torch's global generators are not changed; all random numbers depend on `training.seed`.
 
     Args:
-        config: every choice, or the name of a preset or family; the default recipe if left out.
-        model: a model of your own making, instead of building one from `config.model`. If its class is in no table of
-            families, that class and its settings are recorded (`OwnModel`).
-        data: data of your own, instead of loading `config.data`: a tensor, an array, a list, a dict {"x": ...,
-            "y": ...}, a torch Dataset or DataLoader, an ArrayData, a `BatchSource`; or the name of a set or file.
+        config: the configuration, or the name of a preset or family; None: the default preset.
+        model: your own model, instead of one built from `config.model`. If its class is not in the table of families,
+            the class and its settings are recorded (`OwnModel`).
+        data: your own data, instead of `config.data`: a tensor, an array, a list, a dict {"x": ..., "y": ...}, a torch
+            Dataset or DataLoader, an ArrayData, a `BatchSource`; or the name of a data set or file.
         training: replaces `config.training`.
-        out: the run directory, which must not exist; runs/NNNN-family-data if left out.
-        origins: where each value of the configuration comes from.
-        say: called with each line of text for the person watching.
-        progress: shows how far the run came; plain lines if left out.
+        out: new run directory; None: runs/NNNN-family-data.
+        origins: origin of each value of the configuration.
+        say: called with each message.
+        progress: shows the progress; None: plain lines.
         callbacks: called after the built-in ones.
-        start: another run, whose weights this one starts from (fine-tuning).
-        dry_run: do a few steps without writing anything, and say how long the whole would take.
+        start: run whose weights are the starting point (fine-tuning).
+        dry_run: run a few steps without writing anything, and print an estimate of the total time.
         epochs: passes over the data, instead of `training.steps`.
 
     Raises:
         OutputExistsError: `out` exists.
-        DataError: the data cannot be used; the message says why and what to do.
-        DeviceError: the device asked for is not there.
-        OtherShapesError: the weights of `start` do not fit; the tensors are named.
-        MissingPackageError: `training.log` asks for TensorBoard, which is not installed.
+        DataError: the data cannot be used; the message gives the reason and what to do.
+        DeviceError: the requested device is not available.
+        OtherShapesError: the weights of `start` do not fit; the message names the tensors.
+        MissingPackageError: `training.log` selects TensorBoard, which is not installed.
         NonFiniteError: training diverged; the last checkpoint is finite.
-        Interrupted: it was asked to stop, and saved.
+        Interrupted: the user interrupted; the training was saved.
     """
     say = quiet_unless_first(say)
     config = _chosen(config, model, training, data)
@@ -116,13 +116,13 @@ def train(
     if engine.rank == 0:
         job.begin(origins, own_model, notes | _computed(engine, settings, why))
     engine.barrier()
-    return job.go()
+    return job.train()
 
 
 def _chosen(
     config: RunConfig | str | None, model: GenerativeModel | None, training: TrainingConfig | None, data: Any
 ) -> RunConfig:
-    """Return the configuration with what was passed beside it."""
+    """Return the configuration with the model and the training settings that were given separately."""
     config = find_preset(config) if isinstance(config, str) else config or RunConfig()
     own = config.model if model is None else record_of(model)
     config = dataclasses.replace(config, training=training or config.training, model=own)
@@ -132,7 +132,7 @@ def _chosen(
 
 
 def _read(config: RunConfig, data: Any, say: Say) -> ArrayData | BatchSource:
-    """Return the data that were passed, or read those of the configuration."""
+    """Return the given data, or read those of the configuration."""
     if isinstance(data, str | Path | None):
         if not config.data.source:
             raise NoSuchDataError("no data are given.", f"In data=..., {EXPECTED}.")
@@ -142,7 +142,7 @@ def _read(config: RunConfig, data: Any, say: Say) -> ArrayData | BatchSource:
 
 
 def _computed(engine: Engine, settings: TrainingConfig, why: str) -> dict[str, Any]:
-    """Return how the run computes, for environment.json."""
+    """Return device, arithmetic and threads of the run, for environment.json."""
     return {
         "arithmetic": dataclasses.asdict(engine.arithmetic),
         "arithmetic_why": why,
@@ -155,57 +155,57 @@ def _computed(engine: Engine, settings: TrainingConfig, why: str) -> dict[str, A
 def _fit_batch(
     config: RunConfig, origins: Origins | None, data: ArrayData | BatchSource, world_size: int, say: Say
 ) -> tuple[RunConfig, Origins]:
-    """Bring the batch size to what the data allow, say so, and record where it comes from."""
+    """Reduce the batch size to what the data allow, print a message, and record the origin."""
     origins = dict(origins or dict.fromkeys(flatten(config), "default"))
     wanted = config.training.batch_size
     size = batch_size(data, config.data, wanted, world_size)
     if size == wanted:
         return config, origins
-    why = f"{count(data):,} examples are fewer than {wanted}" if isinstance(data, ArrayData) else "that of the source"
+    why = f"there are only {count(data):,} examples" if isinstance(data, ArrayData) else "the source determines it"
     say(f"Batch size {size} instead of {wanted}: {why}.")
     origins["training.batch_size"] = "the data"
     return dataclasses.replace(config, training=dataclasses.replace(config.training, batch_size=size)), origins
 
 
 def lasting(config: RunConfig, epochs: float, n: int | None, origins: Origins) -> tuple[RunConfig, Origins]:
-    """Return the configuration with as many steps as a number of passes over n examples takes, and the origins.
+    """Return the configuration with the number of steps for some passes over n examples, and the origins.
 
     Args:
-        config: every choice.
+        config: the configuration.
         epochs: passes over the data.
-        n: number of examples; None: without end.
-        origins: where each value of the configuration comes from.
+        n: number of examples; None: infinite.
+        origins: origin of each value of the configuration.
 
     Raises:
         ValueError: the number of examples is not known.
     """
     if n is None:
-        raise ValueError(f"epochs is {epochs:g}, but these data have no end. Give steps instead.")
+        raise ValueError(f"epochs is {epochs:g}, but the number of examples is infinite. Give steps instead.")
     steps = max(1, math.ceil(epochs * n / config.training.batch_size))
     settled = dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
     return settled, origins | {"training.steps": f"{epochs:g} epochs"}
 
 
 def set_threads(threads: int | None) -> None:
-    """Use so many threads of the processor; None: as torch chose."""
+    """Set the number of CPU threads; None: the choice of torch."""
     if threads is not None:
         torch.set_num_threads(threads)
 
 
 def _try_out(model: GenerativeModel, loader: BatchSource, engine: Engine, settings: TrainingConfig, say: Say) -> None:
-    """Do a few steps, write nothing, and say how long the whole would take."""
+    """Run a few steps, write nothing, and print an estimate of the total time."""
     engine.place(model)
     watch = Stopwatch(synchronise=torch.cuda.synchronize if engine.device.type == "cuda" else None)
     state = State(model, steps=min(settings.steps, DRY_STEPS), ema=settings.ema, lr_scale=settings.lr_scale)
     fit(state, loader, engine, log_every=1, callbacks=[watch])
     estimate = watch.estimate(settings.steps)
-    say(f"Dry run: {state.step} step{'s were' if state.step > 1 else ' was'} done, nothing was written.")
+    say(f"Dry run: {state.step} step{'s' if state.step > 1 else ''}; nothing was written.")
     if estimate:
         say(estimate)
 
 
 def _create(engine: Engine, out: str | Path | None, name: str) -> Run:
-    """Create the run directory in the first process and tell the others where it is."""
+    """Create the run directory in the first process and send its path to the others."""
     path = ""
     if engine.rank == 0:
         path = str(Run.create(out if out is not None else Run.next_free("runs", name)).path)
