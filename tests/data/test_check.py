@@ -132,7 +132,7 @@ def test_ink_on_transparency(tmp_path: Path) -> None:
     assert check(DataConfig(source=str(tmp_path), background="white")).ok
     Image.fromarray(np.full((8, 8, 4), 255, np.uint8)).save(tmp_path / "z.png")
     report = check(DataConfig(source=str(tmp_path)))
-    assert report.ok and any("5 images are of one plain colour" in f.message for f in found(report, "warning"))
+    assert report.ok and any("5 images have one plain colour only" in f.message for f in found(report, "warning"))
 
 
 def test_labels_of_any_kind_raise_nothing(tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_names_of_the_classes_are_kept() -> None:
 
 def test_what_does_not_apply_is_said() -> None:
     notes = getattr(as_data(DataLoader(Pairs())), "notes", ())
-    assert any("batch size, order and workers do not apply" in note for note in notes)
+    assert any("batch size, order and workers are ignored" in note for note in notes)
     assert not any("read again" in note for note in notes)
     assert any("read again" in note for note in getattr(as_data(Pairs(noise=True)), "notes", ()))
     assert any("not used: other" in note for note in getattr(as_data({"x": X, "other": 1}), "notes", ()))
@@ -104,14 +104,14 @@ class Stream(IterableDataset):
         (3, "data is a int; expected a tensor"),
         (b"abc", "data is a bytes; expected"),
         ([], "list is empty"),
-        ({}, "holds nothing; expected 'x'"),
-        ({"pixels": X}, "holds pixels; expected 'x'"),
+        ({}, "contains nothing; expected 'x'"),
+        ({"pixels": X}, "contains pixels; expected 'x'"),
         ({"x": 3}, "x is a int"),
         ([X[0], X[1][:, :2]], "2 shapes"),
         ([T[0], T[1][:, :2]], "2 shapes"),
         (Stream(), "iterable data set"),
         (DataLoader(Stream()), "iterable data set"),
-        (DataLoader(Pairs(), collate_fn=collate), "collate_fn of its own"),
+        (DataLoader(Pairs(), collate_fn=collate), "custom collate_fn"),
         (iter(X), "expected a tensor"),
     ],
     ids=lambda value: value.replace(" ", "-") if isinstance(value, str) else type(value).__name__,

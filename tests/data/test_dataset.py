@@ -247,7 +247,7 @@ class TestRefusals:
             (np.zeros((0, 3, 2, 2), np.uint8), "shape"),
             (np.zeros(5, np.uint8), "shape"),
             (np.zeros((3, 0), np.float32), "shape"),
-            (np.full((3, 1, 2, 2), 7, np.uint8), "nothing to learn"),
+            (np.full((3, 1, 2, 2), 7, np.uint8), "a model cannot learn"),
             (np.array([["a", "b"]]), "expected numbers"),
             (RNG.normal(0, 9, (3, 1, 2, 2)).astype(np.float32), "pass a Space"),
             (np.arange(12).reshape(3, 1, 2, 2) * 99, r"--levels 2048 .*pass a Space"),
@@ -282,7 +282,7 @@ class TestRefusals:
         ("labels", "words"),
         [
             (np.zeros(19, int), "20 examples and 19 labels"),
-            (np.full(20, -1), "down to -1"),
+            (np.full(20, -1), "smallest label of array is -1"),
             (np.zeros((20, 2), int), "shape"),
             (np.full(20, np.nan), "not finite"),
         ],

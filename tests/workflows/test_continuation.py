@@ -119,7 +119,7 @@ def test_data_that_moved_are_found_beside_the_run_or_here(moved: Run, place: str
 def test_data_in_any_other_place_are_said_and_remembered(moved: Run, tmp_path: Path) -> None:
     (tmp_path / "far" / "off").mkdir(parents=True)
     shutil.move(tmp_path / "project" / "points.npz", tmp_path / "far" / "off" / "numbers.npz")
-    with pytest.raises(NoSuchDataError, match=r"looked for .*project/points\.npz.* --data PLACE"):
+    with pytest.raises(NoSuchDataError, match=r"not found at: .*project/points\.npz.* --data DATA"):
         resume(moved.path, steps=15, say=silent)
     with pytest.raises(NoSuchDataError):
         locate(read(moved.config_file)[0].data, moved)
@@ -131,7 +131,7 @@ def test_data_in_any_other_place_are_said_and_remembered(moved: Run, tmp_path: P
 
 def test_other_data_in_their_place_are_refused(moved: Run) -> None:
     np.savez(moved.path.parent / "project" / "points.npz", x=np.eye(2, dtype=np.float32).repeat(100, 0))
-    with pytest.raises(checkpoint.CheckpointError, match=r"not those of the run.*--data PLACE"):
+    with pytest.raises(checkpoint.CheckpointError, match=r"differ from the training data of the run.*--data DATA"):
         resume(moved.path, steps=15, say=silent)
 
 
@@ -157,8 +157,11 @@ def test_a_longer_run_with_a_schedule_says_that_its_step_size_jumps(tmp_path: Pa
     run = train(annealed(20, "cosine"), out=tmp_path / "run", say=silent)
     said: list[str] = []
     resume(run.path, steps=40, say=said.append)
-    (line,) = (line for line in said if line.startswith("Not equal to a run of 40 steps from the start"))
-    assert "the step size of model goes from 6.16e-06 to 0.0005, since its cosine schedule ends at step 40" in line
+    (line,) = (line for line in said if line.startswith("The result will differ from a new run of 40 steps"))
+    assert (
+        "the learning rate of model changes from 6.16e-06 to 0.0005, because its cosine schedule now ends at step 40"
+        in line
+    )
     sizes = {row["step"]: row["model/lr"] for row in run.metrics()}
     assert sizes[20] == pytest.approx(6.16e-6, rel=1e-3) and sizes[25] > 50 * sizes[20]
 
@@ -178,7 +181,7 @@ def test_the_jump_is_that_of_the_schedule() -> None:
     assert step_size_jumps(model, TrainingConfig(steps=20), 10, 20) == []
     assert step_size_jumps(model, TrainingConfig(steps=40), 0, 20) == []
     (line,) = step_size_jumps(model, TrainingConfig(steps=40, lr_scale=2.0), 20, 20)
-    assert line.startswith("the step size of model goes from 0.0001 to 0.001,")
+    assert line.startswith("the learning rate of model changes from 0.0001 to 0.001,")
 
 
 # More processes

@@ -31,7 +31,7 @@ class PressTwice(Press):
 
 def test_asked_twice_it_stops_at_once_with_the_last_checkpoint_intact(tmp_path: Path) -> None:
     said: list[str] = []
-    with pytest.raises(Interrupted, match=r"Stopped at once\. Continue with: veridical resume"):
+    with pytest.raises(Interrupted, match=r"Stopped immediately\. Continue with: veridical resume"):
         train(VAE, out=tmp_path / "run", say=said.append, callbacks=[PressTwice(8)])
     run = Run.open(tmp_path / "run")
     assert any("A second SIGINT stops at once" in line for line in said)

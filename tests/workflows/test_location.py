@@ -36,7 +36,7 @@ def test_where_nothing_is_found_every_place_is_named(run: Run, tmp_path: Path) -
         locate(PICS, run)
     for place in ("start/pics", "work/pics", "runs/mine/pics", "runs/pics"):
         assert str(tmp_path / place) in str(raised.value)
-    assert f"veridical resume {run.path} --data PLACE" in str(raised.value)
+    assert f"veridical resume {run.path} --data DATA" in str(raised.value)
 
 
 def test_a_source_that_is_absolute_now_comes_before_the_recorded_path(run: Run, tmp_path: Path) -> None:

@@ -71,5 +71,5 @@ def test_the_stopwatch_leaves_the_warm_up_out(monkeypatch: pytest.MonkeyPatch) -
         state.step += 1
         watch.on_step(state)
     assert state.step == 5  # two to warm up, three timed ones of a second each
-    assert "7,200 steps would take about 2h00m here: 3 steps took 1 s each" in watch.estimate(7200)
+    assert "7,200 steps would take about 2h00m on this machine: 3 steps took 1 s each" in watch.estimate(7200)
     assert Stopwatch().estimate(10) == ""

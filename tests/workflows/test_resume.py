@@ -36,7 +36,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path, number: in
     assert checkpoint.complete(parts.checkpoints)[0].name in ("step-00000008", "step-00000009")
     said: list[str] = []
     resume(parts.path, say=said.append)
-    assert not any("Not equal to the bit" in line for line in said)
+    assert not any("The result will not be bit-equal" in line for line in said)
     assert parts.status["state"] == "finished"
     assert lines(whole) == lines(parts)
     a, b = digest(whole), digest(parts)
@@ -55,7 +55,7 @@ def test_what_keeps_a_resumed_run_from_being_equal_to_the_bit_is_said(tmp_path: 
     (newest / checkpoint.META).write_text(json.dumps(meta))
     said: list[str] = []
     resume(tmp_path / "run", say=said.append)
-    (line,) = (line for line in said if "Not equal to the bit" in line)
+    (line,) = (line for line in said if "The result will not be bit-equal" in line)
     assert "threads was" in line
 
 
@@ -89,7 +89,7 @@ def test_resuming_on_other_data_is_refused(tmp_path: Path) -> None:
     data = toys.data()
     run = train(model=toys.model(), data=data, training=QUICK, out=tmp_path / "run", say=silent)
     other = ArrayData(torch.randn(100, 2))
-    with pytest.raises(checkpoint.CheckpointError, match="not those of the run"):
+    with pytest.raises(checkpoint.CheckpointError, match="differ from the training data of the run"):
         resume(run.path, steps=20, model=toys.model(), data=other, say=silent)
 
 
@@ -99,7 +99,7 @@ def test_data_that_have_moved_are_found_from_any_folder_again(tmp_path: Path, mo
     run = train(dataclasses.replace(VAE, data=DataConfig(source="mine.npy")), out="run", say=silent)
     (tmp_path / "moved").mkdir()
     Path("mine.npy").rename("moved/mine.npy")
-    with pytest.raises(NoSuchDataError, match="--data PLACE"):
+    with pytest.raises(NoSuchDataError, match="--data DATA"):
         resume("run", steps=13, say=silent)
     resume("run", steps=13, data="moved/mine.npy", say=silent)
     monkeypatch.chdir("moved")
@@ -113,7 +113,7 @@ def test_settings_may_change_on_the_way_and_are_said_and_recorded(tmp_path: Path
         train(VAE, out=tmp_path / "run", say=silent, callbacks=[Press(8)])
     said: list[str] = []
     run = resume(tmp_path / "run", lr_scale=0.5, clip_norm=1.0, device="cpu", say=said.append)
-    told = [line for line in said if "Not equal to the bit" in line]
+    told = [line for line in said if "The result will not be bit-equal" in line]
     assert [line.split(": ")[1] for line in told] == ["lr_scale was 1.0, is 0.5.", "clip_norm was None, is 1.0."]
     config, origins = read(run.config_file)
     assert (config.training.lr_scale, config.training.clip_norm, config.training.device) == (0.5, 1.0, "cpu")

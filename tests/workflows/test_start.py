@@ -58,7 +58,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     said: list[str] = []
     train(VAE, out=tmp_path / "run", say=said.append, dry_run=True)
     assert list(tmp_path.iterdir()) == []
-    assert "Dry run: 12 steps were done, nothing was written." in said
+    assert "Dry run: 12 steps; nothing was written." in said
     assert "12 steps would take about" in said[-1]
 
 

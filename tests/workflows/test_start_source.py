@@ -103,7 +103,7 @@ def test_resuming_on_an_energy_goes_on_and_refuses_another(tmp_path: Path) -> No
     run = train(RunConfig(training=few), model=GaussianByReverseKL(PLANE), data=source, out=tmp_path / "r", say=quiet)
     resume(run.path, model=GaussianByReverseKL(PLANE), data=source, steps=6, say=quiet)
     assert [row["step"] for row in run.metrics()] == [1, 2, 3, 4, 5, 6]
-    with pytest.raises(RuntimeError, match="not those of the run"):
+    with pytest.raises(RuntimeError, match="differ from the training data of the run"):
         resume(run.path, model=GaussianByReverseKL(PLANE), data=EnergySource(PLANE, name="other"), steps=8, say=quiet)
 
 
@@ -112,7 +112,7 @@ def test_few_examples_shrink_the_batch_and_that_is_recorded(tmp_path: Path) -> N
     few = TrainingConfig(steps=2, batch_size=64, log_every=1, ema=0.0, precision="fp32", device="cpu")
     data = {"x": torch.randn(40, 2), "y": ["b", "a"] * 20}
     run = train(RunConfig(training=few), model=ToMean(PLANE), data=data, out=tmp_path / "r", say=said.append)
-    assert any("Batch size 40 instead of 64: 40 examples are fewer than 64." in line for line in said)
+    assert any("Batch size 40 instead of 64: there are only 40 examples." in line for line in said)
     assert any("40 examples are few" in line for line in said)
     lines = run.config_file.read_text().splitlines()
     assert any("batch_size: 40  # the data" in line for line in lines)

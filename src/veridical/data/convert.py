@@ -78,7 +78,7 @@ def _mapping(data: Mapping[Any, Any], name: str) -> ArrayData:
     y = next((keys[key] for key in Y_KEYS if key in keys), None)
     if x is None:
         held = ", ".join(map(str, data)) or "nothing"
-        raise DataError(f"the dict has the keys {held}; expected 'x' for examples, and 'y' for labels if any.")
+        raise DataError(f"the dict contains {held}; expected 'x' for examples, and 'y' for labels if any.")
     unused = [str(key) for key in data if key not in (x, y)]
     made = ArrayData(_array(data[x], "x"), None if y is None else _labels(data[y]), name=name)
     if unused:

@@ -193,7 +193,8 @@ def _describe_plan(chosen: SamplingPlan, n: int, need: int, seed: int) -> str:
     lattice = chosen.law
     steps = f"burn-in {chosen.burn_in}, then one configuration every {chosen.thinning} steps (tau = {chosen.tau:.3g})"
     return (
-        f"{n:,} configurations of {lattice.height} x {lattice.width} at K = {lattice.horizontal:.6g}, {need / 1e6:,.1f} MB\n"
+        f"{n:,} configurations of {lattice.height} x {lattice.width} at K = {lattice.horizontal:.6g}, "
+        f"{need / 1e6:,.1f} MB\n"
         f"method {chosen.method}: {steps}; seed {seed}\n{chosen.reason}"
     )
 
