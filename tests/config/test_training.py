@@ -32,7 +32,7 @@ def test_an_optimiser_has_bounds(choices: dict[str, Any], words: str) -> None:
         ({"clip_norm": 0.0}, "clip_norm"),
         ({"lr_scale": 0.0}, "lr_scale"),
         ({"threads": 0}, "threads"),
-        ({"batch_size": 10, "processes": 4}, "a batch_size that 4 divides"),
+        ({"batch_size": 10, "processes": 4}, "batch_size is 10 and processes 4"),
     ],
 )
 def test_training_has_bounds(choices: dict[str, Any], words: str) -> None:

@@ -23,9 +23,9 @@ from veridical.config.families.adversarial import (
         ({"augment": ("rotation",)}, "augment is 'rotation'"),
         ({"objective": "hinj"}, "objective is 'hinj'"),
         ({"one_sided": True}, "gradient_penalty is 0"),
-        ({"noise_penalty": 0.1}, "belongs to the unpaired objectives"),
-        ({"relativistic": False, "objective": "hinge", "noise_penalty": 0.1}, "belongs to the unpaired objectives"),
-        ({"smoothing": 0.1}, "Set relativistic to false"),
+        ({"noise_penalty": 0.1}, "noise_penalty is 0.1"),
+        ({"relativistic": False, "objective": "hinge", "noise_penalty": 0.1}, "noise_penalty is 0.1"),
+        ({"smoothing": 0.1}, "smoothing is 0.1"),
         ({"smoothing": 1.0, "relativistic": False}, "smoothing is 1.0"),
     ],
 )

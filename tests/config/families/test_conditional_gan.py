@@ -11,9 +11,9 @@ from veridical.config.families.conditional_gan import FAMILY, ConditionalGANConf
     ("choices", "words"),
     [
         ({"conditioning": "auxilliary"}, "conditioning is 'auxilliary'"),
-        ({"class_weight": 0.5}, "only an auxiliary classifier has one"),
+        ({"class_weight": 0.5}, "class_weight is 0.5"),
         ({"conditioning": "auxiliary", "class_weight": 0.0}, "class_weight is 0.0"),
-        ({"pack": 2}, "have different labels"),
+        ({"pack": 2}, "pack is 2"),
         ({"orthogonal_weight": -1.0}, "orthogonal_weight"),
         ({"one_sided": True}, "gradient_penalty is 0"),  # the checks of every game
     ],

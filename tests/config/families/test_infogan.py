@@ -11,8 +11,8 @@ from veridical.config.families.infogan import FAMILY, InfoGANConfig
     ("choices", "words"),
     [
         ({"categorical": (10, 1)}, "at least 2 values"),
-        ({"categorical": (), "continuous": 0}, "there are no codes"),
-        ({"pack": 2}, "Set pack to 1"),
+        ({"categorical": (), "continuous": 0}, "categorical"),
+        ({"pack": 2}, "pack is 2"),
         ({"code_resolution": 0.0}, "code_resolution"),
         ({"continuous_weight": -0.1}, "continuous_weight"),
     ],

@@ -11,7 +11,7 @@ from veridical.config.families.noise_level import NoiseLevelConfig, NoiseLevelSa
     ("choices", "words"),
     [
         ({"levels": 1}, "levels is 1; expected at least 2"),
-        ({"sigma_min": 4.0}, "expected the first smaller"),
+        ({"sigma_min": 4.0}, "sigma_min is 4.0"),
         ({"sigma_min": 0.0}, "sigma_min"),
         ({"langevin_step": 0.0}, "langevin_step"),
         ({"network": "dcgan"}, "expected one of auto, mlp, conv"),
