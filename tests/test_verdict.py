@@ -30,15 +30,31 @@ CASES: list[tuple[dict[str, Any], str]] = [
         dict(value=2.0, interval=(1, 3), reference=0.0, reference_interval=None, higher=False, bound="lower"),
         "short of perfect",
     ),
+    *(
+        (dict(value=v, interval=(v - 1, v + 1), reference=0.0, reference_interval=None, higher=h, bound=b), expected)
+        for v, h, b, expected in (
+            (2.0, False, "upper", "undecided"),  # the true value may be 0
+            (0.5, False, "upper", "as good as perfect"),  # at most that, and none is better
+            (-2.0, False, "upper", "suspicious"),
+            (2.0, True, "upper", "undecided"),
+            (0.5, True, "upper", "undecided"),
+            (-2.0, True, "upper", "short of perfect"),
+            (2.0, True, "lower", "suspicious"),
+            (0.5, True, "lower", "as good as perfect"),
+            (-2.0, True, "lower", "undecided"),
+        )
+    ),
     (dict(value=math.nan, interval=None, reference=0.0, reference_interval=None), "no reference"),
     (dict(value=1.0, interval=None, reference=None, reference_interval=None), "no reference"),
 ]
 
 MUTANTS = {
-    "sides swapped": ("!= higher_is_better", "== higher_is_better"),
-    "touching decides": ("high < reference_low:", "high <= reference_low:"),
+    "sides swapped": ("above != higher_is_better", "above == higher_is_better"),
+    "touching decides": ("high < reference_low\n", "high <= reference_low\n"),
     "the width of a share does not matter": ("widest > WIDEST", "widest > 10"),
-    "a bound is praised": ('bound == "lower" and', "False and"),
+    "a bound is taken for the value": ("if not shown and", "if False and"),
+    "an upper bound is a lower one": ('"upper": below', '"upper": above'),
+    "a bound that reaches the best decides nothing": ("(above or below or (", "(True or ("),
     "nan is judged": ("or math.isnan(value)", ""),
 }
 

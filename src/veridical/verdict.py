@@ -36,7 +36,8 @@ def judge(
         higher_is_better: True: values below the reference are short of perfect and values above are suspicious;
             False: the other way round.
         unit: unit of the value; a share with an interval wider than `WIDEST` is undecided.
-        bound: "lower": the true value is at least this large, so a small value decides nothing.
+        bound: "lower": the true value is at least this large, so a small value decides nothing; "upper": at most, so a
+            large one decides nothing. A bound that reaches the best score there is settles that it is reached.
 
     Returns:
         The verdict; "no reference" if the value or the reference is missing.
@@ -48,15 +49,19 @@ def judge(
         'as good as perfect'
         >>> judge(0.0, (0.0, 0.0), 0.0, None, higher_is_better=False, bound="lower")
         'undecided'
+        >>> judge(3.0, (2.0, 4.0), 0.0, None, higher_is_better=False, bound="upper")
+        'undecided'
     """
     if reference is None or math.isnan(value):
         return "no reference"
     low, high = interval or (value, value)
     reference_low, reference_high = reference_interval or (reference, reference)
-    if bound == "lower" and not higher_is_better and not low > reference_high:
+    above, below = low > reference_high, high < reference_low
+    shown = {"lower": above, "upper": below, None: True}[bound]
+    if not shown and (above or below or (bound == "lower") != higher_is_better):
         return "undecided"
-    if low > reference_high or high < reference_low:
-        return "short of perfect" if (low > reference_high) != higher_is_better else "suspicious"
+    if above or below:
+        return "short of perfect" if above != higher_is_better else "suspicious"
     widest = max((b - a for a, b in (i for i in (interval, reference_interval) if i is not None)), default=0.0)
     return "undecided" if unit == "share" and widest > WIDEST else "as good as perfect"
 

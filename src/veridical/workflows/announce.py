@@ -73,8 +73,8 @@ def bounded_logits(model: GenerativeModel) -> str | None:
     if not bool(((logits >= 0) & (logits <= 1)).all()):
         return None
     return (
-        "Warning: the outputs of the discriminator stay between 0 and 1, as if it ended in a sigmoid. The losses expect "
-        "logits and apply the sigmoid themselves: return the value before the sigmoid."
+        "Warning: the outputs of the discriminator stay between 0 and 1, as if it ended in a sigmoid. The losses "
+        "expect logits and apply the sigmoid themselves: return the value before the sigmoid."
     )
 
 
