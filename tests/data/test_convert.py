@@ -90,7 +90,7 @@ def test_what_does_not_apply_is_said() -> None:
     assert any("batch size, order and workers are ignored" in note for note in notes)
     assert not any("read again" in note for note in notes)
     assert any("read again" in note for note in getattr(as_data(Pairs(noise=True)), "notes", ()))
-    assert any("not used: other" in note for note in getattr(as_data({"x": X, "other": 1}), "notes", ()))
+    assert any("unused entries: other" in note for note in getattr(as_data({"x": X, "other": 1}), "notes", ()))
 
 
 class Stream(IterableDataset):

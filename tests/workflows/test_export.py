@@ -131,7 +131,7 @@ def test_what_does_not_return_the_same_is_not_written(tmp_path: Path) -> None:
 
 def test_what_is_no_graph_is_refused_in_a_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     model = NoiseLevel(NoiseLevelConfig(), Facts(Space((2,), kind="vector"), 100))
-    with pytest.raises(CannotExportError, match=r"no graph of tensor operations.*veridical sample RUN"):
+    with pytest.raises(CannotExportError, match=r"not a graph of tensor operations.*veridical sample RUN"):
         export_sampler(model, tmp_path / "s.pt2", say=silent)
     assert capfd.readouterr().out == ""
 

@@ -60,7 +60,7 @@ def test_the_shipped_classifier_is_found_where_it_can_judge(model: VAE) -> None:
     assert means[0] > means[1]
     assert sample.classifier_for(garments, VAESampling()) is None
     assert sample.classifier_for(model, AdversarialSampling(condition="data")) is None
-    with pytest.raises(ValueError, match=r"sees images \(1, 28, 28\); this model makes \(1, 8, 8\)"):
+    with pytest.raises(ValueError, match=r"needs images \(1, 28, 28\); this model generates \(1, 8, 8\)"):
         sample.classifier_for(model, options)
     with pytest.raises(ValueError, match="the classes 0 to 9"):
         sample.classifier_for(garments, VAESampling(condition="10"))

@@ -118,12 +118,12 @@ def _decode_to_disk(
             f"free disk space in {place.parent}.",
             "Set XDG_CACHE_HOME to a folder on a larger disk, or lower --size.",
         )
-    with replacing(place) as beside:
-        x = np.lib.format.open_memmap(beside, "w+", np.dtype(np.uint8), shape)
+    with replacing(place) as temporary:
+        x = np.lib.format.open_memmap(temporary, "w+", np.dtype(np.uint8), shape)
         kept = _decode_into(x, files, target, config, bad)
         _judge(bad, listing, config)
         x.flush()
-        _shorten(beside, shape, len(kept))
+        _shorten(temporary, shape, len(kept))
         notes = (*target.notes, *_left_out(bad), f"decoded into {place} ({needed / 1e9:.2g} GB), used again next time")
         number = {file: i for i, file in enumerate(listing.files)}
         about = {"notes": notes, "sixteen": target.sixteen, "transparent": target.transparent}

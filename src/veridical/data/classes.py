@@ -62,7 +62,7 @@ def class_number(label: str | int, classes: int, names: tuple[str, ...] | None =
         names: of the classes, in the order of their numbers; None where they have none.
 
     Raises:
-        NoSuchDataError: no such class; the nearest name is said.
+        NoSuchDataError: there is no such class; the message names the closest one.
 
     Examples:
         >>> class_number("cat", 2, ("cat", "dog")), class_number("1", 2)

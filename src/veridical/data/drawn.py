@@ -1,4 +1,4 @@
-"""Data sets that are drawn from a distribution whose law is known: points, words of bits, shapes, spin lattices."""
+"""Data sets drawn from known distributions: points, words of bits, shapes, spin lattices."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ MIXTURES: dict[str, tuple[str, Callable[[], GaussianMixture]]] = {
 }
 CATEGORICALS: dict[str, tuple[str, Callable[[], Categorical]]] = {
     "categorical": ("100,000 draws of one of 32 levels of known probabilities, 1/rank; drawn", zipf),
-    "categorical-bits": ("the same law of 32 outcomes as words of 5 bits, dependent on each other; drawn", zipf_bits),
+    "categorical-bits": ("the same distribution of 32 outcomes as words of 5 dependent bits; drawn", zipf_bits),
 }
 LAWS = MIXTURES | CATEGORICALS
-"""Laws of vectors that are drawn from."""
+"""Distributions of vectors."""
 
 SHAPES = "shapes"
 """The named set of images with known factors."""
@@ -82,9 +82,9 @@ def _points(config: DataConfig, split: Split) -> ArrayData:
 
 
 def _shapes(config: DataConfig, split: Split) -> ArrayData:
-    """Draw a split of the shapes, at the side asked for; its target knows the factors of every row."""
+    """Draw a split of the shapes at the requested side; its target has the factors of every row."""
     if config.channels == "colour":
-        raise DataError(f"{config.source} are grey.", "Leave out channels.")
+        raise DataError(f"{config.source} are grey images.", "Omit channels.")
     n, seed = _SHAPES[split]
     law = Shapes(config.size or 28, seed=seed)
     factors = law.factors(torch.arange(n))

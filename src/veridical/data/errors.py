@@ -1,4 +1,4 @@
-"""What a person can get wrong with data. Imports nothing heavy."""
+"""Errors in data. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class DataError(ValueError):
     """The data cannot be used as they are.
 
     Args:
-        problem: what was got and what is expected.
+        problem: what was found and what is expected.
         remedy: what to do.
 
     Examples:
@@ -23,8 +23,8 @@ class DataError(ValueError):
 
 
 class NoSuchDataError(DataError, RequestError):
-    """There are no data of that name, nor such a file or folder."""
+    """There is no data set, file or folder of that name."""
 
 
 class NoTestSplitError(DataError):
-    """No examples are kept from training: one single example, or nothing held out."""
+    """No examples are held out from training, for example if there is only one."""

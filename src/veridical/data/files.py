@@ -162,15 +162,15 @@ def _both(archive: np.lib.npyio.NpzFile, keys: dict[str, str], letter: str) -> n
 
 
 def _load_idx(path: Path) -> Arrays:
-    """Read images, and the labels that lie beside them under the usual name."""
+    """Read images, and the labels in the same folder under the usual name."""
     x = read_idx(path)
     if x.ndim < 2:
         raise DataError(
             f"{path} holds {x.ndim} axis: labels, not images.",
-            "Pass the file of the images (images-idx3-ubyte); the labels beside it are found.",
+            "Pass the file of the images (images-idx3-ubyte); the labels in the same folder are found.",
         )
-    beside = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
-    return Arrays(x, read_idx(beside) if beside != path and beside.is_file() else None)
+    labels = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
+    return Arrays(x, read_idx(labels) if labels != path and labels.is_file() else None)
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:

@@ -184,7 +184,7 @@ def plan(headers: dict[Path, Header], config: DataConfig, where: Path) -> Plan:
         DataError: images that differ in size or are not square, and no word on what to do about it.
     """
     if not headers:
-        raise DataError(f"no image of {where} can be read.", "Are these really images, and fully copied?")
+        raise DataError(f"no image of {where} can be read.", "Check that the files are images and complete.")
     sizes = Counter(header.size for header in headers.values())
     width, height = next(iter(sizes))
     square = all(w == h for w, h in sizes)
@@ -208,7 +208,7 @@ def decoder(target: Plan, config: DataConfig) -> Callable[[Path], np.ndarray | s
     def one(path: Path) -> np.ndarray:
         pixels = decode(path, decoding)
         if pixels.shape != (target.channels, target.height, target.width):
-            raise ValueError(f"decoded to {pixels.shape}, its header said otherwise")
+            raise ValueError(f"decoded to {pixels.shape}, which differs from its header")
         return pixels
 
     return _attempt(one)

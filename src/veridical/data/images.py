@@ -75,7 +75,7 @@ class Header(NamedTuple):
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Keep Pillow's warnings (odd EXIF, large images) off the screen; they name no file, and what fails is said."""
+    """Suppress Pillow's warnings (odd EXIF, large images), which name no file; failures raise errors."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         yield

@@ -1,4 +1,4 @@
-"""Which space an array lives in: decided once, said in sentences, refused where it is not clear."""
+"""Infer the space of an array, with notes on each decision; an unclear range is an error."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ def infer(x: np.ndarray | Tensor, space: Space | None, name: str, wishes: Wishes
     shape = tuple(raw.shape[1:])
     rate = wishes.sample_rate if kind == "sequence" else None
     inferred = Space(shape, kind, values.support, values.levels, sample_rate=rate)
-    said = (*notes, *more, values.note) if values.note else (*notes, *more)
-    return Inferred(raw, inferred, values.scale, values.shift, said)
+    sentences = (*notes, *more, values.note) if values.note else (*notes, *more)
+    return Inferred(raw, inferred, values.scale, values.shift, sentences)
 
 
 def _values(

@@ -1,7 +1,7 @@
 """What training learns from: a data set, of which batches are made, or anything that gives batches itself.
 
 A source is a pure function of the step, like everything that must survive a resume: `batch(step)` is the same whenever
-and however often it is asked for. Data sets that fit in memory are an `ArrayData`, and `Loader` makes their batches.
+and for every call. Data sets that fit in memory are an `ArrayData`, and `Loader` makes their batches.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from veridical.data.loader import Loader
 from veridical.data.space import Space
 
 FEW = 1000
-"""Fewer examples than this are remarked upon."""
+"""Smallest number of examples without a warning."""
 
 
 @runtime_checkable

@@ -64,7 +64,7 @@ def set_name(source: str) -> str | None:
     """Return the name of the named set that a source means, or None where it means a path.
 
     Raises:
-        DataError: it could be either, or a set that does not exist is asked for.
+        DataError: the name is ambiguous, or there is no such data set.
 
     Examples:
         >>> set_name("digits"), set_name("set:digits"), set_name("./digits")
@@ -99,7 +99,7 @@ def find_path(source: str) -> Path:
     """Return the existing path of a source that is no named set.
 
     Raises:
-        NoSuchDataError: nothing of that name; the nearest names are said.
+        NoSuchDataError: there is no such file, folder or data set; the message names the closest one.
     """
     if not source:
         raise NoSuchDataError("no data are given.", f"Name a set ({', '.join(names_of_sets())}), a folder or a file.")

@@ -20,8 +20,8 @@ class Space:
     """Shape of one example: (C, H, W) for images, (d,) for vectors, (C, T) for sequences."""
 
     kind: Literal["image", "vector", "lattice", "sequence"] = "image"
-    """What the axes mean, hence how an example is drawn: an image; a vector whose components have no order; a lattice
-    (C, H, W) or (C, L) with periodic boundary; a sequence of T steps of C channels, such as audio."""
+    """Meaning of the axes, which decides how an example is drawn: an image; a vector whose components have no order; a
+    lattice (C, H, W) or (C, L) with periodic boundary; a sequence of T steps of C channels, such as audio."""
 
     support: tuple[float, float] | None = (-1.0, 1.0)
     """Smallest and largest value of data space; None for the whole real line."""

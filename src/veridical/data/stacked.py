@@ -3,7 +3,7 @@ r"""Stacked MNIST: images of three random digits, one per channel, whose thousan
 A stack shows digits $a, b, c$ in its first, second and third channel and belongs to mode $100a + 10b + c$. The triple
 of rows of MNIST behind every stack is a pure function of its index: a counter-based generator (Philox, key of the
 split) draws them independently and uniformly. Only MNIST itself is held in memory; stacks are gathered when a batch is
-asked for. Of 128,000 training stacks the rarest mode has 69.
+requested. Of 128,000 training stacks the rarest mode has 69.
 
 References:
     Metz, Poole, Pfau & Sohl-Dickstein, Unrolled Generative Adversarial Networks (2017), Section 3.3.1.

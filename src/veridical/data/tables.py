@@ -15,8 +15,8 @@ _LABELS = ("y", "label", "labels", "class", "target")
 def read_csv(path: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]]:
     """Read the rows of a table as vectors; a column named label (y, class, target) holds the labels.
 
-    It does not if its values are fractions, or if it is the y beside an x: then it is a coordinate. The separator is a
-    comma, semicolon or tab; a first row that is not all numbers names the columns.
+    A column with fractions is not a label column; neither is the y of a column pair x, y, which is a coordinate. The
+    separator is a comma, semicolon or tab; a first row that is not all numbers names the columns.
 
     Returns:
         (N, d) values, int64 if all are integers; (N,) labels or None; notes.
@@ -33,7 +33,7 @@ def read_csv(path: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]
     names = None if not rows or all(_is_number(cell) for cell in rows[0]) else [name.strip() for name in rows[0]]
     first = 1 if names else 0
     if not rows[first:]:
-        raise DataError(f"{path} holds no rows of numbers.", "Expected one example per row.")
+        raise DataError(f"{path} contains no rows of numbers.", "Expected one example per row.")
     width = len(rows[0])
     odd = next((i for i, row in enumerate(rows) if len(row) != width), None)
     if odd is not None:
@@ -46,7 +46,7 @@ def read_csv(path: Path) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...]
 
 
 def _label_of(names: list[str], rows: list[list[str]]) -> int | None:
-    """Return the column that holds labels, if one does: not y beside x, which are coordinates, nor fractions."""
+    """Return the column of labels, or None; a column y after x is a coordinate, and fractions are not labels."""
     folded = [name.lower() for name in names]
     for i, name in enumerate(folded):
         coordinate = name == "y" and "x" in folded

@@ -105,7 +105,7 @@ class Reader(nn.Module):
     def forward(self, features: Tensor) -> Reading:
         """Return the distribution of the codes for features (B, F)."""
         *logits, mu, raw = self.layers(at_least_single(features)).split(self.sizes, dim=1)
-        # A sum and not a clamp, whose gradient vanishes: a variance that is too small must be able to grow.
+        # A sum and not a clamp, whose gradient vanishes: a variance that is too small can then still grow.
         return Reading(tuple(logits), mu, (self.smallest_var + raw.exp()).log())
 
 

@@ -298,7 +298,7 @@ class Writer:
 
 
 def require_archive(path: Path) -> None:
-    """Make sure that nothing would be written over, and that the file can be what it is called.
+    """Check that no file would be overwritten, and that the suffix of the file is known.
 
     Raises:
         OutputExistsError: something is there.

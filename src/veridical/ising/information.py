@@ -113,7 +113,7 @@ def block_bound(x: Lattices, coupling: float, rows: int, seed: int = 0) -> Bound
         raise ValueError(f"rows is {rows}; expected 1 to {min(14, height - 1)} on lattices of height {height}.")
     rng = np.random.default_rng(seed)
     first = rng.integers(height, size=n)[:, None] + rows * np.arange(height // rows)
-    around = (first[:, :, None] + np.arange(-1, rows + 1)) % height  # the rows of each block, and those beside it
+    around = (first[:, :, None] + np.arange(-1, rows + 1)) % height  # the rows of each block, and the two next to it
     column = (rng.integers(width, size=n)[:, None] + np.arange(width)) % width  # the fixed column comes first
     spins = x[np.arange(n)[:, None, None, None], around[:, :, :, None], column[:, None, None, :]]
     spins = spins.reshape(-1, rows + 2, width)

@@ -1,4 +1,4 @@
-"""Every configuration, one by one: the twin that all other results are held against, for up to 22 spins."""
+"""Enumeration of all configurations for up to 22 spins: the reference for all other results."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
