@@ -32,7 +32,7 @@ def test_train_sample_evaluate_report_cite(tmp_path: Path, capsys: pytest.Captur
     assert run(["resume", where]) == 0
     assert "has finished all of its 20 steps" in capsys.readouterr().out
     assert run(["resume", where, "--steps", "5"]) == 0
-    assert "has finished more than 5 steps. To go further: --steps N, with N above 20" in capsys.readouterr().out
+    assert "has finished more than 5 steps. To train longer, add --steps N with N above 20" in capsys.readouterr().out
     assert run(["train", "vae", "--data", "digits", "--out", where, *QUICK]) == 2
     assert "nothing is overwritten" in capsys.readouterr().err
 

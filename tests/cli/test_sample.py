@@ -85,7 +85,7 @@ def test_what_cannot_be_drawn_is_said_before_anything_is(
 ) -> None:
     out = tmp_path / "x.npz"
     for arguments, code, message in (
-        (["--condition", "3"], 1, "sees images (1, 28, 28)"),
+        (["--condition", "3"], 1, "needs images (1, 28, 28)"),
         (["--condition", "3", "--refine", "kl"], 2, "choose one"),
         (["--truncation", "nan"], 2, "truncation is nan"),
         (["--first", "-1"], 2, "first is -1"),

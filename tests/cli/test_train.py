@@ -78,7 +78,7 @@ def test_epochs_and_steps_are_not_both_given(option: str, capsys: pytest.Capture
 
 def test_an_option_of_another_family_is_refused_with_the_families_that_have_it() -> None:
     base, _ = starting_point(["vae"])
-    with pytest.raises(UsageError, match=r"vae has no --objective, which is an option of .*\bgan\b"):
+    with pytest.raises(UsageError, match=r"vae has no option --objective; it is an option of .*\bgan\b"):
         parse_options(["vae", "--objective", "hinge"], base)
 
 
