@@ -149,7 +149,7 @@ def test_help_shows_every_option_with_its_text_and_stops(capsys: pytest.CaptureF
         ("train VAE", "Did you mean vae?"),
         ("train --data digits gan vae", "unexpected word 'vae'"),
         ("train gan --steps 3 --epochs 2 --data digits", "choose one"),
-        ("train vae --r1 3 --data digits", "vae has no --r1"),
+        ("train vae --r1 3 --data digits", "vae has no option --r1"),
         ("train --objective hinj --data digits", "Did you mean hinge?"),
         ("data lst", "Did you mean list?"),
         ("data list --n", "there is no option --n"),
