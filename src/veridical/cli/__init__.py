@@ -22,7 +22,7 @@ COMMANDS = {
     "runs": "list runs: state, step, verdict, age",
     "report": "write an HTML report about one or more runs",
     "ising": "sample, solve and check the Ising model",
-    "experiment": "run a published experiment: figures, numbers, verdict",
+    "experiment": "run a documented experiment: figures, numbers, verdict",
     "data": "list, download and check data",
     "config": "show and validate configurations",
     "doctor": "check the installation and show the device in use",
