@@ -252,7 +252,7 @@ def test_your_own_networks() -> None:
     [
         ({"categorical": (10, 1)}, "at least 2 values"),
         ({"categorical": (), "continuous": 0}, "there are no codes"),
-        ({"pack": 2}, "read from single examples"),
+        ({"pack": 2}, "pack is 2"),
         ({"code_resolution": 0.0}, "code_resolution is 0.0"),
         ({"restore_noise": -1.0}, "restore_noise is -1.0"),
         ({"continuous_weight": -1.0}, "continuous_weight is -1.0"),
