@@ -27,7 +27,10 @@ class Outer:
 
 
 def test_the_text_of_a_field_is_that_of_the_class_that_has_it_last() -> None:
-    assert field_docs(GANConfig)["pack"] == "Number of examples that the discriminator receives together as one input (PacGAN)."
+    assert (
+        field_docs(GANConfig)["pack"]
+        == "Number of examples that the discriminator receives together as one input (PacGAN)."
+    )
     assert field_docs(Outer) == {"on": "Whether."}
 
 
