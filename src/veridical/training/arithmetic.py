@@ -2,8 +2,8 @@
 
 | device | network | precision | layout |
 |---|---|---|---|
-| processor with bf16 instructions (AVX-512 BF16, AMX) | convolutions of mean width ≥ 40 | bf16 | channels last |
-| CUDA, compute capability ≥ 8 (Ampere and newer) | convolutions of mean width ≥ 40 | bf16 | channels last |
+| processor with bf16 instructions (AVX-512 BF16, AMX) | convolutions of mean width ≥ 26 | bf16 | channels last |
+| CUDA, compute capability ≥ 8 (Ampere and newer) | convolutions of mean width ≥ 26 | bf16 | channels last |
 | any processor | other convolutions | fp32 | channels last |
 | everything else | | fp32 | contiguous |
 
@@ -21,7 +21,7 @@ from statistics import fmean
 import torch
 from torch import nn
 
-WIDE = 40
+WIDE = 26
 """Mean width of the convolutions from which half precision pays."""
 
 HALF_PRECISION_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
