@@ -17,8 +17,9 @@ def subject(law: GaussianMixture, samples: bool = True) -> Subject:
 
 def test_the_first_need_that_is_not_met_is_the_reason() -> None:
     metric = Metric((SAMPLES, LIKELIHOOD), lambda s: [])
-    assert metric.why_not(subject(CLOUD)) is None
-    assert metric.why_not(subject(CLOUD, samples=False)) == SAMPLES.missing(subject(CLOUD, samples=False))
+    assert metric.unmet(subject(CLOUD)) is None
+    without = subject(CLOUD, samples=False)
+    assert metric.unmet(without) == (SAMPLES, SAMPLES.missing(without))
 
 
 def test_features_give_way_to_modes_that_can_be_counted() -> None:
@@ -34,7 +35,7 @@ def test_exact_numbers_come_first_and_features_after_counts() -> None:
 
 
 def test_a_known_model_is_measured_by_what_is_known_of_it() -> None:
-    measured = {name for name, metric in METRICS.items() if metric.why_not(subject(ring())) is None}
+    measured = {name for name, metric in METRICS.items() if metric.unmet(subject(ring())) is None}
     assert {"divergence", "typicality", "coverage", "likelihood"} <= measured
     assert not measured & {"stacks", "outcomes", "factors", "class_accuracy", "discrimination", "denoising", "codes"}
     (kl,) = [m for m in METRICS["divergence"].measure(subject(ring())) if m.reference is not None][:1]

@@ -111,7 +111,8 @@ def test_rows_of_a_subset_have_no_known_factors() -> None:
 def test_the_first_need_that_is_not_met_is_the_reason() -> None:
     given = subject(GAN(SMALL, VECTOR), data=data_of(LAW, 9, 0, False))
     metric = METRICS["divergence"]
-    assert metric.why_not(given) == metric.needs[0].missing(given) != metric.needs[1].missing(given)
+    assert metric.unmet(given) == (metric.needs[0], metric.needs[0].missing(given))
+    assert metric.needs[0].missing(given) != metric.needs[1].missing(given)
     known = Known(Target(LAW, VECTOR))
-    assert METRICS["divergence"].why_not(subject(known)) is None
+    assert METRICS["divergence"].unmet(subject(known)) is None
     assert all(metric.needs for metric in METRICS.values())

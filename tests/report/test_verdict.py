@@ -69,7 +69,11 @@ def test_headline(state: str, findings: list, measurements: list, level: str, sa
 
 def test_what_too_few_examples_leave_out_is_not_praised() -> None:
     skipped = {"fid": "10 held-out examples are too few; at least 20 are needed", "modes": "the target has no modes"}
-    evaluation = {"skipped": skipped, "summary": ["The one measurement that has a reference, x, is fine.", "More."]}
+    evaluation = {
+        "skipped": skipped,
+        "too_few": ["fid"],
+        "summary": ["The one measurement that has a reference, x, is fine.", "More."],
+    }
     verdict = judge(record(evaluation=evaluation), [GOOD])
     assert verdict.level == "caution" and "there are too few examples for fid" in verdict.headline
     assert "modes" not in verdict.headline and verdict.sentences[-1] == "More."

@@ -97,7 +97,7 @@ def test_optimisers_descend(name: Any) -> None:
     w = nn.Parameter(torch.tensor([2.0, -1.0]))
     optimizer = build_optimizer(OptimizerConfig(name=name, lr=0.05), [w])
     for _ in range(200):
-        optimizer.zero_grad()
+        w.grad = None
         (w**2).sum().backward()
         optimizer.step()
     assert w.abs().max() < (0.3 if name == "lion" else 0.06)  # lion circles as far as its momentum reaches

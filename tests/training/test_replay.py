@@ -20,13 +20,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import veridical as vd
 from tests.training import toys
 from veridical.config.presets import PRESETS, find_preset
+from veridical.data.batch import Batch
 from veridical.data.dataset import ArrayData
 from veridical.data.loader import Loader
 from veridical.data.sources import load as load_data
 from veridical.model import GenerativeModel, Replayable
 from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State, fit, play
-from veridical.training.replay import WARM_UP, Eager, Recorder, Rehearsal, choose
+from veridical.training.replay import WARM_UP, Eager, Play, Recorder, Recording, Terms, choose
 from veridical.workflows.load import build_model
 
 REFUSED = {
@@ -46,6 +47,21 @@ REFUSED = {
     "_linalg_svd",
 }
 """Operations that read back, or make a tensor of a number; decompositions check their success on the processor."""
+
+
+class Rehearsal(Recorder):
+    """Works like `CudaGraphs` on any device, but repeats the Python code of the recorded step, its number included.
+
+    This reveals, without a GPU, a model whose steps of one pattern differ in more than tensors.
+    """
+
+    def warm(self, step: Callable[[], Terms]) -> Terms:
+        """Do a step."""
+        return step()
+
+    def record(self, step: int, batch: Batch, play: Play) -> Recording:
+        """Note a step."""
+        return Recording(batch, lambda: play(step, batch))
 
 
 class Guard(TorchDispatchMode):

@@ -114,9 +114,8 @@ def show(found: Evaluation) -> None:
 def unmeasured(found: Evaluation) -> list[str]:
     """Return messages about metrics that need more examples; metrics for other models are not listed."""
     reasons: dict[str, list[str]] = {}
-    for name, reason in found.skipped.items():
-        if "too few" in reason:
-            reasons.setdefault(reason, []).append(name)
+    for name in found.too_few:
+        reasons.setdefault(found.skipped[name], []).append(name)
     return [f"Not measured: {', '.join(names)}: {reason}." for reason, names in reasons.items()]
 
 

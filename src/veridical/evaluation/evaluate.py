@@ -58,6 +58,9 @@ class Evaluation:
     skipped: Mapping[str, str] = field(default_factory=dict)
     """Metrics that were not measured, with the reason."""
 
+    too_few: tuple[str, ...] = ()
+    """Those of them that more examples would make measurable."""
+
     seconds: float = 0.0
     """Total time."""
 
@@ -92,7 +95,7 @@ class Evaluation:
         """Build the evaluation that `to_json` wrote; other keys are ignored."""
         known = {key: value[key] for key in cls.__dataclass_fields__ if key in value}
         known["measurements"] = tuple(Measurement.from_json(m) for m in value["measurements"])
-        known["notes"] = tuple(value.get("notes", ()))
+        known |= {key: tuple(value.get(key, ())) for key in ("notes", "too_few")}
         return cls(**known)
 
 
@@ -184,14 +187,16 @@ def _measure(
 ) -> Evaluation:
     samples = None if samples is None else _checked(samples, train.space)
     subject = Subject(model, samples, train, test, n, seed, extractor, progress or (lambda line: None))
-    measured, skipped = [], {}
+    measured, skipped, wanting = [], {}, []
     for name in _chosen(metrics):
-        why_not = METRICS[name].why_not(subject)
+        unmet = METRICS[name].unmet(subject)
+        why_not = None if unmet is None else unmet[1]
         if why_not is not None and metrics is not None:
             raise ValueError(f"metric {name!r} cannot be measured: {why_not}. Leave it out of `metrics`.")
         reason = why_not or (METRICS[name].unasked(subject) if metrics is None else None)
         if reason is not None:
             skipped[name] = reason
+            wanting += [name] if unmet is not None and unmet[0].more_examples else []
             continue
         subject.progress(f"measuring {name}")
         measured += METRICS[name].measure(subject)
@@ -211,6 +216,7 @@ def _measure(
             "python": platform.python_version(),
         },
         skipped=skipped,
+        too_few=tuple(wanting),
         seconds=time.perf_counter() - began,
     )
 

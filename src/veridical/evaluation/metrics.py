@@ -53,9 +53,10 @@ class Metric:
     replaced_by: tuple[Need, ...] = ()
     """Where one of these is met, a better metric takes its place: measured only if requested by name."""
 
-    def why_not(self, subject: Subject) -> str | None:
-        """Return the reason of the first need that is not met; None: it can be measured."""
-        return next((reason for need in self.needs if (reason := need.missing(subject)) is not None), None)
+    def unmet(self, subject: Subject) -> tuple[Need, str] | None:
+        """Return the first need that is not met, and the reason; None: it can be measured."""
+        reasons = ((need, need.missing(subject)) for need in self.needs)
+        return next(((need, reason) for need, reason in reasons if reason is not None), None)
 
     def unasked(self, subject: Subject) -> str | None:
         """Return the reason to measure it only on request; None: it is measured by default."""

@@ -38,6 +38,9 @@ class Need:
     missing: Callable[[Subject], str | None]
     """Why a subject does not have it, in plain English; None: it has."""
 
+    more_examples: bool = False
+    """Whether more examples would meet it."""
+
 
 def of_model(ability: type, what: str) -> Need:
     """Need a model with an ability.
@@ -136,9 +139,9 @@ def _unknown_rows(subject: Subject) -> str | None:
 
 SAMPLES = Need(_no_samples)
 LIKELIHOOD = Need(_no_density)
-ENOUGH = Need(_too_few)
-SEVERAL = Need(_too_few_for_a_mean)
-ENOUGH_HELD_OUT = Need(_too_few_held_out)
+ENOUGH = Need(_too_few, more_examples=True)
+SEVERAL = Need(_too_few_for_a_mean, more_examples=True)
+ENOUGH_HELD_OUT = Need(_too_few_held_out, more_examples=True)
 CLASSES = Need(_no_classes)
 LABELS = Need(_no_labels)
 CODES = Need(_no_codes)

@@ -94,8 +94,8 @@ def _headline(record: Record, measured: list[Measured]) -> tuple[Level, str]:
 
 def _too_few(record: Record) -> list[str]:
     """Return the metrics that were left out for lack of examples."""
-    skipped = record.evaluation.get("skipped")
-    return [name for name, why in skipped.items() if "too few" in str(why)] if isinstance(skipped, dict) else []
+    names = record.evaluation.get("too_few")
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def _counted(hits: int, of: str) -> str:

@@ -187,7 +187,7 @@ def move(
 
     Args:
         model: defines the losses.
-        player: name of the player.
+        player: whose parameters are updated.
         batch: examples.
         engine: device and arithmetic.
         step: number of the step.

@@ -92,11 +92,6 @@ class Optimizer(ABC):
         """All parameters, group after group."""
         return [p for group in self.groups for p in group.parameters]
 
-    def zero_grad(self) -> None:
-        """Delete the gradients."""
-        for parameter in self.parameters:
-            parameter.grad = None
-
     def gradients(self) -> dict[Stretch, Tensor]:
         """Return the gradient (n,) of every stretch whose parameters have one; split those of which only some have."""
         for group in self.groups:

@@ -156,21 +156,6 @@ class CudaGraphs(Recorder):
         return Recording(batch, replay)
 
 
-class Rehearsal(Recorder):
-    """Works like `CudaGraphs` on any device, but repeats the Python code of the recorded step, its number included.
-
-    This reveals, without a GPU, a model whose steps of one pattern differ in more than tensors.
-    """
-
-    def warm(self, step: Callable[[], Terms]) -> Terms:
-        """Do a step."""
-        return step()
-
-    def record(self, step: int, batch: Batch, play: Play) -> Recording:
-        """Note a step."""
-        return Recording(batch, lambda: play(step, batch))
-
-
 def choose(model: Trainable, device: torch.device, processes: int, *, rows: bool = False) -> tuple[Replay, str]:
     """Return how steps are done, and why, in words that follow "steps".
 

@@ -95,7 +95,8 @@ def first_metric(model: GenerativeModel, data: ArrayData, n: int) -> tuple[Metri
     subject = Subject(model, samples, data, None, n, 0, None, lambda line: None)
     reasons = {}
     for name, metric in METRICS.items():
-        reasons[name] = metric.why_not(subject) or metric.unasked(subject)
+        unmet = metric.unmet(subject)
+        reasons[name] = metric.unasked(subject) if unmet is None else unmet[1]
         if reasons[name] is None:
             return metric, subject
     raise CannotEvaluateError(
