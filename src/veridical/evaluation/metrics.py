@@ -54,8 +54,11 @@ class Metric:
     """Where one of these is met, a better metric takes its place: measured only if requested by name."""
 
     def unmet(self, subject: Subject) -> tuple[Need, str] | None:
-        """Return the first need that is not met, and the reason; None: it can be measured."""
-        reasons = ((need, need.missing(subject)) for need in self.needs)
+        """Return the first need that is not met, and the reason; None: it can be measured.
+
+        Needs that more examples would meet come last: where another is missing too, examples would not help.
+        """
+        reasons = ((need, need.missing(subject)) for need in sorted(self.needs, key=lambda need: need.more_examples))
         return next(((need, reason) for need, reason in reasons if reason is not None), None)
 
     def unasked(self, subject: Subject) -> str | None:
