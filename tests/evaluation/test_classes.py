@@ -12,6 +12,7 @@ from veridical.evaluation.features import FeatureSets
 from veridical.evaluation.measurement import Measurement
 from veridical.model import Classifier, Sampler, Space
 from veridical.noise import Noise, noise_for
+from veridical.verdict import NO_FAULT
 
 CPU = torch.device("cpu")
 SPACE = Space((2,), "vector", None, None, classes=3)
@@ -60,7 +61,7 @@ def measured(model: Drawer, test: ArrayData | None = TEST) -> Measurement:
 @pytest.mark.parametrize("test", [TEST, None], ids=["held out", "left out"])
 def test_the_right_classes_match_as_often_as_real_ones(test: ArrayData | None) -> None:
     m = measured(Drawer(), test)
-    assert m.verdict == "as good as perfect"  # false alarm 0.6 %; a fixed seed
+    assert m.verdict in NO_FAULT  # false alarm 0.6 %; a fixed seed
     assert 0.85 < m.value < 0.95 and m.reference == pytest.approx(m.value, abs=0.04)
 
 

@@ -12,6 +12,7 @@ from veridical.evaluation.likelihood import measure_likelihood
 from veridical.evaluation.measurement import Measurement
 from veridical.model import Space
 from veridical.targets import GaussianMixture
+from veridical.verdict import NO_FAULT
 
 UNIT = GaussianMixture(torch.zeros(1, 3), 1.0)
 
@@ -27,7 +28,7 @@ def test_known_laws_are_ceilings_and_bounds_fall_short() -> None:
     entropy = 1.5 * math.log(2 * math.pi * math.e)
     assert found["nats_test"].value == pytest.approx(-entropy, abs=0.1)
     assert found["nats_test"].reference == pytest.approx(found["nats_test"].value, abs=1e-6)
-    assert {found[name].verdict for name in ("nats_test", "overfit_nats")} == {"as good as perfect"}
+    assert {found[name].verdict for name in ("nats_test", "overfit_nats")} <= set(NO_FAULT)
     short = named(measure_likelihood(Bounded(UNIT, 0.5), train, test, 10_000, seed=0))
     assert short["nats_test"].verdict == "short of perfect"
 

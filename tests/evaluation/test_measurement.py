@@ -2,12 +2,11 @@
 
 import json
 import math
-from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from veridical.evaluation.measurement import Measurement
+from veridical.verdict import Test
 
 
 def recall(**changes: object) -> Measurement:
@@ -28,24 +27,47 @@ def recall(**changes: object) -> Measurement:
 
 
 @pytest.mark.parametrize(
-    ("interval", "higher", "verdict"),
+    ("value", "higher", "verdict"),
     [
-        ((0.39, 0.43), True, "short of perfect"),
-        ((0.39, 0.43), False, "suspicious"),
-        ((0.39, 0.70), True, "as good as perfect"),  # the sides touch
-        ((0.73, 0.90), True, "as good as perfect"),
-        ((0.75, 0.90), True, "suspicious"),
-        ((0.75, 0.90), False, "short of perfect"),
+        (0.41, True, "short of perfect"),
+        (0.41, False, "suspicious"),
+        (0.698, True, "undecided"),
+        (0.715, True, "as good as perfect"),
+        (0.80, True, "suspicious"),
+        (0.80, False, "short of perfect"),
     ],
 )
-def test_disjoint_intervals_decide(interval: tuple[float, float], higher: bool, verdict: str) -> None:
-    assert recall(interval=interval, higher_is_better=higher).verdict == verdict
+def test_without_a_test_of_its_own_two_intervals_are_compared(value: float, higher: bool, verdict: str) -> None:
+    assert recall(value=value, interval=(value - 0.02, value + 0.02), higher_is_better=higher).verdict == verdict
 
 
 def test_missing_intervals_are_points() -> None:
     assert recall(interval=None, value=0.69).verdict == "short of perfect"
-    assert recall(interval=(0.6, 0.71), reference_interval=None).verdict == "short of perfect"
-    assert recall(interval=(0.6, 0.73), reference_interval=None).verdict == "as good as perfect"
+    assert recall(interval=(0.6, 0.71), reference_interval=None, value=0.65).verdict == "short of perfect"
+    assert recall(interval=(0.6, 0.73), reference_interval=None, value=0.7).verdict == "undecided"
+
+
+def test_the_test_of_the_metric_comes_before_the_intervals() -> None:
+    test = Test(0.0, (-0.01, 0.01), 0.9, 0.02, 0.05, "999 exchanges", adjusted=1.0)
+    assert recall(test=test).verdict == "as good as perfect"
+    assert recall().tested is not None and recall().verdict == "short of perfect"
+
+
+def test_a_test_survives_the_file_without_its_null() -> None:
+    test = Test(-math.inf, (-math.inf, 0.0), 0.004, None, 0.05, "999 exchanges", adjusted=0.03, null=object())
+    text = json.dumps(recall(test=test).to_json(), allow_nan=False)
+    again = Measurement.from_json(json.loads(text))
+    assert again == recall(test=test) and again.test is not None and again.test.null is None
+    assert again.verdict == "short of perfect" and "null" not in json.loads(text)["test"]
+
+
+def test_files_from_before_verdicts_were_tests_still_load() -> None:
+    """A share .65 against .72 was "as good as perfect": its interval touches the other; the test finds the fault."""
+    now = recall(value=0.65, interval=(0.62, 0.701))
+    old = {k: v for k, v in now.to_json().items() if k != "test"} | {"verdict": "as good as perfect"}
+    assert Measurement.from_json(old) == now and now.verdict == "short of perfect"
+    with pytest.raises(ValueError, match="changed by hand"):
+        Measurement.from_json(old | {"verdict": "short of perfect"})
 
 
 def test_no_reference_no_verdict() -> None:
@@ -80,13 +102,3 @@ def test_a_forged_verdict_is_refused() -> None:
 def test_nonsense_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         recall(**changes)
-
-
-@pytest.mark.parametrize("interval, reference_interval", [((0.1, 0.9), (0.5, 0.6)), ((0.5, 0.6), (0.0, 1.0))])
-def test_shares_of_which_nothing_is_known_are_undecided(interval: Any, reference_interval: Any) -> None:
-    share = Measurement(
-        "recall", 0.55, "share", 20, True, interval, "", 0.55, "null", reference_interval=reference_interval
-    )
-    assert share.verdict == "undecided"
-    assert replace(share, unit="nats").verdict == "as good as perfect"
-    assert replace(share, value=0.05, interval=(0.0, 0.1), reference_interval=(0.4, 0.6)).verdict == "short of perfect"

@@ -20,6 +20,7 @@ from veridical.evaluation.recovery import (
 from veridical.model import Coded, Encoder, LatentVariable
 from veridical.noise import Noise, noise_for
 from veridical.targets.shapes import FACTORS, Shapes
+from veridical.verdict import NO_FAULT
 
 CPU = torch.device("cpu")
 LAW = Shapes(16, seed=0)
@@ -100,7 +101,7 @@ def test_samples_of_the_law_are_as_good_as_perfect() -> None:
     found = named(measure_sample_factors(x, LAW, seed=0))
     assert list(found) == ["of_the_law", *[f"factor_{name}" for name in FACTORS]]
     # Six intervals at a fixed seed; each pair is disjoint by chance with at most 2.5 %.
-    assert {m.verdict for m in found.values()} == {"as good as perfect"}
+    assert {m.verdict for m in found.values()} <= set(NO_FAULT)
 
 
 def test_a_law_that_varies_less_is_found_by_the_factors_that_do_not_vary() -> None:

@@ -7,6 +7,7 @@ from veridical.evaluation.extractors import Values
 from veridical.evaluation.features import FeatureSets
 from veridical.evaluation.measurement import Measurement
 from veridical.evaluation.two_sample import measure_frechet, measure_kernel, measure_manifold, measure_memorisation
+from veridical.verdict import NO_FAULT
 
 D = 4
 
@@ -27,9 +28,9 @@ def everything(sets: FeatureSets) -> dict[str, Measurement]:
 
 @pytest.mark.parametrize("held_out", [True, False])
 def test_draws_of_the_same_law_are_as_good_as_perfect(held_out: bool) -> None:
-    """Three times eight verdicts, each a false alarm in 0.6 % of cases: more than two by chance in 4e-4."""
+    """Three times eight verdicts, each a false alarm in 5 % of cases before the table is adjusted."""
     found = [m for seed in range(3) for m in everything(features(held_out=held_out, seed=seed)).values()]
-    assert len(found) == 24 and sum(m.verdict != "as good as perfect" for m in found) <= 2
+    assert len(found) == 24 and sum(m.verdict not in NO_FAULT for m in found) <= 5
 
 
 def test_the_distance_of_a_shift_is_its_square() -> None:

@@ -16,7 +16,7 @@ def measured(value: object, interval: object = None, higher: bool = True, **more
     ("value", "interval", "higher", "verdict"),
     [
         (0.80, [0.78, 0.82], True, "short of perfect"),
-        (0.88, [0.86, 0.91], True, "as good as perfect"),
+        (0.89, [0.87, 0.92], True, "as good as perfect"),
         (0.97, [0.96, 0.98], True, "suspicious"),
         (0.97, [0.96, 0.98], False, "short of perfect"),
         (0.80, None, False, "suspicious"),
@@ -24,7 +24,9 @@ def measured(value: object, interval: object = None, higher: bool = True, **more
         ("nan", None, True, "no reference"),
     ],
 )
-def test_verdict_by_disjoint_intervals(value: object, interval: object, higher: bool, verdict: str) -> None:
+def test_a_row_without_a_verdict_is_judged_by_its_intervals(
+    value: object, interval: object, higher: bool, verdict: str
+) -> None:
     assert measured(value, interval, higher, reference=0.9, reference_interval=[0.88, 0.92]).verdict == verdict
 
 

@@ -21,6 +21,7 @@ from veridical.data.space import Space
 from veridical.evaluation.features import Progress
 from veridical.evaluation.measurement import JSON, Measurement
 from veridical.evaluation.metrics import METRICS
+from veridical.evaluation.multiple import adjusted
 from veridical.evaluation.subject import AnyExtractor, Subject
 from veridical.evaluation.summary import sentences
 from veridical.model import GenerativeModel, Sampler
@@ -202,7 +203,7 @@ def _measure(
         measured += METRICS[name].measure(subject)
     made = subject.__dict__.get("features")
     return Evaluation(
-        measurements=tuple(measured),
+        measurements=tuple(adjusted(measured)),
         data=train.name,
         data_digest=train.digest,
         test_digest=None if test is None else test.digest,

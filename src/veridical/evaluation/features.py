@@ -15,9 +15,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from veridical.data.dataset import ArrayData
+from veridical.evaluation.exchange import Exchange, exchange
 from veridical.evaluation.extractors import Extractor
 
 BATCH = 256
+EXCHANGED = 10_000
+"""Samples, and real examples in their place, that exchange labels at most: costs grow with the square."""
+
 SECONDS_BETWEEN_LINES = 5.0
 
 Progress = Callable[[str], None]
@@ -52,6 +56,17 @@ class FeatureSets:
             return train, self.test[torch.randperm(len(self.test), generator=generator)]
         null = min(len(self.generated), len(train) // 2)
         return train[null:], train[:null]
+
+    @cached_property
+    def pool(self) -> Float[Tensor, "n+m d"]:
+        """Samples followed by the null, at most `EXCHANGED` of each: what exchanges labels."""
+        return torch.cat([self.generated[:EXCHANGED], self.null[:EXCHANGED]])
+
+    @cached_property
+    def exchange(self) -> Exchange:
+        """Relabellings of the pool, the same for all metrics."""
+        n, m = len(self.generated), len(self.null)
+        return exchange(min(n, EXCHANGED), min(m, EXCHANGED), self.seed)
 
     @property
     def null_kind(self) -> str:

@@ -1,17 +1,16 @@
 """One number with its interval, and the score of a perfect model at the same n.
 
-The verdict compares two 95 % intervals. `interval` covers the variation under resampling of the measured samples;
-`reference_interval` covers the scores of a perfect model measured in the same way. Only disjoint intervals count
-against the model. Two independent intervals of equal width are disjoint by chance with probability 0.6 %, and intervals
-of any widths with at most 5 %, split over both sides.
+`interval` covers the variation of the value under resampling of the measured samples; `reference_interval` covers the
+scores of a perfect model measured in the same way. The verdict is that of a test (`veridical.verdict`): the metric's
+own, or the z-test of the two intervals. `evaluation.multiple` adjusts the tests of one table for each other.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
-from veridical.verdict import Bound, Interval, Verdict, judge
+from veridical.verdict import Bound, Interval, Test, Verdict, decide, interval_test, judge_before_tests
 
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 ReferenceKind = Literal["ceiling", "floor", "null"]
@@ -61,6 +60,9 @@ class Measurement:
     detail: Mapping[str, JSON] = field(default_factory=dict)
     """Everything else that is needed to compare or repeat the measurement: extractor, n_reference, k, ..."""
 
+    test: Test | None = None
+    """The test of "the model is perfect"; None: the two intervals are compared."""
+
     def __post_init__(self) -> None:
         if (self.reference is None) != (self.reference_kind is None):
             raise ValueError(
@@ -75,14 +77,58 @@ class Measurement:
                 raise ValueError(f"{self.name}: {what} is {interval}; expected (low, high) with low <= high.")
 
     @property
+    def tested(self) -> Test | None:
+        """The test that decides: the metric's own, or the z-test of two intervals; None: there is no reference."""
+        if self.test is not None or self.reference is None or math.isnan(self.value):
+            return self.test
+        return interval_test(self.value, self.interval, self.reference, self.reference_interval, unit=self.unit)
+
+    @property
     def verdict(self) -> Verdict:
-        """The result of comparing the two intervals: short of perfect, or suspicious, only where they are disjoint.
+        """The verdict of the test: short of perfect and suspicious are significant differences.
 
         Suspicious means better than a perfect model: modes narrower than those of the data distribution, samples more
-        typical than held-out data, or copies of training data. Undecided are shares whose interval covers more than
-        half of the range from 0 to 1, and bounds that show no fault. The rule is `veridical.verdict.judge`.
+        typical than held-out data, or copies of training data. The rule is `veridical.verdict.decide`.
         """
-        return judge(
+        if self.tested is None:
+            return "no reference"
+        return decide(self.tested, higher_is_better=self.higher_is_better, bound=self.bound)
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return plain values; numbers that are not finite become "inf", "-inf", "nan"."""
+        bare = self if self.test is None else replace(self, test=replace(self.test, null=None))
+        plain = {key: _plain(value) for key, value in asdict(bare).items()}
+        if isinstance(plain["test"], dict):
+            del plain["test"]["null"]
+        return {**plain, "verdict": self.verdict}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Measurement":
+        """Build the measurement that `to_json` wrote.
+
+        Files from before verdicts were tests have none; their verdict is checked by the rule of that time.
+
+        Raises:
+            ValueError: the stored verdict does not follow from the numbers.
+        """
+        fields = dict(value)
+        verdict, old = fields.pop("verdict", None), "test" not in value
+        for key in ("value", "reference", "seconds"):
+            fields[key] = _float(fields.get(key))
+        for key in ("interval", "reference_interval"):
+            fields[key] = _interval(fields.get(key))
+        fields["test"] = _test(fields.get("test"))
+        measurement = cls(**fields)
+        expected = measurement._verdict_before_tests() if old else measurement.verdict
+        if verdict is not None and verdict != expected:
+            raise ValueError(
+                f"{measurement.name}: the file has the verdict {verdict!r}, but its numbers give {expected!r}; "
+                "the file was changed by hand. Evaluate again."
+            )
+        return measurement
+
+    def _verdict_before_tests(self) -> Verdict:
+        return judge_before_tests(
             self.value,
             self.interval,
             self.reference,
@@ -92,32 +138,20 @@ class Measurement:
             bound=self.bound,
         )
 
-    def to_json(self) -> dict[str, JSON]:
-        """Return plain values; numbers that are not finite become "inf", "-inf", "nan"."""
-        plain = {key: _plain(value) for key, value in asdict(self).items()}
-        return {**plain, "verdict": self.verdict}
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "Measurement":
-        """Build the measurement that `to_json` wrote.
+def _float(value: Any) -> float | None:
+    return None if value is None else float(value)
 
-        Raises:
-            ValueError: the stored verdict does not follow from the numbers.
-        """
-        fields = dict(value)
-        verdict = fields.pop("verdict", None)
-        for key in ("value", "reference", "seconds"):
-            fields[key] = None if fields.get(key) is None else float(fields[key])
-        for key in ("interval", "reference_interval"):
-            fields[key] = None if fields.get(key) is None else tuple(float(side) for side in fields[key])
-        measurement = cls(**fields)
-        if verdict is not None and verdict != measurement.verdict:
-            raise ValueError(
-                f"{measurement.name}: the file has the verdict {verdict!r}, but its numbers give "
-                f"{measurement.verdict!r}; "
-                "the file was changed by hand. Evaluate again."
-            )
-        return measurement
+
+def _interval(value: Any) -> Interval | None:
+    return None if value is None else (float(value[0]), float(value[1]))
+
+
+def _test(value: Mapping[str, Any] | None) -> Test | None:
+    if value is None:
+        return None
+    numbers = {key: _float(value.get(key)) for key in ("difference", "p_value", "detectable", "tolerance", "adjusted")}
+    return Test(**{**value, **numbers, "interval": _interval(value.get("interval"))})
 
 
 def _plain(value: Any) -> JSON:

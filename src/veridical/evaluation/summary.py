@@ -7,7 +7,7 @@ of", because this number of samples proves no more. Brackets hold 95 % intervals
 from collections.abc import Callable, Iterable, Mapping
 
 from veridical.evaluation.measurement import Interval, Measurement
-from veridical.verdict import far_short
+from veridical.verdict import NO_FAULT, WIDEST, far_short
 
 Measured = Mapping[str, Measurement]
 
@@ -78,7 +78,7 @@ def _divergence(m: Measured) -> list[str]:
     for name, text in (("kl_forward", "KL(data || model)"), ("kl_reverse", "KL(model || data)")):
         if name in m:
             bound = " at most" if m[name].detail.get("likelihood") == "lower bound" else ""
-            same = ", consistent with the 0 of a perfect model" if m[name].verdict == GOOD else ""
+            same = ", consistent with the 0 of a perfect model" if m[name].verdict in NO_FAULT else ""
             lines.append(f"{text} is{bound} {_value(m[name])}{same}.")
     return lines
 
@@ -101,7 +101,7 @@ def _spread(m: Measured) -> list[str]:
         if x.verdict == SHORT:
             what = "miss a part" if not _collapsed(x) else "cover only a small part" if precise else "miss most"
             return [f"The samples {what} of the distribution: {x.name} {_compared(x)}."]
-    if "recall" in m and m["recall"].verdict == UNDECIDED:
+    if "recall" in m and _blind(m["recall"]):
         return [
             f"There are too few examples to decide whether a part of the distribution is missing: recall "
             f"{_compared(m['recall'])}."
@@ -120,7 +120,7 @@ def _fidelity(m: Measured) -> list[str]:
         if x.verdict == SUSPICIOUS:
             why = "Possible causes: too little variety, blur, or copied training examples"
             return [f"The samples are more typical than real data: {x.name} {_compared(x)}. {why}."]
-    if "precision" in m and m["precision"].verdict == UNDECIDED:
+    if "precision" in m and _blind(m["precision"]):
         return [
             f"There are too few examples to decide whether samples look like data: precision "
             f"{_compared(m['precision'])}."
@@ -172,7 +172,7 @@ def _likelihood(m: Measured) -> list[str]:
 
 def _typicality(m: Measured) -> list[str]:
     x = m.get("cross_entropy")
-    if x is None or x.verdict == GOOD:
+    if x is None or x.verdict in NO_FAULT:
         return []
     where = f"-log p of the samples is {_value(x)} on average; the entropy of the data is {_perfect(x)}"
     if x.verdict == SUSPICIOUS:
@@ -224,7 +224,7 @@ def _denoising(m: Measured) -> list[str]:
     text = f"Denoising leaves {_value(x)} of the noise variance"
     if excess is None:
         return [f"{text} (1: no noise is removed)."]
-    same = ", consistent with 0" if excess.verdict == GOOD else ""
+    same = ", consistent with 0" if excess.verdict in NO_FAULT else ""
     return [f"{text}; the best possible denoiser leaves {_perfect(x)}. The excess is {_value(excess)}{same}."]
 
 
@@ -277,6 +277,12 @@ JUDGES: tuple[Callable[[Measured], list[str]], ...] = (
 
 def _collapsed(x: Measurement) -> bool:
     return far_short(x.value, x.interval, x.reference)
+
+
+def _blind(x: Measurement) -> bool:
+    """Whether the difference of a share is known to no more than half of the range of shares."""
+    test = x.tested
+    return test is not None and test.interval is not None and test.interval[1] - test.interval[0] > WIDEST
 
 
 def _compared(x: Measurement) -> str:
