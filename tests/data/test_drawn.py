@@ -9,7 +9,8 @@ from veridical.config import DataConfig
 from veridical.data import drawn
 from veridical.data.drawn import LAWS, SUMMARIES, draw, is_drawn
 from veridical.data.errors import DataError
-from veridical.targets import GaussianMixture
+from veridical.data.sources import load
+from veridical.targets import CorrelatedMixture, GaussianMixture
 from veridical.targets.ising import Ising
 
 
@@ -41,6 +42,20 @@ def test_points_lie_near_the_modes_of_their_law() -> None:
     nearest = torch.cdist(x.double(), data.target.means).min(1).values
     assert float(nearest.max()) < 0.01 * 6  # a Gaussian radius beyond 6 sigma: 600 * exp(-18) = 1e-5
     assert data.space.support is None
+
+
+def test_drawn_digits_are_images_of_a_known_density() -> None:
+    """Real digits have the same nats as drawn ones, up to what Gaussians cannot be: they are no worse than 40 off."""
+    data = draw(DataConfig(source="drawn-digits"), "train")
+    assert (data.space.kind, data.space.shape, data.space.levels) == ("image", (1, 8, 8), None)
+    assert isinstance(data.target, CorrelatedMixture) and len(data.target.means) == 10
+    law = data.target
+    real = load(DataConfig(source="digits"), "test")
+    batch = real.batch(torch.arange(len(real)))
+    assert batch.c is not None and float((law.component(batch.x.double()) == batch.c).double().mean()) > 0.95
+    gap = law.log_prob(batch.x.double()).mean() - law.log_prob(data.batch(torch.arange(600)).x.double()).mean()
+    assert -40 < float(gap) < 0
+    assert abs(data.space.mean - real.space.mean) < 0.02 and abs(data.space.std - real.space.std) < 0.02
 
 
 def test_lattices_are_spins_of_exact_moments() -> None:

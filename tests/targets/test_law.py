@@ -11,7 +11,7 @@ from torch import Tensor
 
 import veridical
 from veridical.config.families.table import FAMILIES as MODELS
-from veridical.targets import GaussianMixture, grid, ring
+from veridical.targets import GaussianMixture, correlated, grid, heavy_tailed, principal_mixture, ring, simplex
 from veridical.targets.categorical import zipf, zipf_bits
 from veridical.targets.ising import Ising
 from veridical.targets.law import (
@@ -40,6 +40,10 @@ ABILITIES = (
 KNOWN = [
     (ring(), {HasDensity, HasEntropy, HasModes, HasScore}),
     (grid(), {HasDensity, HasEntropy, HasModes, HasScore}),
+    (simplex(), {HasDensity, HasEntropy, HasModes, HasScore}),
+    (correlated(), {HasDensity, HasEntropy, HasScore}),
+    (principal_mixture(torch.eye(12).repeat(4, 1), torch.arange(48) % 2, 3), {HasDensity, HasEntropy, HasScore}),
+    (heavy_tailed(), {HasDensity, HasEntropy}),
     (zipf(), {HasDensity, HasEntropy, HasLevels, HasOutcomes}),
     (zipf_bits(), {HasDensity, HasEntropy, HasLevels, HasOutcomes}),
     (Ising(4), {HasDensity, HasEntropy, HasLevels, HasLogPartition}),
@@ -67,7 +71,12 @@ def test_samples_have_the_type_that_is_asked_for_and_repeat_with_their_generator
 
 
 @pytest.mark.parametrize(
-    "law", [ring(), zipf(), zipf_bits(), Ising(4), GaussianMixture(torch.ones(1, 3), 0.5)], ids=lambda law: repr(law)
+    "law",
+    [
+        *(ring(), simplex(), correlated(), heavy_tailed(), zipf(), zipf_bits(), Ising(4)),
+        GaussianMixture(torch.ones(1, 3), 0.5),
+    ],
+    ids=repr,
 )
 def test_entropy_is_the_mean_of_minus_log_p(law: Law) -> None:
     assert isinstance(law, HasDensity) and isinstance(law, HasEntropy)
@@ -104,7 +113,10 @@ def test_the_partition_function_normalises() -> None:
 def test_no_one_asks_for_the_class_of_a_law() -> None:
     """Outside targets, laws are asked for what they know; families of models likewise in the evaluation."""
     root = Path(veridical.__file__).parent
-    laws, models = {"GaussianMixture", "Categorical", "Ising", "Shapes", "StackedDigits"}, {*MODELS.values()}
+    laws, models = (
+        {"GaussianMixture", "CorrelatedMixture", "Student", "Categorical", "Ising", "Shapes", "StackedDigits"},
+        {*MODELS.values()},
+    )
 
     def asked(file: Path) -> set[str]:
         calls = (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call))

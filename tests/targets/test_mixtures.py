@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 import torch
 
-from veridical.targets import GaussianMixture, grid, ring
+from veridical.targets import GaussianMixture, grid, ring, simplex
 
 FALSE_ALARM = 1e-4  # of every statistical test below; seeds are fixed
 
@@ -100,9 +100,26 @@ def test_a_perfect_sample_is_within_three_widths_as_often_as_chi_square_says() -
 @pytest.mark.parametrize("law", [ring(), grid()], ids=lambda law: law.name)
 def test_entropy_of_separate_modes_is_closed_form(law: GaussianMixture) -> None:
     exact = math.log(len(law.means)) + math.log(2 * math.pi * math.e * law.sigma**2)
+    assert law.entropy(1_000).value == pytest.approx(exact, abs=1e-12)
+
+
+def test_entropy_of_touching_modes_is_an_integral() -> None:
+    law = uneven()
+    axis = torch.linspace(-5, 5, 1001)
+    log_p = torch.cat([law.log_prob(torch.cartesian_prod(x[None], axis)) for x in axis])
+    exact = -float((log_p.exp() * log_p).sum()) * (axis[1] - axis[0]) ** 2
     value, error = law.entropy(50_000, torch.Generator().manual_seed(4))
-    assert error == pytest.approx(1 / math.sqrt(50_000), rel=0.05)  # the surprise has variance d/2 = 1
     assert abs(value - exact) < 4 * error  # false alarm: 6e-5
+    assert error < 0.3 / math.sqrt(50_000)  # a mean of -log p has 1: its variance is d/2
+
+
+def test_every_two_modes_of_the_simplex_are_six_apart() -> None:
+    law = simplex()
+    torch.testing.assert_close(torch.pdist(law.means), torch.full((300,), 6.0))
+    torch.testing.assert_close(law.means.mean(0), torch.zeros(32))
+    x = law.means[torch.arange(50_000) % 25] + torch.randn(50_000, 32, generator=torch.Generator().manual_seed(0))
+    other = float((law.nearest_mode(x)[0] != torch.arange(50_000) % 25).double().mean())
+    assert 0.015 < other < 24 * scipy.stats.norm.cdf(-3)  # at most the sum over the other modes
 
 
 def test_definitions_of_the_papers() -> None:

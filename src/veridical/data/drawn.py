@@ -1,4 +1,4 @@
-"""Data sets drawn from known distributions: points, words of bits, shapes, spin lattices."""
+"""Data sets drawn from known distributions: points, words of bits, images, shapes, spin lattices."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import torch
 from veridical.config import DataConfig
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
+from veridical.data.named import NAMED, read_named
 from veridical.data.space import Space
-from veridical.targets import GaussianMixture, grid, ring
+from veridical.targets import CorrelatedMixture, Law, correlated, grid, heavy_tailed, principal_mixture, ring, simplex
 from veridical.targets import shapes as shapes_law
 from veridical.targets.categorical import Categorical, zipf, zipf_bits
 from veridical.targets.ising import Ising
@@ -19,16 +20,23 @@ from veridical.targets.shapes import Shapes
 
 Split = Literal["train", "test"]
 
-MIXTURES: dict[str, tuple[str, Callable[[], GaussianMixture]]] = {
+DENSITIES: dict[str, tuple[str, Callable[[], Law]]] = {
     "ring": ("100,000 points of 8 Gaussians of width 0.01 on the unit circle (VEEGAN, PacGAN); drawn", ring),
     "grid": ("100,000 points of 25 Gaussians of width 0.05 on {-4,-2,0,2,4}^2 (VEEGAN, PacGAN); drawn", grid),
+    "simplex": ("100,000 points of 25 Gaussians of width 1 in 32 dimensions, all 6 apart; drawn", simplex),
+    "correlated": ("100,000 points of a Gaussian in 64 dimensions, correlations 0.9^|i-j|; drawn", correlated),
+    "heavy-tailed": ("100,000 points of a t distribution of 5 degrees of freedom in 8 dimensions; drawn", heavy_tailed),
+    "drawn-digits": (
+        "100,000 grey 8x8 images of the mixture of 10 Gaussians, one per digit, fitted to digits; drawn",
+        lambda: drawn_digits(),  # defined below
+    ),
 }
 CATEGORICALS: dict[str, tuple[str, Callable[[], Categorical]]] = {
     "categorical": ("100,000 draws of one of 32 levels of known probabilities, 1/rank; drawn", zipf),
     "categorical-bits": ("the same distribution of 32 outcomes as words of 5 dependent bits; drawn", zipf_bits),
 }
-LAWS = MIXTURES | CATEGORICALS
-"""Distributions of vectors."""
+LAWS = DENSITIES | CATEGORICALS
+"""Distributions drawn without further choices: of vectors, and of small images."""
 
 SHAPES = "shapes"
 """The named set of images with known factors."""
@@ -75,10 +83,27 @@ def _points(config: DataConfig, split: Split) -> ArrayData:
         x = law.sample(n, random, torch.float32)
         space = Space((law.dim,), "vector", (0.0, law.levels - 1.0), law.levels, mean=law.mean(), std=law.std())
         return ArrayData(x.to(torch.uint8), space=space, name=config.source, target=law)
-    law = MIXTURES[config.source][1]()
+    law = DENSITIES[config.source][1]()
     space = None if split == "train" else _points(config, "train").space
     x = law.sample(n, random, torch.float32)
+    if space is None and x.ndim == 4:  # images whose values have no bounds
+        space = Space(tuple(x.shape[1:]), "image", None, None, mean=float(x.mean()), std=float(x.std()))
     return ArrayData(x, space=space, name=config.source, target=law)
+
+
+def drawn_digits() -> CorrelatedMixture:
+    """Return a known distribution of images: a principal component analyser for each class of the shipped digits.
+
+    Examples are 1 x 8 x 8, in the units of the data set `digits`, where black is -1 and white 1; the density of a
+    Gaussian has no bounds, and values beyond both occur.
+
+    Examples:
+        >>> drawn_digits()
+        CorrelatedMixture(drawn-digits v1: 10 Gaussians in 64 d)
+    """
+    images, labels = read_named("digits", "train")
+    x = 2 * torch.as_tensor(images).double() / (NAMED["digits"].levels - 1) - 1
+    return principal_mixture(x, torch.as_tensor(labels).long(), name="drawn-digits")
 
 
 def _shapes(config: DataConfig, split: Split) -> ArrayData:
