@@ -24,7 +24,7 @@ from veridical.families.gan import GAN
 from veridical.families.vae import VAE
 from veridical.model import Facts, GenerativeModel, Sampler
 from veridical.noise import FreshNoise, Noise, SampleNoise
-from veridical.sampling import block_size, draw, draw_blocks
+from veridical.sampling import block_size, draw, draw_blocks, labels_at
 
 PLANE = Space((2,), kind="vector", support=None, levels=None, mean=3.0, std=2.0, classes=3)
 IMAGES = Space((1, 8, 8), levels=17, classes=4)
@@ -280,3 +280,25 @@ def test_a_gpu_draws_the_same_examples(name: str) -> None:
     model = build(name)
     x = draw(model, 20)
     torch.testing.assert_close(draw(model.cuda(), 20), x, rtol=1e-2, atol=1e-2 * model.space.std)
+
+
+def test_labels_are_drawn_at_the_shares_that_are_given() -> None:
+    """20:1:1 classes are drawn as 20:1:1, within 5 standard errors (false alarms below 1e-5)."""
+    shares = torch.tensor([20.0, 1.0, 1.0]) / 22
+    labels = labels_at(shares, SampleNoise(0, 0, 4000))
+    seen = torch.bincount(labels, minlength=3) / 4000
+    assert ((seen - shares).abs() < 5 * (shares * (1 - shares) / 4000).sqrt()).all()
+    equal = labels_at(torch.full((3,), 1 / 3), SampleNoise(0, 0, 4000))
+    assert torch.equal(equal, SampleNoise(0, 0, 4000).integers(3))  # as before, where classes are equally frequent
+
+
+def test_shares_belong_to_conditional_models_alone() -> None:
+    conditional, plain = build("conditional-gan"), build("gan")
+    shares = torch.ones(4 if conditional.space.classes == 4 else 3)
+    assert draw(conditional, 2, shares=shares).shape == (2, *conditional.space.shape)
+    with pytest.raises(ValueError, match="draws no given class"):
+        draw(plain, 2, shares=shares)
+    with pytest.raises(ValueError, match="one label is given as well"):
+        draw(conditional, 2, shares=shares, label=0)
+    with pytest.raises(ValueError, match="probabilities"):
+        draw(conditional, 2, shares=torch.ones(7))

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from veridical.config.sampling import ConditionedSampling, RefinedSampling, SamplingOptions
 from veridical.latent.guidance import Classifier, Draw, conditioned, labels_for, refined, sampler_of
-from veridical.model import GenerativeModel, Sampler
-from veridical.noise import SampleNoise
+from veridical.model import Conditional, GenerativeModel, Sampler
+from veridical.noise import Noise, SampleNoise
 from veridical.training.callbacks import seeded
 
 ON_GPU, SMALL, LARGE = 512, 256, 64
@@ -34,6 +34,7 @@ def draw(
     options: SamplingOptions | None = None,
     first: int = 0,
     classifier: Classifier | None = None,
+    shares: Tensor | None = None,
 ) -> Tensor:
     """Draw examples first, first + 1, ... of a seed.
 
@@ -45,6 +46,7 @@ def draw(
         options: of the model's family (`config/families/`); None: its defaults.
         first: index of the first example.
         classifier: logits of the classes that `options.condition` names.
+        shares: (classes,) probabilities of the classes of a conditional model; None: all alike.
 
     Returns:
         (n, *event) float32 examples in data space, on the CPU.
@@ -52,7 +54,9 @@ def draw(
     Raises:
         ValueError: the model cannot be sampled in this way; the message gives the reason.
     """
-    blocks = draw_blocks(model, n, seed=seed, label=label, options=options, first=first, classifier=classifier)
+    blocks = draw_blocks(
+        model, n, seed=seed, label=label, options=options, first=first, classifier=classifier, shares=shares
+    )
     return torch.cat([torch.empty(0, *model.space.shape), *blocks])
 
 
@@ -65,6 +69,7 @@ def draw_blocks(
     options: SamplingOptions | None = None,
     first: int = 0,
     classifier: Classifier | None = None,
+    shares: Tensor | None = None,
     block: int | None = None,
 ) -> Iterator[Tensor]:
     """Return the same examples as `draw` in pieces of at most `block` examples, each drawn when it is needed.
@@ -77,6 +82,7 @@ def draw_blocks(
         options: see `draw`.
         first: see `draw`.
         classifier: see `draw`.
+        shares: see `draw`.
         block: examples computed together; None: `block_size`.
 
     Raises:
@@ -86,6 +92,7 @@ def draw_blocks(
     if n < 0 or first < 0 or size < 1:
         raise ValueError(f"n is {n}, first {first} and block {size}; expected at least 0, 0 and 1.")
     refuse_label(model, label)
+    refuse_shares(model, label, shares)
     with drawing(model, seed):
         drawer = drawer_of(model, options, seed, label, classifier)
     labels = options is not None and type(options).labels
@@ -94,7 +101,8 @@ def draw_blocks(
         for start in range(first // size * size, first + n, size):
             noise = SampleNoise(seed, start, size, model.device)
             with drawing(model, seed * 1_000_003 + start):
-                x = drawer(noise, labels_for(model, noise, label, labels))
+                c = labels_for(model, noise, label, labels) if shares is None else labels_at(shares, noise)
+                x = drawer(noise, c)
             yield x[max(first - start, 0) : first + n - start].float().cpu()
 
     return blocks()
@@ -159,6 +167,32 @@ def refuse_label(model: GenerativeModel, label: int | None) -> None:
     if label is not None and (classes is None or not 0 <= label < classes):
         have = f"labels 0 to {classes - 1}" if classes else "no labels"
         raise ValueError(f"label is {label}; the data of this model have {have}.")
+
+
+def labels_at(shares: Tensor, noise: Noise) -> Tensor:
+    """Return (n,) labels of these probabilities; with equal ones the same labels as `noise.integers(classes)`.
+
+    Args:
+        shares: (classes,) probabilities.
+        noise: one row per label.
+    """
+    ends = shares.double().cumsum(0).to(noise.device)
+    return torch.searchsorted(ends / ends[-1], noise.uniform(dtype=torch.float64), right=True).clamp(max=len(ends) - 1)
+
+
+def refuse_shares(model: GenerativeModel, label: int | None, shares: Tensor | None) -> None:
+    """Refuse class shares that cannot be drawn.
+
+    Raises:
+        ValueError: the model draws no given class, a single class is requested as well, or they are not probabilities.
+    """
+    if shares is None:
+        return
+    if not isinstance(model, Conditional) or label is not None:
+        why = "one label is given as well" if label is not None else f"{type(model).__name__} draws no given class"
+        raise ValueError(f"shares are given, but {why}. Leave out one of them.")
+    if shares.shape != (model.classes,) or bool((shares < 0).any()) or not float(shares.sum()) > 0:
+        raise ValueError(f"shares is {shares.tolist()}; expected {model.classes} probabilities.")
 
 
 def refuse_deaf(sampler: Sampler) -> None:

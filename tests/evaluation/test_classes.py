@@ -4,14 +4,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.evaluation.models import Law
 from veridical.config.sampling import SamplingOptions
 from veridical.data.dataset import ArrayData
-from veridical.evaluation.classes import draw_of, measure_accuracy, measure_class_match
+from veridical.evaluation import evaluate
+from veridical.evaluation.classes import class_shares, draw_of, measure_accuracy, measure_class_match
 from veridical.evaluation.extractors import Values
 from veridical.evaluation.features import FeatureSets
 from veridical.evaluation.measurement import Measurement
-from veridical.model import Classifier, Sampler, Space
+from veridical.model import Classifier, Conditional, Sampler, Space
 from veridical.noise import Noise, noise_for
+from veridical.targets import GaussianMixture
 from veridical.verdict import NO_FAULT
 
 CPU = torch.device("cpu")
@@ -83,3 +86,31 @@ def test_accuracy_is_the_share_that_is_named_rightly() -> None:
     (m,) = measure_accuracy(Drawer(), x, c, CPU)
     assert m.value == pytest.approx(right) and m.interval is not None and m.interval[0] < right < m.interval[1]
     assert measure_accuracy(Drawer(turn=1), x, c, CPU)[0].value < 0.15
+
+
+class Conditioned(Law, Conditional):
+    """Draws class k about its mean, and remembers the labels it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(GaussianMixture(MEANS, 1.0))
+        self.classes, self.asked = 3, torch.zeros(3)
+
+    def sample(
+        self, n: int, c: Tensor | None = None, *, noise: Noise | None = None, options: SamplingOptions | None = None
+    ) -> Tensor:
+        c = torch.arange(n) % 3 if c is None else c
+        self.asked += torch.bincount(c, minlength=3)
+        return MEANS[c] + noise_for(n, CPU, noise).normal(2)
+
+
+def test_a_perfect_conditional_model_of_unequal_classes_is_drawn_at_their_frequencies() -> None:
+    """Classes of 20:1:1; at equal labels 67 % of the samples would lie in the two rare ones."""
+    c = torch.cat([torch.zeros(400), torch.ones(20), torch.full((20,), 2)]).long()
+    x = MEANS[c] + torch.randn(440, 2, generator=torch.Generator().manual_seed(0))
+    train, model = ArrayData(x, c, space=SPACE), Conditioned()
+    found = evaluate(model, train, None, n=300, metrics=["fid"])
+    assert model.asked[0] > 250 and found["fid"].verdict != "short of perfect"
+    shares = class_shares(model, train)
+    assert shares is not None and shares.tolist() == [400 / 440, 20 / 440, 20 / 440]
+    assert class_shares(Law(model.law), train) is None  # draws no given class
+    assert class_shares(model, ArrayData(x)) is None  # has no labels

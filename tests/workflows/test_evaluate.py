@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +16,9 @@ from PIL import Image
 
 from veridical.cli import run as command
 from veridical.config import DataConfig, RunConfig, TrainingConfig, VAEConfig
+from veridical.config.reading import Reading
 from veridical.data.dataset import ArrayData
+from veridical.data.errors import DataError
 from veridical.data.sources import load as load_data
 from veridical.errors import RequestError
 from veridical.evaluation import Evaluation
@@ -25,7 +28,7 @@ from veridical.sampling import draw
 from veridical.training import checkpoint
 from veridical.workflows import evaluate as evaluate_module
 from veridical.workflows import load as load_module
-from veridical.workflows.evaluate import evaluate_files, evaluate_run, nearest
+from veridical.workflows.evaluate import chosen, evaluate_files, evaluate_run, nearest
 from veridical.workflows.load import load
 from veridical.workflows.start import train
 
@@ -167,7 +170,7 @@ def test_images_of_mixed_sizes_are_read_as_is_asked_or_as_they_were_in_training(
     mixed, made = drawn(tmp_path / "mixed", 60, [(12, 10), (9, 11)]), drawn(tmp_path / "made", 30, [(8, 8)])
     with pytest.raises(ValueError, match="--size 8 --fit crop"):
         evaluate_files(made, str(mixed), say=silent)
-    assert evaluate_files(made, str(mixed), size=8, fit="crop", say=silent).n == 30
+    assert evaluate_files(made, str(mixed), reading=Reading(size=8, fit="crop"), say=silent).n == 30
     config = RunConfig(
         VAEConfig(network="mlp", width=8, latent_dim=2),
         DataConfig(source=str(mixed), size=8, fit="crop"),
@@ -176,11 +179,75 @@ def test_images_of_mixed_sizes_are_read_as_is_asked_or_as_they_were_in_training(
     run = train(config, out=tmp_path / "run", say=silent)
     assert evaluate_run(run.path, against=str(mixed), n=30, say=silent).n == 30
     with pytest.raises(ValueError, match="read as they were in training"):
-        evaluate_run(run.path, size=8, say=silent)
+        evaluate_run(run.path, reading=Reading(size=8), say=silent)
 
 
 def test_what_could_not_be_measured_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     few, made = drawn(tmp_path / "few", 60, [(8, 8)]), drawn(tmp_path / "made", 30, [(8, 8)])
     assert command(["evaluate", str(made), "--against", str(few)]) == 0
     said = capsys.readouterr().out
-    assert "Not measured: fid, kid, prdc" in said and "6 held-out examples are too few" in said
+    rows = [line for line in said.splitlines() if "not measured" in line]
+    assert [line.split("│")[1].strip() for line in rows] == ["fid", "kid", "prdc", "memorisation"]
+    assert all("6 held-out examples" in line for line in rows)
+
+
+def flat(x: np.ndarray, folder: Path) -> Path:
+    """Save one plain picture per value, in sub-folders of the same value, as somebody sorts samples by class."""
+    for i, value in enumerate(x):
+        (folder / str(value)).mkdir(parents=True, exist_ok=True)
+        picture = np.full((8, 8), value, np.uint8)
+        picture[0, 0] = i % 256
+        Image.fromarray(picture).save(folder / str(value) / f"{i:04d}.png")
+    return folder
+
+
+def test_some_samples_of_a_folder_are_drawn_at_random_and_not_its_first_classes(tmp_path: Path) -> None:
+    rows = chosen(1000, 100, seed=0)
+    assert len(set(rows.tolist())) == 100 and rows.max() > 900 and (rows.diff() > 0).all()
+    assert not torch.equal(rows, chosen(1000, 100, seed=1)) and torch.equal(rows, chosen(1000, 100, seed=0))
+    assert torch.equal(chosen(5, None, 0), torch.arange(5)) and torch.equal(chosen(5, 9, 0), torch.arange(5))
+    made = flat(np.repeat(np.arange(10, 250, 24), 30), tmp_path / "made")
+    found = evaluate_files(made, str(made), n=60, say=silent)
+    assert found.n == 60 and "60 of the 300 samples" in " ".join(found.notes)
+
+
+def test_values_beyond_the_range_are_read_by_the_option_that_the_message_names(tmp_path: Path) -> None:
+    """The remedy of the error is followed to the letter."""
+    x = load_data(DataConfig(source="digits"), "test").batch(torch.arange(100), "cpu").x.numpy()
+    np.save(tmp_path / "over.npy", 1.01 * x)
+    with pytest.raises(DataError) as refused:
+        evaluate_files(tmp_path / "over.npy", "digits", say=silent)
+    words = re.search(r"--value-range \S+ \S+", str(refused.value))
+    assert words is not None
+    over = str(tmp_path / "over.npy")
+    assert command(["evaluate", over, "--against", "digits", *words[0].split()]) == 0
+
+
+def test_what_the_reader_knew_is_said(tmp_path: Path) -> None:
+    digits = load_data(DataConfig(source="digits"), "test").batch(torch.arange(60)).x
+    (tmp_path / "colour").mkdir()
+    for i, image in enumerate(((digits[:, 0] + 1) * 127.5).round().numpy().astype(np.uint8)):
+        Image.fromarray(image).convert("RGB").save(tmp_path / "colour" / f"{i}.png")
+    said = " ".join(evaluate_files(tmp_path / "colour", "digits", say=silent).summary())
+    assert "60 of 60 images: colour made grey" in said  # samples get the channels of the data
+
+
+def test_results_that_changed_data_make_invalid_are_not_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    config = RunConfig(
+        VAEConfig(network="mlp", width=8, latent_dim=2, likelihood="gaussian"),
+        DataConfig(source=str(tmp_path / "x.npy")),
+        TrainingConfig(steps=2, batch_size=8, precision="fp32"),
+    )
+    run = train(config, out=tmp_path / "run", say=silent)
+    assert {m.name for m in evaluate_run(run.path, n=50, say=silent).measurements} >= {"memorised", "overfit_nats"}
+    np.save(tmp_path / "x.npy", np.concatenate([x, x[:100] + 1]))
+    found = evaluate_run(run.path, n=50, say=silent)
+    assert found.summary()[0].startswith("The data have changed since training")
+    assert not {"memorised", "copied", "overfit_nats"} & {m.name for m in found.measurements}
+    assert command(["evaluate", str(run.path), "-n", "50"]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if "the data have changed" in line]
+    assert [row.split("│")[1].strip() for row in rows] == ["memorised", "copied", "overfit_nats"]

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from veridical.cli import UsageError
-from veridical.cli.options import Mark, Positional
-from veridical.cli.parse import parse, say
+from veridical.cli.options import Mark, Positional, Section
+from veridical.cli.parse import parse_sections, say
+from veridical.config.reading import Reading
 
 if TYPE_CHECKING:
     from veridical.evaluation import Evaluation
@@ -29,7 +30,7 @@ class Evaluate:
     """Data set, folder or file to compare with; the run's own data if omitted."""
 
     n: Annotated[int, Mark(alias="-n")] = 10_000
-    """Number of samples to draw; for a folder, the largest number of images to use."""
+    """Number of samples to draw; of a folder or file, the largest number to use, chosen at random by the seed."""
 
     seed: int = 0
     """Seed of the samples and of the random numbers in the metrics."""
@@ -43,12 +44,6 @@ class Evaluate:
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
 
-    size: int | None = None
-    """Side in pixels to which images of folders are resized; if omitted, the size in the run's configuration."""
-
-    fit: Literal["error", "crop", "pad", "stretch"] = "error"
-    """How images of folders that are not square or differ in size are treated: error, centre crop, pad, or stretch."""
-
     json: bool = False
     """Print JSON instead of the table."""
 
@@ -57,9 +52,16 @@ class Evaluate:
             raise ValueError(f"n is {self.n}; expected at least 2.")
 
 
+SECTIONS = (
+    Section("options", Evaluate),
+    Section("reading of samples and data", Reading, Reading()),
+    Section("reading of the data alone, where it differs", Reading, Reading(), "data"),
+)
+
+
 def run(arguments: list[str]) -> None:
     """Measure and print."""
-    options = parse(Evaluate, "evaluate", arguments)
+    options, reading, data_reading = parse_sections(SECTIONS, "evaluate", arguments, about=Evaluate.__doc__ or "")
     is_run = (options.what / "config.yaml").is_file()
     if not options.what.exists():
         raise UsageError(f"{options.what} does not exist; expected a run directory, or a folder or file of images.")
@@ -72,17 +74,23 @@ def run(arguments: list[str]) -> None:
     device, why = choose_device(options.device)
     show_progress(f"device {device} ({why}), seed {options.seed}")
     shared = {"n": options.n, "seed": options.seed, "extractor": options.extractor, "say": show_progress}
-    shared |= {"size": options.size, "fit": options.fit}
     if is_run:
         found = evaluate_run(
             options.what,
             against=options.against,
             which=options.which,
             device=device,
+            reading=data_reading.over(reading),
             **shared,  # type: ignore[arg-type]
         )
     else:
-        found = evaluate_files(options.what, str(options.against), **shared)  # type: ignore[arg-type]
+        found = evaluate_files(
+            options.what,
+            str(options.against),
+            reading=reading,
+            data_reading=data_reading,
+            **shared,  # type: ignore[arg-type]
+        )
     if options.json:
         print(json.dumps({**found.to_json(), "summary": found.summary()}, indent=2))
     else:
@@ -104,19 +112,33 @@ def show(found: Evaluation) -> None:
         perfect = "" if m.reference is None else f"{number(m.reference)} ({m.reference_kind})"
         unit = f" {m.unit}" if m.unit not in ("", "1") else ""
         table.add_row(m.name, number(m.value) + unit, between, perfect, m.verdict, f"{m.seconds:.1f}")
+    for name, reason in not_measured(found).items():
+        table.add_row(name, "not measured", "", "", reason, "")
     console = Console()
     console = console if console.is_terminal else Console(width=120)
     console.print(table)
-    for sentence in [*found.summary(), *unmeasured(found)]:
+    for sentence in [*found.summary(), *_other(found)]:
         say(f"• {sentence}")
 
 
-def unmeasured(found: Evaluation) -> list[str]:
-    """Return messages about metrics that need more examples; metrics for other models are not listed."""
-    reasons: dict[str, list[str]] = {}
-    for name in found.too_few:
-        reasons.setdefault(found.skipped[name], []).append(name)
-    return [f"Not measured: {', '.join(names)}: {reason}." for reason, names in reasons.items()]
+def not_measured(found: Evaluation) -> dict[str, str]:
+    """Return the metrics that belong to the table but could not be measured, with the reason.
+
+    They are those that more examples would make measurable and those that changed data make invalid; where there is
+    nothing else to show, all that were left out.
+    """
+    from veridical.evaluation.metrics import METRICS
+
+    if not (found.measurements or found.too_few):
+        return dict(found.skipped)
+    return {name: reason for name, reason in found.skipped.items() if name in found.too_few or name not in METRICS}
+
+
+def _other(found: Evaluation) -> list[str]:
+    """Name the metrics of other models and data, which do not apply."""
+    shown = not_measured(found)
+    other = [name for name in found.skipped if name not in shown]
+    return [f"Of other models or data (reasons: --json): {', '.join(other)}."] if other else []
 
 
 def number(value: float) -> str:

@@ -18,7 +18,7 @@ from veridical.evaluation.extractors import Extractor
 from veridical.evaluation.features import FeatureSets, extract
 from veridical.evaluation.measurement import Measurement
 from veridical.evaluation.neighbours import nearest
-from veridical.model import Classifier, Sampler
+from veridical.model import Classifier, Conditional, GenerativeModel, Sampler
 from veridical.noise import SampleNoise
 from veridical.statistics import wilson_interval
 
@@ -26,6 +26,17 @@ EXAMPLES = 2_000
 """Samples with a class, and held-out examples, in a comparison."""
 
 _BLOCK = 64
+
+
+def class_shares(model: GenerativeModel, data: ArrayData) -> Float[Tensor, " classes"] | None:
+    """Return the shares of the classes in the data; None: the model draws no given class, or there are no labels.
+
+    A perfect conditional model has the distribution of the data where its labels have the shares of the data.
+    """
+    labels = data.labels
+    if not isinstance(model, Conditional) or labels is None or labels.ndim != 1 or labels.is_floating_point():
+        return None
+    return torch.bincount(labels.cpu(), minlength=model.classes).double() / len(labels)
 
 
 @torch.no_grad()

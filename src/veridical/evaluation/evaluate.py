@@ -18,6 +18,7 @@ from torch import Tensor
 from veridical.data.dataset import ArrayData
 from veridical.data.preprocess import to_data_space, to_uint8
 from veridical.data.space import Space
+from veridical.evaluation.classes import class_shares
 from veridical.evaluation.features import Progress
 from veridical.evaluation.measurement import JSON, Measurement
 from veridical.evaluation.metrics import METRICS
@@ -118,7 +119,8 @@ def evaluate(
         model: with the abilities it declares; put into evaluation mode while it is measured.
         train: the training data.
         test: held-out data, which give the score of a perfect model; None: parts of the training data take their place.
-        samples: of the model, drawn already (`veridical.draw(model, n, seed=seed)`); None: they are drawn here.
+        samples: of the model, drawn already; None: they are drawn here, those of a conditional model with labels at
+            the frequencies of the training data.
         n: samples to draw, and examples to score.
         seed: of everything random.
         extractor: name, extractor or callable; None: `extractors.default_name`.
@@ -143,7 +145,7 @@ def evaluate(
         if samples is None and isinstance(model, Sampler):
             if progress is not None:
                 progress(f"drawing {n:,} samples, seed {seed}")
-            samples = draw(model, n, seed=seed)
+            samples = draw(model, n, seed=seed, shares=class_shares(model, train))
         return _measure(model, samples, train, test, n, seed, extractor, metrics, progress, began)
     finally:
         model.train(training)

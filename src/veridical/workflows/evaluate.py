@@ -13,12 +13,15 @@ from PIL import Image
 from torch import Tensor
 
 from veridical.config import DataConfig
+from veridical.config.reading import Reading
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
 from veridical.data.sources import load as load_data
+from veridical.data.sources import set_name
 from veridical.evaluation import Evaluation
 from veridical.evaluation import evaluate as measure
 from veridical.evaluation import evaluate_samples as measure_samples
+from veridical.evaluation.classes import class_shares
 from veridical.evaluation.extractors import check_name
 from veridical.model import GenerativeModel, Sampler
 from veridical.run import Run
@@ -28,7 +31,10 @@ from veridical.workflows.load import changed_data, load_run, load_splits
 from veridical.workflows.location import locate
 from veridical.workflows.progress import Say
 
-Fit = Literal["error", "crop", "pad", "stretch"]
+AS_IS = Reading()
+
+OF_THE_SPLIT = ("memorised", "copied", "authenticity", "overfit_nats")
+"""Measurements that are not valid where held-out examples may have been training examples."""
 
 PANEL = 10
 """Number of samples in the nearest-neighbour panel: the first of the measured samples."""
@@ -44,8 +50,7 @@ def evaluate_run(
     against: str | None = None,
     which: Literal["newest", "best"] = "newest",
     device: str = "cpu",
-    size: int | None = None,
-    fit: Fit = "error",
+    reading: Reading = AS_IS,
     say: Say = print,
 ) -> Evaluation:
     """Measure the model of a run against its data; write evaluation.json and the nearest-neighbour panel.
@@ -62,8 +67,7 @@ def evaluate_run(
         against: data to compare with; None: the run's own data.
         which: the newest checkpoint, or the best if the run was evaluated during training.
         device: device of the sampling.
-        size: side to which the images of `against` are resized; None: as those of the run were.
-        fit: what to do with images of `against` that are not square or differ in size, where `size` is given.
+        reading: how `against` is read; what is open is as in training.
         say: called with lines of progress.
 
     Raises:
@@ -78,20 +82,23 @@ def evaluate_run(
             "Give the data to compare with (--against DATA), or call veridical.evaluate(model, data).",
         )
     if against is None:
-        _refuse_size(size, fit, run)
-        reading = locate(config.data, run)
+        _refuse(reading, run)
+        place = locate(config.data, run)
     else:
-        reading = _reading(against, size, fit, DataConfig() if size is not None else config.data)
-    train, test = load_splits(reading)
+        place = comparison(against, reading, config.data)
+    train, test = load_splits(place)
     changed = changed_data(run, train) if against is None else ""
     model.to(device)
     samples = None
     if isinstance(model, Sampler):
         say(f"drawing {n:,} samples, seed {seed}")
-        samples = draw(model, n, seed=seed)
+        samples = draw(model, n, seed=seed, shares=class_shares(model, train))
     found = measure(model, train, test, samples=samples, n=n, seed=seed, extractor=extractor, progress=say)
+    if changed:
+        found = withhold(found, "the data have changed since training")
     status = run.outcome()
-    found = replace(found, notes=tuple(note for note in (status.warning, changed) if note))
+    about_data = read_with(train.name, train)
+    found = replace(found, notes=tuple(note for note in (status.warning, changed, about_data) if note))
     when = datetime.now(UTC).isoformat(timespec="seconds")
     about = {"step": step, "checkpoint": which, "state": status.state, "time": when, "summary": found.summary()}
     run.write_evaluation({**found.to_json(), **about})
@@ -107,8 +114,8 @@ def evaluate_files(
     n: int | None = None,
     seed: int = 0,
     extractor: str | None = None,
-    size: int | None = None,
-    fit: Fit = "error",
+    reading: Reading = AS_IS,
+    data_reading: Reading = AS_IS,
     say: Say = print,
 ) -> Evaluation:
     """Measure a folder of images, or an array in a file, from any program, against real data.
@@ -116,41 +123,97 @@ def evaluate_files(
     Args:
         path: folder of images, npy or npz.
         against: named data, a folder or a file to compare with.
-        n: largest number of images to use; None: all.
-        seed: seed of the random numbers in the metrics.
+        n: largest number of samples to use, drawn at random by the seed; None: all.
+        seed: seed of the random numbers in the metrics, and of the chosen samples.
         extractor: features to compare images by.
-        size: side to which the images of folders are resized, of both; None: as they are.
-        fit: what to do with images of folders that are not square or differ in size.
+        reading: how both are read.
+        data_reading: how `against` is read, where it differs.
         say: called with lines of progress.
     """
     check_name(extractor)
-    train, test = load_splits(_reading(against, size, fit))
-    made = load_data(replace(_reading(str(path), size, fit), labels=False, holdout=0.0), "train")
-    if made.space.shape != train.space.shape:
-        raise ValueError(
-            f"{path} contains examples of shape {made.space.shape}, {against} of shape {train.space.shape}; "
-            "they must be equal. Bring the images of folders to one size: --size N --fit crop (size=N, fit='crop')."
-        )
-    count = len(made) if n is None else min(n, len(made))
-    samples = torch.cat([made.batch(rows, "cpu").x for rows in torch.arange(count).split(1000)])
-    return measure_samples(samples, train, test, seed=seed, extractor=extractor, progress=say)
+    train, test = load_splits(comparison(against, data_reading.over(reading)))
+    made = load_samples(str(path), reading, train)
+    rows = chosen(len(made), n, seed)
+    drawn = made if len(rows) == len(made) else made.subset(rows)
+    samples = torch.cat([drawn.batch(part, "cpu").x for part in torch.arange(len(drawn)).split(1000)])
+    found = measure_samples(samples, train, test, seed=seed, extractor=extractor, progress=say)
+    some = f"{len(rows):,} of the {len(made):,} samples of {path} were drawn at random (seed {seed})."
+    notes = (
+        *found.notes,
+        some if len(rows) < len(made) else "",
+        read_with(str(path), made),
+        read_with(against, train),
+    )
+    return replace(found, notes=tuple(note for note in notes if note))
 
 
-def _reading(source: str, size: int | None, fit: Fit, like: DataConfig | None = None) -> DataConfig:
-    """Return how a source is read: images of a folder with the given size and fit, or else as other data were."""
-    if not Path(source).expanduser().is_dir():
-        return DataConfig(source=source)
-    like = like or DataConfig()
-    if size is None:
-        size, fit = like.size, fit if fit != "error" else like.fit
-    return DataConfig(source=source, size=size, fit=fit, channels=like.channels, background=like.background)
+def chosen(total: int, n: int | None, seed: int) -> Tensor:
+    """Return at most n of the rows 0..total-1, drawn without repetition and in order.
+
+    The first n of a folder would be its first classes, since files are read in the order of their names.
+    """
+    if n is None or n >= total:
+        return torch.arange(total)
+    return torch.randperm(total, generator=torch.Generator().manual_seed(seed))[:n].sort().values
 
 
-def _refuse_size(size: int | None, fit: Fit, run: Run) -> None:
-    """Refuse options that would not count."""
-    if size is not None or fit != "error":
+def load_samples(path: str, reading: Reading, train: ArrayData) -> ArrayData:
+    """Read the samples of another program, in the form of the data they are compared with.
+
+    Raises:
+        DataError: they cannot be read, or have another shape than the data.
+    """
+    shape = train.space.shape
+    channels: Any = {1: "grey", 3: "colour"}.get(shape[0], "auto") if train.space.kind == "image" else "auto"
+    config = reading.apply(DataConfig(source=path, channels=channels))
+    config = replace(config, labels=reading.labels is not False, holdout=0.0)
+    try:
+        made = load_data(config, "train")
+    except DataError:
+        if not config.labels:
+            raise
+        made = load_data(replace(config, labels=False), "train")
+    if made.space.shape != shape:
+        side = shape[-1] if len(shape) == 3 and shape[-1] == shape[-2] else "N"
         raise DataError(
-            f"size and fit are given, but the data of {run.path} are read as they were in training.",
+            f"{path} contains examples of shape {made.space.shape}, {train.name} of shape {shape}; they must be equal.",
+            f"Bring images to one size: --size {side} --fit crop (Reading(size={side}, fit='crop')).",
+        )
+    return made
+
+
+def comparison(source: str, reading: Reading, like: DataConfig | None = None) -> DataConfig:
+    """Return how data to compare with are read: as asked, or else as other data were.
+
+    Args:
+        source: named data, a folder or a file.
+        reading: what is asked; of named data only size, fit and channels.
+        like: the data of a run.
+    """
+    config = DataConfig(source=source)
+    if like is not None and Path(source).expanduser().is_dir():
+        config = replace(config, size=like.size, fit=like.fit, channels=like.channels, background=like.background)
+    named = set_name(source) is not None
+    return reading.apply(config, ("size", "fit", "channels") if named else None)
+
+
+def read_with(name: str, data: ArrayData) -> str:
+    """Say what the reader changed in or found out about data; empty if nothing."""
+    return f"About {name}: {'; '.join(data.notes)}." if data.notes else ""
+
+
+def withhold(found: Evaluation, reason: str) -> Evaluation:
+    """Leave out the measurements that compare training and held-out examples: they are not valid for this reason."""
+    names = [m.name for m in found.measurements if m.name in OF_THE_SPLIT]
+    kept = tuple(m for m in found.measurements if m.name not in OF_THE_SPLIT)
+    return replace(found, measurements=kept, skipped={**found.skipped, **dict.fromkeys(names, reason)})
+
+
+def _refuse(reading: Reading, run: Run) -> None:
+    """Refuse options that would not count."""
+    if reading.given:
+        raise DataError(
+            f"{', '.join(reading.given)} given, but the data of {run.path} are read as they were in training.",
             "Leave them out, or name other data: --against PLACE.",
         )
 

@@ -14,6 +14,7 @@ from typing import Any
 from veridical.data.dataset import ArrayData
 from veridical.errors import RequestError
 from veridical.evaluation import Measurement
+from veridical.evaluation.classes import class_shares
 from veridical.evaluation.metrics import METRICS, Metric, Subject
 from veridical.model import GenerativeModel, Sampler
 from veridical.sampling import draw
@@ -91,7 +92,7 @@ def first_metric(model: GenerativeModel, data: ArrayData, n: int) -> tuple[Metri
     Raises:
         CannotEvaluateError: no metric applies.
     """
-    samples = draw(model, n) if isinstance(model, Sampler) else None
+    samples = draw(model, n, shares=class_shares(model, data)) if isinstance(model, Sampler) else None
     subject = Subject(model, samples, data, None, n, 0, None, lambda line: None)
     reasons = {}
     for name, metric in METRICS.items():
