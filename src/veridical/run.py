@@ -1,7 +1,8 @@
 """The run directory: the only format that training, evaluation and report share.
 
     config.yaml        every choice, with the origin of each value
-    environment.json   versions, hardware, code and data hashes
+    environment.json   versions, hardware, hashes of the code, the data and config.yaml
+    lock.json          the process that trains here, while it does
     status.json        running | finished | interrupted | failed, the step, and a message
     metrics.jsonl      one line per `log_every` steps: step, seconds, "<player>/<term>" means
     health.jsonl       findings of the monitors: step, name, severity, message, cause, remedy
@@ -15,28 +16,41 @@
 
 Everything here is read and written without torch: a report of a crashed run needs only this folder. A file is replaced
 by writing a temporary file and renaming it. Lines are appended whole; the reader ignores an incomplete last line, which
-a killed process can leave.
+a killed process can leave. The JSON files contain a checksum of their own, and a checkpoint those of the lines written
+until then, so that `Run.changes` notices what was edited or damaged afterwards.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
-import platform
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from veridical import seal
 from veridical.atomic import require_free, write_atomically
-from veridical.errors import RequestError
+from veridical.errors import OutputExistsError, RequestError
+from veridical.process import Process
 from veridical.status import Status, state_of
+
+CHECKPOINT_META = "meta.json"
+"""Name of the description of a checkpoint in its folder."""
+
+LINES = ("metrics.jsonl", "health.jsonl", "spectra.jsonl")
+"""Files of lines whose digests are in the checkpoints."""
 
 
 class NotARunError(FileNotFoundError, RequestError):
     """The path is not a run directory."""
+
+
+class RunFileError(ValueError, RequestError):
+    """A file of a run directory is damaged or incomplete."""
 
 
 class Run:
@@ -48,16 +62,41 @@ class Run:
 
     @classmethod
     def create(cls, path: str | os.PathLike[str]) -> Run:
-        """Create an empty run directory.
+        """Create an empty run directory. Of several processes that try at once, exactly one succeeds.
 
         Raises:
             OutputExistsError: the path exists and is not an empty folder.
         """
         cls.require_free(path)
         run = cls(path)
-        for folder in (run.samples, run.checkpoints):
-            folder.mkdir(parents=True, exist_ok=True)
+        run.path.mkdir(parents=True, exist_ok=True)
+        try:
+            run.samples.mkdir()  # fails in all processes but the first
+        except FileExistsError as error:
+            raise OutputExistsError(f"{run.path} was created by another process just now. {_remedy(path)}") from error
+        run.checkpoints.mkdir()
         return run
+
+    @classmethod
+    def create_next(cls, parent: str | os.PathLike[str], name: str) -> Run:
+        """Create parent/NNNN-name with the next free number. Processes that do so at once get different numbers."""
+        Path(parent).mkdir(parents=True, exist_ok=True)
+        while True:
+            path = cls.next_free(parent, name)
+            claim = path.with_name(f".{path.name[:4]}")
+            try:
+                claim.mkdir()
+            except FileExistsError:
+                with contextlib.suppress(OSError):  # the other process has removed it by now
+                    if time.time() - claim.stat().st_mtime > 60:  # left over by a killed process
+                        claim.rmdir()
+                time.sleep(0.01)
+                continue
+            try:
+                if cls.next_free(parent, name) == path:
+                    return cls.create(path)
+            finally:
+                claim.rmdir()
 
     @classmethod
     def require_free(cls, path: str | os.PathLike[str]) -> None:
@@ -66,7 +105,7 @@ class Run:
         Raises:
             OutputExistsError: the path exists and is not an empty folder.
         """
-        require_free(Path(path), f"Choose another --out, or continue this run: veridical resume {path}")
+        require_free(Path(path), _remedy(path))
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Run:
@@ -78,12 +117,15 @@ class Run:
         run = cls(path)
         if not run.config_file.is_file():
             what = "does not exist" if not run.path.exists() else "contains no config.yaml"
-            raise NotARunError(f"{run.path} {what}; expected a directory written by `veridical train`.")
+            began = (
+                " If a training ended before its first step there, remove it and start again." * run.samples.is_dir()
+            )
+            raise NotARunError(f"{run.path} {what}; expected a directory written by `veridical train`.{began}")
         return run
 
     @classmethod
-    def next_free(cls, parent: str | Path, name: str) -> Path:
-        """Return parent/NNNN-name with the next free number."""
+    def next_free(cls, parent: str | os.PathLike[str], name: str) -> Path:
+        """Return parent/NNNN-name with the next free number; `create_next` also creates it."""
         parent = Path(parent)
         taken = [int(p.name[:4]) for p in parent.glob("[0-9][0-9][0-9][0-9]-*")] if parent.is_dir() else []
         return parent / f"{max(taken, default=-1) + 1:04d}-{name}"
@@ -136,18 +178,52 @@ class Run:
         append_lines(self.evaluations_file, [value])
         self.write_json(self.evaluation_file.name, value)
 
-    def write_json(self, name: str, value: dict[str, Any]) -> None:
-        """Write one of the JSON files of the run, atomically."""
-        write_atomically(self.path / name, json.dumps(value, indent=2, allow_nan=False, default=str) + "\n")
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write one of the JSON files of the run, atomically, with a checksum of its content."""
+        text = json.dumps(seal.sealed(value), indent=2, allow_nan=False, default=str)
+        write_atomically(self.path / name, text + "\n")
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """Read one of the JSON files of the run; empty if it was never written."""
+        """Read one of the JSON files of the run, without its checksum; empty if it was never written.
+
+        Raises:
+            RunFileError: the file does not contain a JSON object.
+        """
+        value = self._read(name)
+        value.pop(seal.CHECKSUM, None)
+        return value
+
+    def _read(self, name: str) -> dict[str, Any]:
         path = self.path / name
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except ValueError as error:
+            raise RunFileError(f"{path} is damaged: it is not JSON ({error}). Restore it from a copy.") from error
+        if not isinstance(value, dict):
+            raise RunFileError(f"{path} is damaged: it contains {type(value).__name__}, expected an object.")
+        return value
+
+    def environment(self) -> dict[str, Any]:
+        """Return environment.json, complete enough to build the model and to find the data.
+
+        Raises:
+            RunFileError: the file is missing, damaged, or lacks an entry.
+        """
+        value = self.read_json("environment.json")
+        missing = [f"{key} of {section}" for section, key in NEEDED if key not in _section(value, section)]
+        if missing:
+            what = f"lacks {', '.join(missing)}" if value else "is missing"
+            raise RunFileError(
+                f"{self.path / 'environment.json'} {what}. Restore it from a copy, or train again: "
+                f"veridical train --config {self.config_file}"
+            )
+        return value
 
     def set_status(self, state: str, step: int, message: str = "") -> None:
         """Write the state of the run (running, finished, interrupted or failed) and its last step."""
-        process = {"process": os.getpid(), "host": platform.node()} if state == "running" else {}
+        process = Process.this().to_json() if state == "running" else {}
         self.write_json("status.json", {"state": state, "step": step, "message": message, **process})
 
     @property
@@ -155,13 +231,49 @@ class Run:
         """Content of status.json; a killed run leaves the state "running" there (`outcome` detects this)."""
         return self.read_json("status.json")
 
+    def changes(self) -> list[str]:
+        """Return a sentence about every file that was edited or damaged after it was written.
+
+        Files without a checksum, of earlier versions, are believed.
+        """
+        found, about = [], {}
+        for name in ("environment.json", "status.json", "evaluation.json"):
+            try:
+                value = self._read(name)
+            except RunFileError as error:
+                found.append(str(error))
+                continue
+            about = value if name == "environment.json" else about
+            if seal.is_intact(value) is False:
+                found.append(f"{name} does not match its checksum: it was edited or damaged after it was written.")
+        digests = about.get("config_sha256")
+        if isinstance(digests, list) and self.config_file.is_file():
+            if seal.digest(self.config_file.read_bytes()) not in digests:
+                found.append("config.yaml was edited or damaged after training wrote it.")
+        return found + self._changed_lines()
+
+    def _changed_lines(self) -> list[str]:
+        """Return a sentence about every file of lines that differs from what the newest checkpoint records."""
+        for checkpoint in sorted(self.checkpoints.glob("step-*"), reverse=True):
+            try:
+                meta = json.loads((checkpoint / CHECKPOINT_META).read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            if isinstance(meta, dict) and seal.is_intact(meta) is not False:
+                records, at = _section(meta, "lines"), f"until step {meta.get('step')}"
+                changed = [
+                    name for name in LINES if name in records and not seal.begins(self.path / name, records[name])
+                ]
+                return [f"{name} was edited or damaged after training wrote it ({at})." for name in changed]
+        return []
+
     def outcome(self) -> Status:
         """Return the state of the run, from its files and its process."""
         try:
             raw = self.status
-        except (OSError, json.JSONDecodeError):
+        except (OSError, RunFileError):
             raw = {}
-        raw, rows = raw if isinstance(raw, dict) else {}, self.metrics()
+        rows = self.metrics()
         written = [path.stat().st_mtime for path in (self.metrics_file, self.path / "status.json") if path.is_file()]
         quiet_for = max(0.0, time.time() - max(written)) if written else None
         step = max([_step(raw.get("step")), *(_step(row.get("step")) for row in rows[-1:])])
@@ -196,28 +308,59 @@ class Run:
         return list(read_lines(self.health_file))
 
 
+NEEDED = (("space", "shape"), ("data", "digest"), ("data", "n"), ("data", "name"))
+"""What environment.json must contain: sections and keys."""
+
+
+def _section(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return an object inside an object; empty if it is missing or something else."""
+    section = value.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _remedy(path: str | os.PathLike[str]) -> str:
+    return f"Choose another --out, or continue this run: veridical resume {os.fspath(path)}"
+
+
 def _step(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def append_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Append rows to a jsonl file; every line is written whole."""
+    """Append rows to a jsonl file, in one piece; an incomplete last line, of a killed process, is removed before."""
     text = "".join(json.dumps(row, allow_nan=True, default=str) + "\n" for row in rows)
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(text)
+    with open(path, "ab+", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
+            file.truncate(path.read_bytes().rfind(b"\n") + 1)
+        content = text.encode()
+        while content:
+            content = content[file.write(content) :]
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a jsonl file without an incomplete last line."""
-    if not path.is_file():
+    """Yield the rows of a jsonl file; an incomplete last line and damaged lines are left out."""
+    return (row for _, row in _read_lines(path))
+
+
+def _read_lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """Yield the lines of a jsonl file that are whole, and what they contain."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
         return
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):
-            yield json.loads(line)
+    for line in content.splitlines(keepends=True):
+        try:
+            row = json.loads(line) if line.endswith(b"\n") else None
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            yield line, row
 
 
 def keep_lines_until(path: Path, step: int) -> None:
-    """Remove the rows after a step, and an incomplete last line: resuming then leaves no gap and no duplicate."""
-    rows = [row for row in read_lines(path) if row["step"] <= step]
+    """Remove the rows after a step, and lines that are damaged: resuming then leaves no gap and no duplicate."""
     if path.is_file():
-        write_atomically(path, "".join(json.dumps(row, allow_nan=True) + "\n" for row in rows))
+        kept = b"".join(line for line, row in _read_lines(path) if _step(row.get("step")) <= step)
+        if kept != path.read_bytes():
+            write_atomically(path, kept.decode())

@@ -7,12 +7,12 @@ process has ended, or if the run wrote nothing for much longer than usual.
 from __future__ import annotations
 
 import math
-import os
-import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
+
+from veridical.process import Process
 
 QUIET_SECONDS = 600.0
 """A run with the state "running" that wrote nothing for longer than this was probably killed."""
@@ -88,13 +88,5 @@ def patience(rows: Iterable[Mapping[str, Any]]) -> float:
 
 def _is_gone(raw: Mapping[str, Any]) -> bool:
     """Return whether the process that wrote "running" has ended; False if it ran on another machine."""
-    process = raw.get("process")
-    if not isinstance(process, int) or raw.get("host") != platform.node():
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    process = Process.of(raw)
+    return process is not None and process.is_alive() is False

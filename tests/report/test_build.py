@@ -315,6 +315,15 @@ def test_only_a_report_is_replaced(make: Make, tmp_path: Path) -> None:
     assert other.read_text() == "<html>my thesis</html>"
 
 
+@pytest.mark.parametrize("text", ['{"runs": [1]}', '{"generator": "mine"}', "[1]", "not JSON"])
+def test_the_json_file_beside_a_page_is_not_overwritten_either(make: Make, tmp_path: Path, text: str) -> None:
+    own = tmp_path / "results.json"
+    own.write_text(text)
+    with pytest.raises(FileExistsError, match=r"results.json exists and is not a report"):
+        build([make()], tmp_path / "results.html")
+    assert own.read_text() == text and not (tmp_path / "results.html").exists()
+
+
 def test_wrong_paths_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NotARunError, match="does not exist"):
         build([tmp_path / "none"])

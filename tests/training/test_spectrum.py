@@ -86,6 +86,21 @@ def test_a_resumed_run_writes_the_same_file_and_rows(tmp_path: Path) -> None:
     assert timeless(again.rows) == timeless(copy.deepcopy(rows.rows[1:]))
 
 
+def test_a_run_resumed_before_its_first_step_measures_that_step_once(tmp_path: Path) -> None:
+    """Killed after the checkpoint of step 0, which contains the terms of step 0."""
+    started, rows, again = toys.state(3), Rows(), Rows()
+    first = [SingularValues(Run(tmp_path), every=2), rows]
+    first[0].on_start(started)
+    saved = checkpoint.save(tmp_path, started, {}, [checkpoint.of_this_process(started)], keep=1)
+    resumed = toys.state(3, seed=1)
+    checkpoint.load(saved, resumed, {}, rank=0)
+    fit(resumed, toys.loader(), log_every=3, callbacks=[SingularValues(Run(tmp_path), every=2), again])
+    assert [line["step"] for line in read_lines(tmp_path / SPECTRA)] == [0, 2]
+    fit(toys.state(3), toys.loader(), log_every=3, callbacks=[SingularValues(None, every=2), rows])
+    name = "generator/sigma_max"  # the mean of steps 0 and 2
+    assert again.rows[0][name] == rows.rows[0][name]
+
+
 def test_numbers_of_steps_are_positive() -> None:
     with pytest.raises(ValueError, match="every is 0"):
         SingularValues(None, every=0)

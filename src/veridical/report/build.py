@@ -83,7 +83,7 @@ def build(runs: Run | Path | str | Sequence[Run | Path | str], out: Path | str |
     Raises:
         ValueError: no run is given.
         NotARunError: a path is not a run directory.
-        OutputExistsError: `out` exists and is not a report.
+        OutputExistsError: `out`, or the JSON file beside it, exists and is not a report.
     """
     several = [runs] if isinstance(runs, Run | Path | str) else runs
     if not several:
@@ -100,14 +100,29 @@ def build(runs: Run | Path | str | Sequence[Run | Path | str], out: Path | str |
 
 
 def _place(first: Path, out: Path | None) -> Path:
-    """Return the path of the page; an existing report is replaced, any other file is an error."""
+    """Return the path of the page; an existing report and its JSON file are replaced, any other file is an error."""
     if out is None:
         return first / "report.html"
     page = out if out.suffix.lower() in (".html", ".htm") else out / "report.html"
     if page.is_file() and 'name="generator" content="veridical' not in page.read_text("utf-8", errors="replace")[:2000]:
         raise OutputExistsError(f"{page} exists and is not a report of veridical; choose another place with --out.")
+    beside = page.with_suffix(".json")
+    if beside.exists() and not _is_report(beside):
+        raise OutputExistsError(
+            f"{beside} exists and is not a report of veridical, whose numbers are written beside its page; choose "
+            "another name with --out."
+        )
     page.parent.mkdir(parents=True, exist_ok=True)
     return page
+
+
+def _is_report(file: Path) -> bool:
+    """Return whether a JSON file is one that `build` wrote."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(value, dict) and str(value.get("generator", "")).startswith("veridical") and "runs" in value
 
 
 def _collect(record: Record, series: int) -> Facts:

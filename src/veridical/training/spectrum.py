@@ -47,7 +47,7 @@ class SingularValues(Callback):
     def on_start(self, state: State) -> None:
         """Drop the lines of steps that will be done again; measure the untrained model."""
         if self.file is not None:
-            keep_lines_until(self.file, state.step)
+            keep_lines_until(self.file, state.step if state.step > 0 else -1)
         if state.step == 0:
             self.measure(state)
 
@@ -63,7 +63,9 @@ class SingularValues(Callback):
             layers = {name: [float(f"{value:.6g}") for value in values.tolist()] for name, values in top.items()}
             append_lines(self.file, [{"step": state.step, "layers": layers}])
         for player, largest in largest_of_players(state, top).items():
-            state.terms.append(f"{player}/sigma_max", state.step, largest)
+            name = f"{player}/sigma_max"
+            if state.step not in state.terms.steps.get(name, ()):  # a checkpoint of this step contains them already
+                state.terms.append(name, state.step, largest)
 
 
 def largest_of_players(state: State, top: dict[str, Tensor]) -> dict[str, Tensor]:

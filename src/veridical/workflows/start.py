@@ -208,5 +208,5 @@ def _create(engine: Engine, out: str | Path | None, name: str) -> Run:
     """Create the run directory in the first process and send its path to the others."""
     path = ""
     if engine.rank == 0:
-        path = str(Run.create(out if out is not None else Run.next_free("runs", name)).path)
+        path = str((Run.create(out) if out is not None else Run.create_next("runs", name)).path)
     return Run(engine.gather(path)[0])
