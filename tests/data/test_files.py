@@ -106,7 +106,7 @@ class TestNumpy:
     def test_files_cut_short(self, name: str, tmp_path: Path) -> None:
         path = saved(tmp_path / name, IMAGES, x=IMAGES)
         path.write_bytes(path.read_bytes()[:-30])
-        refused(path, "cannot be read")
+        refused(path, "cut short|cannot be read")
 
     def test_an_unknown_format(self, tmp_path: Path) -> None:
         (tmp_path / "a.mat").write_text("1,2")

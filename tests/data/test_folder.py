@@ -161,7 +161,7 @@ class TestRefusals:
 
     def test_only_bad_files(self, tmp_path: Path) -> None:
         (tmp_path / "a.png").write_bytes(b"no image")
-        self.refused(tmp_path, "no image of .* can be read", on_bad="skip")
+        self.refused(tmp_path, "1 of 1 images of .* cannot be read", on_bad="skip")
 
     def test_bad_files_can_be_left_out_and_that_is_said(self, tmp_path: Path) -> None:
         images(tmp_path / "in" / "a", 3)

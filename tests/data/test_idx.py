@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -34,3 +35,22 @@ def test_bytes_are_read_in_the_order_of_their_axes(tmp_path: Path) -> None:
 def test_damaged_files_are_refused(content: bytes, words: str) -> None:
     with pytest.raises(DataError, match=words):
         parse_idx(content, "x")
+
+
+def test_a_packed_file_is_decoded_as_far_as_its_header_says(tmp_path: Path) -> None:
+    """Mutant: decompressing all of it first needs the 64 MB that follow."""
+    (tmp_path / "x.idx.gz").write_bytes(gzip.compress(CONTENT + bytes(64_000_000)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"bytes or more; its header \(2 x 3 x 4\) asks for 40"):
+            read_idx(tmp_path / "x.idx.gz")
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("damage", [slice(0, 30), slice(0, 12), slice(0, 2)])
+def test_a_packed_file_cut_short_is_refused_by_name(damage: slice, tmp_path: Path) -> None:
+    (tmp_path / "x.idx.gz").write_bytes(gzip.compress(CONTENT)[damage])
+    with pytest.raises(DataError, match=r"x\.idx\.gz"):
+        read_idx(tmp_path / "x.idx.gz")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from veridical.data import images
 from veridical.data.images import (
     UNREADABLE,
     Decoding,
@@ -267,3 +268,24 @@ def test_transparency_lies_on_the_stated_background(tmp_path: Path) -> None:
         decoding = Decoding(background=background)
         assert (decode(path, decoding) == value).all()
         assert read_header(path, decoding).changes == (f"transparency composited on {background}",)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "I;16"])
+def test_images_copied_in_strips_are_the_same(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutant: a strip that starts a row too late."""
+    array = {"L": GREY, "RGB": RGB, "I;16": GREY.astype(np.uint16) * 257}[mode]
+    path = saved(tmp_path / "a.png", Image.fromarray(array))
+    whole = decode(path, Decoding(grey=mode != "RGB"))
+    monkeypatch.setattr(images, "_STRIP", 9)  # two rows of four pixels
+    assert (decode(path, Decoding(grey=mode != "RGB")) == whole).all()
+    assert (whole == (RGB.transpose(2, 0, 1) if mode == "RGB" else GREY[None])).all()
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16"])
+def test_the_stated_memory_is_an_upper_bound(mode: str, tmp_path: Path) -> None:
+    """A pixel takes at most 4 bytes in Pillow; decoding copies none more often than is stated."""
+    path = saved(tmp_path / ("a.tif" if mode == "CMYK" else "a.png"), Image.new(mode, (40, 30)))
+    with Image.open(path) as image:
+        assert images.memory_of(image) >= 40 * 30 * (4 + 3)
+        if mode in ("RGBA", "LA"):
+            assert images.memory_of(image) >= 40 * 30 * (4 * 4 + 3)

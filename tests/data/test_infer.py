@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
 from veridical.data.infer import Wishes, infer
 from veridical.data.space import Space
@@ -68,3 +69,28 @@ def test_a_given_space_is_checked() -> None:
         infer(GREY, space, "x")
     with pytest.raises(DataError, match="the space says"):
         infer(GREY[:, :7] / 255, space, "x")
+
+
+@pytest.mark.parametrize("kind", [np.longdouble, ">f8", "<f2", ">u2", np.uint32, np.uint64, ">i4"])
+def test_numbers_of_every_type_are_read(kind) -> None:
+    """Mutant: torch refuses long doubles and other byte orders."""
+    x = np.array([[0, 3], [2, 200]]).astype(kind)
+    assert ArrayData(x).batch(torch.arange(2)).x.tolist() == [[0, 3], [2, 200]]
+
+
+def test_large_unsigned_integers_stay_positive() -> None:
+    """Mutant: through int64, 2^63 becomes negative."""
+    x = np.array([[0, 2**63], [5, 2**62]], np.uint64)
+    assert ArrayData(x).batch(torch.arange(2)).x[0, 1] == 2.0**63
+
+
+@pytest.mark.parametrize("x", [np.array(3.0), np.zeros(3), np.zeros((0, 3)), torch.tensor(1.0)])
+def test_arrays_without_examples_are_refused(x) -> None:
+    with pytest.raises(DataError, match="has shape"):
+        ArrayData(x)
+
+
+@pytest.mark.parametrize("x", [torch.zeros(3, 2, dtype=torch.complex64), torch.eye(3).to_sparse()])
+def test_tensors_that_hold_no_plain_numbers_are_refused(x) -> None:
+    with pytest.raises(DataError, match="expected numbers"):
+        ArrayData(x)

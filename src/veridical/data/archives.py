@@ -6,22 +6,24 @@ import gzip
 import io
 import json
 import tarfile
-import zipfile
-import zlib
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
 
+from veridical.data import budget
 from veridical.data.errors import DataError
-from veridical.data.idx import parse_idx
+from veridical.data.idx import parse_stream
+from veridical.data.images import UNREADABLE, open_colour
+from veridical.data.npy import open_npz
 
 Split = Literal["train", "test"]
 
 _STEM = {"train": "train", "test": "t10k"}
 _CIFAR = {"train": [f"data_batch_{i}.png" for i in range(1, 6)], "test": ["test_batch.png"]}
+_MOST_MEMBERS = 10_000
 
 Reader = Callable[[str], bytes | None]
 """Returns the content of a file of the archive by its name, or None if there is no such file."""
@@ -45,18 +47,17 @@ def read_split(path: Path, split: Split) -> tuple[np.ndarray, np.ndarray]:
         DataError: files are missing or damaged.
     """
     if path.suffix == ".npz":
-        try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-                x = arrays[f"x_{split}"]
-                return (x[:, None] if x.ndim == 3 else x), arrays[f"y_{split}"]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise DataError(f"{path} cannot be read ({error}); remove it and download it again.") from error
-    if path.is_dir():
-        return _read(_folder(path), split, path)
+        with open_npz(path) as arrays:
+            x = arrays[f"x_{split}"]
+            return (x[:, None] if x.ndim == 3 else x), arrays[f"y_{split}"]
     try:
-        with tarfile.open(path, "r:gz") as archive:
-            return _read(_archive(archive), split, path)
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        if path.is_dir():
+            return _read(_folder(path), split, path)
+        with gzip.open(path) as unpacked, tarfile.open(fileobj=_Bounded(unpacked, path), mode="r:") as archive:
+            return _read(_archive(archive, path), split, path)
+    except DataError:
+        raise
+    except (tarfile.TarError, *UNREADABLE) as error:
         raise DataError(f"{path} cannot be read ({error}); download it again.") from error
 
 
@@ -64,15 +65,55 @@ def _folder(folder: Path) -> Reader:
     return lambda name: (folder / name).read_bytes() if (folder / name).is_file() else None
 
 
-def _archive(archive: tarfile.TarFile) -> Reader:
+def _archive(archive: tarfile.TarFile, path: Path) -> Reader:
     """Read members in memory; nothing is extracted."""
-    members = {Path(member.name).name: member for member in archive.getmembers() if member.isfile()}
+    found = list(islice(archive, _MOST_MEMBERS + 1))
+    if len(found) > _MOST_MEMBERS:
+        raise DataError(f"{path} has more than {_MOST_MEMBERS:,} members; expected the files of one data set.")
+    members = {Path(member.name).name: member for member in found if member.isfile()}
 
     def read(name: str) -> bytes | None:
         file = archive.extractfile(members[name]) if name in members else None
         return None if file is None else file.read()
 
     return read
+
+
+class _Bounded(io.RawIOBase):
+    """A decompressed stream that ends with an error where it becomes longer than may be decoded.
+
+    Args:
+        stream: to read from.
+        path: of the compressed file.
+    """
+
+    def __init__(self, stream: gzip.GzipFile, path: Path) -> None:
+        self._stream, self._path, self._held = stream, path, path.stat().st_size
+
+    def readable(self) -> bool:
+        """Return yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return yes."""
+        return True
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._stream.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a position within the bound."""
+        self._require(offset if whence == io.SEEK_SET else self.tell() + offset)
+        return self._stream.seek(offset, whence)
+
+    def read(self, size: int = -1) -> bytes:
+        """Read within the bound."""
+        self._require(self.tell() + max(size, 0))
+        return self._stream.read(size)
+
+    def _require(self, position: int) -> None:
+        budget.require(position, str(self._path), self._held)
 
 
 def _read(read: Reader, split: Split, path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -87,7 +128,8 @@ def _idx(read: Reader, name: str, path: Path) -> np.ndarray:
     content, packed = read(name), read(name + ".gz")
     if content is None and packed is None:
         raise DataError(f"{path} has no {name} (or {name}.gz); expected the four idx files of the set.")
-    return parse_idx(content if content is not None else gzip.decompress(packed or b""), f"{path}/{name}")
+    held = content if content is not None else packed or b""
+    return parse_stream(io.BytesIO(held), f"{path}/{name}", packed=content is None, held=len(held))
 
 
 def _cifar(parts: list[bytes | None], labels: bytes | None, split: Split, path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +139,7 @@ def _cifar(parts: list[bytes | None], labels: bytes | None, split: Split, path: 
         raise DataError(f"{path} has no {', '.join(absent) or f'{split}_lables.json'}; expected all parts of CIFAR-10.")
     batches = []
     for part in parts:
-        with Image.open(io.BytesIO(part or b"")) as image:
-            batches.append(np.asarray(image.convert("RGB")).reshape(-1, 32, 32, 3))
+        pixels = open_colour(io.BytesIO(part or b""), str(path))
+        batches.append(pixels.reshape(-1, 32, 32, 3))
     x = np.ascontiguousarray(np.concatenate(batches).transpose(0, 3, 1, 2))
     return x, np.array(json.loads(labels), np.uint8)

@@ -31,7 +31,7 @@ def arrange(x: ArrayT, kind: Wish, name: str) -> tuple[ArrayT, Kind, tuple[str, 
     Raises:
         DataError: the array has no examples, or its axes do not fit the kind.
     """
-    if len(x) == 0 or x.ndim < 2 or 0 in x.shape:
+    if x.ndim < 2 or 0 in x.shape:
         raise DataError(
             f"{name} has shape {tuple(x.shape)}; expected (N, C, H, W) or (N, H, W) images, (N, d) vectors, or "
             "(N, T) sequences, with N at least 1."

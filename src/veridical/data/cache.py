@@ -63,6 +63,8 @@ def read_images(listing: Listing, config: DataConfig, memory_limit: int | None =
     if place.with_suffix(".json").is_file() and place.is_file():
         return _open(place, listing)
     headers, bad = scan(listing.files, decoding_of(config))
+    if not headers:
+        raise bad_files(bad, len(listing.files), listing.folder)
     target = plan(headers, config, listing.folder)
     files = list(headers)
     limit = available_memory() // 2 if memory_limit is None else memory_limit
@@ -137,7 +139,7 @@ def _decode_into(
 ) -> list[Path]:
     """Fill the rows of x with the decoded images, in order; unreadable files are added to `bad`."""
     kept: list[Path] = []
-    for file, result in zip(files, in_threads(decoder(target, config), files), strict=True):
+    for file, result in zip(files, in_threads(decoder(target, config), files, target.image_bytes), strict=True):
         if isinstance(result, str):
             bad[file] = result
         else:

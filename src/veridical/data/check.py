@@ -173,7 +173,7 @@ def _decode_all(
     seen: dict[bytes, list[Path]] = {}
     plain: list[Path] = []
     high = 0
-    for file, result in zip(files, in_threads(decoder(target, config), files), strict=True):
+    for file, result in zip(files, in_threads(decoder(target, config), files, target.image_bytes), strict=True):
         if isinstance(result, str):
             bad[file] = result
             continue

@@ -18,6 +18,11 @@ from veridical.nearest import nearest
 SHOWN = 10
 """Names of classes that are listed."""
 
+MOST_CLASSES = 1_000_000
+"""Labels are numbers of classes, below this one: every class costs memory."""
+
+_DIGITS = 18
+
 
 def in_order(names: Iterable[str]) -> list[str]:
     """Sort names in natural order: numbers in them by value, so that "10" comes after "9".
@@ -41,7 +46,7 @@ def numbered(labels: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     Raises:
         DataError: a label is not text.
     """
-    words = [word.decode() if isinstance(word, bytes) else word for word in labels.reshape(-1).tolist()]
+    words = texts(labels)
     other = next((word for word in words if not isinstance(word, str)), None)
     if other is not None or labels.shape != (len(words),):
         raise DataError(
@@ -51,6 +56,20 @@ def numbered(labels: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     names = in_order(set(words))
     number = {name: i for i, name in enumerate(names)}
     return np.array([number[word] for word in words], np.int64), tuple(names)
+
+
+def texts(array: np.ndarray) -> list[Any]:
+    """Return the values of an array of text, with bytes decoded, as a flat list; other Python objects stay.
+
+    Raises:
+        DataError: bytes or code points that are no text.
+    """
+    try:
+        words = [word.decode() if isinstance(word, bytes) else word for word in array.reshape(-1).tolist()]
+        "".join(word for word in words if isinstance(word, str)).encode()
+    except (ValueError, SystemError) as error:
+        raise DataError(f"the labels hold values that are no text ({error}).", "Save them as UTF-8.") from error
+    return words
 
 
 def class_number(label: str | int, classes: int, names: tuple[str, ...] | None = None) -> int:
@@ -70,7 +89,7 @@ def class_number(label: str | int, classes: int, names: tuple[str, ...] | None =
     """
     if names and label in names:
         return names.index(str(label))
-    if str(label).isdecimal() and int(label) < classes:
+    if str(label).isdecimal() and len(str(label)) <= _DIGITS and int(label) < classes:
         return int(label)
     near = nearest(str(label), names or ())
     known = f" ({', '.join(names[:20])}{', ...' if len(names) > 20 else ''})" if names else ""
@@ -105,8 +124,13 @@ def as_labels(
             array, names = numbered(array)
         elif array.dtype.kind not in "buif":
             raise DataError(f"the labels of {name} are {array.dtype} values; expected integers from 0, or text.")
-        array = np.array(array)
+        array = native(array)
     return _as_tensor(torch.as_tensor(array), n, name), names
+
+
+def native(array: np.ndarray) -> np.ndarray:
+    """Return a copy of numbers in a form that torch reads: the byte order of this machine, at most 64 bits."""
+    return np.array(array, np.float64 if array.dtype.itemsize > 8 else array.dtype.newbyteorder("="))
 
 
 def _as_tensor(c: Tensor, n: int, name: str) -> Tensor:
@@ -124,6 +148,12 @@ def _as_tensor(c: Tensor, n: int, name: str) -> Tensor:
     if c.ndim != 1:
         raise DataError(
             f"the labels of {name} have shape {tuple(c.shape)}; expected (N,) integers or floats of any shape."
+        )
+    if int(c.max()) >= MOST_CLASSES:
+        raise DataError(
+            f"the largest label of {name} is {int(c.max()):,}; labels number the classes from 0, below "
+            f"{MOST_CLASSES:,}.",
+            "Number the classes anew, or pass other conditioning as floats.",
         )
     if int(c.min()) < 0:
         raise DataError(
@@ -160,9 +190,12 @@ def with_classes(space: Space, labels: Tensor | None, name: str, names: Sequence
     return space
 
 
-def _part(text: str) -> tuple[int, int, str]:
-    """Order numbers by value and before text."""
-    return (0, int(text), "") if text.isdecimal() else (1, 0, text)
+def _part(text: str) -> tuple[int, int, str, str]:
+    """Order numbers by value (by length first, since Python refuses very long ones) and before text."""
+    if not text.isdecimal():
+        return (1, 0, "", text)
+    digits = "".join(str(int(digit)) for digit in text).lstrip("0")
+    return (0, len(digits), digits, "")
 
 
 def name_classes(classes: int | None, names: Sequence[str] | None) -> str:

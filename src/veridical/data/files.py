@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -13,11 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from veridical.data import budget
 from veridical.data.archives import read_split
 from veridical.data.axes import Kind
 from veridical.data.cache import available_memory
+from veridical.data.classes import texts
 from veridical.data.errors import DataError
 from veridical.data.idx import read_idx
+from veridical.data.npy import DAMAGED, Npz, named, open_npz, read_npy
 from veridical.data.tables import read_csv
 
 Split = Literal["train", "test"]
@@ -53,7 +55,7 @@ def read_file(path: Path) -> Arrays:
     """
     name = path.name.lower()
     if name.endswith(".npy"):
-        return Arrays(_load_npy(path), None)
+        return Arrays(read_npy(path, map_above=available_memory() // 2), None)
     if name.endswith(".npz"):
         return _load_npz(path)
     if name.endswith((".pt", ".pth")):
@@ -73,56 +75,40 @@ def read_file(path: Path) -> Arrays:
 def read_both_splits(path: Path) -> Arrays:
     """Read the training and the test part of a set of the form of MNIST or CIFAR-10, one after the other."""
     (x, y), (x_test, y_test) = read_split(path, "train"), read_split(path, "test")
+    if x.shape[1:] != x_test.shape[1:] or y.shape[1:] != y_test.shape[1:]:
+        raise DataError(f"{path} has training images of shape {x.shape[1:]} and test images of {x_test.shape[1:]}.")
     return Arrays(np.concatenate([x, x_test]), np.concatenate([y, y_test]), (), len(x))
 
 
-def _load_npy(path: Path) -> np.ndarray:
-    large = path.stat().st_size > available_memory() // 2
-    try:
-        if large:
-            return np.lib.format.open_memmap(path, "r")
-        with open(path, "rb") as file:
-            return np.lib.format.read_array(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise _unreadable(path, error) from error
-
-
 def _load_npz(path: Path) -> Arrays:
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            keys = {key.lower(): key for key in archive.files}
-            if {"x_train", "x_test"} <= keys.keys():
-                x, y = (_both(archive, keys, letter) for letter in "xy")
-                return Arrays(x, y, (), len(archive[keys["x_train"]]))  # type: ignore[arg-type]
-            x_key = next((keys[key] for key in X_KEYS if key in keys), None)
-            y_key = next((keys[key] for key in Y_KEYS if key in keys), None)
-            if x_key is None:
-                if {"packed", "size"} <= keys.keys():
-                    return _packed_lattices(archive, path)
-                raise DataError(
-                    f"{path} holds the arrays {', '.join(archive.files) or '(none)'}; expected one of "
-                    f"{', '.join(X_KEYS)} for the examples and {' or '.join(Y_KEYS)} for labels "
-                    "(or x_train, x_test, y_train, y_test).",
-                    "Save them again: numpy.savez(file, x=..., y=...).",
-                )
-            names_key = next((keys[key] for key in ("class_names", "classes") if key in keys), None)
-            unused = [key for key in archive.files if key not in (x_key, y_key, names_key)]
-            notes = (f"arrays of {path.name} that were not used: {', '.join(unused)}",) if unused else ()
-            names = None if names_key is None else tuple(str(name) for name in archive[names_key])
-            return Arrays(archive[x_key], None if y_key is None else archive[y_key], notes, class_names=names)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise _unreadable(path, error) from error
-    except ValueError as error:
-        if isinstance(error, DataError):
-            raise
-        raise _unreadable(path, error) from error
+    with open_npz(path) as archive:
+        keys = {key.lower(): key for key in archive.names}
+        if {"x_train", "x_test"} <= keys.keys():
+            return _both_splits(archive, keys)
+        x_key = next((keys[key] for key in X_KEYS if key in keys), None)
+        y_key = next((keys[key] for key in Y_KEYS if key in keys), None)
+        if x_key is None:
+            if {"packed", "size"} <= keys.keys():
+                return _packed_lattices(archive, path)
+            raise DataError(
+                f"{path} holds the arrays {', '.join(archive.names[:20]) or '(none)'}; expected one of "
+                f"{', '.join(X_KEYS)} for the examples and {' or '.join(Y_KEYS)} for labels "
+                "(or x_train, x_test, y_train, y_test).",
+                "Save them again: numpy.savez(file, x=..., y=...).",
+            )
+        names_key = next((keys[key] for key in ("class_names", "classes") if key in keys), None)
+        unused = [key for key in archive.names if key not in (x_key, y_key, names_key)]
+        notes = (f"arrays of {path.name} that were not used: {', '.join(unused)}",) if unused else ()
+        names = None if names_key is None else tuple(map(str, texts(archive[names_key])))
+        return Arrays(archive[x_key], None if y_key is None else archive[y_key], notes, class_names=names)
 
 
 def _load_pt(path: Path) -> Arrays:
     """Read a tensor, a pair (x, y) or a dict of tensors that `torch.save` wrote; no other objects are read."""
+    _require_pt(path)
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (*DAMAGED, pickle.UnpicklingError) as error:
         raise DataError(
             f"{path} cannot be read as tensors: it is damaged, or it holds other objects, which are not loaded.",
             "Expected a tensor, a pair (x, y) or a dict {'x': ..., 'y': ...} of tensors, saved with torch.save.",
@@ -137,28 +123,47 @@ def _load_pt(path: Path) -> Arrays:
         raise DataError(
             f"{path} holds {what}; expected a tensor, a pair (x, y) or a dict {{'x': ..., 'y': ...}} of tensors."
         )
-    return Arrays(_as_array(x), None if y is None else _as_array(y))
+    return Arrays(_as_array(x, path), None if y is None else _as_array(y, path))
 
 
-def _as_array(x: Tensor) -> np.ndarray:
-    """Return the values; numpy has no bfloat16."""
-    return (x.float() if x.dtype is torch.bfloat16 else x).detach().numpy()
+def _require_pt(path: Path) -> None:
+    """Check the size of the unpacked file, if it is packed at all."""
+    with named(path):
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                size = sum(info.file_size for info in archive.infolist())
+            budget.require(size, str(path), path.stat().st_size)
 
 
-def _packed_lattices(archive: np.lib.npyio.NpzFile, path: Path) -> Arrays:
+def _as_array(x: Tensor, path: Path) -> np.ndarray:
+    """Return the values; numpy has no bfloat16. A tensor may state more values than it stores."""
+    budget.require(x.numel() * x.element_size(), f"a tensor of {path}", path.stat().st_size)
+    with named(path):
+        return (x.float() if x.dtype is torch.bfloat16 else x).detach().numpy()
+
+
+def _packed_lattices(archive: Npz, path: Path) -> Arrays:
     """Unpack the bits of configurations that `veridical ising sample --packed` wrote."""
-    height, width = (int(side) for side in archive["size"])
-    packed = archive["packed"]
+    size, packed = archive["size"], archive["packed"]
+    if size.shape != (2,) or size.dtype.kind not in "iu" or int(size.min()) < 1:
+        raise DataError(f"{path} states the size {size.tolist()} of its configurations; expected height and width.")
+    height, width = (int(side) for side in size)
+    budget.require(8 * packed.nbytes, str(path), path.stat().st_size)
     if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != (height * width + 7) // 8:
         raise DataError(f"{path} holds packed configurations whose sizes do not fit each other; draw them again.")
     x = np.unpackbits(packed, axis=1, count=height * width).astype(bool).reshape(-1, height, width)
     return Arrays(x, None, ("bits of a lattice were unpacked",), kind="lattice")
 
 
-def _both(archive: np.lib.npyio.NpzFile, keys: dict[str, str], letter: str) -> np.ndarray | None:
-    names = [keys.get(f"{letter}_{split}") for split in ("train", "test")]
-    parts = [archive[name] for name in names if name is not None]
-    return np.concatenate(parts) if len(parts) == 2 else None
+def _both_splits(archive: Npz, keys: dict[str, str]) -> Arrays:
+    x_train, x_test = archive[keys["x_train"]], archive[keys["x_test"]]
+    y = [archive[keys[name]] for name in ("y_train", "y_test") if name in keys]
+    if x_train.ndim == 0 or x_train.shape[1:] != x_test.shape[1:]:
+        raise DataError(
+            f"x_train of {archive.path} has shape {x_train.shape}, x_test {x_test.shape}; expected examples of one "
+            "shape."
+        )
+    return Arrays(np.concatenate([x_train, x_test]), np.concatenate(y) if len(y) == 2 else None, (), len(x_train))
 
 
 def _load_idx(path: Path) -> Arrays:
@@ -171,12 +176,3 @@ def _load_idx(path: Path) -> Arrays:
         )
     labels = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
     return Arrays(x, read_idx(labels) if labels != path and labels.is_file() else None)
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    if "allow_pickle" in str(error) or "Python objects" in str(error):
-        return DataError(
-            f"{path} holds pickled Python objects, which can run any code when read; they are not read.",
-            "Save plain arrays of numbers (uint8 or float32).",
-        )
-    return DataError(f"{path} cannot be read ({error}).", "Is it complete, and of the format its ending says?")

@@ -22,7 +22,8 @@ from typing import TypeVar
 import numpy as np
 
 from veridical.config import DataConfig
-from veridical.data.classes import in_order
+from veridical.data import budget
+from veridical.data.classes import MOST_CLASSES, in_order
 from veridical.data.errors import DataError
 from veridical.data.images import UNREADABLE, Decoding, Header, decode, extensions, quiet_pillow, read_header
 
@@ -146,14 +147,16 @@ def _stated_classes(path: Path, images: list[Path]) -> tuple[list[str] | None, d
         if stated is None:
             return None, {}, (f"{path.name} states no labels",)
         number = {path.parent / str(file): int(label) for file, label in stated}
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
         raise DataError(
             f'{path} cannot be read as labels ({error}); expected {{"labels": [["file.png", 0], ...]}}.',
             "Repair or remove it, or read no labels (--no-labels).",
         ) from error
     absent = [file for file in images if file not in number]
-    if absent or min(number.values()) < 0:
-        what = f"no label for {len(absent)} of {len(images)} images, {absent[0]} the first" if absent else "a label < 0"
+    odd = next((label for label in number.values() if not 0 <= label < MOST_CLASSES), None)
+    if absent or odd is not None:
+        what = f"no label for {len(absent)} of {len(images)} images, {absent[0]} the first"
+        what = what if absent else f"a label {odd}, which is no number of a class"
         raise DataError(f"{path} has {what}.", "Complete or remove it, or read no labels (--no-labels).")
     names = [str(i) for i in range(max(number.values()) + 1)]
     return names, {file: number[file] for file in images}, (f"labels were read from {path.name}",)
@@ -193,6 +196,7 @@ def plan(headers: dict[Path, Header], config: DataConfig, where: Path) -> Plan:
         raise DataError(_sizes(sizes, where), f"{_strays(headers, sizes)}{remedy}")
     if config.size is not None:
         width = height = config.size
+    budget.require(3 * width * height, f"an image of {width} x {height} pixels")
     grey = config.channels == "grey" or (config.channels == "auto" and all(h.grey for h in headers.values()))
     changes = [change for header in headers.values() for change in header.changes]
     sixteen = sum(change.startswith("16 bits") for change in changes) == len(headers)
@@ -245,16 +249,23 @@ def bad_files(bad: dict[Path, str], total: int, where: Path) -> DataError:
     more = f"\n  ... and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
     return DataError(
         f"{len(bad)} of {total} images of {where} cannot be read:{''.join(lines)}{more}\n",
-        "Repair or remove them, or leave them out with --on-bad skip.",
+        "Repair or remove them, or leave them out with --on-bad skip." if len(bad) < total else "Repair them.",
     )
 
 
-def in_threads(work: Callable[[_In], _Out], items: Sequence[_In]) -> Iterator[_Out]:
-    """Apply a function to all items, in order, with one thread for each core (Pillow decodes without the lock)."""
+def in_threads(work: Callable[[_In], _Out], items: Sequence[_In], result_bytes: int = 1) -> Iterator[_Out]:
+    """Apply a function to all items, in order, with one thread for each core (Pillow decodes without the lock).
+
+    Args:
+        work: the function.
+        items: its arguments.
+        result_bytes: size of a result, of which only so many wait for their turn as the memory for decoding allows.
+    """
+    step = max(1, min(_AT_ONCE, budget.limit() // (4 * result_bytes)))
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for start in range(0, len(items), _AT_ONCE):
+        for start in range(0, len(items), step):
             with quiet_pillow():
-                results = list(pool.map(work, items[start : start + _AT_ONCE]))
+                results = list(pool.map(work, items[start : start + step]))
             yield from results
 
 

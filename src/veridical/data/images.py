@@ -14,11 +14,12 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import IO, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from veridical.data import budget
 from veridical.data.colour import profile_of, to_srgb
 
 Fit = Literal["error", "crop", "pad", "stretch"]
@@ -34,6 +35,7 @@ UNREADABLE = (
     TypeError,
     struct.error,
     zlib.error,
+    MemoryError,
     Image.DecompressionBombError,
 )
 """What Pillow raises on damaged files."""
@@ -43,6 +45,7 @@ _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 exchange the sides
 _EXIF_IN_PNG = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+_STRIP = 1 << 22  # pixels that are copied at a time
 
 
 class Decoding(NamedTuple):
@@ -75,10 +78,18 @@ class Header(NamedTuple):
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Suppress Pillow's warnings (odd EXIF, large images), which name no file; failures raise errors."""
+    """Suppress Pillow's warnings (odd EXIF), which name no file; failures raise errors.
+
+    Pillow's own bound on pixels is replaced by that of `budget`, which can be raised.
+    """
+    pixels = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
-        yield
+        Image.MAX_IMAGE_PIXELS = None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = pixels
 
 
 def extensions() -> frozenset[str]:
@@ -96,6 +107,7 @@ def read_header(path: Path, decoding: Decoding | None = None) -> Header:
     """
     with Image.open(path) as image:
         width, height = image.size
+        budget.require(memory_of(image), "it", path.stat().st_size)
         changes = _changes(image, decoding or Decoding())
         orientation = _orientation(image, path)
         if orientation in (5, 6, 7, 8):
@@ -111,12 +123,52 @@ def decode(path: Path, decoding: Decoding) -> np.ndarray:
     Raises:
         OSError: and the others of `UNREADABLE`: not an image, or damaged.
     """
-    with Image.open(path) as image:
+    with Image.open(path) as image, budget.reserve(memory_of(image), "it"):
         image.load()
-        flat = _eight_bit(to_srgb(ImageOps.exif_transpose(image)), decoding)
-    flat = fit_image(flat.convert("L" if decoding.grey else "RGB"), decoding.size, decoding.fit)
-    pixels = np.asarray(flat)
-    return pixels[None] if decoding.grey else pixels.transpose(2, 0, 1)
+        ImageOps.exif_transpose(image, in_place=True)
+        flat = _in_mode(_eight_bit(to_srgb(image), decoding), "L" if decoding.grey else "RGB")
+        return _pixels(fit_image(flat, decoding.size, decoding.fit))
+
+
+def open_colour(file: IO[bytes], name: str) -> np.ndarray:
+    """Decode a colour image to (H, W, 3) uint8.
+
+    Raises:
+        OSError: and the others of `UNREADABLE`: not an image, damaged, or larger than may be decoded.
+    """
+    with quiet_pillow(), Image.open(file) as image, budget.reserve(memory_of(image), name):
+        return _pixels(_in_mode(image, "RGB")).transpose(1, 2, 0)
+
+
+def memory_of(image: Image.Image) -> int:
+    """Return the bytes that decoding an opened image needs, from what its header says: an upper bound.
+
+    Pillow stores a pixel of any mode but grey in 4 bytes; every conversion makes a copy.
+    """
+    copies = 2 + (image.mode not in ("L", "RGB")) + ("icc_profile" in image.info)
+    copies += 3 * (image.mode in _ALPHA or "transparency" in image.info)
+    return 4 * copies * image.width * image.height
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """Return an L or RGB image as (C, H, W) uint8, copied strip by strip: numpy would copy all of it twice."""
+    channels = 1 if image.mode == "L" else 3
+    x = np.empty((channels, image.height, image.width), np.uint8)
+    for top, strip in _strips(image):
+        x[:, top : top + strip.shape[0]] = strip[None] if channels == 1 else strip.transpose(2, 0, 1)
+    return x
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the rows of an image as arrays, some at a time, with the number of the first."""
+    rows = max(1, _STRIP // max(1, image.width))
+    for top in range(0, image.height, rows):
+        whole = rows >= image.height
+        yield top, np.asarray(image if whole else image.crop((0, top, image.width, min(top + rows, image.height))))
 
 
 def fit_image(image: Image.Image, size: int | None, fit: Fit) -> Image.Image:
@@ -197,13 +249,22 @@ def _eight_bit(image: Image.Image, decoding: Decoding) -> Image.Image:
     if image.mode == "F":
         raise ValueError("floating-point images have no defined 8-bit values; store them as npy")
     if image.mode in _SIXTEEN_BITS:
-        values = np.asarray(image).astype(np.int64)
-        if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
-            raise ValueError("32-bit images have no defined 8-bit values; store them as npy")
-        if values.max(initial=0) > decoding.white:
-            raise ValueError(f"a value of {values.max()} is above {decoding.white}, the largest of the stated levels")
-        return Image.fromarray(((2 * 255 * values + decoding.white) // (2 * decoding.white)).astype(np.uint8))
+        return _from_sixteen(image, decoding.white)
     if image.mode in _ALPHA or "transparency" in image.info:
         solid = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", solid.size, decoding.background), solid).convert("RGB")
     return image if image.mode in ("L", "RGB") else image.convert("L" if image.mode == "1" else "RGB")
+
+
+def _from_sixteen(image: Image.Image, white: int) -> Image.Image:
+    """Round the values of a 16-bit image to 8 bits, `white` becoming 255."""
+    table = ((2 * 255 * np.arange(white + 1) + white) // (2 * white)).astype(np.uint8)
+    x = np.empty((image.height, image.width), np.uint8)
+    for top, values in _strips(image):
+        low, high = int(values.min(initial=0)), int(values.max(initial=0))
+        if low < 0 or high > 65535:
+            raise ValueError("32-bit images have no defined 8-bit values; store them as npy")
+        if high > white:
+            raise ValueError(f"a value of {high} is above {white}, the largest of the stated levels")
+        x[top : top + len(values)] = table[values]
+    return Image.fromarray(x)

@@ -204,16 +204,28 @@ def _storage(x: np.ndarray | Tensor, name: str) -> tuple[Tensor | np.ndarray, tu
     if isinstance(x, np.ndarray):
         if x.dtype.kind not in "buif":
             raise DataError(f"{name} holds {x.dtype} values; expected numbers (uint8, bool or float).")
-        native = x.astype(x.dtype.newbyteorder("=")) if x.dtype.byteorder == ">" else x
-        native = native.astype(np.int64) if native.dtype in (np.uint16, np.uint32, np.uint64) else native
-        x = torch.from_numpy(native if native.flags.writeable and not isinstance(native, np.memmap) else native.copy())
+        x = _native(x)
     x = x.detach()
     if x.dtype in (torch.uint8, torch.int8):
         return x.contiguous(), ()
     if x.dtype is torch.bool:
         return x.to(torch.uint8), ()
     note = (f"{x.dtype} values were rounded to float32",) if x.dtype is torch.float64 else ()
+    if x.dtype.is_complex or x.layout != torch.strided or x.is_quantized:
+        raise DataError(f"{name} holds {x.dtype} values ({x.layout}); expected numbers (uint8, bool or float).")
     return _finite(x.to(torch.float32).contiguous(), name), note
+
+
+def _native(x: np.ndarray) -> Tensor:
+    """Return an array as a tensor: long doubles rounded to doubles, unsigned integers of over 8 bits as float32."""
+    if x.dtype.itemsize > 8:
+        with np.errstate(over="ignore"):  # infinite values are refused below
+            x = x.astype(np.float64)
+    elif x.dtype.kind == "u" and x.dtype.itemsize > 1:
+        x = x.astype(np.float32)
+    if not x.dtype.isnative:
+        x = x.astype(x.dtype.newbyteorder("="))
+    return torch.from_numpy(x.copy() if isinstance(x, np.memmap) or not x.flags.writeable else x)
 
 
 def _finite(x: Tensor, name: str) -> Tensor:
@@ -228,7 +240,7 @@ def _finite(x: Tensor, name: str) -> Tensor:
 
 def _fit_axes(raw: Tensor | np.ndarray, space: Space, name: str) -> tuple[Tensor | np.ndarray, tuple[str, ...]]:
     """Bring the axes to those of a given space."""
-    if len(raw) == 0 or raw.ndim < 2:
+    if raw.ndim < 2 or len(raw) == 0:
         raise DataError(f"{name} has shape {tuple(raw.shape)}; expected (N, {', '.join(map(str, space.shape))}).")
     if tuple(raw.shape[1:]) == space.shape:
         return raw, ()

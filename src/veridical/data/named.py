@@ -14,6 +14,7 @@ from veridical.data.archives import holds_split, read_split
 from veridical.data.cache import cache_folder
 from veridical.data.dataset import digest_of
 from veridical.data.errors import DataError
+from veridical.data.npy import open_npz
 from veridical.data.split import held_out
 
 Split = Literal["train", "test"]
@@ -169,7 +170,7 @@ def recognise(x: np.ndarray, split: Split) -> str | None:
 
 def _digits(path: Path, split: Split) -> tuple[np.ndarray, np.ndarray]:
     """Hold out a fifth of the file, which has no split of its own (it is the test set of UCI)."""
-    with np.load(path, allow_pickle=False) as arrays:
+    with open_npz(path) as arrays:
         x, y = arrays["x"], arrays["y"]
     verify("digits", path, {"x": x, "y": y})
     chosen = held_out(len(x), 0.2) if split == "test" else ~held_out(len(x), 0.2)
