@@ -39,6 +39,7 @@ __all__ = [
     "LatentVariable",
     "LikelihoodBound",
     "Loss",
+    "ObservationModel",
     "Replayable",
     "Sampler",
     "Space",
@@ -310,3 +311,11 @@ class Encoder(ABC):
     @abstractmethod
     def posterior(self, x: Tensor) -> torch.distributions.Distribution:
         """Return q(z | x), batched over (B, *latent_shape)."""
+
+
+class ObservationModel(ABC):
+    """Has a density of examples given their latent code."""
+
+    @abstractmethod
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """Return (k, B) log p(x | z) in nats, in data space, for k codes (k, B, *latent_shape) of each example."""

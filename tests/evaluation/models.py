@@ -8,7 +8,19 @@ from veridical.config import OptimizerConfig
 from veridical.config.sampling import SamplingOptions
 from veridical.data.dataset import ArrayData
 from veridical.evaluation.target import Target
-from veridical.model import Batch, EnergyBased, ExactLikelihood, GenerativeModel, LikelihoodBound, Loss, Sampler, Space
+from veridical.model import (
+    Batch,
+    Encoder,
+    EnergyBased,
+    ExactLikelihood,
+    GenerativeModel,
+    LatentVariable,
+    LikelihoodBound,
+    Loss,
+    ObservationModel,
+    Sampler,
+    Space,
+)
 from veridical.noise import Noise, noise_for
 from veridical.targets import GaussianMixture
 from veridical.targets.ising import Ising
@@ -157,3 +169,62 @@ class Lattice(GenerativeModel, EnergyBased):
 
     def energy(self, x: Tensor) -> Tensor:
         return self.law.energy(Target(self.law, self.space).to_law(x)) + self.offset
+
+
+class Linear(GenerativeModel, LatentVariable, Sampler):
+    """A linear decoder of standard normal codes: with noise sigma its density is a Gaussian's."""
+
+    def __init__(self, d: int = 4, latent: int = 2, sigma: float = 0.5, seed: int = 0) -> None:
+        super().__init__()
+        self.space, self.latent_shape, self.sigma = Space((d,), "vector", None, None), (latent,), sigma
+        generator = torch.Generator().manual_seed(seed)
+        self.W = nn.Parameter(torch.randn(latent, d, generator=generator, dtype=torch.float64))
+
+    def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
+        loss = -self.exact(batch.x).mean()
+        return Loss(loss, {"loss": loss})
+
+    def optimizer(self, player: str) -> OptimizerConfig:
+        return OptimizerConfig()
+
+    def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        return z.to(self.W.dtype) @ self.W
+
+    @torch.no_grad()
+    def sample(
+        self, n: int, c: Tensor | None = None, *, noise: Noise | None = None, options: SamplingOptions | None = None
+    ) -> Tensor:
+        noise = noise_for(n, self.device, noise)
+        x = self.decode(noise.normal(*self.latent_shape, dtype=torch.float64))
+        return (x + self.sigma * noise.normal(*self.space.shape, dtype=torch.float64)).float()
+
+    def exact(self, x: Tensor, sigma: float | None = None) -> Tensor:
+        """The density of decoded codes with noise, in nats."""
+        sigma = self.sigma if sigma is None else sigma
+        covariance = self.W.T @ self.W + sigma**2 * torch.eye(self.space.dim, dtype=torch.float64)
+        return torch.distributions.MultivariateNormal(torch.zeros(self.space.dim).double(), covariance).log_prob(
+            x.double()
+        )
+
+
+class LinearVAE(Linear, Encoder, ObservationModel, LikelihoodBound):
+    """The linear decoder with its exact posterior, widened by a factor: 1 makes every bound exact."""
+
+    def __init__(self, widened: float = 1.0, **sizes: float) -> None:
+        super().__init__(**sizes)  # type: ignore[arg-type]
+        self.widened = widened
+
+    def posterior(self, x: Tensor) -> torch.distributions.MultivariateNormal:
+        precision = torch.eye(self.latent_shape[0], dtype=torch.float64) + self.W @ self.W.T / self.sigma**2
+        covariance = torch.linalg.inv(precision)
+        mean = x.double() @ self.W.T @ covariance / self.sigma**2
+        return torch.distributions.MultivariateNormal(mean, self.widened * covariance.expand(len(x), -1, -1))
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        return torch.distributions.Normal(self.decode(z), self.sigma).log_prob(x.double()).sum(-1)
+
+    def elbo(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        q = self.posterior(x)
+        z = q.rsample()
+        prior = torch.distributions.MultivariateNormal(torch.zeros_like(z), torch.eye(z.shape[-1]).double())
+        return self.log_likelihood(x, z[None])[0] - torch.distributions.kl_divergence(q, prior)

@@ -70,7 +70,7 @@ CASES: dict[str, Callable[[], Case]] = {
 
 MUTANTS = {
     "forward sign": ("target.log_prob(x) - log_q", "log_q - target.log_prob(x)"),
-    "forward on the wrong draws": ("x = target.sample(n, seed)", "x = samples"),
+    "forward on the wrong draws": ("x = target.sample(density.limit(n), seed)", "x = samples"),
     "reverse sign": ("log_q - target.log_prob(samples)", "target.log_prob(samples) - log_q"),
     "reverse on the wrong draws": ("score(density.log_prob, samples,", "score(density.log_prob, (samples := x),"),
 }

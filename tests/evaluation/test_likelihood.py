@@ -21,7 +21,7 @@ def named(measured: list[Measurement]) -> dict[str, Measurement]:
     return {m.name: m for m in measured}
 
 
-def test_known_laws_are_ceilings_and_bounds_fall_short() -> None:
+def test_known_laws_are_ceilings_and_a_loose_bound_shows_nothing() -> None:
     train, test = data_of(UNIT, 3000, 0), data_of(UNIT, 3000, 1)
     found = named(measure_likelihood(Law(UNIT), train, test, 10_000, seed=0))
     assert list(found) == ["nats_train", "nats_test", "overfit_nats"]
@@ -30,7 +30,41 @@ def test_known_laws_are_ceilings_and_bounds_fall_short() -> None:
     assert found["nats_test"].reference == pytest.approx(found["nats_test"].value, abs=1e-6)
     assert {found[name].verdict for name in ("nats_test", "overfit_nats")} <= set(NO_FAULT)
     short = named(measure_likelihood(Bounded(UNIT, 0.5), train, test, 10_000, seed=0))
-    assert short["nats_test"].verdict == "short of perfect"
+    assert short["nats_test"].verdict == "undecided" and short["nats_test"].test is not None
+    assert short["nats_test"].test.p_value < 1e-9 and short["nats_test"].bound == "lower"
+    worse = named(measure_likelihood(Law(GaussianMixture(torch.zeros(1, 3), 1.2)), train, test, 10_000, seed=0))
+    assert worse["nats_test"].verdict == "short of perfect"
+
+
+def test_examples_are_compared_one_by_one() -> None:
+    """A model 0.02 nats short is seen where the mean of its nats is known to 0.05: both share the examples."""
+    law = GaussianMixture(torch.zeros(1, 8), 1.0)
+    train, test = data_of(law, 3000, 0), data_of(law, 3000, 1)
+    found = named(measure_likelihood(Law(GaussianMixture(torch.full((1, 8), 0.07), 1.0)), train, test, 3000, seed=0))
+    of_test = found["nats_test"]
+    assert of_test.test is not None and of_test.interval is not None and of_test.test.interval is not None
+    assert of_test.verdict == "short of perfect" and -0.04 < of_test.test.difference < -0.01
+    assert of_test.interval[1] - of_test.interval[0] > 5 * (of_test.test.interval[1] - of_test.test.interval[0])
+
+
+@pytest.mark.parametrize("scale", [0.9, 1.0, 1.1])
+def test_no_model_beats_the_entropy(scale: float) -> None:
+    """Nats of draws of the law lie below those of the law by the divergence, and nothing is called suspicious."""
+    law, model = GaussianMixture(torch.zeros(1, 3), 1.0), Law(GaussianMixture(torch.zeros(1, 3), scale))
+    found = named(measure_likelihood(model, data_of(law, 3000, 2), data_of(law, 3000, 3), 3000, seed=0))["nats_test"]
+    assert found.test is not None and found.test.interval is not None
+    kl = 3 * (math.log(scale) + 0.5 / scale**2 - 0.5)
+    assert found.test.interval[0] - 0.02 < -kl < found.test.interval[1] + 0.02 and found.test.difference < 1e-9
+    assert found.verdict != "suspicious"
+
+
+def test_a_density_that_does_not_integrate_to_one_is_suspicious() -> None:
+    class TooLarge(Law):
+        def log_prob(self, x: torch.Tensor, c: torch.Tensor | None = None) -> torch.Tensor:
+            return super().log_prob(x) + 0.05
+
+    found = named(measure_likelihood(TooLarge(UNIT), data_of(UNIT, 500, 2), data_of(UNIT, 500, 3), 500, seed=0))
+    assert found["nats_test"].verdict == "suspicious"
 
 
 def test_overfit_is_the_gap() -> None:

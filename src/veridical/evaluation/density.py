@@ -1,4 +1,4 @@
-"""The density of a model: exact, as a bound, or by its energy and log Z."""
+"""The density of a model: exact, as a bound (importance sampling before the elbo), or by its energy and log Z."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from veridical.data.preprocess import log_det
 from veridical.data.space import Space
-from veridical.evaluation import partition
+from veridical.evaluation import importance, partition
+from veridical.evaluation.measurement import JSON
 from veridical.model import EnergyBased, ExactLikelihood, GenerativeModel, LikelihoodBound
 
 BATCH = 256
@@ -30,7 +31,22 @@ class Density:
     """Standard error that all nats share: that of log Z."""
 
     source: str = "log_prob"
-    """Where the nats come from: log_prob, elbo, or the energy."""
+    """Where the nats come from: log_prob, codes that are weighted, the elbo, or the energy."""
+
+    examples: int | None = None
+    """Examples that are scored at most, because each is costly; None: any number."""
+
+    codes: Callable[[Tensor], Tensor] | None = None
+    """(B, *event) → (B,) codes that count, of `importance.CODES`; None: no codes are weighted."""
+
+    @property
+    def detail(self) -> dict[str, JSON]:
+        """What a measurement states of it."""
+        return {"likelihood": self.kind, "source": self.source}
+
+    def limit(self, n: int) -> int:
+        """Return how many of n examples are scored."""
+        return n if self.examples is None else min(n, self.examples)
 
     @property
     def exact(self) -> bool:
@@ -47,14 +63,27 @@ def density_of(model: GenerativeModel, space: Space | None = None) -> Density | 
     """
     if isinstance(model, ExactLikelihood):
         return Density(model.log_prob, "exact")
+    space = model.space if space is None else space
+    if importance.can_be_weighted(model):
+        return _weighted(model, space)
     if isinstance(model, LikelihoodBound):
         return Density(model.elbo, "lower bound", source="elbo")
-    space = model.space if space is None else space
     if not isinstance(model, EnergyBased) or partition.why_not(space) is not None:
         return None
     log_Z = partition.log_partition(model, space, model.device)
     constant = log_Z.value + (log_det(space) if space.levels != 2 else 0.0)
     return Density(lambda x: -model.energy(x) - constant, "exact", log_Z.standard_error, "energy, log Z by enumeration")
+
+
+def _weighted(model: importance.Inferred, space: Space) -> Density:
+    k = importance.CODES
+    return Density(
+        lambda x: importance.importance_bound(model, x, k),
+        "lower bound",
+        source=f"importance sampling, {k} codes per example",
+        examples=importance.examples_scored(space, k),
+        codes=lambda x: importance.effective_codes(importance.log_weights(model, x, k)),
+    )
 
 
 def why_no_density(model: GenerativeModel, space: Space | None = None) -> str:

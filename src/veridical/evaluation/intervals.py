@@ -4,10 +4,21 @@ import math
 
 import numpy as np
 from jaxtyping import Float
+from scipy import special
 from torch import Tensor
 
 from veridical.evaluation.measurement import Interval
 from veridical.statistics import mean_interval
+from veridical.verdict import TOLERANCES, Test, detectable
+
+ROUNDING = 2.0**-23
+"""Relative error of nats in single precision, which all examples of a model may share."""
+
+
+def rounding(nats: Float[Tensor, " n"]) -> float:
+    """Return the error that nats of single precision may share, in nats; 0 where a mean is not finite."""
+    size = ROUNDING * float(nats.abs().mean())
+    return size if math.isfinite(size) else 0.0
 
 
 def standard_error(x: Float[Tensor, " n"]) -> float:
@@ -29,3 +40,30 @@ def mean_or_none(x: Float[Tensor, " n"], shared: float = 0.0) -> Interval | None
         return low, high
     middle, half = (low + high) / 2, math.hypot((high - low) / 2, 1.96 * shared)
     return middle - half, middle + half
+
+
+def mean_test(differences: Float[Tensor, " n"], shared: float = 0.0, *, unit: str = "nats", method: str) -> Test:
+    """Test whether the mean of paired differences is 0: those of a model and of a perfect one on the same examples.
+
+    What both share cancels in each difference, so that its mean is known far better than either of the two means.
+
+    Args:
+        differences: value of the model minus that of a perfect model, example by example.
+        shared: standard error of a constant that all differences contain.
+        unit: of the differences; chooses the tolerance.
+        method: in words.
+
+    Examples:
+        >>> import torch
+        >>> mean_test(torch.tensor([1.0, 1.1, 0.9]), method="paired").p_value < 0.05
+        True
+    """
+    difference, interval = float(differences.mean()), mean_or_none(differences, shared)
+    tolerance = TOLERANCES.get(unit)
+    if interval is None or not np.isfinite(interval).all():
+        return Test(difference, interval, 0.0 if math.isinf(difference) else 1.0, None, tolerance, method)
+    error, n = math.hypot(standard_error(differences), shared), len(differences)
+    if error == 0.0:
+        return Test(difference, interval, float(difference == 0), 0.0, tolerance, method)
+    p = 2 * float(special.stdtr(n - 1, -abs(difference) / error))
+    return Test(difference, interval, p, detectable(error), tolerance, method)

@@ -10,7 +10,8 @@ $$ \mathbb E_u \log p(x + u) + D \log\delta \le \log P(x), \qquad
 so bits per dimension do not depend on how data space is scaled (Theis, van den Oord & Bethge 2016). On data of two
 levels they are probabilities, and $\delta$ does not enter.
 
-Where the law of the data is known, its own score on the same held-out examples is the ceiling.
+Where the law of the data is known, its own score on the same held-out examples is the ceiling: the two are compared
+example by example, and no model is better than the law but by chance. A bound below the ceiling shows no fault.
 """
 
 import math
@@ -24,11 +25,15 @@ from veridical.data.dataset import ArrayData
 from veridical.data.preprocess import log_det
 from veridical.data.space import Space
 from veridical.evaluation.density import Density, density_of, score, why_no_density
-from veridical.evaluation.intervals import mean_or_none, standard_error
+from veridical.evaluation.intervals import mean_or_none, mean_test, rounding, standard_error
 from veridical.evaluation.measurement import JSON, Measurement
 from veridical.evaluation.target import Target
 from veridical.model import GenerativeModel
 from veridical.targets.law import HasDensity
+from veridical.verdict import Bound
+
+_INSPECTED = 100
+"""Examples on which the codes that count are counted."""
 
 
 def measure_likelihood(
@@ -58,22 +63,35 @@ def measure_likelihood(
     density = density_of(model, train.space) if density is None else density
     if density is None:
         raise ValueError(f"{why_no_density(model, train.space)}; leave this metric out.")
-    detail: dict[str, JSON] = {"likelihood": density.kind}
+    detail, bound, n = _of(density, train, seed, model.device), _bound(density), density.limit(n)
     began = time.perf_counter()
     on_train = score(density.log_prob, _some(train, n, seed), model.device, seed)
     seconds = time.perf_counter() - began
-    measured = [_mean("nats_train", on_train, seconds, detail)]
+    measured = [_mean("nats_train", on_train, seconds, bound, detail)]
     if test is None:
         return measured
     began = time.perf_counter()
     x = _some(test, n, seed)
     on_test = score(density.log_prob, x, model.device, seed)
     seconds = time.perf_counter() - began
-    measured.append(_against_law(_mean("nats_test", on_test, seconds, detail), x, test))
+    of_test = _mean("nats_test", on_test, seconds, bound, detail)
+    measured.append(_against_law(of_test, on_test, x, test, density.error))
     measured.append(_gap(on_train, on_test, detail))
     if test.space.levels is not None:
-        measured.append(_bits(on_test, test.space, detail))
+        measured.append(_bits(on_test, test.space, "upper" if bound else None, detail))
     return measured
+
+
+def _of(density: Density, data: ArrayData, seed: int, device: torch.device) -> dict[str, JSON]:
+    """Describe the density; for weighted codes also how many of them count, on the first examples."""
+    if density.codes is None:
+        return density.detail
+    counted = score(density.codes, _some(data, _INSPECTED, seed), device, seed)
+    return density.detail | {"effective_codes": float(counted.median()), "effective_codes_least": float(counted.min())}
+
+
+def _bound(density: Density) -> Bound | None:
+    return None if density.exact else "lower"
 
 
 def _some(data: ArrayData, n: int, seed: int) -> Tensor:
@@ -81,7 +99,7 @@ def _some(data: ArrayData, n: int, seed: int) -> Tensor:
     return data.batch(rows, "cpu").x
 
 
-def _mean(name: str, nats: Tensor, seconds: float, detail: dict[str, JSON]) -> Measurement:
+def _mean(name: str, nats: Tensor, seconds: float, bound: Bound | None, detail: dict[str, JSON]) -> Measurement:
     return Measurement(
         name,
         float(nats.mean()),
@@ -91,12 +109,21 @@ def _mean(name: str, nats: Tensor, seconds: float, detail: dict[str, JSON]) -> M
         interval=mean_or_none(nats),
         method="Student",
         seconds=seconds,
+        bound=bound,
         detail=detail | {"standard_error": standard_error(nats)},
     )
 
 
-def _against_law(measured: Measurement, x: Tensor, data: ArrayData) -> Measurement:
-    """Add the score of the law on the same examples as a reference."""
+def _against_law(measured: Measurement, nats: Tensor, x: Tensor, data: ArrayData, shared: float) -> Measurement:
+    """Compare with the score of the law on the same examples, one by one.
+
+    Args:
+        measured: mean of the nats.
+        nats: of the model, (n,).
+        x: the examples.
+        data: with the law, if it is known.
+        shared: standard error that all nats share.
+    """
     if data.target is None or not isinstance(data.target, HasDensity):
         return measured
     perfect = Target(data.target, data.space).log_prob(x)
@@ -105,6 +132,9 @@ def _against_law(measured: Measurement, x: Tensor, data: ArrayData) -> Measureme
         reference=float(perfect.mean()),
         reference_kind="ceiling",
         reference_interval=mean_or_none(perfect),
+        test=mean_test(
+            nats - perfect, math.hypot(shared, rounding(nats)), method="paired t test against the law, same examples"
+        ),
     )
 
 
@@ -126,7 +156,7 @@ def _gap(on_train: Tensor, on_test: Tensor, detail: dict[str, JSON]) -> Measurem
     )
 
 
-def _bits(nats: Tensor, space: Space, detail: dict[str, JSON]) -> Measurement:
+def _bits(nats: Tensor, space: Space, bound: Bound | None, detail: dict[str, JSON]) -> Measurement:
     density = space.levels != 2
     shift = log_det(space) if density else 0.0
     bits = -(nats + shift) / (space.dim * math.log(2))
@@ -138,5 +168,6 @@ def _bits(nats: Tensor, space: Space, detail: dict[str, JSON]) -> Measurement:
         higher_is_better=False,
         interval=mean_or_none(bits),
         method="Student",
+        bound=bound,
         detail=detail | {"of": "noisy levels" if density else "levels", "bin_width": space.bin_width},
     )

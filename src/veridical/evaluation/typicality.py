@@ -10,6 +10,7 @@ equal to the entropy does not prove equality, since the two effects can cancel; 
 
 import math
 import time
+from statistics import NormalDist
 
 from jaxtyping import Float
 from torch import Tensor
@@ -17,7 +18,9 @@ from torch import Tensor
 from veridical.evaluation.intervals import mean_or_none, standard_error
 from veridical.evaluation.measurement import Measurement
 from veridical.evaluation.target import Target
+from veridical.statistics import Estimate
 from veridical.targets.law import HasEntropy
+from veridical.verdict import TOLERANCES, Test, detectable
 
 
 def measure_typicality(samples: Float[Tensor, "n *event"], target: Target, seed: int) -> list[Measurement]:
@@ -38,7 +41,8 @@ def measure_typicality(samples: Float[Tensor, "n *event"], target: Target, seed:
     entropy, spread = target.law.entropy(), -target.log_prob(target.sample(n, seed + 1))
     if target.space.levels not in (None, 2):  # a density of noisy levels
         entropy = entropy._replace(value=entropy.value + target.log_bin)
-    half = 1.96 * math.hypot(standard_error(spread), entropy.standard_error)
+    error = math.hypot(standard_error(spread), entropy.standard_error)
+    half = 1.96 * error
     return [
         Measurement(
             "cross_entropy",
@@ -52,6 +56,20 @@ def measure_typicality(samples: Float[Tensor, "n *event"], target: Target, seed:
             reference_kind="null",
             reference_interval=(entropy.value - half, entropy.value + half),
             seconds=time.perf_counter() - began,
+            test=_test(surprise, entropy, error),
             detail={"law": repr(target.law), "entropy_is_exact": entropy.standard_error == 0},
         )
     ]
+
+
+def _test(surprise: Float[Tensor, " n"], entropy: Estimate, error: float) -> Test:
+    """Test whether the mean is the entropy, with the scatter of as many draws of the law.
+
+    The interval of the difference has the scatter of the samples.
+    """
+    difference, interval = float(surprise.mean()) - entropy.value, mean_or_none(surprise, entropy.standard_error)
+    if interval is not None:
+        interval = (interval[0] - entropy.value, interval[1] - entropy.value)
+    p = 2 * NormalDist().cdf(-abs(difference) / error) if error > 0 else float(abs(difference) < 1e-9)
+    method = "z-test with the scatter of draws of the law"
+    return Test(difference, interval, p, detectable(error), TOLERANCES["nats"], method)

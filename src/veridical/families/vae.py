@@ -50,6 +50,7 @@ from veridical.model import (
     LatentVariable,
     LikelihoodBound,
     Loss,
+    ObservationModel,
     Replayable,
     Sampler,
     Space,
@@ -67,7 +68,7 @@ LOG_VAR_BOUND = 10.0
 """The posterior's log variance is B tanh(h / B) of the encoder's output h: about h near 0, never beyond B."""
 
 
-class VAE(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder, LikelihoodBound):
+class VAE(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder, ObservationModel, LikelihoodBound):
     """Variational autoencoder (module docstring: model, objective, units).
 
     Args:
