@@ -319,3 +319,7 @@ class ObservationModel(ABC):
     @abstractmethod
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """Return (k, B) log p(x | z) in nats, in data space, for k codes (k, B, *latent_shape) of each example."""
+
+    @abstractmethod
+    def observe(self, z: Tensor, noise: Noise) -> Tensor:
+        """Draw (B, *event) examples from p(x | z), (B, *latent_shape); not rounded to levels."""

@@ -223,6 +223,9 @@ class LinearVAE(Linear, Encoder, ObservationModel, LikelihoodBound):
     def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         return torch.distributions.Normal(self.decode(z), self.sigma).log_prob(x.double()).sum(-1)
 
+    def observe(self, z: Tensor, noise: Noise) -> Tensor:
+        return self.decode(z) + self.sigma * noise.normal(*self.space.shape, dtype=torch.float64)
+
     def elbo(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         q = self.posterior(x)
         z = q.rsample()

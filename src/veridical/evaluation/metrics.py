@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from veridical.evaluation import needs
+from veridical.evaluation.annealed import Annealing, measure_annealed
 from veridical.evaluation.classes import EXAMPLES as OF_CLASSES
 from veridical.evaluation.classes import draw_of, measure_accuracy, measure_class_match
 from veridical.evaluation.coverage import measure_modes
@@ -53,6 +54,9 @@ class Metric:
     replaced_by: tuple[Need, ...] = ()
     """Where one of these is met, a better metric takes its place: measured only if requested by name."""
 
+    on_request: str | None = None
+    """Why it is measured only if requested by name; None: it is measured by default."""
+
     def unmet(self, subject: Subject) -> tuple[Need, str] | None:
         """Return the first need that is not met, and the reason; None: it can be measured.
 
@@ -63,6 +67,8 @@ class Metric:
 
     def unasked(self, subject: Subject) -> str | None:
         """Return the reason to measure it only on request; None: it is measured by default."""
+        if self.on_request is not None:
+            return self.on_request
         counted = any(need.missing(subject) is None for need in self.replaced_by)
         return "the modes of the data are known: they are counted" if counted else None
 
@@ -96,6 +102,13 @@ def _encoded_factors(s: Any) -> list[Measurement]:
     return measure_encoded_factors(s.model, s.held_out, rows, s.model.device, s.seed)
 
 
+def _annealed(s: Any) -> list[Measurement]:
+    n = Annealing().examples
+    train = s.train.batch(s.some(s.train, n), "cpu").x
+    log_prob = None if needs.DENSITY.missing(s) else s.target.log_prob
+    return measure_annealed(s.model, train, s.examples(s.some(s.held_out, n)), s.train.space, s.seed, log_prob=log_prob)
+
+
 def _denoising(s: Any) -> list[Measurement]:
     x = s.examples(s.some(s.held_out, min(s.n, DENOISED)))
     return measure_denoising(s.model, x, s.target, s.train.space, s.model.device, s.seed)
@@ -109,6 +122,7 @@ def _coded_factors(s: Any) -> list[Measurement]:
     return measure_coded_factors(s.model, s.train.target, min(s.n, PAIRS), s.model.device, s.seed)
 
 
+COSTLY = "it takes minutes; request it by name (metrics=["annealed"])"
 COUNTED = (MODES, DIGITS, OUTCOMES)
 FEATURES = (SAMPLES, ENOUGH)
 
@@ -134,6 +148,7 @@ METRICS: Mapping[str, Metric] = {
     "likelihood": Metric(
         (LIKELIHOOD, needs.SEVERAL), lambda s: measure_likelihood(s.model, s.train, s.test, s.n, s.seed, s.density)
     ),
+    "annealed": Metric((needs.DECODER, needs.SEVERAL), _annealed, on_request=COSTLY),
     "denoising": Metric((needs.DENOISER, needs.ENOUGH_HELD_OUT), _denoising),
     "codes": Metric((needs.ENCODER, needs.ENOUGH_HELD_OUT), _codes),
     "encoded_factors": Metric(

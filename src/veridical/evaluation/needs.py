@@ -10,6 +10,7 @@ from typing import final
 
 import torch
 
+from veridical.evaluation import decoder
 from veridical.evaluation.density import why_no_density
 from veridical.evaluation.recovery import factors_of
 from veridical.evaluation.subject import Subject
@@ -131,6 +132,12 @@ def _not_judged_alone(subject: Subject) -> str | None:
     return None if other is None else f"the discriminator of {type(model).__name__} judges {other}, not single examples"
 
 
+def _no_decoder(subject: Subject) -> str | None:
+    if subject.model is None:
+        return "only samples are given, not the model that made them"
+    return decoder.why_not(subject.model, subject.train.space)
+
+
 def _unknown_rows(subject: Subject) -> str | None:
     data = subject.held_out
     known = factors_of(data, torch.arange(min(len(data), 8)))
@@ -145,6 +152,7 @@ ENOUGH_HELD_OUT = Need(_too_few_held_out, more_examples=True)
 CLASSES = Need(_no_classes)
 LABELS = Need(_no_labels)
 CODES = Need(_no_codes)
+DECODER = Need(_no_decoder)
 KNOWN_ROWS = Need(_unknown_rows)
 
 SAMPLER = of_model(Sampler, "cannot sample")

@@ -274,12 +274,21 @@ class VAE(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder, Observa
             return bernoulli_log_prob(h, bits(x, self.space), check=check)
         return dequantised_gaussian_log_prob(x, h, 2 * self.sigma.log(), self.space.bin_width or 0.0)
 
+    def observe(self, z: Tensor, noise: Noise) -> Tensor:
+        """Draw x from p(x | z); a Gaussian is neither rounded nor cut to the support."""
+        mean = self.decode(z)
+        return self.draw(mean, noise) if self.bernoulli else self.with_noise(mean, noise)
+
+    def with_noise(self, mean: Tensor, noise: Noise) -> Tensor:
+        """Add the noise of a Gaussian decoder to its means."""
+        return mean + self.sigma * noise.normal(*mean.shape[1:], dtype=mean.dtype)
+
     def draw(self, mean: Tensor, noise: Noise) -> Tensor:
         """Draw x from p(x | z), given its means in data space."""
         if self.bernoulli:
             low, high = support(self.space)
             return low + (high - low) * noise.bernoulli((mean - low) / (high - low))
-        x = mean + self.sigma * noise.normal(*mean.shape[1:], dtype=mean.dtype)
+        x = self.with_noise(mean, noise)
         if self.space.support is None:
             return x
         low, high = self.space.support

@@ -77,6 +77,16 @@ METRICS = {
         "Mean log probability density per example (a lower bound if the model has no exact density); higher is "
         "better. It hardly depends on the appearance of samples.",
     ),
+    "annealed_nats": Metric(
+        "log-likelihood by annealing",
+        "Mean log probability density of held-out examples under the decoder and its noise; a lower bound; higher is "
+        "better. It depends on the scale of the noise, which is stated.",
+    ),
+    "annealing_gap": Metric(
+        "gap left by annealing",
+        "Upper minus lower bound of the log-likelihood on examples drawn from the model; lower is better, near "
+        "0 if both are tight. It does not depend on how good the model is.",
+    ),
     "overfit_nats": Metric(
         "overfitting",
         "Difference between the log-likelihoods of training and held-out examples; lower is better. It is 0 for a "
