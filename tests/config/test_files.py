@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from veridical.config import GANConfig, RunConfig, TrainingConfig, VAEConfig
+from veridical.config import DataConfig, GANConfig, RunConfig, TrainingConfig, VAEConfig
+from veridical.config.documents import load, read_text
 from veridical.config.files import (
     ConfigError,
     flatten,
@@ -82,7 +83,7 @@ def test_every_problem_is_listed_with_its_line_and_the_nearest_name(tmp_path: Pa
         ("- 1\n", "expected sections"),
         ("model: {r1: 1\n", "not YAML"),
         ("training: {batch_size: 63, processes: 2}\n", "Choose a batch_size that is a multiple of 2"),
-        ("model: !!python/object/apply:os.system ['true']\n", "expected keys and values"),
+        ("model: !!python/object/apply:os.system ['true']\n", "os.system is not read"),
     ],
 )
 def test_errors_teach(tmp_path: Path, text: str, message: str) -> None:
@@ -103,3 +104,37 @@ def test_origins_follow_the_differences() -> None:
     origins = origins_of(changed, base, {"training.seed": "preset x"}, "command line")
     assert {k for k, v in origins.items() if v == "command line"} == {"model.width", "training.steps"}
     assert origins["training.seed"] == "preset x"
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["a\nb", "a: b", " # x ", "'", '"', "\u0085", "\x07", "\udcff", "é/日本", "2026-01-01", "=", "<<", "null", "~"],
+)
+def test_every_name_of_data_is_read_back(source: str, tmp_path: Path) -> None:
+    config = RunConfig(data=DataConfig(source=source))
+    (tmp_path / "config.yaml").write_text(to_yaml(config, {"data.source": "command line"}), encoding="utf-8")
+    assert read(tmp_path / "config.yaml") == (
+        config,
+        {**dict.fromkeys(flatten(config), "default"), "data.source": "command line"},
+    )
+    assert load(read_text(tmp_path / "config.yaml"))["data"]["source"] == source
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("preset: [gan]\n", "preset: is a list; expected a name"),
+        ("family: {a: 1}\nmodel: {width: 3}\n", "family: is a dict; expected a name"),
+        ("origin: 7\n", "origin: expected keys and values"),
+        ("training: {steps: 0x" + "f" * 300 + "}\n", "training.steps"),
+        ("training: {ema: .nan}\n", "training.ema"),
+        ("training: {lr_scale: .inf}\n", "training.lr_scale"),
+        ("training: {seed: -1}\n", "training.seed"),
+        ("data: {value_range: [0, .nan]}\n", "data.value_range"),
+        ("data: {value_range: [-.inf, 1]}\n", "data.value_range"),
+    ],
+)
+def test_values_of_other_kinds_are_refused_by_key(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read(tmp_path / "a.yaml")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from veridical.cli import UsageError
 from veridical.cli.options import Mark, Positional, Section
 from veridical.cli.parse import parse_sections, say
+from veridical.config import checks
 from veridical.config.reading import Reading
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ class Evaluate:
     """Print JSON instead of the table."""
 
     def __post_init__(self) -> None:
-        if self.n < 2:
-            raise ValueError(f"n is {self.n}; expected at least 2.")
+        checks.at_least("n", self.n, 2, checks.MOST_SAMPLES)
+        checks.seed("seed", self.seed)
 
 
 SECTIONS = (

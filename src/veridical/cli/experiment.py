@@ -9,6 +9,7 @@ from pathlib import Path
 from veridical.cli import UsageError
 from veridical.cli.options import Positional
 from veridical.cli.parse import parse, say
+from veridical.config import checks
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ class Options:
 
     quick: bool = False
     """Run a small version of a few seconds as a test; its numbers are not results."""
+
+    def __post_init__(self) -> None:
+        checks.seed("seed", self.seed)
 
 
 def run(arguments: list[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from veridical.cli.options import Mark, Positional
 from veridical.cli.parse import parse, say
+from veridical.config import checks
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,7 @@ class Export:
     """Samples per call, for samplers that need a fixed number; most samplers accept any number."""
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise ValueError(f"n is {self.n}; expected at least 1.")
+        checks.at_least("n", self.n, 1, checks.MOST_BATCH)
 
 
 def run(arguments: list[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from veridical.cli.options import Mark, Positional, Section
 from veridical.cli.parse import parse_sections, say, split_before
+from veridical.config import checks
 from veridical.config.families.table import FAMILIES, find_family
 from veridical.config.sampling import SamplingOptions
 
@@ -42,10 +43,9 @@ class Sample:
     """auto, cpu, cuda, cuda:N or mps."""
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise ValueError(f"n is {self.n}; expected at least 1.")
-        if self.first < 0:
-            raise ValueError(f"first is {self.first}; expected at least 0.")
+        checks.at_least("n", self.n, 1, checks.MOST_SAMPLES)
+        checks.at_least("first", self.first, 0)
+        checks.seed("seed", self.seed)
 
 
 @dataclass(frozen=True)

@@ -74,10 +74,11 @@ def _whole(word: str) -> int:
 
 
 def _structured(kind: Any, word: str) -> Any:
-    import yaml
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind).validate_python(yaml.safe_load(word))
+    from veridical.config.documents import load
+
+    return TypeAdapter(kind).validate_python(load(word))
 
 
 def _hint(hint: Any, word: str) -> str:

@@ -3,14 +3,52 @@
 from __future__ import annotations
 
 import math
+from typing import TypeGuard
+
+MOST = 10**12
+"""Largest whole number: a billion steps a second take a quarter of an hour for as many."""
+
+MOST_SAMPLES, MOST_BATCH = 10**8, 10**7
+MOST_UNITS, MOST_LAYERS, MOST_REPEATS = 100_000, 1_000, 100_000
+"""Width of a network, its depth, and what is repeated within one step or sample."""
 
 
-def positive(name: str, value: float | None, *, zero: bool = False) -> None:
-    """Require a finite number above zero (or at least zero); None is accepted."""
+def positive(name: str, value: float | None, *, zero: bool = False, most: float = MOST) -> None:
+    """Require a finite number above zero (or at least zero), whole numbers at most `most`; None is accepted."""
     if value is None:
         return
+    if isinstance(value, int) and value > most:
+        raise ValueError(f"{name} is {_written(value)}; expected a whole number of at most {most:,}.")
     if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
-        raise ValueError(f"{name} is {value}; expected a finite number {'at least' if zero else 'above'} 0.")
+        raise ValueError(f"{name} is {_written(value)}; expected a finite number {'at least' if zero else 'above'} 0.")
+
+
+def at_least(name: str, value: int | None, least: int, most: float = MOST) -> None:
+    """Require a whole number from `least` to `most`; None is accepted."""
+    if value is not None and not least <= value <= most:
+        bound = f"at least {least}" if value < least else f"at most {most:,}"
+        raise ValueError(f"{name} is {_written(value)}; expected {bound}.")
+
+
+def seed(name: str, value: int) -> None:
+    """Require the seed of a 64-bit generator, from 0 to 2^63 - 1."""
+    if not 0 <= value < 2**63:
+        raise ValueError(f"{name} is {_written(value)}; expected a whole number from 0 to {2**63 - 1:,}.")
+
+
+def interval(name: str, value: tuple[float, float] | None) -> None:
+    """Require two finite numbers, the smaller first; None is accepted."""
+    if value is not None and not (value[0] < value[1] and math.isfinite(value[0]) and math.isfinite(value[1])):
+        raise ValueError(f"{name} is {value}; expected two finite numbers, the smaller first.")
+
+
+def _written(value: float) -> str:
+    """Write a number; Python writes no integer of more than 4,300 digits."""
+    return f"a number of over 100 digits ({value.bit_length()} bits)" if _is_long(value) else f"{value}"
+
+
+def _is_long(value: float) -> TypeGuard[int]:
+    return isinstance(value, int) and value.bit_length() > 340
 
 
 def share(name: str, value: float) -> None:

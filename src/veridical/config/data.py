@@ -62,7 +62,7 @@ class DataConfig:
     """Share of the examples held out for evaluation, if the data have no test split."""
 
     def __post_init__(self) -> None:
-        checks.positive("size", self.size)
+        checks.positive("size", self.size, most=65_535)
         checks.share("holdout", self.holdout)
         checks.one_of("fit", self.fit, ("error", "crop", "pad", "stretch"))
         checks.one_of("channels", self.channels, ("auto", "grey", "colour"))
@@ -73,10 +73,8 @@ class DataConfig:
         checks.one_of("flip", self.flip, ("none", "horizontal", "vertical", "both"))
         checks.positive("repeats", self.repeats)
         checks.positive("sample_rate", self.sample_rate)
-        if self.levels is not None and self.levels < 2:
-            raise ValueError(f"levels is {self.levels}; expected 2 or more, or None.")
-        if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
-            raise ValueError(f"value_range is {self.value_range}; expected two numbers, the smaller first.")
+        checks.at_least("levels", self.levels, 2, 2**32)
+        checks.interval("value_range", self.value_range)
         if self.sample_rate is not None and self.kind != "sequence":
             raise ValueError(
                 f"sample_rate is {self.sample_rate} for the kind {self.kind!r}; only a sequence has steps per second. "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
@@ -11,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from veridical.config.documents import YamlError, compose, construct, read_text
 from veridical.config.families.table import FAMILIES, find_family
 from veridical.config.presets import PRESETS, find_preset
 from veridical.config.run import OwnModel, RunConfig, plain
@@ -116,6 +118,8 @@ def _section(config: Any, prefix: str, origins: Origins, indent: str) -> list[st
 
 def _scalar(value: Any) -> str:
     value = list(value) if isinstance(value, tuple) else value
+    if isinstance(value, str) and not value.isprintable():
+        return json.dumps(value)  # escapes, on one line
     text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
     return text.removesuffix("\n").removesuffix("\n...")
 
@@ -128,14 +132,12 @@ def read(path: Path | str) -> tuple[RunConfig, Origins]:
     """
     path = Path(path)
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        raise ConfigError(path, [Problem(mark.line + 1 if mark else 1, "", f"not YAML: {error.problem}")]) from error
-    except OSError as error:
-        raise ConfigError(path, [Problem(0, "", f"cannot be read: {error.strerror}")]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(path, [Problem(0, "", "not a text file in UTF-8")]) from error
+        root = compose(read_text(path))
+    except YamlError as error:
+        raise ConfigError(path, [Problem(error.line, "", error.problem)]) from error
+    except (OSError, ValueError) as error:  # a ValueError: a zero character in the path
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(path, [Problem(0, "", f"cannot be read: {reason}")]) from error
     if not isinstance(root, yaml.MappingNode):
         raise ConfigError(path, [Problem(1, "", "expected sections model, data, training")])
     return _Reader(path).run(root)
@@ -157,7 +159,9 @@ class _Reader:
                 sections[name] = self._own(sections[name], nodes[name])
             elif name in nodes:
                 sections[name] = self._fill(sections[name], nodes[name], f"{name}.")
-        origin = _construct(nodes["origin"]) if "origin" in nodes else {}
+        origin = construct(nodes["origin"]) if "origin" in nodes else {}
+        if not isinstance(origin, dict):
+            self._problem(nodes["origin"], "origin", "expected keys and values")
         if self.problems:
             raise ConfigError(self.path, self.problems)
         config = RunConfig(**sections)
@@ -167,13 +171,13 @@ class _Reader:
         return config, found
 
     def _base(self, nodes: dict[str, yaml.Node]) -> tuple[RunConfig, Origins]:
-        preset = _construct(nodes["preset"]) if "preset" in nodes else None
+        preset = self._name(nodes, "preset")
         if preset is not None and preset not in PRESETS:
             self._problem(
                 nodes["preset"], "preset", f"there is no preset {preset!r}. {did_you_mean(str(preset), PRESETS)}"
             )
             preset = None
-        family = _construct(nodes["family"]) if "family" in nodes else None
+        family = self._name(nodes, "family")
         if family is not None and family not in FAMILIES and not is_own(family):
             message = f"there is no family {family!r}. {did_you_mean(str(family), FAMILIES)}"
             self._problem(nodes["family"], "family", message)
@@ -188,11 +192,21 @@ class _Reader:
             return RunConfig(model=OwnModel(str(family))), {}
         return RunConfig(model=find_family(family or "gan").config()), {}
 
+    def _name(self, nodes: dict[str, yaml.Node], key: str) -> str | None:
+        """Return a name; anything else than one value is a problem."""
+        node = nodes.get(key)
+        value = None if node is None else construct(node)
+        if node is not None and isinstance(value, list | dict):
+            self._problem(node, key, f"is a {type(value).__name__}; expected a name")
+            nodes.pop("model", None)  # its keys cannot be checked
+            return None
+        return None if value is None else str(value)
+
     def _own(self, base: OwnModel, node: yaml.Node) -> OwnModel:
         if not isinstance(node, yaml.MappingNode):
             self._problem(node, "model", "expected keys and values")
             return base
-        return OwnModel(base.name, plain(_construct(node)))
+        return OwnModel(base.name, plain(construct(node)))
 
     def _fill(self, base: Any, node: yaml.Node, prefix: str) -> Any:
         from pydantic import TypeAdapter, ValidationError
@@ -208,11 +222,11 @@ class _Reader:
                 values[name] = self._fill(getattr(base, name), child, f"{prefix}{name}.")
                 continue
             try:
-                values[name] = TypeAdapter(hints[name]).validate_python(_construct(child))
+                values[name] = TypeAdapter(hints[name]).validate_python(construct(child))
             except ValidationError as error:
-                first = error.errors()[0]
-                got = _construct(child)
-                self._problem(child, f"{prefix}{name}", f"is {got!r}; {first['msg'][0].lower()}{first['msg'][1:]}")
+                message = error.errors()[0]["msg"]
+                got = _shortened(repr(construct(child)))
+                self._problem(child, f"{prefix}{name}", f"is {got}; {message[0].lower()}{message[1:]}")
         while True:  # a dataclass reports only its first error: remove that value and look for the next error
             try:
                 return dataclasses.replace(base, **values)
@@ -225,7 +239,7 @@ class _Reader:
     def _keys(self, node: yaml.MappingNode, prefix: str, valid: tuple[str, ...]) -> dict[str, yaml.Node]:
         found: dict[str, yaml.Node] = {}
         for key_node, child in node.value:
-            key = str(_construct(key_node))
+            key = str(construct(key_node))
             if key not in valid:
                 self._problem(key_node, f"{prefix}{key}", f"there is no such key. {did_you_mean(key, valid)}")
             elif key in found:
@@ -243,9 +257,5 @@ def is_own(family: object) -> bool:
     return isinstance(family, str) and "." in family
 
 
-def _construct(node: yaml.Node) -> Any:
-    constructor = yaml.SafeLoader("")
-    try:
-        return constructor.construct_document(node)
-    finally:
-        constructor.dispose()
+def _shortened(text: str, length: int = 80) -> str:
+    return text if len(text) <= length else f"{text[: length - 3]}..."

@@ -36,7 +36,7 @@ class RefinedSampling(SamplingOptions):
         if self.refine is not None:
             checks.one_of("refine", self.refine, ("kl", "js", "logd"))
         checks.one_of("refine_in", self.refine_in, ("auto", "data", "latent"))
-        checks.positive("refine_steps", self.refine_steps)
+        checks.positive("refine_steps", self.refine_steps, most=checks.MOST_REPEATS)
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,7 @@ class ConditionedSampling(SamplingOptions):
     def __post_init__(self) -> None:
         if self.condition is not None and self.condition != "data" and not self.condition.isdecimal():
             raise ValueError(f"condition is {self.condition!r}; expected the number of a class, or 'data'.")
-        if self.condition_steps < 2:
-            raise ValueError(f"condition_steps is {self.condition_steps}; expected at least 2.")
+        checks.at_least("condition_steps", self.condition_steps, 2, checks.MOST_REPEATS)
 
 
 Options = TypeVar("Options", bound=SamplingOptions)

@@ -7,6 +7,8 @@ from typing import Literal
 
 from veridical.config import checks
 
+_MOST_THREADS = 1_024
+
 
 @dataclass(frozen=True)
 class OptimizerConfig:
@@ -113,23 +115,18 @@ class TrainingConfig:
     """Additional log of the numbers in metrics.jsonl: metrics.csv, or tensorboard/ for TensorBoard."""
 
     def __post_init__(self) -> None:
-        for name in (
-            "steps",
-            "batch_size",
-            "processes",
-            "log_every",
-            "sample_every",
-            "checkpoint_every",
-            "keep",
-            "evaluate_n",
-        ):
+        for name in ("steps", "log_every", "sample_every", "checkpoint_every", "keep"):
             checks.positive(name, getattr(self, name))
-        for name in ("seed", "spectrum_every", "evaluate_every"):
+        for name in ("spectrum_every", "evaluate_every"):
             checks.positive(name, getattr(self, name), zero=True)
+        checks.positive("batch_size", self.batch_size, most=checks.MOST_BATCH)
+        checks.positive("evaluate_n", self.evaluate_n, most=checks.MOST_SAMPLES)
+        checks.positive("processes", self.processes, most=_MOST_THREADS)
+        checks.seed("seed", self.seed)
         checks.positive("lr_scale", self.lr_scale)
         checks.share("ema", self.ema)
         checks.positive("clip_norm", self.clip_norm)
-        checks.positive("threads", self.threads)
+        checks.positive("threads", self.threads, most=_MOST_THREADS)
         if self.batch_size % self.processes:
             raise ValueError(
                 f"batch_size is {self.batch_size} and processes {self.processes}; every process takes an equal share. "

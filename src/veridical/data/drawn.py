@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 
 from veridical.config import DataConfig
+from veridical.data import budget
+from veridical.data.cache import available_memory
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
 from veridical.data.named import NAMED, read_named
@@ -111,6 +113,7 @@ def _shapes(config: DataConfig, split: Split) -> ArrayData:
     if config.channels == "colour":
         raise DataError(f"{config.source} are grey images.", "Omit channels.")
     n, seed = _SHAPES[split]
+    _require_memory(n * (config.size or 28) ** 2 * 12, f"{config.source} of side {config.size}")
     law = Shapes(config.size or 28, seed=seed)
     factors = law.factors(torch.arange(n))
     x = ((law.render(factors, torch.float32) + 1) * 127.5).round().to(torch.uint8)
@@ -124,12 +127,27 @@ def _lattices(config: DataConfig, split: Split) -> ArrayData:
     if config.size is not None or config.channels != "auto":
         raise DataError(f"{config.source} are lattices, not images.", "Leave out size and channels.")
     sides = config.source.removeprefix("ising:").split("x")
-    if len(sides) > 2 or not all(side.isascii() and side.isdigit() and int(side) > 1 for side in sides):
+    if len(sides) > 2 or not all(_is_side(side) for side in sides):
         raise DataError(
             f"{config.source!r} names no lattice.", "Write its side, ising:16, or height x width, ising:16x32."
         )
-    law = Ising(int(sides[0]), int(sides[-1]))
     n, seed = _LATTICES[split]
+    _require_memory(n * int(sides[0]) * int(sides[-1]), config.source)
+    law = Ising(int(sides[0]), int(sides[-1]))
     space = Space(law.shape, kind="lattice", support=(-1.0, 1.0), levels=2, mean=0.0, std=1.0)
     name = law.name.replace(":", "-")  # names become folders
     return ArrayData(law.draw(n, seed), space=space, name=name, target=law)
+
+
+def _is_side(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 1
+
+
+def _require_memory(needed: int, what: str) -> None:
+    """Refuse a draw that does not fit into the free memory."""
+    free = available_memory()
+    if needed > free:
+        raise DataError(
+            f"{what} need {budget.written(needed)} of memory; {budget.written(free)} are free.",
+            "Choose a smaller side.",
+        )

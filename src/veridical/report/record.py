@@ -149,11 +149,11 @@ def _read_rows(record: Record, path: Path) -> list[dict[str, Any]]:
 
 def _read_config(record: Record, path: Path) -> None:
     """Read config.yaml into dotted keys and their origins."""
-    import yaml
+    from veridical.config.documents import load, read_text
 
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        config = load(read_text(path))
+    except (OSError, ValueError) as error:
         record.problems.append(f"config.yaml cannot be read: {' '.join(str(error).split())}.")
         return
     if not isinstance(config, dict):

@@ -8,6 +8,7 @@ thawed at every move and penalties differentiate twice, which the hooks of that 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -31,6 +32,9 @@ def choose_device(name: str) -> tuple[str, str]:
     Raises:
         DeviceError: the device is not available.
     """
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,4})?", name):
+        remedy = " The processor is one device, without a number: write cpu." if name.startswith("cpu") else ""
+        raise DeviceError(f"device is {name!r}; expected auto, cpu, cuda, cuda:N or mps.{remedy}")
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     kind = name.partition(":")[0]
     if name == "auto":

@@ -41,7 +41,7 @@ def seed_start(seed: int, rank: int) -> None:
         seed: of the run.
         rank: of the process.
     """
-    torch.manual_seed(seed * 1_000_003 + rank + 1)
+    torch.manual_seed((seed * 1_000_003 + rank + 1) % 2**64)
     second, third = np.random.SeedSequence([seed, rank]).generate_state(2)
     np.random.seed(int(second))  # noqa: NPY002
     random.seed(int(third))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,6 +15,8 @@ VERBS = {
     "check": "check configurations from any program against the exact distribution",
 }
 """Every verb with a description; its module is `veridical.cli.ising.<verb>`."""
+
+LARGEST_SIDE = 65_536
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +32,10 @@ class Coupling:
     def __post_init__(self) -> None:
         if self.coupling is not None and self.temperature is not None:
             raise ValueError(f"got a coupling ({self.coupling}) and a temperature ({self.temperature}); expected one.")
-        if self.temperature is not None and not self.temperature > 0:
+        if self.temperature is not None and not 0 < self.temperature < math.inf:
             raise ValueError(f"temperature is {self.temperature}; expected above 0 (antiferromagnets: --coupling).")
+        if self.coupling is not None and not math.isfinite(self.coupling):
+            raise ValueError(f"coupling is {self.coupling}; expected a finite number.")
 
     @property
     def chosen(self) -> float | None:
@@ -46,9 +51,15 @@ def parse_size(text: str) -> tuple[int, int]:
         ((64, 64), (64, 32))
     """
     sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isascii() and side.isdigit() and int(side) > 1 for side in sides):
-        raise ValueError(f"size is {text!r}; expected a side of at least 2, 64, or height x width, 64x32.")
+    if len(sides) > 2 or not all(_is_side(side) for side in sides):
+        raise ValueError(
+            f"size is {text[:40]!r}; expected a side from 2 to {LARGEST_SIDE:,}, 64, or height x width, 64x32."
+        )
     return int(sides[0]), int(sides[-1])
+
+
+def _is_side(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10 and 1 < int(text) <= LARGEST_SIDE
 
 
 def run(arguments: list[str]) -> int:

@@ -9,6 +9,9 @@ from typing import Annotated, Literal
 from veridical.cli.ising import Coupling, parse_size
 from veridical.cli.options import Mark, Positional
 from veridical.cli.parse import parse, say
+from veridical.config import checks
+
+MOST = 10**10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +42,9 @@ class Sample(Coupling):
     def __post_init__(self) -> None:
         super().__post_init__()
         parse_size(self.size)
-        if self.n < 1:
-            raise ValueError(f"n is {self.n}; expected at least 1.")
+        checks.at_least("n", self.n, 1, MOST)
+        checks.at_least("threads", self.threads, 1, 1_024)
+        checks.seed("seed", self.seed)
 
 
 def run(arguments: list[str]) -> int:

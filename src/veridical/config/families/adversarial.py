@@ -150,12 +150,13 @@ class AdversarialConfig:
             "instance_noise",
         ):
             checks.positive(name, getattr(self, name), zero=True)
-        for name in ("depth", "discriminator_depth", "fourier_octaves"):
-            checks.positive(name, getattr(self, name), zero=True)
-        for name in ("penalty_half_life", "clip_weights", "latent_dim", "width", "discriminator_width", "pack"):
+        for name in ("depth", "discriminator_depth"):
+            checks.positive(name, getattr(self, name), zero=True, most=checks.MOST_LAYERS)
+        checks.positive("fourier_octaves", self.fourier_octaves, zero=True, most=60)
+        for name in ("penalty_half_life", "clip_weights", "instance_noise_steps"):
             checks.positive(name, getattr(self, name))
-        for name in ("instance_noise_steps", "discriminator_turns"):
-            checks.positive(name, getattr(self, name))
+        for name in ("latent_dim", "width", "discriminator_width", "pack", "discriminator_turns"):
+            checks.positive(name, getattr(self, name), most=checks.MOST_UNITS)
         checks.share("smoothing", self.smoothing)
         for kind in self.augment:
             checks.one_of("augment", kind, get_args(AugmentationName))

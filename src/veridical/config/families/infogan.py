@@ -42,10 +42,13 @@ class InfoGANConfig(AdversarialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("continuous", "information_weight", "continuous_weight", "restore_noise"):
+        for name in ("information_weight", "continuous_weight", "restore_noise"):
             checks.positive(name, getattr(self, name), zero=True)
+        checks.positive("continuous", self.continuous, zero=True, most=checks.MOST_UNITS)
         for name in ("code_resolution", "reader_width"):
-            checks.positive(name, getattr(self, name))
+            checks.positive(name, getattr(self, name), most=checks.MOST_UNITS)
+        for k in self.categorical:
+            checks.positive("categorical", k, most=checks.MOST_UNITS)
         if any(k < 2 for k in self.categorical):
             raise ValueError(f"categorical is {self.categorical}; a code needs at least 2 values.")
         if not self.categorical and not self.continuous:

@@ -23,9 +23,8 @@ class NoiseLevelSampling(SamplingOptions):
     """Steps of Langevin dynamics at every level; None: the value of the model's configuration."""
 
     def __post_init__(self) -> None:
-        if self.noise_levels is not None and self.noise_levels < 2:
-            raise ValueError(f"noise_levels is {self.noise_levels}; expected at least 2.")
-        checks.positive("langevin_steps", self.langevin_steps, zero=True)
+        checks.at_least("noise_levels", self.noise_levels, 2, checks.MOST_REPEATS)
+        checks.positive("langevin_steps", self.langevin_steps, zero=True, most=checks.MOST_REPEATS)
 
 
 @dataclass(frozen=True)
@@ -69,13 +68,15 @@ class NoiseLevelConfig:
     )
 
     def __post_init__(self) -> None:
-        for name in ("sigma_min", "sigma_max", "langevin_step", "width"):
+        for name in ("sigma_min", "sigma_max", "langevin_step"):
             checks.positive(name, getattr(self, name))
-        for name in ("denoising_weight", "langevin_steps", "depth", "fourier_octaves"):
-            checks.positive(name, getattr(self, name), zero=True)
+        checks.positive("width", self.width, most=checks.MOST_UNITS)
+        checks.positive("denoising_weight", self.denoising_weight, zero=True)
+        checks.positive("langevin_steps", self.langevin_steps, zero=True, most=checks.MOST_REPEATS)
+        checks.positive("depth", self.depth, zero=True, most=checks.MOST_LAYERS)
+        checks.positive("fourier_octaves", self.fourier_octaves, zero=True, most=60)
         checks.one_of("network", self.network, ("auto", "mlp", "conv"))
-        if self.levels < 2:
-            raise ValueError(f"levels is {self.levels}; expected at least 2.")
+        checks.at_least("levels", self.levels, 2, checks.MOST_REPEATS)
         if self.sigma_min >= self.sigma_max:
             raise ValueError(
                 f"sigma_min is {self.sigma_min} and sigma_max {self.sigma_max}; expected the first smaller."

@@ -47,7 +47,8 @@ class ProgressiveGANConfig(AdversarialConfig):
         super().__post_init__()
         checks.positive("stage_steps", self.stage_steps)
         checks.one_of("upsampling", self.upsampling, ("nearest", "bilinear"))
-        for name in ("codes_per_scale", "information_weight", "consistency"):
+        checks.positive("codes_per_scale", self.codes_per_scale, zero=True, most=checks.MOST_UNITS)
+        for name in ("information_weight", "consistency"):
             checks.positive(name, getattr(self, name), zero=True)
         for weight in self.scale_weights or ():
             checks.positive("scale_weights", weight, zero=True)

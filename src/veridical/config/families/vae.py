@@ -67,9 +67,9 @@ class VAEConfig:
         checks.one_of("sampling", self.sampling, ("auto", "draw", "mean"))
         checks.one_of("network", self.network, ("auto", "mlp", "conv"))
         checks.positive("kl_weight", self.kl_weight, zero=True)
-        checks.positive("depth", self.depth, zero=True)
+        checks.positive("depth", self.depth, zero=True, most=checks.MOST_LAYERS)
         for name in ("importance_samples", "latent_dim", "width"):
-            checks.positive(name, getattr(self, name))
+            checks.positive(name, getattr(self, name), most=checks.MOST_UNITS)
 
 
 FAMILY = Family(
