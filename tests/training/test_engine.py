@@ -63,6 +63,12 @@ def test_devices_are_found_or_refused() -> None:
         choose_device("tpu")
 
 
+@pytest.mark.parametrize("name", ["cpu:3", "cpu:0", "cpu:", "cpux"])
+def test_the_processor_has_no_numbers(name: str) -> None:
+    with pytest.raises(DeviceError, match="not available|expected auto, cpu, .* write cpu"):
+        choose_device(name)
+
+
 def test_bf16_trains_in_fp32_weights() -> None:
     state = toys.state(steps=3)
     engine = Engine("cpu", arithmetic=Arithmetic("bf16"))

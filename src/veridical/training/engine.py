@@ -32,9 +32,6 @@ def choose_device(name: str) -> tuple[str, str]:
     Raises:
         DeviceError: the device is not available.
     """
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,4})?", name):
-        remedy = " The processor is one device, without a number: write cpu." if name.startswith("cpu") else ""
-        raise DeviceError(f"device is {name!r}; expected auto, cpu, cuda, cuda:N or mps.{remedy}")
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     kind = name.partition(":")[0]
     if name == "auto":
@@ -43,6 +40,9 @@ def choose_device(name: str) -> tuple[str, str]:
     if not there.get(kind, False):
         usable = ", ".join(device for device, usable in there.items() if usable)
         raise DeviceError(f"device is {name!r}, which is not available here; expected auto or one of: {usable}.")
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,4})?", name):
+        remedy = " The processor is one device, without a number: write cpu." if name.startswith("cpu") else ""
+        raise DeviceError(f"device is {name!r}; expected auto, cpu, cuda, cuda:N or mps.{remedy}")
     if kind == "cuda" and ":" in name and int(name.partition(":")[2]) >= torch.cuda.device_count():
         raise DeviceError(f"device is {name!r}; this machine has {torch.cuda.device_count()} CUDA device(s).")
     return name, "as requested"

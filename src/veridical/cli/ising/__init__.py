@@ -53,7 +53,8 @@ def parse_size(text: str) -> tuple[int, int]:
     sides = text.lower().split("x")
     if len(sides) > 2 or not all(_is_side(side) for side in sides):
         raise ValueError(
-            f"size is {text[:40]!r}; expected a side from 2 to {LARGEST_SIDE:,}, 64, or height x width, 64x32."
+            f"size is {text[:40]!r}; expected a side, 64, or height x width, 64x32, each at least 2 and at most "
+            f"{LARGEST_SIDE:,}."
         )
     return int(sides[0]), int(sides[-1])
 
