@@ -34,6 +34,7 @@ from veridical.evaluation.recovery import (
 )
 from veridical.evaluation.stacked import measure_stacks
 from veridical.evaluation.subject import Subject
+from veridical.evaluation.tilting import measure_tilting
 from veridical.evaluation.two_sample import measure_frechet, measure_kernel, measure_manifold, measure_memorisation
 from veridical.evaluation.typicality import measure_typicality
 from veridical.model import Conditional
@@ -130,6 +131,10 @@ METRICS: Mapping[str, Metric] = {
     "divergence": Metric(
         (DENSITY, LIKELIHOOD),
         lambda s: measure_divergence(s.model, s.target, s.samples, s.n, s.seed, s.density),
+    ),
+    "tilting": Metric(
+        (SAMPLES, DENSITY, needs.NO_EXACT_DENSITY, needs.ENOUGH_TO_HALVE),
+        lambda s: measure_tilting(s.samples, s.target, s.seed, forward=s.density is None),
     ),
     "typicality": Metric((SAMPLES, DENSITY, needs.ENTROPY), lambda s: measure_typicality(s.samples, s.target, s.seed)),
     "coverage": Metric((SAMPLES, MODES), lambda s: measure_modes(s.samples, s.train.target, s.seed)),

@@ -31,6 +31,10 @@ FEWEST = 20
 """Samples, training examples and held-out examples below which features are not compared."""
 
 
+FEWEST_HALVED = 200
+"""Samples below which a bound is not fitted on one half and measured on the other."""
+
+
 @final
 @dataclass(frozen=True)
 class Need:
@@ -132,6 +136,16 @@ def _not_judged_alone(subject: Subject) -> str | None:
     return None if other is None else f"the discriminator of {type(model).__name__} judges {other}, not single examples"
 
 
+def _exact_density(subject: Subject) -> str | None:
+    density = subject.density
+    return "the divergence itself is measured" if density is not None and density.exact else None
+
+
+def _too_few_to_halve(subject: Subject) -> str | None:
+    count = 0 if subject.samples is None else len(subject.samples)
+    return None if count >= FEWEST_HALVED else f"{count} samples are too few; at least {FEWEST_HALVED} are needed"
+
+
 def _no_decoder(subject: Subject) -> str | None:
     if subject.model is None:
         return "only samples are given, not the model that made them"
@@ -151,6 +165,8 @@ SEVERAL = Need(_too_few_for_a_mean, more_examples=True)
 ENOUGH_HELD_OUT = Need(_too_few_held_out, more_examples=True)
 CLASSES = Need(_no_classes)
 LABELS = Need(_no_labels)
+NO_EXACT_DENSITY = Need(_exact_density)
+ENOUGH_TO_HALVE = Need(_too_few_to_halve)
 CODES = Need(_no_codes)
 DECODER = Need(_no_decoder)
 KNOWN_ROWS = Need(_unknown_rows)

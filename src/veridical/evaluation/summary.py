@@ -76,8 +76,8 @@ def _mode_shape(m: Measured) -> list[str]:
 def _divergence(m: Measured) -> list[str]:
     lines = []
     for name, text in (("kl_forward", "KL(data || model)"), ("kl_reverse", "KL(model || data)")):
-        if name in m:
-            bound = " at most" if m[name].detail.get("likelihood") == "lower bound" else ""
+        if name in m and (m[name].bound != "lower" or m[name].verdict == SHORT):
+            bound = {"upper": " at most", "lower": " at least", None: ""}[m[name].bound]
             same = ", consistent with the 0 of a perfect model" if m[name].verdict in NO_FAULT else ""
             lines.append(f"{text} is{bound} {_value(m[name])}{same}.")
     return lines
