@@ -65,7 +65,7 @@ def test_devices_are_found_or_refused() -> None:
 
 @pytest.mark.parametrize("name", ["cpu:3", "cpu:0", "cpu:", "cpux"])
 def test_the_processor_has_no_numbers(name: str) -> None:
-    with pytest.raises(DeviceError, match="not available|expected auto, cpu, .* write cpu"):
+    with pytest.raises(DeviceError, match=r"not available|expected auto, cpu, .* write cpu"):
         choose_device(name)
 
 
