@@ -199,7 +199,7 @@ class Run:
             value = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunFileError(f"{path} is damaged: it is not JSON ({error}). Restore it from a copy.") from error
         if not isinstance(value, dict):
             raise RunFileError(f"{path} is damaged: it contains {type(value).__name__}, expected an object.")

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from veridical.config.sampling import ConditionedSampling, RefinedSampling, SamplingOptions
+from veridical.data.cache import available_memory
 from veridical.latent.guidance import Classifier, Draw, conditioned, labels_for, refined, sampler_of
 from veridical.model import Conditional, GenerativeModel, Sampler
 from veridical.noise import Noise, SampleNoise
@@ -54,10 +55,25 @@ def draw(
     Raises:
         ValueError: the model cannot be sampled in this way; the message gives the reason.
     """
+    require_memory(n, model)
     blocks = draw_blocks(
         model, n, seed=seed, label=label, options=options, first=first, classifier=classifier, shares=shares
     )
     return torch.cat([torch.empty(0, *model.space.shape), *blocks])
+
+
+def require_memory(n: int, model: GenerativeModel) -> None:
+    """Refuse a number of examples that do not fit into memory together.
+
+    Raises:
+        ValueError: they do not fit.
+    """
+    needed, free = 8 * n * model.space.dim, available_memory()  # float32, once in blocks and once joined
+    if needed > free:
+        raise ValueError(
+            f"n is {n:,}; as many examples need {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free. "
+            "Draw fewer at a time (from Python: first=...; veridical sample: --first), or into a folder of images."
+        )
 
 
 def draw_blocks(

@@ -28,3 +28,14 @@ def test_the_training_data_are_found_to_be_copies(tmp_path: Path, capsys: pytest
     assert run(["evaluate", copies, "--against", data, "--json"]) == 0
     found = {m["name"]: m["value"] for m in json.loads(capsys.readouterr().out)["measurements"]}
     assert next(value for name, value in found.items() if name.startswith("memor")) > 0.5
+
+
+def test_an_evaluation_that_measures_nothing_does_not_succeed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Mutant: exit code 0, which scripts take for a measurement."""
+    x = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    assert run(["evaluate", str(tmp_path / "x.npy"), "--against", str(tmp_path / "x.npy"), "--extractor", "TYPO"]) == 2
+    assert run(["evaluate", str(tmp_path / "x.npy"), "--against", str(tmp_path / "x.npy")]) == 1
+    assert "nothing could be measured" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Decoded folders: the same images from memory and from the disk, decoded once, decoded anew when a file changes."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -54,3 +55,33 @@ def test_bad_files_fail_or_shorten_the_cache(folder: Path) -> None:
         read(folder, LITTLE)
     assert np.array_equal(read(folder, LITTLE, on_bad="skip"), X[[0, 2, 3], None])
     assert np.array_equal(read(folder, on_bad="skip"), X[[0, 2, 3], None])
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "no JSON": lambda npy: npy.with_suffix(".json").write_text("{"),
+    "other JSON": lambda npy: npy.with_suffix(".json").write_text("[1]"),
+    "missing entry": lambda npy: npy.with_suffix(".json").write_text('{"kept": [0, 1, 2, 3]}'),
+    "rows beyond": lambda npy: npy.with_suffix(".json").write_text(
+        '{"kept": [0, 1, 2, 9], "notes": [], "sixteen": false, "transparent": false}'
+    ),
+    "fewer rows": lambda npy: npy.with_suffix(".json").write_text(
+        '{"kept": [0], "notes": [], "sixteen": false, "transparent": false}'
+    ),
+    "cut short": lambda npy: npy.write_bytes(npy.read_bytes()[:-1]),
+    "empty": lambda npy: npy.write_bytes(b""),
+    "other type": lambda npy: npy.write_bytes(npy.read_bytes().replace(b"|u1", b"<u8")),
+    "text": lambda npy: npy.write_text("decoded"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGES)
+def test_a_damaged_decoding_is_made_again_and_that_is_said(what: str, folder: Path, own_cache: Path) -> None:
+    """Mutant: `_open` without its checks raises KeyError, IndexError, ValueError, or returns too few images."""
+    read(folder, LITTLE)
+    (file,) = own_cache.glob("folders/*.npy")
+    DAMAGES[what](file)
+    config = DataConfig(source=str(folder))
+    for again in (True, False):
+        found = read_images(list_images(folder, labels=False), config, LITTLE)
+        assert np.array_equal(found.x, X[:, None]) and len(found.files) == 4
+        assert any("were damaged" in note for note in found.notes) == again

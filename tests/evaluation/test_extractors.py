@@ -83,7 +83,7 @@ def test_wrong_features_are_refused() -> None:
         extractor_for(GREY, "resnet")
 
 
-@pytest.mark.parametrize("name", [None, "pixels", "efficientnet-lite0@64", "inception:/some/file.pt"])
+@pytest.mark.parametrize("name", [None, "pixels", "efficientnet-lite0@64", f"inception:{__file__}"])
 def test_names_are_known_before_anything_is_loaded(name: str | None) -> None:
     check_name(name)
 
@@ -95,6 +95,8 @@ def test_names_are_known_before_anything_is_loaded(name: str | None) -> None:
         ("fashion28", "Did you mean fashion-28"),
         ("inception", "Did you mean inception:PATH"),
         ("zzz", "Expected one of: fashion-28"),
+        ("inception:/some/file.pt", "there is no file /some/file.pt"),
+        ("pixels@999999", "expected the side of the images"),
         ("efficientnet-lite0@big", "expected the side of the images"),
     ],
 )

@@ -2,10 +2,12 @@
 
 import io
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from veridical.ising import files
 from veridical.ising.files import ConfigurationsError, Writer, as_configurations, read
 
 SPINS = np.random.default_rng(0).choice([-1, 1], size=(7, 3, 5))
@@ -191,3 +193,30 @@ def test_text_in_a_foreign_file_is_no_metadata(tmp_path):
     np.savez(tmp_path / "x.npz", x=SPINS, metadata=np.array("not json"))
     assert read(tmp_path / "x.npz").metadata == {}
     assert zipfile.is_zipfile(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"x": b"bytes"},
+        {"x.npy": b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65_535},
+        {"x.npy": b"\x93NUMPY\x01\x00\x10\x00" + b"\xff" * 16},
+        {"packed.npy": b"", "size.npy": b""},
+    ],
+)
+def test_damaged_members_are_refused_by_name(members: dict[str, bytes], tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(ConfigurationsError, match=r"a\.npz"):
+        read(tmp_path / "a.npz")
+
+
+def test_arrays_that_decode_to_a_multiple_of_their_file_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mutant: the array is decoded first; zeros of 11 GB fit into 11 MB."""
+    np.savez_compressed(tmp_path / "a.npz", x=np.zeros((1_000, 8, 8), bool))
+    monkeypatch.setattr(files, "_MOST_DECODED", 10_000)
+    with pytest.raises(ConfigurationsError, match=r"x of .*a\.npz has .* and decodes to"):
+        read(tmp_path / "a.npz")

@@ -73,3 +73,32 @@ def test_a_class_is_found_by_number_or_name_and_a_misspelt_one_is_a_wrong_reques
     for wrong, said in (("dgo", "Did you mean 'dog'"), ("7", "number from 0 to 1")):
         with pytest.raises(RequestError, match=said):
             sample.label_of(run, wrong)
+
+
+@pytest.mark.parametrize("out", ["x.npz", "x.png", "x"])
+def test_an_interrupted_file_leaves_nothing_under_its_name(
+    out: str, model: VAE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mutant: written in place, half of it stays under its final name."""
+
+    def half(file: object, *_: object, **__: object) -> None:
+        Path(str(getattr(file, "name", file))).write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "savez_compressed", half)
+    monkeypatch.setattr(Image.Image, "save", lambda image, file: half(file))
+    with pytest.raises(OSError, match="no space left"):
+        sample.save(draw_blocks(model, 3), 3, model, tmp_path / out, print)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_more_samples_than_memory_are_refused_before_the_first(model: VAE, tmp_path: Path) -> None:
+    """Mutant: the array is joined block by block until the memory is full."""
+    for refused in (
+        lambda: draw(model, 10**13),
+        lambda: sample.save(iter(()), 10**13, model, tmp_path / "x.npz", print),
+    ):
+        with pytest.raises(ValueError, match=r"GB of memory, and .* are free"):
+            refused()
+    with pytest.raises(ValueError, match="at most 100,000"):
+        sample.save(iter(()), 10**6, model, tmp_path / "x.png", print)

@@ -93,15 +93,22 @@ def _guarded(command: str, arguments: list[str], debug: bool) -> int:
 
 def unexpected(error: Exception) -> bool:
     """Return whether an error is not one that the library raises on purpose."""
-    return not isinstance(error, (ValueError, OSError, ArithmeticError)) and not type(error).__module__.startswith(
-        "veridical"
-    )
+    expected = isinstance(error, (ValueError, OSError, ArithmeticError)) or out_of_memory(error)
+    return not expected and not type(error).__module__.startswith("veridical")
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Return whether an error is that memory could not be allocated, of Python, numpy or torch."""
+    words = ("can't allocate memory", "not enough memory", "out of memory")
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(w in str(error) for w in words))
 
 
 def explain(error: Exception) -> str:
     """Return the message that is printed for an error."""
     import errno
 
+    if out_of_memory(error):
+        return "there is not enough memory. Choose a smaller batch, network, size or number of samples."
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "the disk is full. The last checkpoint is undamaged: free some space and resume the run."
     return str(error) if not unexpected(error) else f"{type(error).__name__}: {error}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -60,8 +61,8 @@ SECTIONS = (
 )
 
 
-def run(arguments: list[str]) -> None:
-    """Measure and print."""
+def run(arguments: list[str]) -> int:
+    """Measure and print; return 1 if nothing could be measured."""
     options, reading, data_reading = parse_sections(SECTIONS, "evaluate", arguments, about=Evaluate.__doc__ or "")
     is_run = (options.what / "config.yaml").is_file()
     if not options.what.exists():
@@ -98,6 +99,10 @@ def run(arguments: list[str]) -> None:
         show(found)
         if is_run:
             say(f"Wrote {options.what / 'evaluation.json'}. Next: veridical report {options.what}")
+    if not found.measurements:
+        print("veridical evaluate: nothing could be measured; the table gives the reasons.", file=sys.stderr)
+        return 1
+    return 0
 
 
 def show(found: Evaluation) -> None:

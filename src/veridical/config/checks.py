@@ -8,7 +8,7 @@ from typing import TypeGuard
 MOST = 10**12
 """Largest whole number: a billion steps a second take a quarter of an hour for as many."""
 
-MOST_SAMPLES, MOST_BATCH = 10**8, 10**7
+MOST_SAMPLES, MOST_BATCH = 10**8, 10**6
 MOST_UNITS, MOST_LAYERS, MOST_REPEATS = 100_000, 1_000, 100_000
 """Width of a network, its depth, and what is repeated within one step or sample."""
 

@@ -142,4 +142,7 @@ def _cifar(parts: list[bytes | None], labels: bytes | None, split: Split, path: 
         pixels = open_colour(io.BytesIO(part or b""), str(path))
         batches.append(pixels.reshape(-1, 32, 32, 3))
     x = np.ascontiguousarray(np.concatenate(batches).transpose(0, 3, 1, 2))
-    return x, np.array(json.loads(labels), np.uint8)
+    try:
+        return x, np.array(json.loads(labels), np.uint8)
+    except (*UNREADABLE, RecursionError) as error:
+        raise DataError(f"{path} holds labels that cannot be read ({error}); download it again.") from error

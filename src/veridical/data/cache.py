@@ -20,6 +20,7 @@ from veridical.atomic import replacing, write_atomically
 from veridical.config import DataConfig
 from veridical.data.errors import DataError
 from veridical.data.folder import Listing, Plan, bad_files, decoder, decoding_of, in_threads, plan, scan
+from veridical.data.npy import DAMAGED, read_npy
 
 _FORMAT = 2  # of the cache; raise it when decoding changes
 _UNKNOWN_MEMORY = 4 << 30
@@ -60,8 +61,15 @@ def read_images(listing: Listing, config: DataConfig, memory_limit: int | None =
         DataError: files are unreadable (all are counted), sizes differ, or the disk has no space for the cache.
     """
     place = cache_folder() / "folders" / f"{_key(listing.files, config)}.npy"
-    if place.with_suffix(".json").is_file() and place.is_file():
-        return _open(place, listing)
+    there = place.with_suffix(".json").is_file() and place.is_file()
+    if there and (found := _open(place, listing)) is not None:
+        return found
+    decoded = _decode(place, listing, config, memory_limit)
+    again = (f"the decoded images in {place} were damaged; the images were decoded again",) if there else ()
+    return decoded._replace(notes=(*decoded.notes, *again))
+
+
+def _decode(place: Path, listing: Listing, config: DataConfig, memory_limit: int | None) -> Decoded:
     headers, bad = scan(listing.files, decoding_of(config))
     if not headers:
         raise bad_files(bad, len(listing.files), listing.folder)
@@ -101,11 +109,17 @@ def _key(files: Sequence[Path], config: DataConfig) -> str:
     return digest.hexdigest()[:32]
 
 
-def _open(place: Path, listing: Listing) -> Decoded:
-    meta = json.loads(place.with_suffix(".json").read_text(encoding="utf-8"))
-    files = [listing.files[i] for i in meta["kept"]]
-    x = np.load(place, mmap_mode="r", allow_pickle=False)
-    return Decoded(x, files, tuple(meta["notes"]), meta["sixteen"], meta["transparent"])
+def _open(place: Path, listing: Listing) -> Decoded | None:
+    """Open an earlier decoding; None if it is damaged."""
+    try:
+        meta = json.loads(place.with_suffix(".json").read_text(encoding="utf-8"))
+        files = [listing.files[i] for i in meta["kept"]]
+        x = read_npy(place, map_above=0)
+        notes = tuple(map(str, meta["notes"]))
+        whole = bool(files) and x.ndim == 4 and len(x) == len(files) and x.dtype == np.uint8
+        return Decoded(x, files, notes, bool(meta["sixteen"]), bool(meta["transparent"])) if whole else None
+    except DAMAGED:
+        return None
 
 
 def _decode_to_disk(
@@ -131,7 +145,10 @@ def _decode_to_disk(
         about = {"notes": notes, "sixteen": target.sixteen, "transparent": target.transparent}
         meta = json.dumps({"kept": [number[file] for file in kept], **about})
     write_atomically(place.with_suffix(".json"), meta)  # last: without it the npy file is not used
-    return _open(place, listing)
+    written = _open(place, listing)
+    if written is None:
+        raise DataError(f"{place} cannot be read although it was just written.", "Is the disk full or failing?")
+    return written
 
 
 def _decode_into(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from veridical.config import DataConfig
+from veridical.data import budget
 from veridical.data.axes import channels_first
 from veridical.data.errors import DataError
 from veridical.data.images import fit_array
@@ -60,6 +63,7 @@ def _resize(x: np.ndarray, config: DataConfig, size: int, where: str, notes: lis
         )
     if x.dtype != np.uint8 and x.dtype.kind != "f":
         raise DataError(f"{where} holds {x.dtype} values; only uint8 and float images are resized.", "Leave out size.")
+    budget.require(math.prod(x.shape[:2]) * size * size * min(x.itemsize, 4), f"{where} at the size {size}", x.nbytes)
     how = "" if x.shape[2] == x.shape[3] else f" ({config.fit})"
     notes.append(f"resized from {x.shape[3]}x{x.shape[2]} to {size}x{size}{how}")
     return fit_array(x if x.dtype == np.uint8 else x.astype(np.float32), size, config.fit)

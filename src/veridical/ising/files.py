@@ -13,6 +13,7 @@ It appears under its name when it is complete, not before. Nothing is unpickled 
 import json
 import math
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -74,6 +75,26 @@ class Configurations:
         step = max(1, most // self.sites)
         for start in range(0, len(self), step):
             yield self.rows(start, start + step)
+
+
+_DAMAGED = (
+    OSError,
+    ValueError,
+    EOFError,
+    SyntaxError,
+    ArithmeticError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    AttributeError,
+    MemoryError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What numpy and zipfile raise on damaged files."""
+
+_MOST_DECODED, _PACKING = 2 * 10**9, 16
 
 
 def as_configurations(
@@ -138,9 +159,20 @@ def read(path: str | Path, size: tuple[int, int] | None = None) -> Configuration
             return as_configurations(np.load(path, mmap_mode="r", allow_pickle=False), size, str(path))
     except ConfigurationsError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGED as error:
         raise ConfigurationsError(f"{path} cannot be read ({error}). Is it complete, and plain arrays?") from error
     raise ConfigurationsError(f"{path} ends in {path.suffix!r}; expected .npz or .npy (numpy.save(file, x)).")
+
+
+def _require_size(path: Path, archive: np.lib.npyio.NpzFile, name: str) -> None:
+    """Refuse an array that decodes to a multiple of its file, from what the archive states."""
+    members = archive.zip.infolist() if archive.zip is not None else []
+    stated = max((member.file_size for member in members if member.filename.removesuffix(".npy") == name), default=0)
+    if stated > max(_MOST_DECODED, _PACKING * path.stat().st_size):
+        raise ConfigurationsError(
+            f"{name} of {path} has {path.stat().st_size / 1e6:,.1f} MB and decodes to {stated / 1e9:,.1f} GB. If it is "
+            "what it should be, save it as .npy, which is read in pieces: numpy.save(file, x)."
+        )
 
 
 def _read_npz(path: Path, size: tuple[int, int] | None) -> Configurations:
@@ -155,6 +187,7 @@ def _read_npz(path: Path, size: tuple[int, int] | None) -> Configurations:
             height, width = (int(side) for side in archive["size"])
             size = height, width
         text = str(archive["metadata"]) if "metadata" in archive.files else ""
+        _require_size(path, archive, name)
         return as_configurations(archive[name], size, f"{name} of {path}", _metadata(text))
 
 
@@ -162,7 +195,7 @@ def _metadata(text: str) -> dict[str, Any]:
     """Read the metadata of a file that was written by this package."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

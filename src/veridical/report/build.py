@@ -120,7 +120,7 @@ def _is_report(file: Path) -> bool:
     """Return whether a JSON file is one that `build` wrote."""
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(value, dict) and str(value.get("generator", "")).startswith("veridical") and "runs" in value
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import base64
 import io
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL import Image
+
+
+_MOST_PIXELS = 50_000_000
+_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, RuntimeError, TypeError, MemoryError)
+_DAMAGED += (struct.error, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,10 @@ def embed(path: Path, most: int, side: int, folder: Path) -> Embedded:
     try:
         image = Image.open(io.BytesIO(raw))
         kind = image.format
+        if image.width * image.height > _MOST_PIXELS:
+            raise ValueError(f"it has {image.width} x {image.height} pixels, more than a page shows")
         image.load()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except (*_DAMAGED, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{path.name} is not a readable image: {error}.") from error
     name = path.relative_to(folder).as_posix()
     if kind == "PNG" and len(raw) <= most and max(image.size) <= side:

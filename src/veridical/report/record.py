@@ -117,7 +117,7 @@ def _read_json(record: Record, name: str) -> dict[str, Any]:
         return {}
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         record.problems.append(f"{name} cannot be read: {error}.")
         return {}
     if not isinstance(value, dict):
@@ -134,7 +134,7 @@ def _read_rows(record: Record, path: Path) -> list[dict[str, Any]]:
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             row = json.loads(line) if line.strip() else None
-        except ValueError:
+        except (ValueError, RecursionError):
             torn += 1
             continue
         if isinstance(row, dict) and isinstance(row.get("step"), int):

@@ -9,15 +9,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from veridical.atomic import require_free
+from veridical.atomic import replacing, require_free
 from veridical.config.sampling import ConditionedSampling, SamplingOptions
 from veridical.data.classes import class_number
 from veridical.errors import RequestError
 from veridical.latent.guidance import DATA, Classifier
 from veridical.model import GenerativeModel
 from veridical.run import Run
+from veridical.sampling import require_memory
 from veridical.workflows import images
 from veridical.workflows.progress import Say
+
+MOST_IN_A_GRID = 100_000
 
 
 class NoSuchFormatError(ValueError, RequestError):
@@ -90,12 +93,16 @@ def save(blocks: Iterator[Tensor], n: int, model: GenerativeModel, out: Path, sa
     """
     require_output(out)
     out.parent.mkdir(parents=True, exist_ok=True)
+    if out.suffix == ".png" and n > MOST_IN_A_GRID:
+        raise ValueError(f"n is {n:,}; one image shows at most {MOST_IN_A_GRID:,} samples. Use .npz or a folder.")
     if out.suffix:
+        require_memory(n, model)
         x = torch.cat(list(blocks))
         if out.suffix == ".png":
             images.draw(x, model.space, out)
         else:
-            np.savez_compressed(out, x=x.numpy())
+            with replacing(out) as temporary, open(temporary, "wb") as file:
+                np.savez_compressed(file, x=x.numpy())
         return out
     if len(model.space.shape) != 3:
         raise ValueError(f"a folder of images needs images; these examples have shape {model.space.shape}. Use .npz.")
@@ -103,7 +110,7 @@ def save(blocks: Iterator[Tensor], n: int, model: GenerativeModel, out: Path, sa
     done, digits = 0, len(str(n - 1))
     for block in blocks:
         for image in images.pixels(block, model.space):
-            images.as_image(image).save(out / f"{done:0{digits}d}.png")
+            images.write(images.as_image(image), out / f"{done:0{digits}d}.png")
             done += 1
         if done // 1000 > (done - len(block)) // 1000:
             say(f"{done} of {n} images")

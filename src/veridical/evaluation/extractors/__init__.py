@@ -13,6 +13,7 @@ Anything callable on a batch will do as well. Numbers are comparable only betwee
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol, final, runtime_checkable
 
 import torch
@@ -153,7 +154,9 @@ def check_name(name: str | None) -> None:
     base, _, argument = (name or "pixels").partition("@")
     if base not in NAMES and not (base.startswith("inception:") and base != "inception:"):
         raise _unknown(str(name))
-    if argument and not argument.isdecimal():
+    if base.startswith("inception:") and not Path(base.removeprefix("inception:")).expanduser().is_file():
+        raise NoSuchExtractorError(f"extractor is {name!r}; there is no file {base.removeprefix('inception:')}.")
+    if argument and not (argument.isdecimal() and len(argument) < 6 and int(argument) > 0):
         raise NoSuchExtractorError(f"extractor is {name!r}; after @ expected the side of the images in pixels.")
 
 
