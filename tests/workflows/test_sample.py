@@ -82,7 +82,7 @@ def test_an_interrupted_file_leaves_nothing_under_its_name(
     """Mutant: written in place, half of it stays under its final name."""
 
     def half(file: object, *_: object, **__: object) -> None:
-        Path(str(getattr(file, "name", file))).write_bytes(b"half")
+        Path(file if isinstance(file, Path) else str(getattr(file, "name", ""))).write_bytes(b"half")
         raise OSError("no space left")
 
     monkeypatch.setattr(np, "savez_compressed", half)
