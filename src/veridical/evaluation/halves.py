@@ -13,6 +13,9 @@ which is exact for means (order 1/n), for degenerate statistics such as a distan
 1/n²), and for their mixture. It is never taken below $V_{1/2}/8$, half of the case of order 1/n² alone, which only the
 noise of the partitions reaches.
 
+A share p has the variance $p(1-p)/n$ times a design effect, and p itself changes with n. Then the same combination is
+taken of the design effects (`share_interval`): of halves, quarters, each at its own p.
+
 The estimate has about `DOF` degrees of freedom: in simulations of eight pairs of distributions with 40 partitions its
 coefficient of variation was 0.25 to 0.45.
 
@@ -39,38 +42,50 @@ SPLITS = 60
 DOF = 15
 """Degrees of freedom of the variance, for Student's quantile."""
 
-Parts = Callable[[Any, Any], Any]
-"""Called with the rows (Bool n) of the first and (Bool m) of the second sample; returns k numbers."""
+Parts = Callable[[Any, Any, int], Any]
+"""Called with the part of every row of the first and of the second sample (Int n, Int m) and the number of parts."""
 
 
-def sampling_variance(statistic: Parts, n: int, m: int, *, seed: int, splits: int = SPLITS) -> Float[np.ndarray, " k"]:
+def sampling_variance(
+    statistic: Parts,
+    n: int,
+    m: int,
+    *,
+    seed: int,
+    splits: int = SPLITS,
+    times: float = 1.0,
+    shares: Float[np.ndarray, " k"] | None = None,
+) -> Float[np.ndarray, " k"]:
     """Variance of statistics over draws of both samples.
 
     Args:
-        statistic: of the given rows of both samples; takes two Boolean tensors (n,) and (m,), returns k numbers.
+        statistic: takes the part of every row and the number of parts, returns (parts, k) numbers, a row for each part.
         n: rows of the first sample, at least 8.
         m: rows of the second sample, at least 8.
         seed: of the partitions.
         splits: partitions into halves; half as many are into quarters.
+        times: how many times as large both samples are for which the variance is wanted.
+        shares: which of the k numbers are shares (Bool); None: none.
 
     Returns:
-        The variance of each of the k numbers at the full size.
+        The variance of each of the k numbers at that size; of a share in units of p(1 - p).
 
     Raises:
         ValueError: fewer than 8 rows.
 
     Examples:
         >>> x = torch.arange(100.0)
-        >>> v = sampling_variance(lambda a, b: [x[a].mean()], 100, 100, seed=0)
+        >>> v = sampling_variance(lambda a, b, parts: [[x[a == i].mean()] for i in range(parts)], 100, 100, seed=0)
         >>> bool(abs(v[0] / (x.var() / 100) - 1) < 0.5)
         True
     """
     if min(n, m) < 8:
         raise ValueError(f"{n} and {m} rows; expected at least 8 of each, two per quarter.")
     generator = torch.Generator().manual_seed(seed)
-    halves = _variance_of_parts(statistic, (n, m), 2, splits, generator)
-    quarters = _variance_of_parts(statistic, (n, m), 4, max(1, splits // 2), generator)
-    return np.maximum(0.75 * halves - 0.125 * quarters, 0.125 * halves)
+    halves = _variance_of_parts(statistic, (n, m), 2, splits, generator, shares)
+    quarters = _variance_of_parts(statistic, (n, m), 4, max(1, splits // 2), generator, shares)
+    first, second = halves - quarters / 4, quarters / 8 - halves / 4  # a/n and b/n²
+    return np.maximum(first / times + second / times**2, halves / (8 * times))
 
 
 def normal_interval(value: float, variance: float, least: float = -math.inf, most: float = math.inf) -> Interval:
@@ -86,27 +101,33 @@ def normal_interval(value: float, variance: float, least: float = -math.inf, mos
     return max(least, value - half), min(most, value + half)
 
 
-def share_interval(value: float, variance: float, n: int) -> Interval:
-    """Return the 95 % interval of a share: Wilson's with as many independent examples as have this variance.
+def share_interval(value: float, relative_variance: float) -> Interval:
+    """Return the 95 % interval of a share: Wilson's with as many independent examples as have its variance.
 
     Args:
-        value: the share.
-        variance: by `sampling_variance`.
-        n: number of examples that the share counts; a share of exactly 0 or 1 has no variance to be measured, so that
-            they are taken as independent.
+        value: the share p.
+        relative_variance: by `sampling_variance`, in units of p(1 - p).
     """
     widening = (float(special.stdtrit(DOF, 0.975)) / float(special.ndtri(0.975))) ** 2
-    effective = value * (1 - value) / variance if 0 < value < 1 and variance > 0 else float(n)
-    effective = max(1.0, effective / widening)
+    effective = max(1.0, 1.0 / (max(relative_variance, 1e-12) * widening))
     return wilson_interval(value * effective, effective)
 
 
 def _variance_of_parts(
-    statistic: Parts, sizes: tuple[int, int], parts: int, splits: int, generator: torch.Generator
+    statistic: Parts,
+    sizes: tuple[int, int],
+    parts: int,
+    splits: int,
+    generator: torch.Generator,
+    shares: Float[np.ndarray, " k"] | None,
 ) -> Float[np.ndarray, " k"]:
-    total: Any = 0.0
+    variance: Any = 0.0
+    mean: Any = 0.0
     for _ in range(splits):
         x, y = (torch.randperm(size, generator=generator) % parts for size in sizes)
-        values = np.array([np.asarray(statistic(x == part, y == part), np.float64) for part in range(parts)])
-        total = total + values.var(axis=0, ddof=1)
-    return np.asarray(total / splits)
+        values = np.asarray(statistic(x, y, parts), np.float64)
+        variance, mean = variance + values.var(axis=0, ddof=1) / splits, mean + values.mean(axis=0) / splits
+    if shares is None:
+        return np.asarray(variance)
+    unit = np.maximum(mean * (1 - mean), 0.25 * parts / min(sizes))
+    return np.where(shares, variance / unit, variance)

@@ -24,17 +24,9 @@ from typing import NamedTuple, final
 
 import torch
 from jaxtyping import Float
-from scipy import special
 from torch import Tensor
 
-from veridical.evaluation.measurement import Interval
 from veridical.evaluation.neighbours import distance_blocks, neighbour_radius
-from veridical.statistics import wilson_interval
-
-BLOCKS = 10
-"""Number of disjoint blocks; the intervals follow from their variance."""
-
-_Z, _T = float(special.ndtri(0.975)), float(special.stdtrit(BLOCKS - 1, 0.975))
 
 
 class Manifold(NamedTuple):
@@ -105,56 +97,3 @@ def coverage_of_perfect_model(n_real: int, n_generated: int, k: int = 5) -> floa
         0.96887
     """
     return 1.0 - math.prod((n_real - i) / (n_generated + n_real - i) for i in range(1, k + 1))
-
-
-class ManifoldIntervals(NamedTuple):
-    """95 % intervals of the four numbers."""
-
-    precision: Interval
-    recall: Interval
-    density: Interval
-    coverage: Interval
-
-
-def manifold_intervals(
-    real: Float[Tensor, "n d"], generated: Float[Tensor, "m d"], at: Manifold, k: int = 3, k_coverage: int = 5
-) -> ManifoldIntervals:
-    r"""Intervals over both samples, from the spread over disjoint blocks of them.
-
-    A block of n/10 rows has smaller samples, larger balls, and so another mean. The design effect carries over to the
-    full size: $\phi = n\,\mathrm{Var} / p(1-p)$ of a share: measured on ten blocks (at least 1), it divides n in
-    Wilson's interval, widened from z to Student's t of nine degrees of freedom. Density is no share; its variance is
-    taken to fall as 1/n. Rows must be in random order.
-
-    Args:
-        real: real features.
-        generated: generated features.
-        at: the values at full size.
-        k: neighbours for precision and recall.
-        k_coverage: neighbours for density and coverage.
-
-    Returns:
-        The intervals; the whole range of values where blocks are too small to have k neighbours.
-    """
-    n, m = len(real) // BLOCKS, len(generated) // BLOCKS
-    if min(n, m) <= max(k, k_coverage):
-        return ManifoldIntervals((0.0, 1.0), (0.0, 1.0), (0.0, math.inf), (0.0, 1.0))
-    blocks = [
-        manifold(Sample(x, k, k_coverage), Sample(y, k, k_coverage))
-        for x, y in zip(real[: n * BLOCKS].split(n), generated[: m * BLOCKS].split(m), strict=True)
-    ]
-    precision, recall, density, coverage = torch.tensor(blocks, dtype=torch.float64).T
-    half = float(density.std()) * _T / math.sqrt(BLOCKS)
-    return ManifoldIntervals(
-        _share_interval(at.precision, len(generated), precision, m),
-        _share_interval(at.recall, len(real), recall, n),
-        (max(0.0, at.density - half), at.density + half),
-        _share_interval(at.coverage, len(real), coverage, n),
-    )
-
-
-def _share_interval(value: float, n: int, blocks: Tensor, size: int) -> Interval:
-    mean, variance = float(blocks.mean()), float(blocks.var())
-    effect = max(1.0, size * variance / max(mean * (1 - mean), 0.25 / size))
-    effective = n / effect * (_Z / _T) ** 2
-    return wilson_interval(value * effective, effective)

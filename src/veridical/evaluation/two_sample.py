@@ -8,7 +8,8 @@ import torch
 from veridical.evaluation.features import FeatureSets
 from veridical.evaluation.frechet import GaussianFit, frechet_limit, frechet_slope, frechet_with_error
 from veridical.evaluation.kernel import KernelSample, kernel_distance
-from veridical.evaluation.manifold import Sample, coverage_of_perfect_model, manifold, manifold_intervals
+from veridical.evaluation.manifold import Sample, coverage_of_perfect_model, manifold
+from veridical.evaluation.manifold_intervals import manifold_intervals
 from veridical.evaluation.measurement import JSON, Interval, Measurement
 from veridical.evaluation.memorisation import COPY_LEVEL, copy_ratio, excess_share
 from veridical.evaluation.neighbours import nearest
@@ -108,7 +109,7 @@ def measure_manifold(features: FeatureSets) -> list[Measurement]:
             m,
             higher_is_better=True,
             interval=getattr(intervals, name),
-            method="spread over ten blocks",
+            method="variance from halves and quarters",
             reference=getattr(nulls, name),
             reference_kind="null",
             reference_interval=getattr(null_intervals, name),
