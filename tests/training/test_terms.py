@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from veridical.training import terms
 from veridical.training.terms import NonFiniteError, TermLog
 
 STATE: Any = SimpleNamespace(
@@ -54,3 +55,13 @@ def test_terms_do_not_keep_the_graph() -> None:
     log, x = TermLog(), torch.tensor(2.0, requires_grad=True)
     log.add(0, {"model/loss": x * x})
     assert not any(torch.as_tensor(v).requires_grad for v in log.values["model/loss"])
+
+
+def test_many_steps_between_two_lines_become_numbers_without_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutant: without it, every step keeps a tensor of each term, five hundred bytes."""
+    values = [0.1 * k for k in range(25)]
+    kept = filled(values).flush(STATE, lambda means: means)
+    monkeypatch.setattr(terms, "_COMPACT", 10)
+    log = filled(values)
+    assert sum(isinstance(value, torch.Tensor) for value in log.values["model/loss"]) == 5
+    assert log.flush(STATE, lambda means: means) == kept

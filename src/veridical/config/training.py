@@ -90,10 +90,11 @@ class TrainingConfig:
     """On a GPU, replay steps as CUDA graphs if the steps of the model can be recorded."""
 
     log_every: int = 50
-    """Steps between lines of metrics.jsonl; each line is the mean over the steps since the last."""
+    """Steps between lines of metrics.jsonl; each line is the mean over the steps since the last. The distance doubles
+    after 20,000 lines, and again whenever the number of steps has doubled."""
 
     sample_every: int = 500
-    """Steps between grids of samples, which always use the same latent codes."""
+    """Steps between grids of samples, which always use the same latent codes. About a hundred of them are kept."""
 
     spectrum_every: int = 500
     """Steps between measurements of the largest singular values of every layer; 0: never."""

@@ -23,6 +23,7 @@ from veridical.training.engine import Engine
 from veridical.training.optim import Schedule, build_optimizer
 from veridical.training.packing import Stretch
 from veridical.training.replay import Eager, Replay, Terms, choose
+from veridical.training.spacing import is_due
 from veridical.training.terms import Row, TermLog
 
 
@@ -128,7 +129,7 @@ def fit(
         batches: yield the batch of every step.
         engine: device, arithmetic and processes; None: the model's device, float32, one process.
         clip_norm: largest norm of a player's gradient; None: it is not clipped.
-        log_every: steps between lines of the log.
+        log_every: steps between lines of the log; long trainings write fewer (`spacing`).
         callbacks: called in this order.
         replay: how steps are run; None: chosen by model and device.
 
@@ -147,7 +148,7 @@ def fit(
         state.terms.add(state.step, terms)
         state.step += 1
         state.seconds = before + time.monotonic() - started
-        if state.step % log_every == 0 or state.step == state.steps:
+        if is_due(state.step, log_every) or state.step == state.steps:
             row = state.terms.flush(state, engine.mean)
             for callback in callbacks:
                 callback.on_log(state, row)

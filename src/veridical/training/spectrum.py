@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from veridical.nn.spectral import top_singular_values
 from veridical.run import Run, append_lines, keep_lines_until
 from veridical.training.fit import Callback, State
+from veridical.training.spacing import SPECTRA_LINES, is_due
 
 SPECTRA = "spectra.jsonl"
 """Name of the file in a run directory."""
@@ -53,7 +54,7 @@ class SingularValues(Callback):
 
     def on_step(self, state: State) -> None:
         """Measure when due."""
-        if state.step % self.every == 0:
+        if is_due(state.step, self.every, SPECTRA_LINES):
             self.measure(state)
 
     def measure(self, state: State) -> None:

@@ -61,11 +61,18 @@ class NonFiniteError(ArithmeticError):
         )
 
 
+_COMPACT = 1_000
+
+
 class TermLog:
-    """Collects terms per step, returns their means per line."""
+    """Collects terms per step, returns their means per line.
+
+    A tensor of one number needs ten times the memory of the number: after every thousand steps they become numbers.
+    """
 
     def __init__(self) -> None:
         """Start empty."""
+        self._added = 0
         self.steps: dict[str, list[int]] = {}
         self.values: dict[str, list[Tensor | float]] = {}
 
@@ -73,6 +80,10 @@ class TermLog:
         """Keep the terms of a step, by "<player>/<term>"."""
         for name, value in terms.items():
             self.append(name, step, value)
+        self._added += 1
+        if self._added >= _COMPACT:
+            self._added = 0
+            self.values = {name: list(values) for name, values in self.read().items()}
 
     def append(self, name: str, step: int, value: Tensor) -> None:
         """Keep one number of a step, under "<player>/<term>"."""
@@ -111,7 +122,7 @@ class TermLog:
         row: Row = {"step": state.step, "seconds": round(state.seconds, 3)}
         row |= dict(zip(read, means, strict=True))
         row |= {f"{name}/lr": player.schedule.lr for name, player in state.players.items()}
-        self.steps, self.values = {}, {}
+        self.steps, self.values, self._added = {}, {}, 0
         return row
 
     def state_dict(self) -> dict[str, Any]:

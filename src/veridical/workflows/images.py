@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -13,6 +15,9 @@ from torch import Tensor
 from veridical.atomic import replacing
 from veridical.data.preprocess import to_uint8
 from veridical.data.space import Space
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def draw(x: Tensor, space: Space, path: Path, *, behind: Tensor | None = None, columns: int | None = None) -> None:
@@ -76,6 +81,10 @@ def as_image(array: np.ndarray) -> Image.Image:
 
 def scatter(x: Tensor, path: Path, behind: Tensor | None = None) -> None:
     """Draw a scatter plot of the first two components of vectors, over those of real examples."""
+    canvas_to_file(_cloud(x, behind), path)
+
+
+def _cloud(x: Tensor, behind: Tensor | None) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -94,11 +103,15 @@ def scatter(x: Tensor, path: Path, behind: Tensor | None = None) -> None:
         axes.set_ylim(float(low[last] - pad[last]), float(high[last] + pad[last]))
         axes.legend(loc="upper right", frameon=False)
     figure.tight_layout()
-    canvas_to_file(figure, path)
+    return figure
 
 
 def curves(x: Tensor, path: Path, sample_rate: float | None = None) -> None:
     """Draw sequences (n, C, T), one above the other, one colour per channel; time in seconds if the rate is known."""
+    canvas_to_file(_lines(x, sample_rate), path)
+
+
+def _lines(x: Tensor, sample_rate: float | None) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -113,13 +126,18 @@ def curves(x: Tensor, path: Path, sample_rate: float | None = None) -> None:
         if i == n - 1:
             axes.set_xlabel("time in s" if sample_rate else "step")
     figure.tight_layout(h_pad=0.1)
-    canvas_to_file(figure, path)
+    return figure
 
 
-def canvas_to_file(figure: object, path: Path) -> None:
-    """Save a matplotlib figure to a temporary file and rename it."""
+def canvas_to_file(figure: Figure, path: Path) -> None:
+    """Save a matplotlib figure to a temporary file and rename it; the figure must not be used afterwards.
+
+    The parts of a figure refer to each other. Without a collection, Python keeps some thirty of them, 1.4 MB each.
+    """
     with replacing(path) as temporary:
-        figure.savefig(temporary)  # type: ignore[attr-defined]
+        figure.savefig(temporary)
+    del figure
+    gc.collect()
 
 
 def write(image: Image.Image, path: Path) -> None:

@@ -27,6 +27,7 @@ from veridical.training.fit import Callback, State, fit
 from veridical.training.generators import seed_start
 from veridical.training.logs import logs
 from veridical.training.replay import Recorder
+from veridical.training.spacing import thin
 from veridical.training.spectrum import SingularValues
 from veridical.training.terms import NonFiniteError
 from veridical.workflows import environment, images
@@ -135,6 +136,7 @@ class Job:
             if isinstance(model, GenerativeModel) and isinstance(model, Sampler):
                 samples = draw(model, images.how_many(space))
                 images.draw(samples, space, self.run.samples / f"step-{step:08d}.png", behind=reals)
+                thin(self.run.samples, step, self.config.training.sample_every)
 
         grids = SampleGrids(self.config.training.sample_every, draw_grid)
         return [MetricsFile(self.run), *logs(self.config.training.log, self.run), health, self.progress, grids]
