@@ -27,17 +27,23 @@ from torch import Tensor
 
 from veridical.data.space import Space
 from veridical.evaluation.density import BATCH
-from veridical.evaluation.intervals import mean_or_none
+from veridical.evaluation.intervals import mean_or_none, mean_test
 from veridical.evaluation.measurement import JSON, Measurement
 from veridical.evaluation.target import Target
 from veridical.model import Denoiser
 from veridical.targets.law import HasScore
+from veridical.verdict import RELATIVE_TOLERANCE, Test
 
 LEVELS = 5
 """Scales of noise."""
 
 SMALLEST, LARGEST = 0.1, 3.0
 """Scales of noise in standard deviations of the data."""
+
+PAIRED = "paired t test against the exact denoiser, same examples and noise"
+
+ROUNDING = 1e-5
+"""Relative error of estimates in single precision at the smallest noise, which all examples may share."""
 
 EXAMPLES = 2_000
 """Examples that are denoised at every scale."""
@@ -80,12 +86,15 @@ def measure_denoising(
     detail: dict[str, JSON] = {"sigmas": [*sigmas], "of_each": error.mean(dim=1).tolist()}
     seconds = time.perf_counter() - began
     if not best:
-        return [_measured("denoising_error", error.mean(dim=0), None, seconds, detail)]
+        return [_measured("denoising_error", error.mean(dim=0), None, 0.0, seconds, detail)]
     least = torch.stack(best)
     detail |= {"best_of_each": least.mean(dim=1).tolist()}
+    best_error = float(least.mean())
     return [
-        _measured("denoising_error", error.mean(dim=0), least.mean(dim=0), seconds / 2, detail),
-        _measured("denoising_excess", (error - least).mean(dim=0), torch.zeros(len(x)), seconds / 2, detail),
+        _measured("denoising_error", error.mean(dim=0), least.mean(dim=0), best_error, seconds / 2, detail),
+        _measured(
+            "denoising_excess", (error - least).mean(dim=0), torch.zeros(len(x)), best_error, seconds / 2, detail
+        ),
     ]
 
 
@@ -105,12 +114,28 @@ def denoise(model: Denoiser, x_t: Float[Tensor, "n *event"], sigma: float, devic
     return torch.cat(parts)
 
 
+def _paired(differences: Float[Tensor, " n"], best: float) -> Test:
+    return mean_test(differences, ROUNDING * best, method=PAIRED, tolerance=RELATIVE_TOLERANCE * best)
+
+
 def _error(estimate: Tensor, x: Tensor, sigma: float) -> Float[Tensor, " n"]:
     """Squared error per component, in variances of the noise."""
     return (estimate.double() - x.double()).flatten(1).square().mean(dim=1) / sigma**2
 
 
-def _measured(name: str, error: Tensor, least: Tensor | None, seconds: float, detail: dict[str, JSON]) -> Measurement:
+def _measured(
+    name: str, error: Tensor, least: Tensor | None, best: float, seconds: float, detail: dict[str, JSON]
+) -> Measurement:
+    """Compare errors with the least possible ones, example by example.
+
+    Args:
+        name: of the measurement.
+        error: of the model.
+        least: of the exact denoiser; None: not known.
+        best: mean error of the exact denoiser, of which the tolerance is a part.
+        seconds: that it took.
+        detail: of the measurement.
+    """
     known = least is not None
     return Measurement(
         name,
@@ -124,5 +149,6 @@ def _measured(name: str, error: Tensor, least: Tensor | None, seconds: float, de
         reference_kind="floor" if known else None,
         reference_interval=mean_or_none(least) if known else None,
         seconds=seconds,
+        test=_paired(error - least, best) if known else None,
         detail=detail,
     )

@@ -42,7 +42,13 @@ def mean_or_none(x: Float[Tensor, " n"], shared: float = 0.0) -> Interval | None
     return middle - half, middle + half
 
 
-def mean_test(differences: Float[Tensor, " n"], shared: float = 0.0, *, unit: str = "nats", method: str) -> Test:
+def mean_test(
+    differences: Float[Tensor, " n"],
+    shared: float = 0.0,
+    *,
+    method: str,
+    tolerance: float | None = TOLERANCES["nats"],
+) -> Test:
     """Test whether the mean of paired differences is 0: those of a model and of a perfect one on the same examples.
 
     What both share cancels in each difference, so that its mean is known far better than either of the two means.
@@ -50,8 +56,8 @@ def mean_test(differences: Float[Tensor, " n"], shared: float = 0.0, *, unit: st
     Args:
         differences: value of the model minus that of a perfect model, example by example.
         shared: standard error of a constant that all differences contain.
-        unit: of the differences; chooses the tolerance.
         method: in words.
+        tolerance: a smaller difference counts as none, in the unit of the differences.
 
     Examples:
         >>> import torch
@@ -59,7 +65,6 @@ def mean_test(differences: Float[Tensor, " n"], shared: float = 0.0, *, unit: st
         True
     """
     difference, interval = float(differences.mean()), mean_or_none(differences, shared)
-    tolerance = TOLERANCES.get(unit)
     if interval is None or not np.isfinite(interval).all():
         return Test(difference, interval, 0.0 if math.isinf(difference) else 1.0, None, tolerance, method)
     error, n = math.hypot(standard_error(differences), shared), len(differences)
