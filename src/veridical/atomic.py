@@ -20,7 +20,7 @@ _EARLIER = re.compile(
 """Names of temporary files, now and in earlier versions."""
 
 
-def temporary_beside(path: Path) -> Path:
+def temporary_for(path: Path) -> Path:
     """Return the path of a temporary file or folder in the same folder; its name contains this process."""
     return path.with_name(f".{path.stem}.{Process.this().token}{path.suffix or '.tmp'}")
 
@@ -31,7 +31,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Readers see the old file or the new one, never a part of it, even if this process is killed.
     """
-    temporary = temporary_beside(path)
+    temporary = temporary_for(path)
     try:
         yield temporary
         os.replace(temporary, path)

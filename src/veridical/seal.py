@@ -16,7 +16,7 @@ CHECKSUM = "checksum"
 """Key of the checksum in a sealed object."""
 
 
-def digest(content: bytes) -> str:
+def digest(content: bytes | memoryview) -> str:
     """Return the SHA-256 of some bytes, in hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 

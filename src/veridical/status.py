@@ -52,7 +52,7 @@ class Status:
             case "finished":
                 return ""
             case "running":
-                return f"This run is still training ({at}). The results are for its newest checkpoint."
+                return f"This run is still training ({at})."
             case "failed":
                 return f"This run failed {at}: {self.message or 'no reason was recorded'}"
             case "unknown":

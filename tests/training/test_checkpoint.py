@@ -167,7 +167,7 @@ def test_on_another_kind_of_device_random_numbers_start_anew(tmp_path: Path) -> 
     here = draws_of(path, 0)
     meta = json.loads((path / checkpoint.META).read_text())
     meta["topology"]["device"] = "cuda"
-    (path / checkpoint.META).write_text(json.dumps(meta))
+    checkpoint.write_meta(path, meta)
     there = draws_of(path, 0)
     assert there == draws_of(path, 0) != here
 

@@ -46,7 +46,8 @@ def as_if_on_cuda(run: Run) -> None:
     """Let a run look as if it had been trained on CUDA, in bf16."""
     edit(run.config_file, "device: auto", "device: cuda")
     for folder in run.checkpoints.iterdir():
-        edit(folder / checkpoint.META, '"device": "cpu"', '"device": "cuda"')
+        meta = checkpoint.read_meta(folder)
+        checkpoint.write_meta(folder, {**meta, "topology": {**meta["topology"], "device": "cuda"}})
     about = run.read_json("environment.json") | {"arithmetic": {"precision": "bf16", "channels_last": True}}
     run.write_json("environment.json", about)
 

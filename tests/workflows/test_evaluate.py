@@ -70,7 +70,7 @@ def test_earlier_evaluations_are_kept(run: Run) -> None:
     second = evaluate_run(run.path, n=100, seed=2, say=silent)
     third = evaluate_run(run.path, n=100, seed=3, say=silent)
     kept = [json.loads(line) for line in run.evaluations_file.read_text().splitlines()]
-    assert [row["seed"] for row in kept] == [1, 2, 3] and kept[-1] == json.loads(run.evaluation_file.read_text())
+    assert [row["seed"] for row in kept] == [1, 2, 3] and kept[-1] == run.read_json("evaluation.json")
     assert [row["summary"] for row in kept] == [found.summary() for found in (first, second, third)]
     assert kept[-1]["state"] == "finished" and not third.notes
 
@@ -98,14 +98,14 @@ def test_a_misspelt_extractor_is_refused_before_anything_is_loaded(tmp_path: Pat
 def test_a_run_is_read_verified_and_sampled_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     for module, name in (
-        (checkpoint, "newest"),
+        (checkpoint, "read_newest"),
         (load_module, "read"),
         (evaluate_module, "draw"),
         (import_module("veridical.evaluation.evaluate"), "draw"),
     ):
         monkeypatch.setattr(module, name, counted(getattr(module, name), name, calls))
     evaluate_run(run.path, n=40, say=silent)
-    assert sorted(calls) == ["draw", "newest", "read"]
+    assert sorted(calls) == ["draw", "read", "read_newest"]
 
 
 def counted(function: Callable[..., Any], name: str, calls: list[str]) -> Callable[..., Any]:

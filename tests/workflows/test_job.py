@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from veridical.run import Run
 from veridical.training import checkpoint
 from veridical.training.fit import Callback, State
 from veridical.training.terms import NonFiniteError
-from veridical.workflows.job import Interrupted
+from veridical.workflows.job import CannotSaveError, Interrupted
 from veridical.workflows.resume import resume
 from veridical.workflows.start import train
 
@@ -63,17 +64,24 @@ def test_divergence_is_named_and_the_last_finite_checkpoint_kept(tmp_path: Path)
     assert finding["remedy"]
 
 
-def test_a_full_disk_leaves_the_last_checkpoint_intact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = checkpoint.save_file, []
+def full(monkeypatch: pytest.MonkeyPatch, after: int, number: int = errno.ENOSPC) -> None:
+    """Let the disk be full, or another limit be reached, after some files of checkpoints."""
+    real, calls = checkpoint._write_file, []
 
-    def full(*arguments: Any, **options: Any) -> None:
+    def write(path: Path, content: bytes | memoryview) -> str:
         calls.append(1)
-        if len(calls) > 2:
-            raise OSError(28, "No space left on device")
-        real(*arguments, **options)
+        if len(calls) > after:
+            path.write_bytes(content[: len(content) // 2])
+            raise OSError(number, os.strerror(number), str(path))
+        return real(path, content)
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(checkpoint, "_write_file", write)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_intact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full(monkeypatch, after=4)
+    said = r"disk is full\. Free.* at step 6\. The checkpoint of step 0 is undamaged\. .*veridical resume"
+    with pytest.raises(CannotSaveError, match=said):
         train(VAE, out=tmp_path / "run", say=silent)
     run = Run.open(tmp_path / "run")
     assert run.status["state"] == "failed"

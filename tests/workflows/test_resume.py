@@ -52,7 +52,7 @@ def test_what_keeps_a_resumed_run_from_being_equal_to_the_bit_is_said(tmp_path: 
     newest = checkpoint.complete(tmp_path / "run" / "checkpoints")[0]
     meta = json.loads((newest / checkpoint.META).read_text())
     meta["topology"]["threads"] += 1
-    (newest / checkpoint.META).write_text(json.dumps(meta))
+    checkpoint.write_meta(newest, meta)
     said: list[str] = []
     resume(tmp_path / "run", say=said.append)
     (line,) = (line for line in said if "The result will not be bit-equal" in line)

@@ -10,7 +10,7 @@ import importlib
 import sys
 import traceback
 
-from veridical.errors import RequestError
+from veridical.errors import RequestError, explain_storage
 from veridical.nearest import did_you_mean, nearest
 
 COMMANDS = {
@@ -105,12 +105,10 @@ def out_of_memory(error: Exception) -> bool:
 
 def explain(error: Exception) -> str:
     """Return the message that is printed for an error."""
-    import errno
-
     if out_of_memory(error):
         return "there is not enough memory. Choose a smaller batch, network, size or number of samples."
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "the disk is full. The last checkpoint is undamaged: free some space and resume the run."
+    if isinstance(error, OSError):
+        return explain_storage(error)
     return str(error) if not unexpected(error) else f"{type(error).__name__}: {error}"
 
 

@@ -83,7 +83,7 @@ def build(runs: Run | Path | str | Sequence[Run | Path | str], out: Path | str |
     Raises:
         ValueError: no run is given.
         NotARunError: a path is not a run directory.
-        OutputExistsError: `out`, or the JSON file beside it, exists and is not a report.
+        OutputExistsError: `out`, or the JSON file next to it, exists and is not a report.
     """
     several = [runs] if isinstance(runs, Run | Path | str) else runs
     if not several:
@@ -106,10 +106,10 @@ def _place(first: Path, out: Path | None) -> Path:
     page = out if out.suffix.lower() in (".html", ".htm") else out / "report.html"
     if page.is_file() and 'name="generator" content="veridical' not in page.read_text("utf-8", errors="replace")[:2000]:
         raise OutputExistsError(f"{page} exists and is not a report of veridical; choose another place with --out.")
-    beside = page.with_suffix(".json")
-    if beside.exists() and not _is_report(beside):
+    numbers = page.with_suffix(".json")
+    if numbers.exists() and not _is_report(numbers):
         raise OutputExistsError(
-            f"{beside} exists and is not a report of veridical, whose numbers are written beside its page; choose "
+            f"{numbers} exists and is not a report of veridical, whose numbers are written next to its page; choose "
             "another name with --out."
         )
     page.parent.mkdir(parents=True, exist_ok=True)

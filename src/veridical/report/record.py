@@ -14,6 +14,7 @@ from typing import Any
 
 from veridical.health import Finding
 from veridical.run import Run
+from veridical.seal import CHECKSUM
 from veridical.status import RunState, state_of
 
 
@@ -86,6 +87,7 @@ def read_record(path: Path, label: str) -> Record:
     record.nearest = _present(run.samples / "nearest.png")
     record.checkpoints = [step for step, _ in _numbered(run.checkpoints, r"step-(\d+)")]
     written = [p.stat().st_mtime for p in (run.metrics_file, path / "status.json") if p.is_file()]
+    record.problems += [edit for edit in run.changes() if "is damaged" not in edit]  # what does not parse is listed
     record.quiet_for = max(0.0, time.time() - max(written)) if written else None
     return record
 
@@ -123,6 +125,7 @@ def _read_json(record: Record, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         record.problems.append(f"{name} contains {type(value).__name__}; expected an object.")
         return {}
+    value.pop(CHECKSUM, None)
     return value
 
 

@@ -35,6 +35,7 @@ def evaluated(record: Record) -> str:
     text += f" against {data}" if data else ""
     text += f", compared by the features “{extractor}”" if extractor else ""
     text += f", seed {evaluation['seed']}" if evaluation.get("seed") is not None else ""
+    text += f", of the model after step {evaluation['step']:,}" if isinstance(evaluation.get("step"), int) else ""
     return f"{text}."
 
 

@@ -12,8 +12,10 @@ from types import FrameType
 import torch
 
 from veridical.config import TrainingConfig
+from veridical.lock import Lock
 from veridical.model import Trainable
-from veridical.run import Run, append_lines, keep_lines_until
+from veridical.run import LINES, Run, append_lines, keep_lines_until
+from veridical.seal import RunningDigest
 from veridical.training import checkpoint
 from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State
@@ -60,6 +62,25 @@ def averaged(state: State) -> Iterator[None]:
             state.ema.swap()
 
 
+class LockRenewal(Callback):
+    """Renews the lock of the run; training stops if another process has taken it over. Must come first."""
+
+    def __init__(self, lock: Lock) -> None:
+        self.lock = lock
+
+    def on_start(self, state: State) -> None:
+        """Renew before anything is written."""
+        self.lock.renew(now=True)
+
+    def on_log(self, state: State, row: Row) -> None:
+        """Renew when due, before the line is written."""
+        self.lock.renew()
+
+    def on_step(self, state: State) -> None:
+        """Renew when due."""
+        self.lock.renew()
+
+
 class MetricsFile(Callback):
     """Writes metrics.jsonl; on resume, lines after the checkpoint are dropped and written anew."""
 
@@ -104,6 +125,7 @@ class Checkpointer(Callback):
         """Save the named callbacks' state too."""
         self.run, self.engine, self.config, self.kept = run, engine, config, kept
         self.saved = -1
+        self.lines = {name: RunningDigest(run.path / name) for name in LINES}
 
     def on_start(self, state: State) -> None:
         """Save the start, so that a run can always be resumed."""
@@ -136,7 +158,8 @@ class Checkpointer(Callback):
         path = None
         if self.engine.rank == 0:
             folder.mkdir(exist_ok=True)
-            path = checkpoint.save(folder, state, self.kept, processes, keep)
+            lines = {name: running.update() for name, running in self.lines.items() if running.path.is_file()}
+            path = checkpoint.save(folder, state, self.kept, processes, keep, lines)
             self.run.set_status("running", state.step)
         self.engine.barrier()
         return path

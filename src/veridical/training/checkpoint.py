@@ -5,36 +5,87 @@
         ema.safetensors       the averaged weights (if an average is kept)
         state.pt              optimisers, callbacks, and of every process its terms since the last line, its random
                               generators and its own buffers; read with weights_only=True
-        meta.json             step, SHA-256 of each file, versions and topology
+        meta.json             step, SHA-256 of each file, digests of the run's lines, versions, topology, and a checksum
+                              of all this
 
 A checkpoint is written under a temporary name, flushed to the disk and renamed, so that every folder `step-N` is
-complete even if the process is killed. It is read only if its checksums are correct; otherwise the checkpoint before it
-is taken, with a message.
+complete even if the process is killed; an old one is renamed before it is removed. It is read only if its checksums are
+correct; otherwise the checkpoint before it is taken, with a message, and training replaces the damaged one when it
+reaches that step again. Readers need no lock: a checkpoint that is removed while it is read is no error, since a newer
+one is there.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import io
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors import torch as safetensors
 from torch import Tensor, nn
 
+from veridical.atomic import remove_left_over, temporary_for
 from veridical.nn.buffers import BufferRole, buffer_roles
+from veridical.run import CHECKPOINT_META as META
+from veridical.seal import digest, is_intact, sealed
 from veridical.training.fit import Callback, State
 from veridical.training.generators import random_state, seed_process, set_random_state
 
-WEIGHTS, AVERAGE, REST, META = "weights.safetensors", "ema.safetensors", "state.pt", "meta.json"
+WEIGHTS, AVERAGE, REST = "weights.safetensors", "ema.safetensors", "state.pt"
+
+ATTEMPTS = 100
+"""How often a reader looks for the newest checkpoint, where training removes each before it is read."""
 
 
 class CheckpointError(RuntimeError):
     """No checkpoint can be read, or it belongs to another model."""
+
+
+class _Damaged(Exception):
+    """A checkpoint is damaged; the message says how."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a checkpoint contains, read once and checked."""
+
+    path: Path
+    """Its folder, which may have been removed since."""
+
+    meta: Mapping[str, Any]
+    """Its metadata."""
+
+    files: Mapping[str, bytes]
+    """The content of the files that were asked for."""
+
+    @property
+    def step(self) -> int:
+        """Step of the checkpoint."""
+        return self.meta["step"]
+
+    def tensors(self, *, average: bool) -> dict[str, Tensor]:
+        """Return the weights, averaged where there is an average and it is asked for.
+
+        Raises:
+            CheckpointError: a file is not one of safetensors.
+        """
+        names = [name for name in (WEIGHTS, AVERAGE)[: 1 + average] if name in self.files]
+        found: dict[str, Tensor] = {}
+        for name in names:
+            try:
+                found |= safetensors.load(self.files[name])
+            except SafetensorError as error:
+                raise CheckpointError(f"{self.path / name} cannot be read ({error}).") from error
+        return found
 
 
 def of_this_process(state: State, rank: int = 0) -> dict[str, Any]:
@@ -71,9 +122,16 @@ def named(step: int) -> str:
 
 
 def save(
-    folder: Path, state: State, callbacks: dict[str, Callback], processes: list[dict[str, Any]], keep: int
+    folder: Path,
+    state: State,
+    callbacks: dict[str, Callback],
+    processes: list[dict[str, Any]],
+    keep: int,
+    lines: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the checkpoint of `state.step` into the folder of checkpoints, and drop all but the newest `keep`.
+
+    A checkpoint of this step that is there already stays if it is intact, and is replaced if it is damaged.
 
     Args:
         folder: the run's folder of checkpoints.
@@ -81,43 +139,90 @@ def save(
         callbacks: their state is saved too.
         processes: what `of_this_process` returned in each process, in order of rank.
         keep: how many checkpoints stay.
+        lines: digests of the run's files of lines, by name.
 
     Raises:
         NonFiniteError: a term or parameter is not finite; nothing is written.
     """
-    model = state.module
     require_finite(state)
-    place, temporary = folder / named(state.step), folder / f".{named(state.step)}.{os.getpid()}.tmp"
-    for stale in folder.glob(".step-*.tmp"):
-        shutil.rmtree(stale, ignore_errors=True)
-    if place.exists():
+    place = folder / named(state.step)
+    temporary = temporary_for(place)
+    remove_left_over(folder)
+    if place.exists() and damage(place) is None:
         return place
     temporary.mkdir()
-    save_file(copied(model.state_dict()), temporary / WEIGHTS)
-    if state.ema is not None:
-        save_file(copied(state.ema.tensors()), temporary / AVERAGE)
+    try:
+        _write(temporary, state, callbacks, processes, lines or {})
+        if place.exists():
+            _remove(place)
+        os.rename(temporary, place)
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)  # a full disk gets its space back
+        raise
+    _flush(folder)
+    earlier = [old for old in complete(folder) if old.name < place.name]  # later ones can only be damaged
+    for old in earlier[keep - 1 :]:
+        _remove(old)
+    return place
+
+
+def _write(
+    folder: Path,
+    state: State,
+    callbacks: dict[str, Callback],
+    processes: list[dict[str, Any]],
+    lines: Mapping[str, Any],
+) -> None:
+    """Write the files of a checkpoint and flush them to the disk."""
     rest = {
         "optimizers": {name: player.optimizer.state_dict() for name, player in state.players.items()},
         "callbacks": {name: callback.state_dict() for name, callback in callbacks.items()},
         "processes": processes,
     }
-    torch.save(rest, temporary / REST)
-    files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(temporary.iterdir())}
+    files = {WEIGHTS: _write_file(folder / WEIGHTS, safetensors.save(copied(state.module.state_dict())))}
+    if state.ema is not None:
+        files[AVERAGE] = _write_file(folder / AVERAGE, safetensors.save(copied(state.ema.tensors())))
+    files[REST] = _write_file(folder / REST, _pickled(rest))
     meta = {
         "step": state.step,
         "steps": state.steps,
         "seconds": state.seconds,
         "ema_updates": state.ema.updates if state.ema else 0,
         "files": files,
-        "topology": topology(len(processes), str(next(model.parameters()).device.type)),
+        "lines": dict(lines),
+        "topology": topology(len(processes), str(next(state.module.parameters()).device.type)),
     }
-    (temporary / META).write_text(json.dumps(meta, indent=2))
-    _flush(temporary)
-    os.rename(temporary, place)
-    _flush_folder(folder)
-    for old in complete(folder)[keep:]:
-        shutil.rmtree(old)
-    return place
+    write_meta(folder, meta)
+    _flush(folder)
+
+
+def _write_file(path: Path, content: bytes | memoryview) -> str:
+    """Write a file, flush it to the disk and return its SHA-256; what is hashed is what was to be written."""
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest(content)
+
+
+def _pickled(value: Any) -> memoryview:
+    """Return what `torch.save` would write; on a full disk it would hide the reason."""
+    stream = io.BytesIO()
+    torch.save(value, stream)
+    return stream.getbuffer()
+
+
+def write_meta(folder: Path, meta: Mapping[str, Any]) -> None:
+    """Write the metadata of a checkpoint, with a checksum."""
+    _write_file(folder / META, json.dumps(sealed(meta), indent=2).encode())
+
+
+def _remove(checkpoint: Path) -> None:
+    """Remove a checkpoint; it is renamed first, so that it is never there in part."""
+    aside = temporary_for(checkpoint).with_suffix(".old")
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(checkpoint, aside)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def require_finite(state: State) -> None:
@@ -142,13 +247,7 @@ def topology(processes: int, device: str) -> dict[str, Any]:
 
 
 def _flush(folder: Path) -> None:
-    for path in folder.iterdir():
-        with open(path, "rb") as file:
-            os.fsync(file.fileno())
-    _flush_folder(folder)
-
-
-def _flush_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -164,16 +263,65 @@ def complete(folder: Path) -> list[Path]:
 def damage(checkpoint: Path) -> str | None:
     """Return the damage of a checkpoint; None: it is intact."""
     try:
-        files = json.loads((checkpoint / META).read_text())["files"]
-    except (OSError, ValueError, KeyError) as error:
-        return f"{META} cannot be read ({error})"
-    for name, digest in files.items():
-        path = checkpoint / name
-        if not path.is_file():
-            return f"{name} is missing"
-        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            return f"{name} does not match its checksum"
+        read(checkpoint)
+    except (_Damaged, FileNotFoundError) as error:
+        return str(error)
     return None
+
+
+def read(checkpoint: Path, names: tuple[str, ...] = ()) -> Content:
+    """Read a checkpoint, check all of its files, and return the content of those asked for.
+
+    Args:
+        checkpoint: its folder.
+        names: files whose content is returned, if the checkpoint has them.
+
+    Raises:
+        FileNotFoundError: the checkpoint is not there (any more).
+        _Damaged: it is damaged.
+    """
+    meta = _checked_meta(checkpoint)
+    files = {}
+    for name, expected in meta["files"].items():
+        content = _content(checkpoint, name)
+        if digest(content) != expected:
+            raise _Damaged(f"{name} does not match its checksum")
+        if name in names:
+            files[name] = content
+    return Content(checkpoint, meta, files)
+
+
+def _content(checkpoint: Path, name: str) -> bytes:
+    """Return the content of a file of a checkpoint."""
+    try:
+        return (checkpoint / name).read_bytes()
+    except FileNotFoundError as error:
+        if not checkpoint.exists():
+            raise
+        raise _Damaged(f"{name} is missing") from error
+    except OSError as error:
+        raise _Damaged(f"{name} cannot be read ({error.strerror})") from error
+
+
+def _checked_meta(checkpoint: Path) -> dict[str, Any]:
+    """Return the metadata of a checkpoint; those of earlier versions have no checksum."""
+    try:
+        meta = json.loads(_content(checkpoint, META))
+    except ValueError as error:
+        raise _Damaged(f"{META} cannot be read ({error})") from error
+    if not isinstance(meta, dict) or is_intact(meta) is False:
+        raise _Damaged(f"{META} does not match its checksum")
+    wanted = {"step": int, "steps": int, "seconds": (int, float), "ema_updates": int, "files": dict, "topology": dict}
+    wrong = [name for name, kind in wanted.items() if not isinstance(meta.get(name), kind)]
+    wrong += [name for name in (WEIGHTS, REST) if not wrong and name not in meta["files"]]
+    wrong += [name for name in ("processes", "device") if not wrong and name not in meta["topology"]]
+    if wrong:
+        raise _Damaged(f"{META} has no {', '.join(wrong)}")
+    if any(Path(name).name != name for name in meta["files"]):
+        raise _Damaged(f"{META} lists files of other folders")
+    if re.fullmatch(r"step-\d+", checkpoint.name) and checkpoint.name != named(meta["step"]):
+        raise _Damaged(f"{META} is of step {meta['step']}, not of the step of its folder")
+    return meta
 
 
 def newest(folder: Path, say: Callable[[str], None]) -> Path:
@@ -182,30 +330,91 @@ def newest(folder: Path, say: Callable[[str], None]) -> Path:
     Raises:
         CheckpointError: there is none.
     """
-    found = complete(folder)
-    for checkpoint in found:
-        wrong = damage(checkpoint)
-        if wrong is None:
-            return checkpoint
-        say(f"{checkpoint} is damaged: {wrong}. Falling back to the checkpoint before it.")
-    what = "every checkpoint is damaged" if found else "no checkpoint was written yet"
-    raise CheckpointError(f"{folder}: {what}; expected at least one folder step-N. Start a new run.")
+    return read_newest(folder, say, ()).path
+
+
+def read_newest(folder: Path, say: Callable[[str], None], names: tuple[str, ...] = (WEIGHTS, AVERAGE)) -> Content:
+    """Read the newest undamaged checkpoint, also while training writes new ones and removes old ones.
+
+    Args:
+        folder: folder of checkpoints.
+        say: called with a message about every damaged checkpoint.
+        names: files whose content is returned.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    said: set[str] = set()
+    for _ in range(ATTEMPTS):
+        try:
+            found = next(_intact(folder, say, names, said), None)
+        except FileNotFoundError:  # removed while it was read: a newer one is there
+            continue
+        if found is not None:
+            return found
+        break
+    run, every = folder.parent, complete(folder)
+    what = "every checkpoint is damaged" if every else "no checkpoint was written yet"
+    if not folder.is_dir():
+        what = "the folder is missing"
+    raise CheckpointError(
+        f"{folder}: {what}; expected at least one folder step-N. Restore one from a copy, or start a new run: "
+        f"veridical train --config {run / 'config.yaml'}"
+    )
+
+
+def _intact(folder: Path, say: Callable[[str], None], names: tuple[str, ...], said: set[str]) -> Iterator[Content]:
+    """Yield the undamaged checkpoints, newest first; report each damaged one once."""
+    for checkpoint in complete(folder):
+        try:
+            yield read(checkpoint, names)
+        except _Damaged as error:
+            message = f"{checkpoint} is damaged: {error}. Falling back to the checkpoint before it."
+            if message not in said:
+                say(message)
+            said.add(message)
+
+
+def describe_newest(folder: Path) -> str:
+    """Return a sentence about the newest undamaged checkpoint, after reading it; for messages about failures."""
+    try:
+        return f"The checkpoint of step {read_newest(folder, lambda line: None, ()).step} is undamaged."
+    except (CheckpointError, OSError):
+        return "There is no undamaged checkpoint."
 
 
 def read_meta(checkpoint: Path) -> dict[str, Any]:
-    """Read meta.json of a checkpoint."""
-    return json.loads((checkpoint / META).read_text())
+    """Read meta.json of a checkpoint.
 
-
-def load_weights(checkpoint: Path, model: nn.Module, *, average: bool = True) -> None:
-    """Load a checkpoint's weights, averaged where there is an average, into a model."""
-    tensors: dict[str, Tensor] = load_file(checkpoint / WEIGHTS)
-    if average and (checkpoint / AVERAGE).is_file():
-        tensors |= load_file(checkpoint / AVERAGE)
+    Raises:
+        CheckpointError: it is damaged.
+    """
     try:
-        model.load_state_dict(tensors)
+        return _checked_meta(checkpoint)
+    except _Damaged as error:
+        raise CheckpointError(f"{checkpoint} is damaged: {error}.") from error
+
+
+def load_weights(checkpoint: Path | Content, model: nn.Module, *, average: bool = True) -> None:
+    """Load a checkpoint's weights, averaged where there is an average, into a model.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged, or does not fit the model.
+    """
+    content = checkpoint if isinstance(checkpoint, Content) else _read(checkpoint)
+    try:
+        model.load_state_dict(content.tensors(average=average))
     except RuntimeError as error:
-        raise CheckpointError(f"{checkpoint} does not fit the model built from config.yaml: {error}") from error
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{content.path} does not fit the model built from config.yaml: {error}") from error
+
+
+def _read(checkpoint: Path) -> Content:
+    try:
+        return read(checkpoint, (WEIGHTS, AVERAGE, REST))
+    except _Damaged as error:
+        raise CheckpointError(f"{checkpoint} is damaged: {error}.") from error
 
 
 def load(
@@ -223,12 +432,20 @@ def load(
         callbacks: their state is restored too.
         rank: of this process.
         seed: of the run.
+
+    Raises:
+        CheckpointError: the checkpoint is damaged, or does not fit the model.
     """
-    meta = read_meta(checkpoint)
-    load_weights(checkpoint, state.module, average=False)
+    content = _read(checkpoint)
+    meta = dict(content.meta)
+    load_weights(content, state.module, average=False)
+    if state.ema is not None and AVERAGE not in content.files:
+        raise CheckpointError(
+            f"{checkpoint} contains no averaged weights, but the run keeps an average (training.ema)."
+        )
     if state.ema is not None:
-        state.ema.load(load_file(checkpoint / AVERAGE), meta["ema_updates"])
-    rest = torch.load(checkpoint / REST, weights_only=True, map_location="cpu")
+        state.ema.load(safetensors.load(content.files[AVERAGE]), meta["ema_updates"])
+    rest = torch.load(io.BytesIO(content.files[REST]), weights_only=True, map_location="cpu")
     for name, player in state.players.items():
         player.optimizer.load_state_dict(rest["optimizers"][name])
     for name, callback in callbacks.items():

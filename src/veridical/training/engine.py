@@ -48,6 +48,21 @@ def choose_device(name: str) -> tuple[str, str]:
     return name, "as requested"
 
 
+class LostProcessError(RuntimeError):
+    """Another process of the training has ended, so that this one cannot go on."""
+
+
+def is_lost_connection(error: BaseException) -> bool:
+    """Return whether an error says that another process can no longer be reached."""
+    if isinstance(error, torch.distributed.DistError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in LOST)
+
+
+LOST = ("gloo", "Gloo", "NCCL", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
+"""Parts of the messages of torch.distributed about a lost connection."""
+
+
 class Engine:
     """Device, arithmetic and processes of one training."""
 
@@ -139,11 +154,18 @@ class Engine:
 
     def explain(self, say: Callable[[str], None]) -> None:
         """Report how the processes started by this one have ended; without it only a lost connection is visible."""
+        for sentence in self.ended():
+            say(sentence)
+
+    def ended(self) -> list[str]:
+        """Return how the processes started by this one have ended, a sentence each."""
+        found = []
         for process in getattr(self.fabric.strategy.launcher, "procs", []):
             code = process.poll()
             if code:
                 how = f"signal {-code}" if code < 0 else f"exit code {code}"
-                say(f"Process {process.pid} ended with {how}.")
+                found.append(f"Process {process.pid} ended with {how}.")
+        return found
 
     def barrier(self) -> None:
         """Wait for every process."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from veridical.config import TrainingConfig
 from veridical.model import GenerativeModel
+from veridical.run import RunFileError
 from veridical.training.arithmetic import Arithmetic
 from veridical.training.determinism import is_deterministic
 from veridical.training.engine import Engine
@@ -37,8 +38,14 @@ def continued_arithmetic(
 
     Returns:
         The arithmetic, and messages about changes.
+
+    Raises:
+        RunFileError: environment.json does not contain the arithmetic of the run.
     """
-    before = Arithmetic(**(about.get("resumed") or [about])[-1]["arithmetic"])
+    try:
+        before = Arithmetic(**(about.get("resumed") or [about])[-1]["arithmetic"])
+    except (LookupError, TypeError) as error:
+        raise RunFileError(f"environment.json records no arithmetic ({error}). Restore it from a copy.") from error
     if precision is not None:
         return dataclasses.replace(before, precision=precision), []
     if engine.device.type == meta["topology"]["device"]:
@@ -47,9 +54,17 @@ def continued_arithmetic(
     return now, [] if now == before else [f"arithmetic was {before}, is {now}"]
 
 
-def resumption(engine: Engine, training: TrainingConfig, step: int) -> dict[str, Any]:
-    """Return the record of a resume for environment.json."""
+def resumption(engine: Engine, training: TrainingConfig, step: int, edits: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the record of a resume for environment.json.
+
+    Args:
+        engine: engine of the resumed run.
+        training: its settings.
+        step: step of the checkpoint.
+        edits: sentences about files of the run that were edited or damaged.
+    """
     return {
+        **({"edits": list(edits)} if edits else {}),
         "step": step,
         "device": str(engine.device),
         "processes": engine.world_size,

@@ -98,7 +98,9 @@ def evaluate_run(
         found = withhold(found, "the data have changed since training")
     status = run.outcome()
     about_data = read_with(train.name, train)
-    found = replace(found, notes=tuple(note for note in (status.warning, changed, about_data) if note))
+    of_step = f"The results are for the checkpoint of step {step}." if step != status.step else ""
+    warnings = " ".join(filter(None, (status.warning, of_step)))
+    found = replace(found, notes=tuple(note for note in (warnings, changed, about_data, *run.changes()) if note))
     when = datetime.now(UTC).isoformat(timespec="seconds")
     about = {"step": step, "checkpoint": which, "state": status.state, "time": when, "summary": found.summary()}
     run.write_evaluation({**found.to_json(), **about})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from veridical.errors import RequestError
@@ -41,12 +40,8 @@ def take_weights(model: nn.Module, start: Run | str | Path, say: Say) -> dict[st
         OtherShapesError: the tensors differ; the message names them.
     """
     run = Run.open(start)
-    found = checkpoint.newest(run.checkpoints, say)
-    meta = checkpoint.read_meta(found)
-    files = [name for name in (checkpoint.WEIGHTS, checkpoint.AVERAGE) if name in meta["files"]]
-    tensors: dict[str, Tensor] = {}
-    for name in files:
-        tensors |= load_file(found / name)
+    found = checkpoint.read_newest(run.checkpoints, say)
+    meta, files, tensors = found.meta, list(found.files), found.tensors(average=True)
     differences = mismatches(model.state_dict(), tensors)
     if differences:
         more = f", and {len(differences) - SHOWN} more" if len(differences) > SHOWN else ""

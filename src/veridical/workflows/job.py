@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,19 +11,22 @@ from typing import Any
 
 from torch import Tensor
 
-from veridical.atomic import write_atomically
+from veridical.atomic import remove_left_over, write_atomically
 from veridical.config import RunConfig
 from veridical.config.files import Origins, to_yaml
 from veridical.data.dataset import ArrayData
 from veridical.data.source import BatchSource, batches, count, examples
+from veridical.errors import STORAGE, RequestError, explain_storage
 from veridical.health.callback import Health
+from veridical.lock import Lock, LockLostError
 from veridical.model import GenerativeModel, Sampler, Trainable
 from veridical.run import Run
 from veridical.sampling import draw
+from veridical.seal import digest
 from veridical.training import checkpoint
-from veridical.training.callbacks import Checkpointer, Interruption, MetricsFile, SampleGrids
+from veridical.training.callbacks import Checkpointer, Interruption, LockRenewal, MetricsFile, SampleGrids
 from veridical.training.determinism import deterministic
-from veridical.training.engine import Engine
+from veridical.training.engine import Engine, LostProcessError, is_lost_connection
 from veridical.training.fit import Callback, State, fit
 from veridical.training.generators import seed_start
 from veridical.training.logs import logs
@@ -40,6 +44,10 @@ class Interrupted(KeyboardInterrupt):
     """The training was interrupted and saved; the message shows how to continue."""
 
 
+class CannotSaveError(OSError):
+    """The training ended because a file of the run could not be written."""
+
+
 @dataclasses.dataclass
 class Job:
     """A training job: a model, its data, its engine, and its run directory."""
@@ -52,6 +60,8 @@ class Job:
     say: Say
     progress: Callback
     extra: Sequence[Callback] = ()
+    lock: Lock | None = None
+    """The lock of the run directory, which is renewed; the first process holds it."""
 
     def train(self, resume_from: Path | None = None) -> Run:
         """Train to the end, or until interrupted; the run's status says which."""
@@ -69,8 +79,10 @@ class Job:
         if resume_from is not None:
             checkpoint.load(resume_from, state, kept, self.engine.rank, seed=training.seed)
             saver.saved = state.step
+            self._clean(state.step)
         interruption = Interruption(self.engine, self.say)
-        first_of_all = [] if evaluation is None else [evaluation]
+        first_of_all: list[Callback] = [] if self.lock is None else [LockRenewal(self.lock)]
+        first_of_all += [] if evaluation is None else [evaluation]
         callbacks = [*first_of_all, *self._outputs(health), *self._watchers(), saver, interruption, *self.extra]
         replay, how = state.choose_replay(self.engine, training.graphs)
         if self.engine.device.type == "cuda":
@@ -88,7 +100,7 @@ class Job:
             )
         if isinstance(replay, Recorder) and replay.problem is not None:
             self.say(f"steps      were not replayed: {replay.problem}")
-        if state.stop is not None:
+        if state.stop is not None and state.step < state.steps:
             self._fail("interrupted", state.step, state.stop)
             raise Interrupted(self._how_to_continue(f"Saved step {state.step}"))
         self._finish(state)
@@ -105,12 +117,44 @@ class Job:
             self._fail("failed", state.step, str(error))
             raise
         except KeyboardInterrupt as error:
-            self._fail("interrupted", state.step, "stopped immediately; the last checkpoint is undamaged")
+            kept = checkpoint.describe_newest(self.run.checkpoints)
+            self._fail("interrupted", state.step, f"stopped immediately. {kept}")
             raise Interrupted(self._how_to_continue("Stopped immediately")) from error
-        except Exception as error:
-            self._fail("failed", state.step, f"{type(error).__name__}: {error}")
-            self.engine.explain(self.say)
+        except LockLostError:  # the files belong to another process now
             raise
+        except Exception as error:
+            known = self._known(error, state.step)
+            self._fail("failed", state.step, str(known) if known else f"{type(error).__name__}: {error}")
+            if known is None:
+                self.engine.explain(self.say)
+                raise
+            raise known from error
+
+    def _known(self, error: Exception, step: int) -> Exception | None:
+        """Return an error of the disk or of the connection in words, with what is left of the run; None for others."""
+        if self.engine.world_size > 1 and is_lost_connection(error):
+            ended = " ".join(self.engine.ended()) or "Another process of this training has ended."
+            return LostProcessError(f"{ended} Training stopped at step {step}. {self._left()}")
+        if not isinstance(error, OSError) or isinstance(error, RequestError):
+            return None
+        if not self.run.path.is_dir():
+            return CannotSaveError(f"{self.run.path} was removed while it was trained, at step {step}. Start again.")
+        if error.errno in STORAGE:
+            return CannotSaveError(f"{explain_storage(error)} Training stopped at step {step}. {self._left()}")
+        return None
+
+    def _left(self) -> str:
+        """Return what is left of the run, and how to continue."""
+        kept = checkpoint.describe_newest(self.run.checkpoints)
+        again = f"Start again: veridical train --config {self.run.config_file}"
+        return f"{kept} {self._how_to_continue('') if kept.endswith('is undamaged.') else again}"
+
+    def _clean(self, step: int) -> None:
+        """Set the status of a run that goes on, and remove what a killed process left."""
+        if self.engine.rank == 0:
+            self.run.set_status("running", step)
+            for folder in (self.run.path, self.run.samples, self.run.checkpoints, self.run.best):
+                remove_left_over(folder)
 
     def _evaluation(self, saver: Checkpointer) -> PeriodicEvaluation | None:
         """Return the callback that evaluates the model periodically; every process has one."""
@@ -135,6 +179,7 @@ class Job:
         def draw_grid(model: Trainable, step: int) -> None:
             if isinstance(model, GenerativeModel) and isinstance(model, Sampler):
                 samples = draw(model, images.how_many(space))
+                self.run.samples.mkdir(exist_ok=True)
                 images.draw(samples, space, self.run.samples / f"step-{step:08d}.png", behind=reals)
                 thin(self.run.samples, step, self.config.training.sample_every)
 
@@ -158,7 +203,8 @@ class Job:
         if isinstance(self.progress, Progress):
             self.progress.close()
         if self.engine.rank == 0:
-            self.run.set_status(how, step, message)
+            with contextlib.suppress(OSError):  # a full disk: the status stays "running", of a process that has ended
+                self.run.set_status(how, step, message)
 
     def _finish(self, state: State) -> None:
         self.engine.barrier()
@@ -173,11 +219,11 @@ class Job:
         self.model.eval()
 
     def _how_to_continue(self, what: str) -> str:
-        return f"{what}. Continue with: veridical resume {self.run.path}"
+        return f"{what}{'. ' if what else ''}Continue with: veridical resume {self.run.path}"
 
     def begin(self, origins: Origins, own_modules: bool, notes: dict[str, Any]) -> None:
         """Write the configuration and the environment before the first step."""
-        write_atomically(self.run.config_file, to_yaml(self.config, origins))
+        text = to_yaml(self.config, origins)
         space = dataclasses.asdict(self.data.space)
         data = {
             "name": self.data.name,
@@ -189,7 +235,9 @@ class Job:
         }
         about = {"data": data, "space": space, "own_modules": own_modules, "papers": list(self.model.papers)}
         about["terms"] = dict(self.model.term_kinds)
+        about["config_sha256"] = [digest(text.encode())]
         self.run.write_json("environment.json", {**environment.describe(), **about, **notes})
+        write_atomically(self.run.config_file, text)  # last: it makes the folder a run
         self.run.set_status("running", 0)
         reals = self._reals()
         if reals is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -18,7 +17,7 @@ from veridical.data.sources import load as load_data
 from veridical.data.space import Space
 from veridical.families import FAMILIES
 from veridical.model import Facts, GenerativeModel
-from veridical.run import Run
+from veridical.run import Run, RunFileError
 from veridical.training import checkpoint
 
 
@@ -46,11 +45,18 @@ def record_of(model: GenerativeModel) -> Any:
 
 
 def read_facts(run: Run) -> Facts:
-    """Return the facts about the data for which a run's model was built."""
-    about = run.read_json("environment.json")
+    """Return the facts about the data for which a run's model was built.
+
+    Raises:
+        RunFileError: environment.json is missing or damaged.
+    """
+    about = run.environment()
     saved = about["space"]
-    tuples = {key: tuple(saved[key]) for key in ("shape", "support") if saved.get(key) is not None}
-    return Facts(Space(**{**saved, **tuples}), about["data"]["n"])
+    try:
+        tuples = {key: tuple(saved[key]) for key in ("shape", "support") if saved.get(key) is not None}
+        return Facts(Space(**{**saved, **tuples}), about["data"]["n"])
+    except (TypeError, ValueError) as error:
+        raise RunFileError(f"{run.path / 'environment.json'}: space is damaged ({error}). Restore it.") from error
 
 
 class Loaded(NamedTuple):
@@ -117,11 +123,11 @@ def load_run(
         with torch.random.fork_rng(devices=[]):
             model = build_model(config, read_facts(run))
     checkpoint.load_weights(found, model, average=average)
-    return Loaded(run, config, model.eval(), int(checkpoint.read_meta(found)["step"]))
+    return Loaded(run, config, model.eval(), found.step)
 
 
-def find_checkpoint(run: Run, which: Literal["newest", "best"], say: Callable[[str], None]) -> Path:
-    """Return a run's newest undamaged checkpoint, or its best.
+def find_checkpoint(run: Run, which: Literal["newest", "best"], say: Callable[[str], None]) -> checkpoint.Content:
+    """Read a run's newest undamaged checkpoint, or its best; training may write others meanwhile.
 
     Raises:
         CheckpointError: there is none.
@@ -131,7 +137,7 @@ def find_checkpoint(run: Run, which: Literal["newest", "best"], say: Callable[[s
             f"{run.path} has no best checkpoint; only runs that are evaluated during training have one "
             "(veridical train --evaluate-every N). Load the newest one."
         )
-    return checkpoint.newest(run.best if which == "best" else run.checkpoints, say)
+    return checkpoint.read_newest(run.best if which == "best" else run.checkpoints, say)
 
 
 def load_splits(config: DataConfig) -> tuple[ArrayData, ArrayData | None]:

@@ -29,7 +29,8 @@ def locate(config: DataConfig, run: Run) -> DataConfig:
     Raises:
         NoSuchDataError: the data are in none of these places.
     """
-    about = run.read_json("environment.json").get("data", {})
+    about = run.read_json("environment.json").get("data")
+    about = about if isinstance(about, dict) else {}
     same = about.get("source") == config.source
     if same and "path" in about and about["path"] is None:
         return replace(config, source=f"set:{config.source.removeprefix('set:')}")

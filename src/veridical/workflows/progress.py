@@ -33,10 +33,14 @@ def duration(seconds: float) -> str:
     return f"{int(seconds) // 3600}h{int(seconds) % 3600 // 60:02d}m"
 
 
+def is_first() -> bool:
+    """Return whether this is the first process of a training, also before the processes know of each other."""
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
+
+
 def quiet_unless_first(say: Say) -> Say:
     """Return a function that prints in the first process only."""
-    ranks = (os.environ.get(name, "0") for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
-    return say if all(rank == "0" for rank in ranks) else (lambda line: None)
+    return say if is_first() else (lambda line: None)
 
 
 def losses(row: Row) -> str:

@@ -14,8 +14,10 @@ from veridical.data.convert import as_data
 from veridical.data.dataset import ArrayData
 from veridical.data.source import BatchSource, count
 from veridical.data.sources import load as load_data
+from veridical.lock import holding
 from veridical.model import Facts, GenerativeModel
 from veridical.run import Run
+from veridical.seal import digest
 from veridical.training import checkpoint
 from veridical.training.callbacks import generators_kept
 from veridical.training.determinism import repeatability
@@ -25,7 +27,7 @@ from veridical.workflows.continuation import continued_arithmetic, resumption, s
 from veridical.workflows.job import Job
 from veridical.workflows.load import build_model, record_of
 from veridical.workflows.location import absolute_source, locate
-from veridical.workflows.progress import Progress, Say, quiet_unless_first
+from veridical.workflows.progress import Progress, Say, is_first, quiet_unless_first
 from veridical.workflows.start import set_threads
 
 
@@ -61,48 +63,71 @@ def resume(
 
     Raises:
         NotARunError: the path is not a run directory.
+        RunLockedError: another process trains this run.
+        RunFileError: environment.json is damaged.
         CheckpointError: no checkpoint can be read.
         DataError: the data are not found, or differ from the training data of the run.
         DeviceError: the device of the run is not available.
     """
     run = Run.open(path)
     say = quiet_unless_first(say)
-    config, origins = read(run.config_file)
-    about = run.read_json("environment.json")
-    found = checkpoint.newest(run.checkpoints, say)
-    meta = checkpoint.read_meta(found)
-    requested = {"steps": steps, "lr_scale": lr_scale, "clip_norm": clip_norm, "precision": precision, "device": device}
-    config, changes = change(config, requested)
-    origins |= dict.fromkeys((f"training.{name}" for name in changes), "resume")
-    moved = isinstance(data, str | os.PathLike)
-    if moved:
-        config, data = _with_source(config, str(data)), None
-        origins |= {"data.source": "resume"}
-    if meta["step"] >= config.training.steps:
-        done, last = meta["step"], config.training.steps
-        what = "all of its" if done == last else "more than"
-        say(f"{run.path} has finished {what} {last:,} steps. To train longer, add --steps N with N above {done}.")
-        return run
-    _require_own(run, about, model, data)
-    data = _read(config, run, data, moved, say)
-    _require_same_data(data, about)
-    set_threads(config.training.threads)
-    engine = _engine(config, run)
-    engine.launch()
-    if model is None:
-        model = build_model(config, Facts(data.space, count(data)))
-    elif record_of(model) != config.model:
-        say(f"The run was trained on {config.family}; the given model has another class or other settings.")
-    shape = (config.training.batch_size, *data.space.shape)
-    engine.arithmetic, other = continued_arithmetic(about, meta, engine, model, shape, config.training, precision)
-    other += [sentence for name, sentence in changes.items() if name not in ("steps", "device")]
-    _announce(run, config, model, engine, meta, other, say)
-    if engine.rank == 0:
-        write_atomically(run.config_file, to_yaml(config, origins))
-        resumed = [*about.get("resumed", []), resumption(engine, config.training, meta["step"])]
-        run.write_json("environment.json", about | {"resumed": resumed})
-    progress = progress or Progress(say, config.training.batch_size)
-    return Job(run, config, data, engine, model, say, progress, callbacks).train(found)
+    with holding(run.path, is_first()) as lock:
+        config, origins = read(run.config_file)
+        about = run.environment()
+        edits = run.changes()
+        for edit in edits:
+            say(edit)
+        found = checkpoint.newest(run.checkpoints, say)
+        meta = checkpoint.read_meta(found)
+        configured = config.training.steps
+        requested = {
+            "steps": steps,
+            "lr_scale": lr_scale,
+            "clip_norm": clip_norm,
+            "precision": precision,
+            "device": device,
+        }
+        config, changes = change(config, requested)
+        origins |= dict.fromkeys((f"training.{name}" for name in changes), "resume")
+        moved = isinstance(data, str | os.PathLike)
+        if moved:
+            config, data = _with_source(config, str(data)), None
+            origins |= {"data.source": "resume"}
+        if meta["step"] >= config.training.steps:
+            done, last = meta["step"], config.training.steps
+            _record_end(run, done, configured, say)
+            what = "all of its" if done == last else "more than"
+            say(f"{run.path} has finished {what} {last:,} steps. To train longer, add --steps N with N above {done}.")
+            return run
+        _require_own(run, about, model, data)
+        data = _read(config, run, data, moved, say)
+        _require_same_data(data, about)
+        set_threads(config.training.threads)
+        engine = _engine(config, run)
+        engine.launch()
+        if model is None:
+            model = build_model(config, Facts(data.space, count(data)))
+        elif record_of(model) != config.model:
+            say(f"The run was trained on {config.family}; the given model has another class or other settings.")
+        shape = (config.training.batch_size, *data.space.shape)
+        engine.arithmetic, other = continued_arithmetic(about, meta, engine, model, shape, config.training, precision)
+        other += [sentence for name, sentence in changes.items() if name not in ("steps", "device")]
+        _announce(run, config, model, engine, meta, other, say)
+        if engine.rank == 0:
+            text = to_yaml(config, origins)
+            resumed = [*about.get("resumed", []), resumption(engine, config.training, meta["step"], edits)]
+            digests = [digest(run.config_file.read_bytes()), digest(text.encode())]
+            run.write_json("environment.json", about | {"resumed": resumed, "config_sha256": digests})
+            write_atomically(run.config_file, text)
+        progress = progress or Progress(say, config.training.batch_size)
+        return Job(run, config, data, engine, model, say, progress, callbacks, lock).train(found)
+
+
+def _record_end(run: Run, step: int, configured: int, say: Say) -> None:
+    """Set the status of a run that was killed or stopped after its last checkpoint."""
+    if step >= configured and run.outcome().state != "finished" and is_first():
+        say(f"Training had ended when {run.path} was stopped; its state is finished now.")
+        run.set_status("finished", step)
 
 
 def _require_own(run: Run, about: Mapping[str, Any], model: GenerativeModel | None, data: Any) -> None:

@@ -53,7 +53,7 @@ def label_of(run: Run, name: str | None) -> int | None:
     """
     if name is None:
         return None
-    about = run.read_json("environment.json")
+    about = run.environment()
     return class_number(name, about["space"].get("classes") or 0, tuple(about["data"].get("class_names") or ()))
 
 

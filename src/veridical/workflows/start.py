@@ -18,6 +18,7 @@ from veridical.data.dataset import ArrayData
 from veridical.data.errors import NoSuchDataError
 from veridical.data.source import BatchSource, batch_size, batches, count
 from veridical.data.sources import load as load_data
+from veridical.lock import holding
 from veridical.model import Facts, GenerativeModel
 from veridical.run import Run
 from veridical.training.callbacks import generators_kept
@@ -112,11 +113,13 @@ def train(
         return Run(out or "")
     run = _create(engine, out, f"{config.family.rpartition('.')[2]}-{data.name}")
     say(f"run        {run.path}")
-    job = Job(run, config, data, engine, model, say, progress or Progress(say, settings.batch_size), callbacks)
-    if engine.rank == 0:
-        job.begin(origins, own_model, notes | _computed(engine, settings, why))
-    engine.barrier()
-    return job.train()
+    progress = progress or Progress(say, settings.batch_size)
+    with holding(run.path, engine.rank == 0) as lock:
+        job = Job(run, config, data, engine, model, say, progress, callbacks, lock)
+        if engine.rank == 0:
+            job.begin(origins, own_model, notes | _computed(engine, settings, why))
+        engine.barrier()
+        return job.train()
 
 
 def _chosen(
