@@ -12,9 +12,10 @@ from veridical.report.words import METRICS, TERMS, metric_words, term_words
 
 def test_every_explained_measurement_says_which_way_is_better_or_what_is_right() -> None:
     for name, words in METRICS.items():
-        assert re.search(r"(higher|lower|closer to 1) is (better|right)|for a perfect model|depend on", words.means), (
-            name
-        )
+        assert re.search(
+            r"(higher|lower|closer to (1|that of real examples)) is (better|right)|for a perfect model|depend on",
+            words.means,
+        ), name
         assert words.means.endswith(".") and len(words.means) < 330, name
 
 

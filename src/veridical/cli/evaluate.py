@@ -40,6 +40,9 @@ class Evaluate:
     extractor: str | None = None
     """Features to compare images by; chosen by the kind of data if omitted."""
 
+    metrics: tuple[str, ...] = ()
+    """Only these metrics, also those that are not measured by default; docs/evaluation.md names them."""
+
     which: Literal["newest", "best"] = "newest"
     """Checkpoint: the newest, or the best if the run was evaluated during training."""
 
@@ -76,6 +79,7 @@ def run(arguments: list[str]) -> int:
     device, why = choose_device(options.device)
     show_progress(f"device {device} ({why}), seed {options.seed}")
     shared = {"n": options.n, "seed": options.seed, "extractor": options.extractor, "say": show_progress}
+    shared |= {"metrics": options.metrics or None}
     if is_run:
         found = evaluate_run(
             options.what,

@@ -18,6 +18,7 @@ from torch import Tensor
 from veridical.data.dataset import ArrayData
 from veridical.data.preprocess import to_data_space, to_uint8
 from veridical.data.space import Space
+from veridical.errors import RequestError
 from veridical.evaluation.classes import class_shares
 from veridical.evaluation.features import Progress
 from veridical.evaluation.measurement import JSON, Measurement
@@ -29,6 +30,10 @@ from veridical.model import GenerativeModel, Sampler
 from veridical.nearest import did_you_mean
 from veridical.sampling import draw
 from veridical.version import __version__
+
+
+class NoSuchMetricError(ValueError, RequestError):
+    """A metric was requested that does not exist, or does not apply."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +200,7 @@ def _measure(
         unmet = METRICS[name].unmet(subject)
         why_not = None if unmet is None else unmet[1]
         if why_not is not None and metrics is not None:
-            raise ValueError(f"metric {name!r} cannot be measured: {why_not}. Leave it out of `metrics`.")
+            raise NoSuchMetricError(f"metric {name!r} cannot be measured: {why_not}. Leave it out of `metrics`.")
         reason = why_not or (METRICS[name].unasked(subject) if metrics is None else None)
         if reason is not None:
             skipped[name] = reason
@@ -241,8 +246,17 @@ def _checked(samples: Tensor, space: Space) -> Tensor:
     return samples.float()
 
 
-def _chosen(metrics: Sequence[str] | None) -> Sequence[str]:
+def check_metrics(metrics: Sequence[str] | None) -> None:
+    """Make sure that metrics have a name, before anything is loaded.
+
+    Raises:
+        NoSuchMetricError: one has not.
+    """
     for name in metrics or ():
         if name not in METRICS:
-            raise ValueError(f"there is no metric {name!r}. {did_you_mean(name, METRICS)}")
+            raise NoSuchMetricError(f"there is no metric {name!r}. {did_you_mean(name, METRICS)}")
+
+
+def _chosen(metrics: Sequence[str] | None) -> Sequence[str]:
+    check_metrics(metrics)
     return list(METRICS) if metrics is None else metrics

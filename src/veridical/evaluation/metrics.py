@@ -11,18 +11,25 @@ from typing import Any, final
 
 from veridical.evaluation import needs
 from veridical.evaluation.annealed import Annealing, measure_annealed
+from veridical.evaluation.authenticity import measure_authenticity
+from veridical.evaluation.birthday import measure_birthday
+from veridical.evaluation.c2st import measure_c2st, measure_nearest_neighbour
+from veridical.evaluation.cells import measure_ndb, measure_shares
 from veridical.evaluation.classes import EXAMPLES as OF_CLASSES
 from veridical.evaluation.classes import draw_of, measure_accuracy, measure_class_match
+from veridical.evaluation.clipped import measure_clipped
 from veridical.evaluation.coverage import measure_modes
 from veridical.evaluation.denoising import EXAMPLES as DENOISED
 from veridical.evaluation.denoising import measure_denoising
 from veridical.evaluation.discrimination import EXAMPLES as JUDGED
 from veridical.evaluation.discrimination import measure_discrimination
 from veridical.evaluation.divergence import measure_divergence
+from veridical.evaluation.inception_score import measure_inception_score
 from veridical.evaluation.latent import EXAMPLES as ENCODED
 from veridical.evaluation.latent import measure_codes
 from veridical.evaluation.likelihood import measure_likelihood
 from veridical.evaluation.measurement import Measurement
+from veridical.evaluation.mmd import measure_mmd
 from veridical.evaluation.needs import DENSITY, DIGITS, ENOUGH, LIKELIHOOD, MODES, OUTCOMES, SAMPLES, Need
 from veridical.evaluation.outcomes import measure_outcomes
 from veridical.evaluation.recovery import EXAMPLES as PAIRS
@@ -37,6 +44,7 @@ from veridical.evaluation.subject import Subject
 from veridical.evaluation.tilting import measure_tilting
 from veridical.evaluation.two_sample import measure_frechet, measure_kernel, measure_manifold, measure_memorisation
 from veridical.evaluation.typicality import measure_typicality
+from veridical.evaluation.vendi import measure_vendi
 from veridical.model import Conditional
 
 __all__ = ["METRICS", "Metric", "Subject"]
@@ -110,6 +118,15 @@ def _annealed(s: Any) -> list[Measurement]:
     return measure_annealed(s.model, train, s.examples(s.some(s.held_out, n)), s.train.space, s.seed, log_prob=log_prob)
 
 
+def _shares(s: Any) -> list[Measurement]:
+    labels = None if needs.TRAINING_LABELS.missing(s) else s.train.labels.cpu()
+    return measure_shares(s.features, labels, s.train.space.classes or 0, s.train.class_names)
+
+
+def _inception_score(s: Any) -> list[Measurement]:
+    return measure_inception_score(s.features, s.train.labels.cpu(), s.train.space.classes)
+
+
 def _denoising(s: Any) -> list[Measurement]:
     x = s.examples(s.some(s.held_out, min(s.n, DENOISED)))
     return measure_denoising(s.model, x, s.target, s.train.space, s.model.device, s.seed)
@@ -124,6 +141,7 @@ def _coded_factors(s: Any) -> list[Measurement]:
 
 
 COSTLY = "it takes minutes; request it by name, metrics=['annealed']"
+REQUESTED = "other metrics see as much; request it by name (metrics=[...], --metrics)"
 COUNTED = (MODES, DIGITS, OUTCOMES)
 FEATURES = (SAMPLES, ENOUGH)
 
@@ -148,7 +166,17 @@ METRICS: Mapping[str, Metric] = {
     "fid": Metric(FEATURES, lambda s: measure_frechet(s.features), COUNTED),
     "kid": Metric(FEATURES, lambda s: measure_kernel(s.features), COUNTED),
     "prdc": Metric(FEATURES, lambda s: measure_manifold(s.features), COUNTED),
+    "clipped": Metric(FEATURES, lambda s: measure_clipped(s.features), COUNTED),
+    "shares": Metric(FEATURES, _shares, COUNTED),
+    "c2st": Metric(FEATURES, lambda s: measure_c2st(s.features), COUNTED),
     "memorisation": Metric(FEATURES, lambda s: measure_memorisation(s.features), COUNTED),
+    "ndb": Metric(FEATURES, lambda s: measure_ndb(s.features), on_request=REQUESTED),
+    "mmd": Metric(FEATURES, lambda s: measure_mmd(s.features), on_request=REQUESTED),
+    "nearest_neighbour": Metric(FEATURES, lambda s: measure_nearest_neighbour(s.features), on_request=REQUESTED),
+    "vendi": Metric(FEATURES, lambda s: measure_vendi(s.features), on_request=REQUESTED),
+    "birthday": Metric(FEATURES, lambda s: measure_birthday(s.features), on_request=REQUESTED),
+    "inception_score": Metric((*FEATURES, needs.TRAINING_LABELS), _inception_score, on_request=REQUESTED),
+    "authenticity": Metric(FEATURES, lambda s: measure_authenticity(s.features), on_request=REQUESTED),
     "class_match": Metric((*FEATURES, needs.CLASSES, needs.CONDITIONAL, needs.LABELS), _class_match),
     "likelihood": Metric(
         (LIKELIHOOD, needs.SEVERAL), lambda s: measure_likelihood(s.model, s.train, s.test, s.n, s.seed, s.density)
@@ -164,4 +192,4 @@ METRICS: Mapping[str, Metric] = {
     "class_accuracy": Metric((needs.CLASSIFIER, needs.CLASSES, needs.LABELS), _accuracy),
     "discrimination": Metric((needs.DISCRIMINATOR, SAMPLES, needs.JUDGED_ALONE, ENOUGH), _discrimination),
 }
-"""Everything that can be measured, in the order of the table: fid, kid, prdc and memorisation compare features."""
+"""Everything that can be measured, in the order of the table; those with `FEATURES` compare features."""

@@ -122,6 +122,13 @@ def _no_labels(subject: Subject) -> str | None:
     return None if labels is not None and labels.ndim == 1 else "the held-out examples have no class labels"
 
 
+def _no_training_labels(subject: Subject) -> str | None:
+    labels = subject.train.labels
+    if labels is not None and labels.ndim == 1 and not labels.is_floating_point():
+        return None
+    return "the training examples have no class labels"
+
+
 def _no_codes(subject: Subject) -> str | None:
     model = subject.model
     if not isinstance(model, Coded) or not isinstance(model, LatentVariable):
@@ -165,6 +172,7 @@ SEVERAL = Need(_too_few_for_a_mean, more_examples=True)
 ENOUGH_HELD_OUT = Need(_too_few_held_out, more_examples=True)
 CLASSES = Need(_no_classes)
 LABELS = Need(_no_labels)
+TRAINING_LABELS = Need(_no_training_labels)
 NO_EXACT_DENSITY = Need(_exact_density)
 ENOUGH_TO_HALVE = Need(_too_few_to_halve)
 CODES = Need(_no_codes)

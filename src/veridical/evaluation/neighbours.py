@@ -95,6 +95,34 @@ def nearest(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"], exclude: Int[Tenso
     return Nearest(both[:, 0], both[:, 1] if k > 1 else torch.full_like(both[:, 0], torch.inf), torch.cat(indices))
 
 
+class Neighbours(NamedTuple):
+    """The nearest other rows of every row, in ascending order of distance."""
+
+    distance: Float[Tensor, "n k"]
+    index: Int[Tensor, "n k"]  # pyright: ignore[reportIncompatibleMethodOverride]  (a field, not tuple.index)
+
+
+def neighbours(x: Float[Tensor, "n d"], k: int) -> Neighbours:
+    """Return the k nearest other rows of every row.
+
+    Args:
+        x: rows.
+        k: neighbours, without the row itself.
+
+    Examples:
+        >>> neighbours(torch.tensor([[0.0], [1.0], [3.0]]), 1).index[:, 0].tolist()
+        [1, 0, 1]
+    """
+    if not 1 <= k < len(x):
+        raise ValueError(f"k is {k} for {len(x)} rows; expected 1 <= k < rows. Use more examples.")
+    found = []
+    for start, block in distance_blocks(x, x):
+        own = torch.arange(start, start + len(block), device=block.device)
+        block.scatter_(1, own[:, None], torch.inf)
+        found.append(block.topk(k, dim=1, largest=False, sorted=True))
+    return Neighbours(torch.cat([part.values for part in found]), torch.cat([part.indices for part in found]))
+
+
 def neighbour_radius(x: Float[Tensor, "n d"], k: int | tuple[int, ...]) -> Float[Tensor, "n ks"]:
     """Distance of every row to its k-th nearest other row.
 
@@ -112,13 +140,7 @@ def neighbour_radius(x: Float[Tensor, "n d"], k: int | tuple[int, ...]) -> Float
     ks = (k,) if isinstance(k, int) else k
     if not 1 <= min(ks) <= max(ks) < len(x):
         raise ValueError(f"k is {k} for {len(x)} rows; expected 1 <= k < rows. Use more examples.")
-    radii = []
-    for start, block in distance_blocks(x, x):
-        own = torch.arange(start, start + len(block), device=block.device)
-        block.scatter_(1, own[:, None], torch.inf)
-        smallest = block.topk(max(ks), dim=1, largest=False, sorted=True).values
-        radii.append(smallest[:, [k - 1 for k in ks]])
-    return torch.cat(radii)
+    return neighbours(x, max(ks)).distance[:, [k - 1 for k in ks]]
 
 
 def _check(x: Tensor, y: Tensor) -> None:

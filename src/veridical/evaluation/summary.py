@@ -111,6 +111,20 @@ def _spread(m: Measured) -> list[str]:
     return []
 
 
+def _shares_of_classes(m: Measured) -> list[str]:
+    lines = []
+    for x in (m[name] for name in ("class_shares", "cell_shares") if name in m):
+        if x.verdict == SHORT:
+            shares: list = x.detail["shares"]  # type: ignore[assignment]
+            worst, p, q = shares[0]
+            what, group = ("classes", "class") if x.name == "class_shares" else ("groups of similar examples", "group")
+            lines.append(
+                f"The {what} have other shares than in the data: {group} {worst} {_share(p)} of samples, {_share(q)} "
+                "of real examples."
+            )
+    return lines
+
+
 def _fidelity(m: Measured) -> list[str]:
     both = [m[name] for name in ("precision", "density") if name in m]
     for x in both:
@@ -264,6 +278,7 @@ JUDGES: tuple[Callable[[Measured], list[str]], ...] = (
     _mode_shape,
     _distance,
     _spread,
+    _shares_of_classes,
     _fidelity,
     _memory,
     _factors,

@@ -57,6 +57,71 @@ METRICS = {
         "Share of real examples with a sample among their nearest neighbours; higher is better. It does not depend on "
         "the quality of the other samples.",
     ),
+    "clipped_density": Metric(
+        "share of samples as good as data",
+        "Clipped density: share of samples among real examples, outliers left out, 1 for a perfect model; higher is "
+        "better. It does not detect missing kinds of examples.",
+    ),
+    "clipped_coverage": Metric(
+        "share of samples that cover the data",
+        "Clipped coverage: share of good samples that would cover the data as evenly, 1 for a perfect model; higher is "
+        "better. It hardly depends on how bad the other samples are.",
+    ),
+    "class_shares": Metric(
+        "shares of the classes",
+        "Total variation distance between the shares of the classes in samples and in real examples; lower is better, "
+        "but never 0. It does not depend on the quality of the samples.",
+    ),
+    "cell_shares": Metric(
+        "shares of groups of similar examples",
+        "Total variation distance between the shares of groups of similar examples in samples and in data; lower is "
+        "better, but never 0. It does not depend on differences within a group.",
+    ),
+    "c2st": Metric(
+        "accuracy of a classifier of samples and data",
+        "Accuracy of a classifier of samples and real examples that it has not seen before; 0.5 is a perfect model; "
+        "lower is better. It does not tell what the difference is.",
+    ),
+    "nearest_neighbour": Metric(
+        "nearest neighbour of the same kind",
+        "Share of samples and real examples whose nearest neighbour is of their kind, 0.5 for a perfect model; lower "
+        "is better, but below 0.5 samples are copies. It hardly depends on the proportions of the kinds.",
+    ),
+    "ndb": Metric(
+        "statistically different bins",
+        "Share of groups of similar examples whose proportion differs significantly from that of the data; lower is "
+        "better, 0.05 for a perfect model. It does not depend on differences within a group.",
+    ),
+    "cell_js": Metric(
+        "Jensen–Shannon divergence of groups",
+        "Divergence between the shares of groups of similar examples in samples and data, in nats; lower is better, "
+        "but never 0. It does not depend on differences within a group.",
+    ),
+    "mmd": Metric(
+        "kernel distance (MMD)",
+        "Distance between the distributions of features by Gaussian kernels, unbiased, so that it can be slightly "
+        "negative; lower is better. It hardly depends on rare kinds of examples.",
+    ),
+    "vendi": Metric(
+        "effective number of examples (Vendi)",
+        "Number of entirely different examples that would be as diverse as the samples; closer to that of real "
+        "examples is better. It does not detect whether samples look like data.",
+    ),
+    "birthday_support": Metric(
+        "number of different examples (birthday paradox)",
+        "Number of equally probable examples that would repeat as often as the samples do; closer to that of "
+        "real examples is better. It does not detect whether samples look like data.",
+    ),
+    "inception_score": Metric(
+        "Inception score",
+        "How certain a classifier is of the samples, and how evenly they use the classes, at most the number of "
+        "classes; higher is better. It does not depend on the variety within a class.",
+    ),
+    "authenticity": Metric(
+        "authenticity",
+        "Share of samples that are farther from their nearest training example than that one is from others; "
+        "closer to that of real examples is better. It does not detect bad samples, which are authentic too.",
+    ),
     "memorised": Metric(
         "excess of samples close to training examples",
         "Share of samples that are closer to a training example than nearly all held-out examples are, minus the share "

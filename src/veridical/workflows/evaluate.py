@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from veridical.evaluation import Evaluation
 from veridical.evaluation import evaluate as measure
 from veridical.evaluation import evaluate_samples as measure_samples
 from veridical.evaluation.classes import class_shares
+from veridical.evaluation.evaluate import check_metrics
 from veridical.evaluation.extractors import check_name
 from veridical.model import GenerativeModel, Sampler
 from veridical.run import Run
@@ -47,6 +49,7 @@ def evaluate_run(
     n: int = 10_000,
     seed: int = 0,
     extractor: str | None = None,
+    metrics: Sequence[str] | None = None,
     against: str | None = None,
     which: Literal["newest", "best"] = "newest",
     device: str = "cpu",
@@ -64,6 +67,7 @@ def evaluate_run(
         n: number of samples.
         seed: seed of the samples and of the random numbers in the metrics.
         extractor: features to compare images by; None: chosen by the kind of data.
+        metrics: names in `evaluation.METRICS`; None: all that apply.
         against: data to compare with; None: the run's own data.
         which: the newest checkpoint, or the best if the run was evaluated during training.
         device: device of the sampling.
@@ -75,6 +79,7 @@ def evaluate_run(
         DataError: the run was trained on data that came from Python, and `against` is left out.
     """
     check_name(extractor)
+    check_metrics(metrics)
     run, config, model, step = load_run(path, model=model, which=which, say=say)
     if against is None and run.read_json("environment.json").get("own_data"):
         raise DataError(
@@ -93,7 +98,9 @@ def evaluate_run(
     if isinstance(model, Sampler):
         say(f"drawing {n:,} samples, seed {seed}")
         samples = draw(model, n, seed=seed, shares=class_shares(model, train))
-    found = measure(model, train, test, samples=samples, n=n, seed=seed, extractor=extractor, progress=say)
+    found = measure(
+        model, train, test, samples=samples, n=n, seed=seed, extractor=extractor, metrics=metrics, progress=say
+    )
     if changed:
         found = withhold(found, "the data have changed since training")
     status = run.outcome()
@@ -116,6 +123,7 @@ def evaluate_files(
     n: int | None = None,
     seed: int = 0,
     extractor: str | None = None,
+    metrics: Sequence[str] | None = None,
     reading: Reading = AS_IS,
     data_reading: Reading = AS_IS,
     say: Say = print,
@@ -128,17 +136,19 @@ def evaluate_files(
         n: largest number of samples to use, drawn at random by the seed; None: all.
         seed: seed of the random numbers in the metrics, and of the chosen samples.
         extractor: features to compare images by.
+        metrics: names in `evaluation.METRICS`; None: all that apply.
         reading: how both are read.
         data_reading: how `against` is read, where it differs.
         say: called with lines of progress.
     """
     check_name(extractor)
+    check_metrics(metrics)
     train, test = load_splits(comparison(against, data_reading.over(reading)))
     made = load_samples(str(path), reading, train)
     rows = chosen(len(made), n, seed)
     drawn = made if len(rows) == len(made) else made.subset(rows)
     samples = torch.cat([drawn.batch(part, "cpu").x for part in torch.arange(len(drawn)).split(1000)])
-    found = measure_samples(samples, train, test, seed=seed, extractor=extractor, progress=say)
+    found = measure_samples(samples, train, test, seed=seed, extractor=extractor, metrics=metrics, progress=say)
     some = f"{len(rows):,} of the {len(made):,} samples of {path} were drawn at random (seed {seed})."
     notes = (
         *found.notes,

@@ -1,0 +1,185 @@
+r"""Clipped density and clipped coverage: precision and recall that read as the share of good samples.
+
+Both count how many generated examples lie in the balls of N real ones, whose radius $r_i$ is the distance to the k-th
+real neighbour. One example, real or generated, is never counted more than fully, so that neither outliers of the data
+nor clumps of samples can make up for bad samples.
+
+- clipped density: $\frac1M\sum_j \min\big(1, \frac1k\,\#\{i: d_{ij}\le \min(r_i, \mathrm{med}\,r)\}\big)$, divided by
+  what the real examples score among themselves, each without its own ball;
+- clipped coverage: $y = \frac1N\sum_i \min\big(1, \frac1k\,\#\{j: d_{ij}\le r_i\}\big)$, read backwards through its
+  expectation $f(m)$ for m good samples: the value is $f^{-1}(y)/M$.
+
+The probability of a ball has the distribution Beta(k, N − k) whatever the data are, so that the number of m samples in
+it is beta-binomial and $f$ is exact,
+
+$$ f(m) = 1 - \frac1k\sum_{j<k} (k-j) \binom mj \frac{B(k+j,\, N-k+m-j)}{B(k,\, N-k)} . $$
+
+A model with a share p of good samples, and the rest far from all data, scores p in both. A perfect model scores 1 on
+average and single values may be above: they are not cut off at 1 as in the publication, because a mean of cut values
+lies below 1.
+
+References:
+    Salvy, Talbot & Thirion, Enhanced Generative Model Evaluation with Clipped Density and Coverage (2026), Sec. 4.
+        https://arxiv.org/abs/2507.01761
+"""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from scipy import special
+from torch import Tensor
+
+from veridical.evaluation.compared import compared
+from veridical.evaluation.exchange import exchange_test, mean_differences
+from veridical.evaluation.features import FeatureSets
+from veridical.evaluation.intervals import mean_or_none
+from veridical.evaluation.measurement import Measurement
+from veridical.evaluation.neighbours import Neighbours, distance_blocks, neighbours
+
+K = 5
+"""Neighbours, as published."""
+
+LIMIT = 10_000
+"""Real examples with balls, at most."""
+
+TOLERANCE = 0.05
+"""Difference of shares that counts as none."""
+
+_DENSE = 0.02
+"""Share of a block inside the balls above which a dense matrix product is faster than a sparse one."""
+
+
+class Clipped(NamedTuple):
+    """What balls around real examples say of a pool of examples, under every labelling of the pool."""
+
+    scores: Float[Tensor, " pool"]
+    """Of every example of the pool: the share of k balls it lies in, at most 1, divided by the mean of real examples;
+    the mean over samples is their clipped density."""
+
+    covered: Float[Tensor, " labellings"]
+    """The mean y before it is read backwards (module docstring), of the examples that each labelling calls samples."""
+
+
+def clipped(
+    real: Float[Tensor, "N d"], pool: Float[Tensor, "pool d"], labels: Bool[Tensor, "labellings pool"], k: int = K
+) -> Clipped:
+    """Count the examples of a pool in the balls of real ones, a block of balls at a time.
+
+    Args:
+        real: N real examples, none of which is in the pool.
+        pool: generated examples, and held-out ones.
+        labels: which of the pool count as samples, for every labelling.
+        k: neighbours.
+
+    Returns:
+        Scores of the pool, and the clipped coverage of every labelling, not yet calibrated.
+    """
+    own = neighbours(real, k)
+    radius = own.distance[:, -1]
+    small = radius.clamp(max=float(radius.median()))
+    counts, covered = torch.zeros(len(pool)), torch.zeros(len(labels), dtype=torch.float64)
+    columns = labels.T.to(torch.float32).contiguous()  # (pool, labellings)
+    for start, distance in distance_blocks(real, pool):
+        rows = slice(start, start + len(distance))
+        counts += (distance <= small[rows, None]).sum(dim=0)
+        covered += _product(distance <= radius[rows, None], columns).clamp_(max=k).sum(dim=0, dtype=torch.float64)
+    return Clipped((counts / k).clamp(max=1.0) / _own_score(own, small), covered / (k * len(real)))
+
+
+def expected_coverage(m: Float[np.ndarray, "*many"] | float, n_real: int, k: int = K) -> Float[np.ndarray, "*many"]:
+    r"""Expected clipped coverage f(m) of m good samples, before calibration; m need not be whole.
+
+    Args:
+        m: number of good samples.
+        n_real: number N of real examples, more than k.
+        k: neighbours.
+
+    Examples:
+        >>> expected_coverage(np.array([0.0, 1.0]), 11).round(3)  # one sample fills 1/5 of a ball of probability 5/11
+        array([0.   , 0.091])
+    """
+    if n_real <= k:
+        raise ValueError(f"{n_real} real examples for {k} neighbours; use more than {k}.")
+    m = np.asarray(m, np.float64)
+    missing = np.zeros_like(m)
+    for j in range(k):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_choose = special.gammaln(m + 1) - special.gammaln(j + 1) - special.gammaln(m - j + 1)
+            log_p = log_choose + special.betaln(k + j, n_real - k + m - j) - special.betaln(k, n_real - k)
+        missing += (k - j) * np.where(m >= j, np.exp(log_p), 0.0)
+    return 1 - missing / k
+
+
+def calibrated(
+    covered: Float[np.ndarray, "*many"] | float, m: int, n_real: int, k: int = K
+) -> Float[np.ndarray, "*many"]:
+    r"""Share of good samples among m whose expectation is a measured clipped coverage: $f^{-1}(y)/m$.
+
+    Args:
+        covered: measured clipped coverage y.
+        m: number M of samples.
+        n_real: number N of real examples.
+        k: neighbours.
+
+    Returns:
+        The share; above 1 where the coverage is better than that of an average perfect model, at most 4.
+
+    Examples:
+        >>> calibrated(expected_coverage(50.0, 200), 100, 200).round(6)
+        np.float64(0.5)
+    """
+    good = np.arange(4.0 * m + 1)
+    return np.asarray(np.interp(covered, expected_coverage(good, n_real, k), good)) / m
+
+
+def measure_clipped(features: FeatureSets) -> list[Measurement]:
+    """Clipped density and clipped coverage of the samples; 1 for a perfect model."""
+    began, e = time.perf_counter(), features.exchange
+    real = features.reference[:LIMIT]
+    found = clipped(real, features.pool, torch.cat([e.labels, ~e.labels]))
+    samples, others = found.covered.numpy().reshape(2, -1)
+    good, compare = calibrated(samples, e.n, len(real)), calibrated(others, e.m, len(real))
+    density = exchange_test(mean_differences(found.scores, e), e, tolerance=TOLERANCE)
+    coverage = exchange_test(torch.from_numpy(good - compare), e, tolerance=TOLERANCE)
+    low, high = coverage.interval or (0.0, 0.0)
+    perfect = float(good[0]) - coverage.difference
+    scores = found.scores[: e.n].double()
+    values = {
+        "clipped_density": (float(scores.mean()), density, mean_or_none(scores), "Student, of the scores of samples"),
+        "clipped_coverage": (float(good[0]), coverage, (perfect + low, perfect + high), "spread under exchange"),
+    }
+    return [
+        compared(
+            features,
+            name,
+            value,
+            "share",
+            test,
+            higher_is_better=True,
+            interval=interval,
+            method=method,
+            began=began,
+            detail={"k": K, "n_reference": len(real)},
+            share=2,
+        )
+        for name, (value, test, interval, method) in values.items()
+    ]
+
+
+def _own_score(own: Neighbours, radius: Tensor) -> float:
+    """Mean clipped score of real examples in the balls of the others, which only contain neighbours."""
+    n, k = own.distance.shape
+    members = own.index[own.distance <= radius[:, None]]
+    return float((torch.bincount(members, minlength=n).double() / k).clamp(max=1.0).mean())
+
+
+def _product(inside: Bool[Tensor, "block pool"], columns: Float[Tensor, "pool labellings"]) -> Tensor:
+    """Members of each ball under every labelling (block, labellings): sparse where few are inside."""
+    if float(inside.float().mean()) > _DENSE:
+        return inside.to(torch.float32) @ columns
+    rows, members = inside.nonzero(as_tuple=True)
+    offsets = torch.searchsorted(rows, torch.arange(len(inside)))
+    return torch.nn.functional.embedding_bag(members, columns, offsets, mode="sum")
