@@ -1,3 +1,4 @@
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -289,3 +290,18 @@ def test_the_stated_memory_is_an_upper_bound(mode: str, tmp_path: Path) -> None:
         assert images.memory_of(image) >= 40 * 30 * (4 + 3)
         if mode in ("RGBA", "LA"):
             assert images.memory_of(image) >= 40 * 30 * (4 * 4 + 3)
+
+
+def test_sides_of_millions_of_pixels_are_refused(tmp_path: Path) -> None:
+    """Mutant: a damaged TIFF that states 16 million rows is decoded for many seconds."""
+    path = saved(tmp_path / "a.png", Image.new("1", (1, 500_001)))
+    with quiet_pillow(), pytest.raises(ValueError, match="500,001 pixels; a side of at most 500,000"):
+        read_header(path)
+
+
+def test_the_log_of_pillow_is_quiet_inside_and_restored_after(caplog: pytest.LogCaptureFixture) -> None:
+    with quiet_pillow():
+        logging.getLogger("PIL.TiffImagePlugin").error("More samples per pixel than can be decoded")
+    assert caplog.records == []
+    logging.getLogger("PIL.TiffImagePlugin").error("heard")
+    assert len(caplog.records) == 1

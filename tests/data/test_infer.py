@@ -94,3 +94,9 @@ def test_arrays_without_examples_are_refused(x) -> None:
 def test_tensors_that_hold_no_plain_numbers_are_refused(x) -> None:
     with pytest.raises(DataError, match="expected numbers"):
         ArrayData(x)
+
+
+@pytest.mark.parametrize("value", [np.longdouble("1e4000"), np.nan, -np.inf])
+def test_long_doubles_that_are_not_finite_are_refused(value) -> None:
+    with pytest.raises(DataError, match="not finite"):
+        ArrayData(np.array([[1, 2], [3, value]], np.longdouble))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -107,8 +108,10 @@ def _load_pt(path: Path) -> Arrays:
     """Read a tensor, a pair (x, y) or a dict of tensors that `torch.save` wrote; no other objects are read."""
     _require_pt(path)
     try:
-        held = torch.load(path, map_location="cpu", weights_only=True)
-    except (*DAMAGED, pickle.UnpicklingError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols, in damaged files
+            held = torch.load(path, map_location="cpu", weights_only=True)
+    except (*DAMAGED, AssertionError, pickle.UnpicklingError) as error:
         raise DataError(
             f"{path} cannot be read as tensors: it is damaged, or it holds other objects, which are not loaded.",
             "Expected a tensor, a pair (x, y) or a dict {'x': ..., 'y': ...} of tensors, saved with torch.save.",

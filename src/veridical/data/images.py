@@ -8,6 +8,7 @@ the kernel grows with the reduction, as in Pillow).
 
 from __future__ import annotations
 
+import logging
 import struct
 import warnings
 import zlib
@@ -45,6 +46,7 @@ _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 exchange the sides
 _EXIF_IN_PNG = (b"eXIf", b"Raw profile type exif", b"XML:com.adobe.xmp")
 _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 _SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+_LONGEST_SIDE = 500_000  # damaged headers state millions of rows, each of which costs time
 _STRIP = 1 << 22  # pixels that are copied at a time
 
 
@@ -78,18 +80,21 @@ class Header(NamedTuple):
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Suppress Pillow's warnings (odd EXIF), which name no file; failures raise errors.
+    """Suppress Pillow's warnings and log (odd EXIF), which name no file; failures raise errors.
 
     Pillow's own bound on pixels is replaced by that of `budget`, which can be raised.
     """
-    pixels = Image.MAX_IMAGE_PIXELS
+    pixels, log = Image.MAX_IMAGE_PIXELS, logging.getLogger("PIL")
+    level = log.level
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         Image.MAX_IMAGE_PIXELS = None
+        log.setLevel(logging.CRITICAL)
         try:
             yield
         finally:
             Image.MAX_IMAGE_PIXELS = pixels
+            log.setLevel(level)
 
 
 def extensions() -> frozenset[str]:
@@ -107,6 +112,8 @@ def read_header(path: Path, decoding: Decoding | None = None) -> Header:
     """
     with Image.open(path) as image:
         width, height = image.size
+        if max(width, height) > _LONGEST_SIDE:
+            raise ValueError(f"it has {width:,} x {height:,} pixels; a side of at most {_LONGEST_SIDE:,} is read")
         budget.require(memory_of(image), "it", path.stat().st_size)
         changes = _changes(image, decoding or Decoding())
         orientation = _orientation(image, path)

@@ -219,7 +219,7 @@ def _storage(x: np.ndarray | Tensor, name: str) -> tuple[Tensor | np.ndarray, tu
 def _native(x: np.ndarray) -> Tensor:
     """Return an array as a tensor: long doubles rounded to doubles, unsigned integers of over 8 bits as float32."""
     if x.dtype.itemsize > 8:
-        with np.errstate(over="ignore"):  # infinite values are refused below
+        with np.errstate(over="ignore", invalid="ignore"):  # values that are not finite are refused below
             x = x.astype(np.float64)
     elif x.dtype.kind == "u" and x.dtype.itemsize > 1:
         x = x.astype(np.float32)
