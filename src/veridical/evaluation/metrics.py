@@ -31,6 +31,7 @@ from veridical.evaluation.likelihood import measure_likelihood
 from veridical.evaluation.measurement import Measurement
 from veridical.evaluation.mmd import measure_mmd
 from veridical.evaluation.needs import DENSITY, DIGITS, ENOUGH, LIKELIHOOD, MODES, OUTCOMES, SAMPLES, Need
+from veridical.evaluation.observables import measure_observables
 from veridical.evaluation.outcomes import measure_outcomes
 from veridical.evaluation.recovery import EXAMPLES as PAIRS
 from veridical.evaluation.recovery import (
@@ -118,6 +119,11 @@ def _annealed(s: Any) -> list[Measurement]:
     return measure_annealed(s.model, train, s.examples(s.some(s.held_out, n)), s.train.space, s.seed, log_prob=log_prob)
 
 
+def _observables(s: Any) -> list[Measurement]:
+    exact = None if needs.OBSERVABLES.missing(s) else s.train.target.expectations()
+    return measure_observables(s.samples, s.examples(s.some(s.held_out, s.n)), s.train.space, exact)
+
+
 def _shares(s: Any) -> list[Measurement]:
     labels = None if needs.TRAINING_LABELS.missing(s) else s.train.labels.cpu()
     return measure_shares(s.features, labels, s.train.space.classes or 0, s.train.class_names)
@@ -160,6 +166,7 @@ METRICS: Mapping[str, Metric] = {
     "outcomes": Metric(
         (SAMPLES, OUTCOMES), lambda s: measure_outcomes(s.target.to_law(s.samples), s.target.law, s.seed)
     ),
+    "observables": Metric((SAMPLES, needs.SPINS, needs.ENOUGH_HELD_OUT), _observables),
     "factors": Metric(
         (SAMPLES, needs.MEASURED_FACTORS), lambda s: measure_sample_factors(s.samples[:PAIRS], s.train.target, s.seed)
     ),

@@ -23,6 +23,7 @@ from veridical.targets.law import (
     HasEntropy,
     HasFactors,
     HasModes,
+    HasObservables,
     HasOutcomes,
     MeasuresFactors,
 )
@@ -122,6 +123,12 @@ def _no_labels(subject: Subject) -> str | None:
     return None if labels is not None and labels.ndim == 1 else "the held-out examples have no class labels"
 
 
+def _no_spins(subject: Subject) -> str | None:
+    space = subject.train.space
+    spins = space.kind == "lattice" and space.levels == 2 and len(space.shape) == 3 and space.shape[0] == 1
+    return None if spins else "the data are no spins on a lattice"
+
+
 def _no_training_labels(subject: Subject) -> str | None:
     labels = subject.train.labels
     if labels is not None and labels.ndim == 1 and not labels.is_floating_point():
@@ -172,6 +179,7 @@ SEVERAL = Need(_too_few_for_a_mean, more_examples=True)
 ENOUGH_HELD_OUT = Need(_too_few_held_out, more_examples=True)
 CLASSES = Need(_no_classes)
 LABELS = Need(_no_labels)
+SPINS = Need(_no_spins)
 TRAINING_LABELS = Need(_no_training_labels)
 NO_EXACT_DENSITY = Need(_exact_density)
 ENOUGH_TO_HALVE = Need(_too_few_to_halve)
@@ -192,6 +200,7 @@ CODED = of_model(Coded, "has no codes that can be read from examples")
 DENSITY = of_law(HasDensity, "density that can be computed")
 ENTROPY = of_law(HasEntropy, "entropy that can be computed")
 MODES = of_law(HasModes, "modes that can be counted")
+OBSERVABLES = of_law(HasObservables, "expectations of observables")
 OUTCOMES = of_law(HasOutcomes, "outcomes that can be counted")
 DIGITS = of_law(HasDigits, "channels of digits that can be read")
 FACTORS = of_law(HasFactors, "factors behind its examples")

@@ -122,6 +122,29 @@ METRICS = {
         "Share of samples that are farther from their nearest training example than that one is from others; "
         "closer to that of real examples is better. It does not detect bad samples, which are authentic too.",
     ),
+    "energy_per_site": Metric(
+        "energy per site",
+        "Mean energy of the spins per site, in units of J; any difference from the expectation is a fault. It does not "
+        "depend on anything beyond neighbouring spins.",
+    ),
+    "energy_spread": Metric(
+        "variance of the energy",
+        "Variance of the energy per site times the number of sites; any difference from the expectation is a fault, "
+        "for example a mixture of temperatures. It does not depend on the mean energy.",
+    ),
+    "magnetization": Metric(
+        "magnetization",
+        "Mean spin; 0 without a field, for a perfect model. Another value means that one sign is preferred.",
+    ),
+    "magnetization_squared": Metric(
+        "squared magnetization",
+        "Mean square of the mean spin; any difference from the expectation is a fault. It does not depend on the sign.",
+    ),
+    "correlation_half": Metric(
+        "correlation over half the lattice",
+        "Mean product of two spins half a lattice apart; any difference from the expectation is a fault. It does not "
+        "depend on short distances.",
+    ),
     "memorised": Metric(
         "excess of samples close to training examples",
         "Share of samples that are closer to a training example than nearly all held-out examples are, minus the share "

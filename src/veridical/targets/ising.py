@@ -20,6 +20,9 @@ from torch import Tensor
 from veridical.ising import CRITICAL_COUPLING, sample
 from veridical.statistics import Estimate
 
+_MOST_SITES = 1 << 16
+"""Largest lattice whose correlations are computed: seconds on one core."""
+
 
 @final
 class Ising:
@@ -77,6 +80,20 @@ class Ising:
 
         per_site = float(exact.entropy_per_site(self.height, self.width, self.coupling))
         return Estimate(self.height * self.width * per_site, 0.0)
+
+    def expectations(self) -> dict[str, float]:
+        """Return exact expectations of observables (`evaluation.observables`); correlations up to 256 x 256 sites."""
+        from veridical.ising import exact
+
+        size = (self.height, self.width)
+        found = {"energy_per_site": float(exact.energy_per_site(*size, self.coupling)), "magnetization": 0.0}
+        if self.coupling:
+            found["energy_spread"] = float(exact.specific_heat(*size, self.coupling)) / self.coupling**2
+        if self.height * self.width <= _MOST_SITES:
+            g = exact.torus_correlation(*size, self.coupling)
+            half = float(g[0, self.width // 2] + g[self.height // 2, 0]) / 2
+            found |= {"magnetization_squared": float(g.mean()), "correlation_half": half}
+        return found
 
     def draw(self, n: int, seed: int = 0) -> UInt8[Tensor, "n 1 height width"]:
         """Draw n configurations as sites 0 (down) and 1 (up), the same for the same seed on any machine."""

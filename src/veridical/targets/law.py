@@ -14,6 +14,7 @@ Every law can be sampled. Everything else that is known of it is declared by the
 | `HasFactors` | the factors behind every example | shapes |
 | `MeasuresFactors` | the factors of any example | shapes |
 | `HasLogPartition` | the energy and $\log Z$ | Ising lattices |
+| `HasObservables` | expectations of observables of spins | Ising lattices |
 | `HasEntropy` | the entropy | mixtures, t distributions, categorical laws, Ising lattices |
 
 Examples are in the units of the law. A law of bounded components states their range and the number of their values
@@ -40,6 +41,7 @@ __all__ = [
     "HasLevels",
     "HasLogPartition",
     "HasModes",
+    "HasObservables",
     "HasOutcomes",
     "HasScore",
     "Law",
@@ -212,6 +214,15 @@ class HasLogPartition(Protocol):
 
     def energy(self, x: Tensor) -> Tensor:
         """Return (*batch,) energies of examples (*batch, *event), in nats."""
+        ...
+
+
+@runtime_checkable
+class HasObservables(Protocol):
+    """Spins on a lattice of which expectations are known."""
+
+    def expectations(self) -> dict[str, float]:
+        """Return the exact expectations that are known, by the names of `evaluation.observables`."""
         ...
 
 
