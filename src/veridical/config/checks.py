@@ -9,8 +9,8 @@ MOST = 10**12
 """Largest whole number: a billion steps a second take a quarter of an hour for as many."""
 
 MOST_SAMPLES, MOST_BATCH = 10**8, 10**6
-MOST_UNITS, MOST_LAYERS, MOST_REPEATS = 100_000, 1_000, 100_000
-"""Width of a network, its depth, and what is repeated within one step or sample."""
+MOST_UNITS, MOST_LAYERS, MOST_TURNS, MOST_REPEATS = 16_384, 1_000, 1_000, 100_000
+"""Width of a network, its depth, updates of a player in one step, and what is repeated for one sample."""
 
 
 def positive(name: str, value: float | None, *, zero: bool = False, most: float = MOST) -> None:

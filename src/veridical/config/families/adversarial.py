@@ -155,8 +155,10 @@ class AdversarialConfig:
         checks.positive("fourier_octaves", self.fourier_octaves, zero=True, most=60)
         for name in ("penalty_half_life", "clip_weights", "instance_noise_steps"):
             checks.positive(name, getattr(self, name))
-        for name in ("latent_dim", "width", "discriminator_width", "pack", "discriminator_turns"):
+        for name in ("latent_dim", "width", "discriminator_width"):
             checks.positive(name, getattr(self, name), most=checks.MOST_UNITS)
+        for name in ("pack", "discriminator_turns"):
+            checks.positive(name, getattr(self, name), most=checks.MOST_TURNS)
         checks.share("smoothing", self.smoothing)
         for kind in self.augment:
             checks.one_of("augment", kind, get_args(AugmentationName))

@@ -39,7 +39,7 @@ class UnrolledGANConfig(AdversarialConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.positive("unrolled_steps", self.unrolled_steps, zero=True, most=checks.MOST_REPEATS)
+        checks.positive("unrolled_steps", self.unrolled_steps, zero=True, most=checks.MOST_TURNS)
         checks.positive("unrolled_lr", self.unrolled_lr)
         checks.one_of("unrolled_optimizer", self.unrolled_optimizer, ("adam", "sgd"))
         for name in REFUSED:
