@@ -18,6 +18,7 @@ FIGURES = {
     "information-ladder": {"ladder.png", "gaps.png"},
     "critical-lattice": {"configurations.png", "energy.png", "correlation.png"},
     "sampling-order": {"variety.png"},
+    "metric-court": {"power.png"},
 }
 
 
@@ -127,3 +128,24 @@ def test_files_say_what_the_listing_says() -> None:
         assert f"TIME      {find(name).minutes:g} minute" in text
         for word in ("QUESTION", "EXPECTED"):
             assert word in text
+
+
+def test_a_resumable_experiment_continues_where_it_was_stopped(tmp_path: Path) -> None:
+    found: list[bool] = []
+
+    def stop_once(folder: Path, seed: int, quick: bool, say) -> Outcome:
+        part = folder / "blocks" / "part"
+        found.append(part.exists())
+        part.parent.mkdir(exist_ok=True)
+        part.write_text("done")
+        if len(found) == 1:
+            raise KeyboardInterrupt
+        return Outcome("yes")
+
+    experiment = Experiment("small", "Does it?", 0.1, "nothing", stop_once, resumable=True)
+    with pytest.raises(KeyboardInterrupt):
+        perform(experiment, tmp_path / "out", say=lambda line: None)
+    assert perform(experiment, tmp_path / "out", say=lambda line: None) == tmp_path / "out"
+    assert found == [False, True]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["result.json"]

@@ -17,6 +17,9 @@ from veridical.atomic import require_free
 
 Say = Callable[[str], None]
 
+BLOCKS = "blocks"
+"""Folder of the parts of a resumable experiment; removed when it is complete."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -43,6 +46,9 @@ class Experiment:
 
     run: Callable[[Path, int, bool, Say], Outcome]
     """Called with (folder for figures, seed, quick, say)."""
+
+    resumable: bool = False
+    """Whether `run` stores parts in the folder `blocks` and uses those that it finds there."""
 
     @property
     def command(self) -> str:
@@ -72,8 +78,8 @@ def perform(
 
     out = next_free(experiment.name) if out is None else out
     require_free(out)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
-    partial.mkdir(parents=True)
+    partial = _partial(experiment, out, seed, quick)
+    partial.mkdir(parents=True, exist_ok=experiment.resumable)
     started = time.monotonic()
     try:
         outcome = experiment.run(partial, seed, quick, say)
@@ -91,11 +97,23 @@ def perform(
         }
         (partial / "result.json").write_text(json.dumps(record, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         require_free(out)
+        shutil.rmtree(partial / BLOCKS, ignore_errors=True)
         partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    except BaseException:
+        if not experiment.resumable or not (partial / BLOCKS).is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            say(f"stopped; the same command continues with the parts in {partial}")
+        raise
     say(outcome.verdict)
     return out
+
+
+def _partial(experiment: Experiment, out: Path, seed: int, quick: bool) -> Path:
+    """Folder of an experiment that is not complete: found again by the same command if it is resumable."""
+    if experiment.resumable:
+        return out.parent / f".{experiment.name}-seed{seed}{'-quick' * quick}.partial"
+    return out.with_name(f".{out.name}.{os.getpid()}.partial")
 
 
 def next_free(name: str, parent: Path = Path("experiments")) -> Path:
