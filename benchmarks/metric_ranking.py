@@ -266,7 +266,7 @@ def table(log: Path) -> None:
             cells += [f"{as_it_is:.2f}", f"{mean:.2f} ({low:.2f} to {high:.2f})"]
         kendall = mean_correlation(correlations(rows, name, "forward", "difference"), None, kendall=True)
         laws = len(correlations(rows, name, "forward", "value"))
-        lines.append((sum(means), f"| `{name}` | {laws} | " + " | ".join(cells) + f" | {kendall:.2f} |"))
+        lines.append((sum(means), f"| {name} | {laws} | " + " | ".join(cells) + f" | {kendall:.2f} |"))
     print(f"{len(rows)} versions of {len({row['law'] for row in rows})} distributions, {N:,} samples each")
     print(f"{sum(row['seconds'] for row in rows):.0f} processor seconds\n")
     forward, reverse = "KL(data \\|\\| model)", "KL(model \\|\\| data)"

@@ -146,7 +146,7 @@ def _coded_factors(s: Any) -> list[Measurement]:
     return measure_coded_factors(s.model, s.train.target, min(s.n, PAIRS), s.model.device, s.seed)
 
 
-COSTLY = "it takes minutes; request it by name, metrics=['annealed']"
+COSTLY = "it takes minutes; request it by name (metrics=[...], --metrics)"
 REQUESTED = "other metrics see as much; request it by name (metrics=[...], --metrics)"
 COUNTED = (MODES, DIGITS, OUTCOMES)
 FEATURES = (SAMPLES, ENOUGH)
