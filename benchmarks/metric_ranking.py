@@ -36,7 +36,7 @@ from veridical.data.dataset import ArrayData
 from veridical.data.drawn import drawn_digits
 from veridical.data.space import Space
 from veridical.evaluation.evaluate import evaluate_samples
-from veridical.evaluation.metrics import METRICS, Subject
+from veridical.evaluation.metrics import COSTLY, METRICS, Subject
 from veridical.targets import CorrelatedMixture, GaussianMixture, Student, correlated, heavy_tailed, ring, simplex
 
 LOG = Path(__file__).parents[1] / "docs" / "logs" / "metric_ranking.jsonl"
@@ -192,7 +192,8 @@ def measure(log: Path) -> None:
             samples = q.sample(N, torch.Generator().manual_seed(100 + i), torch.float32)
             subject = Subject(None, samples, train, test, N, 0, None, lambda line: None)
             before = done.get((name, version), set())
-            possible = [key for key, metric in METRICS.items() if not (metric.unmet(subject) or metric.on_request)]
+            possible = [key for key, metric in METRICS.items() if metric.on_request != COSTLY]
+            possible = [key for key in possible if not METRICS[key].unmet(subject)]
             chosen = [key for key in possible if key not in before]
             if not chosen:
                 continue
