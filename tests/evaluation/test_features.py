@@ -22,9 +22,18 @@ def rows(x: torch.Tensor) -> set[tuple[float, ...]]:
 
 def test_held_out_data_play_the_model() -> None:
     test = -torch.arange(40.0).reshape(20, 2)
-    given = sets(test)
+    given = sets(test, n=20)
     assert rows(given.null) == rows(test) and rows(given.reference) == rows(given.train)
     assert given.null_kind == "held-out data" and not torch.equal(given.reference, given.train)  # in random order
+
+
+def test_few_held_out_examples_are_joined_by_training_examples_that_are_no_reference() -> None:
+    test = -torch.arange(20.0).reshape(10, 2)
+    given = sets(test)
+    assert rows(test) < rows(given.null) and len(given.null) == 30 and len(given.reference) == 80
+    assert not rows(given.null) & rows(given.reference)
+    assert rows(given.null) | rows(given.reference) == rows(given.train) | rows(test)
+    assert given.null_kind.startswith("10 held-out and 20 training examples")
 
 
 @pytest.mark.parametrize(("n", "parts"), [(30, (30, 70)), (500, (50, 50))])

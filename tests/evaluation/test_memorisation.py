@@ -1,11 +1,14 @@
 """Memorised shares: planted copies are counted, shrunken modes are not called copies, perfect models are left alone."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from veridical.evaluation.memorisation import COPY_LEVEL, copy_ratio, excess_share
+from veridical.evaluation.exchange import Exchange, exchange, exchange_test
+from veridical.evaluation.memorisation import COPY_LEVEL, copy_ratio, excess_share, relabelled_tail
 from veridical.evaluation.neighbours import Nearest, nearest
 
 
@@ -44,33 +47,69 @@ def test_shrunken_modes_are_near_but_no_copies() -> None:
     assert near > 0.05 and copied < 0.005
 
 
+def alarms(statistic: Callable[..., Tensor], repetitions: int = 200) -> int:
+    g, found = torch.Generator().manual_seed(3), 0
+    for seed in range(repetitions):
+        e = exchange(600, 300, seed, draws=99)
+        found += exchange_test(statistic(torch.rand(900, generator=g), e), e, bad="high").p_value <= 0.05
+    return found
+
+
 def test_false_alarms_are_rare() -> None:
-    # Disjoint on one side: .3 % each by theory; of 300, more than 6 with probability 1e-4.
-    g, alarms = torch.Generator().manual_seed(3), 0
-    for _ in range(300):
-        found = excess_share(torch.rand(1000, generator=g), torch.rand(500, generator=g))
-        alarms += found.interval[0] > found.reference_interval[1]
-    assert alarms <= 6
+    # The level is exactly .05: of 200, more than 23 with probability 3e-4.
+    assert alarms(relabelled_tail) <= 23
 
 
-def test_the_share_is_unbiased() -> None:
-    # 400 repetitions: standard error of the mean .0003.
-    g = torch.Generator().manual_seed(4)
-    values = [excess_share(torch.rand(500, generator=g), torch.rand(300, generator=g)).value for _ in range(400)]
-    assert abs(np.mean(values)) < 0.0012
+def test_a_threshold_without_noise_would_raise_false_alarms() -> None:
+    """The mutant: the count of near samples is taken to be binomial, as if the quantile were known."""
+
+    def fixed(scores: Tensor, e: Exchange) -> Tensor:
+        counts = torch.from_numpy(np.random.default_rng(0).binomial(e.n, 0.01, e.draws) / e.n - 0.01)
+        return torch.cat([relabelled_tail(scores, e)[:1], counts])
+
+    assert alarms(fixed) > 23
+
+
+def test_relabelled_tails_are_those_of_the_labelled_rows() -> None:
+    e, scores = exchange(40, 70, 0, draws=20), torch.randint(0, 50, (110,)).double()  # with ties
+    for level in (0.01, 0.1):
+        for row, value in zip(e.labels, relabelled_tail(scores, e, level).tolist(), strict=True):
+            found = excess_share(scores[row], scores[~row], level)
+            assert value == pytest.approx(found.near - found.level)
+
+
+def held(share: float, level: float, repetitions: int = 400) -> float:
+    """How often the interval holds the share of copies, at n = 2,000 samples and m = 1,000 held-out examples."""
+    g, found = torch.Generator().manual_seed(4), 0
+    for _ in range(repetitions):
+        samples, copies = torch.rand(2000, generator=g), torch.rand(2000, generator=g) < share
+        low, high = excess_share(samples.masked_fill(copies, 0.0), torch.rand(1000, generator=g), level).interval
+        found += low <= share <= high
+    return found / repetitions
+
+
+@pytest.mark.parametrize(("share", "level"), [(0.02, 0.01), (0.2, 0.01), (0.01, 0.001)])
+def test_intervals_hold_the_share_of_copies(share: float, level: float) -> None:
+    # 400 intervals of 95 %: below .916 or above .98 with probability 5e-3 in all three together; a fixed seed.
+    assert 0.916 <= held(share, level) <= 0.98
+
+
+def test_intervals_of_no_copies_begin_at_zero() -> None:
+    # Only the lower end can miss: 97.5 %, below .95 with probability 3e-3.
+    assert held(0.0, 0.01) >= 0.95
 
 
 def test_ties_at_zero_are_no_memory() -> None:
     # A third of the held-out examples are in the training data too (a lattice of few states): so may the samples be.
     held_out = torch.cat([torch.zeros(100), torch.ones(200)])
     found = excess_share(torch.cat([torch.zeros(300), torch.ones(600)]), held_out)
-    assert found.value == pytest.approx(0.0, abs=0.002) and found.threshold == 0.0
+    assert found.near - found.level == pytest.approx(0.0, abs=0.002) and found.threshold == 0.0
     assert excess_share(torch.zeros(900), held_out).value == pytest.approx(2 / 3, abs=0.002)
 
 
 def test_far_samples_are_no_news() -> None:
     found = excess_share(torch.full((1000,), 9.0), torch.rand(1000))
-    assert found.value < 0 and found.reference_interval[0] <= found.interval[0]
+    assert found.value == 0.0 and found.near == 0.0 and found.interval[0] == 0.0
 
 
 def test_copies_of_doubled_examples_count() -> None:

@@ -1,7 +1,7 @@
 """The features of one evaluation: of samples, training data and held-out data, by one extractor.
 
 The score of a perfect model is measured on `null`, real examples in the place of samples: held-out data where there are
-some. Otherwise one half of the training data takes the place of samples and the other half is the reference. Such a
+enough. Otherwise a part of the training data joins them, or takes their place, and the rest is the reference. Such a
 null describes the data distribution, but not how unseen data compare with the training data.
 """
 
@@ -17,10 +17,17 @@ from torch import Tensor
 from veridical.data.dataset import ArrayData
 from veridical.evaluation.exchange import Exchange, exchange
 from veridical.evaluation.extractors import Extractor
+from veridical.evaluation.relabelled import Neighbours, listed, neighbours
 
 BATCH = 256
 EXCHANGED = 10_000
 """Samples, and real examples in their place, that exchange labels at most: costs grow with the square."""
+
+FEW_HELD_OUT = 500
+"""Where there are fewer held-out examples than this, a part of the training data joins them."""
+
+K_PRECISION, K_COVERAGE = 3, 5
+"""Neighbours of precision and recall, and of density and coverage."""
 
 SECONDS_BETWEEN_LINES = 5.0
 
@@ -52,26 +59,62 @@ class FeatureSets:
     def _parts(self) -> tuple[Tensor, Tensor]:
         generator = torch.Generator().manual_seed(self.seed)
         train = self.train[torch.randperm(len(self.train), generator=generator)]
-        if self.test is not None:
-            return train, self.test[torch.randperm(len(self.test), generator=generator)]
-        null = min(len(self.generated), len(train) // 2)
-        return train[null:], train[:null]
+        if self.test is None:
+            return train[self.left_out :], train[: self.left_out]
+        null = torch.cat([self.test, train[: self.left_out]])
+        return train[self.left_out :], null[torch.randperm(len(null), generator=generator)]
+
+    @property
+    def left_out(self) -> int:
+        """Training examples that take the place of samples, and so are left out of the reference."""
+        return left_out(len(self.generated), len(self.train), 0 if self.test is None else len(self.test))
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """The nearest other rows of every row of the pool, enough for labels to be exchanged."""
+        e = self.exchange
+        return neighbours(self.pool, listed(e.n, e.m, K_PRECISION))
 
     @cached_property
     def pool(self) -> Float[Tensor, "n+m d"]:
-        """Samples followed by the null, at most `EXCHANGED` of each: what exchanges labels."""
-        return torch.cat([self.generated[:EXCHANGED], self.null[:EXCHANGED]])
+        """Samples followed by the null, whose labels are exchanged: `EXCHANGED` of each at most."""
+        n = min(len(self.generated), EXCHANGED)
+        return torch.cat([self.generated[:n], self.null[: min(2 * n, EXCHANGED)]])
 
     @cached_property
     def exchange(self) -> Exchange:
         """Relabellings of the pool, the same for all metrics."""
-        n, m = len(self.generated), len(self.null)
-        return exchange(min(n, EXCHANGED), min(m, EXCHANGED), self.seed)
+        n = min(len(self.generated), EXCHANGED)
+        return exchange(n, len(self.pool) - n, self.seed)
 
     @property
     def null_kind(self) -> str:
         """Where the null comes from, in words."""
-        return "held-out data" if self.test is not None else "a part of the training data, left out of the reference"
+        if self.test is None:
+            return "a part of the training data, left out of the reference"
+        if not self.left_out:
+            return "held-out data"
+        return f"{len(self.test):,} held-out and {self.left_out:,} training examples, left out of the reference"
+
+
+def left_out(n: int, train: int, held_out: int) -> int:
+    """Training examples that take the place of samples, because there are no or few held-out ones.
+
+    Samples of a perfect model are independent of the training data too, so training examples that are left out of the
+    reference are as good as held-out ones. They hide only the copies that a model makes of them.
+
+    Args:
+        n: samples.
+        train: training examples.
+        held_out: held-out examples.
+
+    Examples:
+        >>> left_out(1000, 90, 10), left_out(1000, 6000, 1000), left_out(1000, 100, 0)
+        (23, 0, 50)
+    """
+    if held_out == 0:
+        return min(n, train // 2)
+    return max(0, min(n, FEW_HELD_OUT, (train + held_out) // 3) - held_out)
 
 
 def extract_data(data: ArrayData, extractor: Extractor, progress: Progress | None = None) -> Float[Tensor, "n d"]:

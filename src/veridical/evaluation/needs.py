@@ -12,6 +12,7 @@ import torch
 
 from veridical.evaluation import decoder
 from veridical.evaluation.density import why_no_density
+from veridical.evaluation.features import left_out
 from veridical.evaluation.recovery import factors_of
 from veridical.evaluation.subject import Subject
 from veridical.evaluation.target import mismatch
@@ -95,9 +96,11 @@ def _no_density(subject: Subject) -> str | None:
 
 
 def _too_few(subject: Subject) -> str | None:
-    test = len(subject.train) // 2 if subject.test is None else len(subject.test)
     samples = 0 if subject.samples is None else len(subject.samples)
-    for what, count in (("samples", samples), ("training examples", len(subject.train)), ("held-out examples", test)):
+    test = 0 if subject.test is None else len(subject.test)
+    held_out = test + left_out(samples, len(subject.train), test)
+    counts = (("samples", samples), ("training examples", len(subject.train)), ("held-out examples", held_out))
+    for what, count in counts:
         if count < FEWEST:
             return f"{count} {what} are too few; at least {FEWEST} are needed"
     return None

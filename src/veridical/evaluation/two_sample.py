@@ -1,24 +1,45 @@
-"""Samples against data by their features: every value is compared with that of real data in place of samples."""
+"""Samples against data by their features: every value is compared with that of real data in place of samples.
+
+The tests exchange the labels of samples and held-out examples (`exchange`), the same for all of these metrics, so that
+their joint distribution is known. Tolerances are stated beside each: a smaller difference counts as none.
+"""
 
 import math
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
+from torch import Tensor
 
-from veridical.evaluation.features import FeatureSets
+from veridical.evaluation.exchange import Exchange, exchange_test, mean_differences
+from veridical.evaluation.features import EXCHANGED, K_COVERAGE, K_PRECISION, FeatureSets
 from veridical.evaluation.frechet import GaussianFit, frechet_limit, frechet_slope, frechet_with_error
 from veridical.evaluation.kernel import KernelSample, kernel_distance
-from veridical.evaluation.manifold import Sample, coverage_of_perfect_model, manifold
+from veridical.evaluation.manifold import Sample, manifold
 from veridical.evaluation.manifold_intervals import manifold_intervals
 from veridical.evaluation.measurement import JSON, Interval, Measurement
-from veridical.evaluation.memorisation import COPY_LEVEL, copy_ratio, excess_share
+from veridical.evaluation.memorisation import COPY_LEVEL, NEAR_LEVEL, copy_ratio, excess_share, relabelled_tail
 from veridical.evaluation.neighbours import nearest
+from veridical.evaluation.relabelled import Neighbours, Relabelled
+from veridical.evaluation.relabelled_moments import (
+    COMPONENTS,
+    relabelled_frechet,
+    relabelled_kernel,
+    variance_of_kernel,
+)
+from veridical.verdict import Test
 
-LIMIT = 10_000
-"""Examples of each kind in measurements whose cost grows with their square."""
-
-K_PRECISION, K_COVERAGE = 3, 5
 SHOWN_NEIGHBOURS = 16
+
+VARIANCE_TOLERANCE = 0.01
+"""Tolerance of squared distances, as a fraction of the variance of the data: a shift by a tenth of a deviation."""
+
+SHARE_TOLERANCE = 0.05
+"""Tolerance of precision, recall, density and coverage."""
+
+MEMORY_TOLERANCE: Mapping[str, float] = {"memorised": 0.01, "copied": 0.005}
+"""Tolerance of the shares of near samples and of copies."""
 
 
 def measure_frechet(features: FeatureSets) -> list[Measurement]:
@@ -37,7 +58,13 @@ def measure_frechet(features: FeatureSets) -> list[Measurement]:
     if available < n:
         shift = frechet_slope(reference, held_out, generator) * (1 / n - 1 / available)
     expected = max(0.0, null.value + shift)
-    limit = frechet_limit(features.reference, features.generated, generator) if features.extractor.dim <= 512 else None
+    dim = features.extractor.dim
+    limit = frechet_limit(features.reference, features.generated, generator) if dim <= 512 else None
+    e = features.exchange
+    where = f"{e.method}, in {min(dim, COMPONENTS)} principal components"
+    variance = float(features.reference.to(torch.float64).var(dim=0).sum())
+    statistics = relabelled_frechet(features.reference, features.pool, e)
+    test = exchange_test(statistics, e, tolerance=VARIANCE_TOLERANCE * variance, method=where)
     return [
         Measurement(
             "fid",
@@ -49,10 +76,11 @@ def measure_frechet(features: FeatureSets) -> list[Measurement]:
             method="delta method",
             reference=expected,
             reference_kind="null",
-            reference_interval=_normal(expected, null.standard_error, 0.0),
+            reference_interval=_perfect(expected, test),
             seconds=time.perf_counter() - began,
             detail=_detail(features, len(features.reference), len(held_out.rows))
             | {"null_moved_to_n_by": shift, "limit_of_many_samples": limit},
+            test=test,
         )
     ]
 
@@ -60,104 +88,133 @@ def measure_frechet(features: FeatureSets) -> list[Measurement]:
 def measure_kernel(features: FeatureSets) -> list[Measurement]:
     """Unbiased kernel distance (KID); 0 for a perfect model, and measured so on held-out data."""
     began = time.perf_counter()
-    samples = (features.reference, features.generated, features.null)
-    reference, generated, null = (KernelSample(rows[:LIMIT]) for rows in samples)
+    n, e = features.exchange.n, features.exchange
+    samples = (features.reference[:EXCHANGED], features.pool[:n], features.pool[n:])
+    reference, generated, null = (KernelSample(rows) for rows in samples)
     value, expected = kernel_distance(reference, generated), kernel_distance(reference, null)
+    statistics = relabelled_kernel(features.reference, features.pool, e)
+    test = exchange_test(statistics, e, tolerance=VARIANCE_TOLERANCE * variance_of_kernel(features.reference))
     return [
         Measurement(
             "kid",
             value.value,
             "1",
-            len(generated.rows),
+            n,
             higher_is_better=False,
             interval=_normal(value.value, value.standard_error),
             method="variance of the U-statistic",
             reference=expected.value,
             reference_kind="null",
-            reference_interval=_normal(expected.value, expected.standard_error),
+            reference_interval=_perfect(expected.value, test, -math.inf),
             seconds=time.perf_counter() - began,
             detail=_detail(features, len(reference.rows), len(null.rows)) | {"kernel": "(x.y/d + 1)^3"},
+            test=test,
         )
     ]
 
 
 def measure_manifold(features: FeatureSets) -> list[Measurement]:
-    """Precision, recall, density and coverage at equal numbers of real, generated and held-out examples.
+    """Precision, recall, density and coverage of samples against as many real examples.
 
-    The null of coverage is exact; those of the other three are what held-out data score.
+    A perfect model's score is that of held-out examples, moved to the number of samples by the mean over all
+    labellings.
     """
     began = time.perf_counter()
-    m = min(len(features.reference), len(features.generated), len(features.null), LIMIT)
-    if m <= K_COVERAGE:
-        raise ValueError(f"{m} examples are too few for {K_COVERAGE} neighbours; evaluate with more.")
-    real = Sample(features.reference[:m], K_PRECISION, K_COVERAGE)
-    scores = []
-    for rows in (features.generated[:m], features.null[:m]):
-        at = manifold(real, Sample(rows, K_PRECISION, K_COVERAGE))
-        scores.append((at, manifold_intervals(real.rows, rows, at, K_PRECISION, K_COVERAGE)))
-    (values, intervals), (nulls, null_intervals) = scores
-    exact = coverage_of_perfect_model(m, m, K_COVERAGE)
-    shift = exact - nulls.coverage
-    nulls = nulls._replace(coverage=exact)
-    null_intervals = null_intervals._replace(coverage=_moved(null_intervals.coverage, shift))
+    e, pool = features.exchange, features.pool
+    r = min(len(features.reference), e.n)
+    if min(r, e.n, e.m) <= K_COVERAGE:
+        raise ValueError(f"{min(r, e.n, e.m)} examples are too few for {K_COVERAGE} neighbours; evaluate with more.")
+    real = Sample(features.reference[:r], K_PRECISION, K_COVERAGE)
+    generated = Sample(pool[: e.n], K_PRECISION, K_COVERAGE)
+    values = manifold(real, generated)
+    intervals = manifold_intervals(real.rows, generated.rows, values, K_PRECISION, K_COVERAGE)
+    tests = manifold_tests(real, pool, features.neighbours, e)
     seconds = (time.perf_counter() - began) / 4
     return [
         Measurement(
             name,
-            getattr(values, name),
+            value,
             "1" if name == "density" else "share",
-            m,
+            e.n,
             higher_is_better=True,
             interval=getattr(intervals, name),
             method="variance from halves and quarters",
-            reference=getattr(nulls, name),
+            reference=value - tests[name].difference,
             reference_kind="null",
-            reference_interval=getattr(null_intervals, name),
+            reference_interval=_perfect(
+                value - tests[name].difference, tests[name], 0.0, math.inf if name == "density" else 1.0
+            ),
             seconds=seconds,
-            detail=_detail(features, m, m) | {"k": K_COVERAGE if name in ("density", "coverage") else K_PRECISION},
+            detail=_detail(features, r, e.m) | {"k": K_COVERAGE if name in ("density", "coverage") else K_PRECISION},
+            test=tests[name],
         )
-        for name in values._fields
+        for name, value in values._asdict().items()
     ]
+
+
+def manifold_tests(real: Sample, pool: Tensor, among: Neighbours, exchange: Exchange) -> dict[str, Test]:
+    """Tests of precision, recall, density and coverage, by name.
+
+    Args:
+        real: the reference.
+        pool: samples followed by held-out examples.
+        among: the neighbours of every row of the pool among the others.
+        exchange: the labellings.
+    """
+    by = Relabelled(real, pool, among)
+    statistics = {
+        "precision": mean_differences(by.precise.to(torch.float64), exchange),
+        "recall": by.recall(exchange),
+        "density": mean_differences(by.inside, exchange),
+        "coverage": by.coverage(exchange),
+    }
+    return {name: exchange_test(s, exchange, tolerance=SHARE_TOLERANCE) for name, s in statistics.items()}
 
 
 def measure_memorisation(features: FeatureSets) -> list[Measurement]:
     """Shares of samples nearer to the training data, and nearer to one training example, than held-out examples are."""
     began = time.perf_counter()
+    e = features.exchange
     found = nearest(features.generated, features.train)
-    if features.test is None:
-        rows = torch.randperm(len(features.train), generator=torch.Generator().manual_seed(features.seed))[:LIMIT]
-        held_out, kind = nearest(features.train[rows], features.train, exclude=rows), "training data, each left out"
-    else:
-        held_out, kind = nearest(features.test, features.train), "held-out data"
+    pool = nearest(features.pool, features.reference)
     closest = found.distance.argsort(stable=True)[:SHOWN_NEIGHBOURS].tolist()
-    detail = _detail(features, len(features.train), len(held_out.distance), kind) | {
+    detail = _detail(features, len(features.reference), e.m) | {
         "exact_copies": int((found.distance == 0).sum()),
         "median_distance": float(found.distance.median()),
-        "median_distance_held_out": float(held_out.distance.median()),
+        "median_distance_held_out": float(pool.distance[e.n :].median()),
         "closest": [[i, int(found.index[i]), float(found.distance[i])] for i in closest],
     }
-    tails = {
-        "memorised": excess_share(found.distance, held_out.distance),
-        "copied": excess_share(copy_ratio(found), copy_ratio(held_out), COPY_LEVEL),
-    }
+    scores = {"memorised": (pool.distance, NEAR_LEVEL), "copied": (copy_ratio(pool), COPY_LEVEL)}
+    measured = [_memory(name, x, level, e) for name, (x, level) in scores.items()]
     seconds = (time.perf_counter() - began) / 2
-    return [
-        Measurement(
-            name,
-            tail.value,
-            "share",
-            len(found.distance),
-            higher_is_better=False,
-            interval=tail.interval,
-            method="Wilson; reference: order statistic",
-            reference=0.0,
-            reference_kind="null",
-            reference_interval=tail.reference_interval,
-            seconds=seconds,
-            detail=detail | {"level": tail.level, "threshold": tail.threshold, "share_below": tail.value + tail.level},
-        )
-        for name, tail in tails.items()
-    ]
+    return [replace(m, seconds=seconds, detail={**detail, **m.detail}) for m in measured]
+
+
+def _memory(name: str, scores: Tensor, level: float, exchange: Exchange) -> Measurement:
+    tail = excess_share(scores[: exchange.n], scores[exchange.n :], level)
+    statistics = relabelled_tail(scores, exchange, level)
+    test = exchange_test(statistics, exchange, bad="high", tolerance=MEMORY_TOLERANCE[name])
+    return Measurement(
+        name,
+        tail.value,
+        "share",
+        exchange.n,
+        higher_is_better=False,
+        interval=tail.interval,
+        method="binomial over an order statistic",
+        reference=0.0,
+        reference_kind="null",
+        reference_interval=_perfect(0.0, test),
+        detail={"level": tail.level, "threshold": tail.threshold, "share_below": tail.near},
+        test=test,
+    )
+
+
+def _perfect(reference: float, test: Test, least: float = 0.0, most: float = math.inf) -> Interval:
+    """Scores of 95 % of perfect models: the interval of the difference, seen from the other side."""
+    low, high = test.interval or (test.difference, test.difference)
+    sides = (reference + test.difference - high, reference + test.difference - low)
+    return min(max(sides[0], least), most), min(max(sides[1], least), most)
 
 
 def _detail(features: FeatureSets, n_reference: int, n_null: int, null: str | None = None) -> dict[str, JSON]:
@@ -171,7 +228,3 @@ def _detail(features: FeatureSets, n_reference: int, n_null: int, null: str | No
 
 def _normal(value: float, error: float, least: float = -math.inf) -> Interval:
     return max(least, value - 1.96 * error), max(least, value + 1.96 * error)
-
-
-def _moved(interval: Interval, shift: float) -> Interval:
-    return interval[0] + shift, interval[1] + shift

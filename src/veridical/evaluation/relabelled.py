@@ -1,0 +1,151 @@
+r"""Precision, recall, density and coverage under every labelling of a pool, from distances that are computed once.
+
+Precision and density are means of scores of single examples. Recall and coverage are not: they count reference
+examples near some sample, and the radii of recall depend on which examples are samples. Both need only neighbours:
+
+- coverage: a reference example counts if one of its nearest rows of the pool, within its radius, is a sample;
+- recall: the row j of the pool covers the reference example i if fewer than k samples are closer to j than i is. Of j
+  its nearest rows of the pool are kept in order, and of the pair how many of them are closer than i.
+
+Lists are cut at `LISTED` and `LONGEST` rows. A cut statistic is a function of the pool and the labelling as the whole
+one is, so the test stays exact.
+"""
+
+import math
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from veridical.evaluation.exchange import Exchange
+from veridical.evaluation.manifold import Sample
+from veridical.evaluation.neighbours import distance_blocks
+from veridical.ising.kernels.compilation import kernel
+
+LISTED = 64
+"""Rows of the pool kept for each reference example."""
+
+LONGEST = 128
+"""Rows of the pool kept at most for each row of the pool."""
+
+
+class Neighbours(NamedTuple):
+    """The nearest other rows of every row, in order."""
+
+    index: Int[Tensor, "N K"]  # pyright: ignore[reportIncompatibleMethodOverride]  (a field, not tuple.index)
+    distance: Float[Tensor, "N K"]
+
+
+@final
+class Relabelled:
+    """Distances between a reference and a pool, reduced to what the four statistics need.
+
+    Args:
+        real: the reference with its radii.
+        pool: samples followed by held-out examples.
+        among: the neighbours of every row of the pool among the others, as many as `listed` says.
+    """
+
+    def __init__(self, real: Sample, pool: Float[Tensor, "N d"], among: Neighbours) -> None:
+        self.k, self.among = real.k, among
+        self.precise = torch.zeros(len(pool), dtype=torch.bool)
+        self.inside = torch.zeros(len(pool), dtype=torch.float64)
+        covering, recalling = [], []
+        for start, distance in distance_blocks(real.rows, pool):
+            rows = slice(start, start + len(distance))
+            self.precise |= (distance <= real.radius[rows, None]).any(dim=0)
+            in_ball = distance <= real.radius_coverage[rows, None]
+            self.inside += in_ball.sum(dim=0) / real.k_coverage
+            covering.append(_nearest_of(distance, in_ball)[1])
+            gap, found = _nearest_of(distance, distance <= among.distance[:, -1])
+            closer = torch.searchsorted(among.distance[found.clamp(min=0)], gap[..., None])[..., 0]
+            recalling.append((found, closer))
+        self.covering = torch.cat(covering)
+        self.recalling = torch.cat([found for found, _ in recalling])
+        self.closer = torch.cat([closer for _, closer in recalling])
+
+    def recall(self, exchange: Exchange) -> Float[Tensor, " 1+draws"]:
+        """Recall of the rows that count as samples minus that of the others, under every labelling."""
+        labels, index = exchange.labels.numpy().view(np.uint8), self.among.index.numpy().astype(np.int32)
+        arrays = (self.recalling.numpy().astype(np.int32), self.closer.numpy().astype(np.int32))
+        return _shares(_recalled(labels, index, *arrays, self.k), len(self.recalling))
+
+    def coverage(self, exchange: Exchange) -> Float[Tensor, " 1+draws"]:
+        """Coverage by the rows that count as samples minus that by the others, under every labelling."""
+        labels, covering = exchange.labels.numpy().view(np.uint8), self.covering.numpy().astype(np.int32)
+        return _shares(_covered(labels, covering), len(self.covering))
+
+
+def listed(n: int, m: int, k: int) -> int:
+    """Neighbours to keep so that k of the rarer label are among them with a probability of nearly one."""
+    rarer = min(n, m) / (n + m)
+    return min(LONGEST, n + m - 1, math.ceil((k + 4 * math.sqrt(k)) / rarer))
+
+
+def neighbours(pool: Float[Tensor, "N d"], k: int) -> Neighbours:
+    """Return the k nearest other rows of every row.
+
+    Examples:
+        >>> neighbours(torch.tensor([[0.0], [1.0], [3.0]]), 2).index.tolist()
+        [[1, 2], [0, 2], [1, 0]]
+    """
+    found = []
+    for start, distance in distance_blocks(pool, pool):
+        own = torch.arange(start, start + len(distance))
+        distance.scatter_(1, own[:, None], torch.inf)
+        found.append(distance.topk(k, dim=1, largest=False, sorted=True))
+    return Neighbours(torch.cat([at.indices for at in found]), torch.cat([at.values for at in found]))
+
+
+def _nearest_of(distance: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Distances and columns of the nearest entries of every row that the mask admits; -1 where there are no more."""
+    at = torch.where(mask, distance, torch.inf).topk(min(LISTED, distance.shape[1]), dim=1, largest=False)
+    return at.values, at.indices.masked_fill(at.values == torch.inf, -1)
+
+
+def _shares(counts: np.ndarray, of: int) -> Tensor:
+    return torch.from_numpy(counts[:, 1] - counts[:, 0]).to(torch.float64) / of
+
+
+@kernel
+def _covered(labels: np.ndarray, covering: np.ndarray) -> np.ndarray:
+    """Rows of `covering` that name a row of each label, under every labelling: (1+draws, 2)."""
+    counts = np.zeros((len(labels), 2), np.int64)
+    for b in range(len(labels)):
+        for i in range(len(covering)):
+            found = 0
+            for p in range(covering.shape[1]):
+                j = covering[i, p]
+                if j < 0 or found == 3:
+                    break
+                found |= 1 << labels[b, j]
+            counts[b, 0] += found & 1
+            counts[b, 1] += found >> 1
+    return counts
+
+
+@kernel
+def _recalled(labels: np.ndarray, index: np.ndarray, recalling: np.ndarray, closer: np.ndarray, k: int) -> np.ndarray:
+    """Rows of `recalling` within the ball of some row of each label, under every labelling: (1+draws, 2)."""
+    counts = np.zeros((len(labels), 2), np.int64)
+    reach = np.zeros(len(index), np.int32)
+    for b in range(len(labels)):
+        for j in range(len(index)):
+            same, p = 0, 0
+            while p < index.shape[1] and same < k:
+                same += labels[b, index[j, p]] == labels[b, j]
+                p += 1
+            reach[j] = p - 1  # place of the k-th neighbour of the same label, or the end of the list
+        for i in range(len(recalling)):
+            found = 0
+            for p in range(recalling.shape[1]):
+                j = recalling[i, p]
+                if j < 0 or found == 3:
+                    break
+                if reach[j] >= closer[i, p]:
+                    found |= 1 << labels[b, j]
+            counts[b, 0] += found & 1
+            counts[b, 1] += found >> 1
+    return counts
