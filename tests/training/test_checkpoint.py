@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -16,6 +17,7 @@ import torch
 
 from tests.training import toys
 from veridical.config import TrainingConfig
+from veridical.process import Process
 from veridical.run import Run
 from veridical.training import checkpoint
 from veridical.training.callbacks import Checkpointer, MetricsFile
@@ -240,3 +242,114 @@ def test_killed_at_twenty_random_instants_the_newest_checkpoint_loads_and_the_en
     assert reached[-1] > 0
     toys.assert_equal(uninterrupted, toys.everything(train(run, steps)))
     assert [row["step"] for row in lines(run)] == [*range(7, steps, 7), steps]
+
+
+def damaged(checkpoint_folder: Path, name: str = checkpoint.WEIGHTS) -> None:
+    """Flip a byte of a file."""
+    content = bytearray((checkpoint_folder / name).read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    (checkpoint_folder / name).write_bytes(content)
+
+
+def test_a_damaged_checkpoint_is_replaced_when_its_step_is_reached_again(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run")
+    whole = toys.everything(train(run, 10, every=5))
+    last = run.checkpoints / checkpoint.named(10)
+    intact = {path.name: path.read_bytes() for path in last.iterdir() if path.suffix == ".safetensors"}
+    damaged(last)
+    again = toys.everything(train(run, 10, every=5))
+    toys.assert_equal(whole, again)
+    assert checkpoint.damage(last) is None
+    assert intact == {path.name: path.read_bytes() for path in last.iterdir() if path.suffix == ".safetensors"}
+    assert not list(run.checkpoints.glob(".*"))
+
+
+def test_an_intact_checkpoint_of_the_same_step_stays(tmp_path: Path) -> None:
+    state = process(0)
+    first = checkpoint.save(tmp_path, state, {}, [checkpoint.of_this_process(state)], 1)
+    before = (first / checkpoint.META).stat()
+    assert checkpoint.save(tmp_path, state, {}, [checkpoint.of_this_process(state)], 1) == first
+    assert (first / checkpoint.META).stat().st_ino == before.st_ino
+
+
+def test_a_damaged_later_checkpoint_costs_no_new_one(tmp_path: Path) -> None:
+    """With keep = 1, the damaged one counted as the newest, and what was just written was removed."""
+    state = process(0)
+    kept = [checkpoint.of_this_process(state)]
+    damaged(checkpoint.save(tmp_path, state, {}, kept, 1))
+    state.step = 3
+    saved = checkpoint.save(tmp_path, state, {}, kept, 1)
+    assert checkpoint.damage(saved) is None and checkpoint.newest(tmp_path, lambda line: None) == saved
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_an_edited_step_is_not_believed(tmp_path: Path, sealed: bool) -> None:
+    """Also where earlier versions wrote no checksum: the folder has the step in its name."""
+    state = process(0)
+    path = checkpoint.save(tmp_path, state, {}, [checkpoint.of_this_process(state)], 1)
+    meta = json.loads((path / checkpoint.META).read_text())
+    if not sealed:
+        del meta["checksum"]
+        (path / checkpoint.META).write_text(json.dumps(meta))
+        assert checkpoint.damage(path) is None
+    (path / checkpoint.META).write_text(json.dumps(meta | {"step": 6}))
+    assert "meta.json" in str(checkpoint.damage(path))
+    with pytest.raises(checkpoint.CheckpointError, match=r"is damaged: meta\.json"):
+        checkpoint.load(path, toys.chained(4), {}, 0)
+
+
+@pytest.mark.parametrize("change", [{"seconds": 1e6}, {"ema_updates": 0}, {"lines": {}}])
+def test_other_edits_of_the_metadata_are_noticed(tmp_path: Path, change: dict[str, object]) -> None:
+    state = process(0)
+    path = checkpoint.save(tmp_path, state, {}, [checkpoint.of_this_process(state)], 1)
+    meta = json.loads((path / checkpoint.META).read_text())
+    (path / checkpoint.META).write_text(json.dumps(meta | change | {"comment": ""}))
+    assert checkpoint.damage(path) == "meta.json does not match its checksum"
+
+
+@pytest.mark.parametrize("key", ["step", "steps", "seconds", "ema_updates", "files", "topology"])
+def test_missing_entries_are_damage(tmp_path: Path, key: str) -> None:
+    state = process(0)
+    path = checkpoint.save(tmp_path, state, {}, [checkpoint.of_this_process(state)], 1)
+    meta = checkpoint.read_meta(path)
+    del meta[key]
+    checkpoint.write_meta(path, meta)
+    assert checkpoint.damage(path) == f"meta.json has no {key}"
+
+
+def test_a_reader_takes_the_next_newest_when_training_removes_what_it_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = process(0)
+    kept, real = [checkpoint.of_this_process(state)], checkpoint._content
+    checkpoint.save(tmp_path, state, {}, kept, 1)
+
+    def slow(folder: Path, name: str) -> bytes:
+        if name == checkpoint.WEIGHTS and state.step < 7:
+            state.step += 1
+            checkpoint.save(tmp_path, state, {}, kept, 1)  # removes the checkpoint before it
+        return real(folder, name)
+
+    monkeypatch.setattr(checkpoint, "_content", slow)
+    said: list[str] = []
+    assert checkpoint.read_newest(tmp_path, said.append).step == 7
+    assert not said
+
+
+def test_what_another_process_writes_is_left_alone(tmp_path: Path) -> None:
+    state = process(0)
+    other = tmp_path / f".step-00000009.{dataclasses.replace(Process.this(), number=1, started='').token}.tmp"
+    other.mkdir()
+    checkpoint.save(tmp_path, state, {}, [checkpoint.of_this_process(state)], 1)
+    assert other.is_dir()
+
+
+def test_nothing_is_claimed_without_looking(tmp_path: Path) -> None:
+    assert checkpoint.describe_newest(tmp_path) == "There is no undamaged checkpoint."
+    state = process(0)
+    path = checkpoint.save(tmp_path, state, {}, [checkpoint.of_this_process(state)], 1)
+    assert checkpoint.describe_newest(tmp_path) == "The checkpoint of step 4 is undamaged."
+    damaged(path)
+    assert checkpoint.describe_newest(tmp_path) == "There is no undamaged checkpoint."
+    with pytest.raises(checkpoint.CheckpointError, match="the folder is missing"):
+        checkpoint.newest(tmp_path / "none", print)

@@ -18,8 +18,10 @@ from veridical.config import DataConfig
 from veridical.config.files import read
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import NoSuchDataError
+from veridical.process import Process
 from veridical.run import Run
 from veridical.training import checkpoint
+from veridical.training.fit import Callback, State
 from veridical.training.terms import NonFiniteError
 from veridical.workflows.job import Interrupted
 from veridical.workflows.resume import resume
@@ -128,3 +130,58 @@ def test_a_diverged_run_goes_on_with_the_smaller_steps_that_its_message_names(tm
         train(VAE, out=tmp_path / "run", say=silent, callbacks=[Poison()])
     run = resume(tmp_path / "run", lr_scale=0.3, clip_norm=1.0, precision="fp32", say=silent)
     assert run.status["state"] == "finished"
+
+
+@pytest.mark.parametrize("state", ["running", "interrupted", "failed"])
+def test_a_run_that_was_stopped_after_its_last_checkpoint_is_finished(tmp_path: Path, state: str) -> None:
+    run = train(VAE, out=tmp_path / "run", say=silent)
+    run.set_status(state, 12)
+    said: list[str] = []
+    resume(run.path, steps=6, say=said.append)  # more than asked for, and no more than configured
+    assert run.status["state"] == "finished" and any("had ended when" in line for line in said)
+
+
+def test_a_run_with_steps_left_is_not_finished_by_asking_for_fewer(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        train(VAE, out=tmp_path / "run", say=silent, callbacks=[Press(8)])
+    run = resume(tmp_path / "run", steps=6, say=silent)
+    assert run.status["state"] == "interrupted"
+
+
+class Die(Callback):
+    """Ends the training as a kill would: nothing more is recorded."""
+
+    def on_step(self, state: State) -> None:
+        raise SystemExit
+
+
+def test_a_finished_run_that_goes_on_is_not_finished(tmp_path: Path) -> None:
+    run = train(VAE, out=tmp_path / "run", say=silent)
+    with pytest.raises(SystemExit):
+        resume(run.path, steps=20, say=silent, callbacks=[Die()])
+    assert run.status["state"] == "running"
+
+
+def test_edits_are_said_recorded_and_not_refused(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        train(VAE, out=tmp_path / "run", say=silent, callbacks=[Press(8)])
+    run = Run.open(tmp_path / "run")
+    edited = run.config_file.read_text().replace("log_every: 5", "log_every: 4")
+    run.config_file.write_text(edited)
+    text = run.metrics_file.read_text()
+    run.metrics_file.write_text(text.replace('"step": 5', '"step": 4'))
+    said: list[str] = []
+    resume(run.path, say=said.append)
+    edits = [line for line in said if "was edited or damaged" in line]
+    assert [line.split()[0] for line in edits] == ["config.yaml", "metrics.jsonl"]
+    assert run.status["state"] == "finished" and run.environment()["resumed"][0]["edits"] == edits
+    assert not [line for line in run.changes() if line.startswith("config")]  # what training wrote last
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        train(VAE, out=tmp_path / "run", say=silent, callbacks=[Press(8)])
+    left = tmp_path / "run" / f".status.{dataclasses.replace(Process.this(), number=2**22 + 1).token}.json"
+    left.write_text("half")
+    resume(tmp_path / "run", say=silent)
+    assert not left.exists()
