@@ -120,7 +120,7 @@ class TestCheck:
         path = tmp_path / "x.npz"
         told(capsys, "sample", "8", "-n", "4000", "-o", str(path), "--coupling", "0.4")
         code, out, _ = told(capsys, "check", str(path))  # against what the file says
-        assert code == 0 and "comparison with the exact distribution at K = 0.4:" in out and "all 11 tests pass" in out
+        assert code == 0 and "comparison with the exact distribution at K = 0.4:" in out and "all 13 tests pass" in out
         assert "its metadata: coupling 0.4" in out
         code, out, _ = told(capsys, "check", str(path), "--coupling", "0.44", "--json")
         report = json.loads(out)

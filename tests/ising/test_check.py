@@ -32,7 +32,7 @@ def report(critical):
 
 
 def test_true_configurations_follow_the_law(report):
-    assert report.outcome == "consistent" and len(report.tests) == 11
+    assert report.outcome == "consistent" and len(report.tests) == 13
     assert "follow the exact law of the 16 x 16 torus at K = 0.440687 (critical)" in report.verdict
     assert report.estimate.low < CRITICAL_COUPLING < report.estimate.high
     assert report.estimate.high - report.estimate.low < 0.003
@@ -40,7 +40,7 @@ def test_true_configurations_follow_the_law(report):
 
 def test_the_report_is_plain_json(report):
     read = json.loads(json.dumps(report.to_json(), allow_nan=False))
-    assert read["outcome"] == "consistent" and len(read["tests"]) == 11
+    assert read["outcome"] == "consistent" and len(read["tests"]) == 13
     assert read["tests"][0]["name"] == "energy" and 0 <= read["tests"][0]["p_value"] <= 1
 
 
@@ -78,6 +78,55 @@ def test_another_temperature_is_named():
     assert found.outcome == "inconsistent" and "they look like K = 0.4" in found.verdict
     assert found.estimate.low < 0.42 < found.estimate.high
     assert check(sample(16, 4000, 0.42, seed=1, threads=1), 0.42).outcome == "consistent"
+
+
+def test_bonds_counted_twice_give_another_coupling_and_no_copies():
+    """Cold lattices repeat by chance; at their own coupling they are as they should be."""
+    found = check(sample(16, 2000, 2 * CRITICAL_COUPLING, seed=1, threads=1))
+    assert "they look like K = 0.8" in found.verdict and "Is every bond counted twice?" in found.verdict
+    assert "copies" not in failed(found)
+
+
+def test_sets_of_several_couplings_are_named():
+    """In one file, one after the other or mixed, and however far apart in coupling."""
+    parts = [sample(16, 500, k, seed=1, threads=1) for k in (0.66, 0.5, 0.4, 0.33)]
+    found = check(np.concatenate(parts))
+    assert "the file is not one set: its 4 parts of 500 look like K = 0.66" in found.verdict
+    found = check(np.random.default_rng(0).permutation(np.concatenate(parts)))
+    assert "they look like a mixture of couplings" in found.verdict and "copies" not in failed(found)
+
+
+def test_a_mixture_of_two_per_cent_is_seen():
+    parts = [sample(16, 1500, k * CRITICAL_COUPLING, seed=2, threads=1) for k in (1.02, 0.98)]
+    assert "one set" in failed(check(np.concatenate(parts)))
+    found = check(np.random.default_rng(0).permutation(np.concatenate(parts)))
+    assert "one coupling" in failed(found) and "differ by 2." in found.verdict
+    assert any("would probably be seen" in note for note in found.notes)
+
+
+def test_exchanged_rows_and_columns_are_named():
+    x = sample((6, 12), 3000, 0.4, seed=1, threads=1)
+    found = check(x.reshape(-1, 12, 6), 0.4)
+    assert "rows and columns exchanged (--size 6x12), at K = 0.4" in found.verdict
+
+
+def test_antiperiodic_boundaries_are_named():
+    """A row whose bonds over the edge have the other sign."""
+    rng, k, n = np.random.default_rng(0), 0.35, 2000
+    x = rng.choice([-1, 1], (n, 8, 8))
+    sign = np.ones((8, 8))
+    sign[:, 0] = -1
+    for _ in range(60):
+        for colour in (0, 1):
+            around = (
+                np.roll(x, 1, 1)
+                + np.roll(x, -1, 1)
+                + np.roll(x, 1, 2) * sign
+                + np.roll(x, -1, 2) * np.roll(sign, -1, 1)
+            )
+            here = np.add.outer(np.arange(8), np.arange(8)) % 2 == colour
+            x = np.where(here & (rng.random(x.shape) < 1 / (1 + np.exp(-2 * k * around))), 1, np.where(here, -1, x))
+    assert "antiperiodic boundaries" in check(x, k).verdict
 
 
 def test_free_boundaries_are_named():
@@ -130,18 +179,34 @@ def test_shuffled_rows_are_found(critical):
     assert not {"magnetization", "both signs"} & failed(found)
 
 
+def slow_chain(records: int, seed: int = 0) -> np.ndarray:
+    """A chain of single sweeps over half of an 8 x 8 lattice: it moves little from one record to the next."""
+    rng, chosen = np.random.default_rng(seed), np.add.outer(np.arange(8), np.arange(8)) % 2 == 0
+    x, found = sample(8, 1, 0.35, seed=seed, threads=1)[0] * 2.0 - 1, []
+    for t in range(records):
+        around = sum(np.roll(x, shift, axis) for shift in (1, -1) for axis in (0, 1))
+        here = (chosen ^ bool(t % 2)) & (rng.random((8, 8)) < 0.4)
+        x = np.where(here, np.where(rng.random((8, 8)) < 1 / (1 + np.exp(-0.7 * around)), 1.0, -1.0), x)
+        found.append(x)
+    return np.array(found)
+
+
 def test_a_slow_chain_is_not_taken_for_many_configurations():
-    slow = sample(16, 512, seed=1, threads=1).repeat(40, 0)  # each stays 40 times
-    found = check(slow)
-    assert found.tau_energy > 10 and found.effective < 1200
-    assert found.outcome == "consistent"
+    found = check(slow_chain(8000), 0.35)
+    assert found.tau_energy > 3 and found.effective < 2000
+    assert found.outcome == "consistent"  # although it stands still now and then
     assert any("are correlated" in note for note in found.notes)
 
 
 def test_too_little_is_undecided():
-    few = sample(16, 10, seed=4, threads=1).repeat(100, 0)
-    found = check(few)
+    found = check(slow_chain(300, seed=1), 0.35)
     assert found.outcome == "undecided" and "Too few to judge" in found.verdict
+
+
+def test_a_chain_written_several_times_is_not_a_slow_chain(critical):
+    for times in (2, 40):
+        found = check(critical[: 2000 // times].repeat(times, 0))
+        assert "copies" in failed(found) and "are copies of others" in found.verdict
 
 
 def test_equal_configurations_all_over():
@@ -174,6 +239,8 @@ def test_couplings_beyond_the_range_and_odd_sides():
 def test_arguments(critical):
     with pytest.raises(ConfigurationsError, match="19 configurations; expected at least 20"):
         check(critical[:19])
+    with pytest.raises(ConfigurationsError, match=r"numpy\.moveaxis"):
+        check(np.moveaxis(critical[:50], 0, -1))
     with pytest.raises(ValueError, match="level is 2"):
         check(critical, level=2)
     with pytest.raises(ValueError, match="frustrated"):

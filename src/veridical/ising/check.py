@@ -3,8 +3,9 @@
     report = check(numpy.load("mine.npy"), coupling=0.44)
     print(report.verdict)
 
-Eleven tests (`veridical.ising.comparisons`) each give a p-value; all are corrected for their number, so that true
-configurations are rejected with a probability of at most `level`, for any set of tests. The verdict is one sentence.
+Thirteen tests (`veridical.ising.comparisons`, `repeats`, `sets`) each give a p-value; all are corrected for their
+number, so that true configurations are rejected with a probability of at most `level`, for any set of tests. The
+verdict is one sentence: the plainest cause of what failed (`veridical.ising.explanations`).
 """
 
 import math
@@ -14,28 +15,30 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Num
+from scipy.special import ndtri
 
-from veridical.ising import exact
 from veridical.ising.comparisons import (
     MOST_SITES,
     Comparison,
     Order,
+    Solution,
     compare,
     entropy_from_above,
     find_order,
     holm,
     solve,
 )
+from veridical.ising.explanations import STRONGEST, couplings_of, explain
 from veridical.ising.files import Configurations, ConfigurationsError, as_configurations
 from veridical.ising.law import CRITICAL_COUPLING
 from veridical.ising.measurements import Measured, measure
-from veridical.statistics import mean_interval
+from veridical.ising.repeats import repeats
+from veridical.ising.sets import Parts, one_set
 
 FEWEST = 20
 """Smallest number of configurations for a verdict."""
 
 _FEWEST_CORRELATED = 100  # effective ones of a chain; of a shorter one the autocorrelation time is not known
-_STRONGEST = 3.0
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,10 @@ class CouplingEstimate:
 
     def __str__(self) -> str:
         """K = value (low to high)."""
-        if self.coupling >= _STRONGEST:
-            return f"K of {_STRONGEST:g} or more (nearly all spins aligned)"
-        if self.coupling <= -_STRONGEST:
-            return f"K of {-_STRONGEST:g} or less (nearly all neighbours opposed)"
+        if self.coupling >= STRONGEST:
+            return f"K of {STRONGEST:g} or more (nearly all spins aligned)"
+        if self.coupling <= -STRONGEST:
+            return f"K of {-STRONGEST:g} or less (nearly all neighbours opposed)"
         temperature = f", T = {1 / self.coupling:.4g}" if self.coupling else ""
         return f"K = {self.coupling:.5f} ({self.low:.5f} to {self.high:.5f}){temperature}"
 
@@ -111,17 +114,20 @@ def check(
     """
     x = configurations if isinstance(configurations, Configurations) else as_configurations(configurations)
     if len(x) < FEWEST:
-        raise ConfigurationsError(f"{len(x)} configurations; expected at least {FEWEST} to test a law with.")
+        last = f" Is the last axis their number ({x.width})? Then pass numpy.moveaxis(x, -1, 0)." * (len(x) == x.height)
+        raise ConfigurationsError(f"{len(x)} configurations; expected at least {FEWEST} to test a law with.{last}")
     if not 0 < level < 1:
         raise ValueError(f"level is {level}; expected a probability between 0 and 1.")
     law = solve(x.height, x.width, coupling)
     m = measure(x, threads, progress)
     order = find_order(m.energy)
-    tests = holm([*compare(m, law, order), *filter(None, [entropy_from_above(x, law, order)])])
+    cut = one_set(m)
+    more = [entropy_from_above(x, law, order), repeats(x, m, law, order), None if cut is None else cut[0]]
+    tests = holm([*compare(m, law, order), *filter(None, more)])
     tau_energy, tau_squared = order.tau(m.energy), order.tau(m.magnetization.astype(float) ** 2)
     estimate = estimate_coupling(m, order)
     effective = m.n / (2 * max(tau_energy, tau_squared))
-    outcome, verdict = _judge(m, coupling, tests, effective, estimate, order, level)
+    outcome, verdict = _judge(x, m, coupling, tests, effective, estimate, order, level, None if cut is None else cut[1])
     return CheckReport(
         m.height,
         m.width,
@@ -136,31 +142,18 @@ def check(
         estimate,
         level,
         tuple(tests),
-        tuple(_notes(m, order, max(tau_energy, tau_squared))),
+        (*_notes(m, order, max(tau_energy, tau_squared)), *_power(tests, law, level)),
         x.metadata,
     )
 
 
 def estimate_coupling(m: Measured, order: Order) -> CouplingEstimate:
     """Return the coupling whose exact mean energy is the measured one, between -3 and 3 (0 and 3 on odd sides)."""
-    low, high = mean_interval(m.energy / m.sites, tau=order.tau(m.energy))
-    energies = (float(m.energy.mean() / m.sites), high, low)
-    return CouplingEstimate(*(_coupling_of(m.height, m.width, energy) for energy in energies))
-
-
-def _coupling_of(height: int, width: int, energy: float) -> float:
-    """Solve for the coupling by bisection: the energy falls as it grows."""
-    low, high = (-_STRONGEST if height % 2 == width % 2 == 0 else 0.0), _STRONGEST
-    while high - low > 1e-9:
-        middle = (low + high) / 2
-        if float(exact.energy_per_site(height, width, middle)) > energy:
-            low = middle
-        else:
-            high = middle
-    return round((low + high) / 2, 8)
+    return CouplingEstimate(*couplings_of(m, order))
 
 
 def _judge(
+    x: Configurations,
     m: Measured,
     coupling: float,
     tests: list[Comparison],
@@ -168,12 +161,14 @@ def _judge(
     estimate: CouplingEstimate,
     order: Order,
     level: float,
+    parts: Parts | None,
 ) -> tuple[Literal["consistent", "inconsistent", "undecided"], str]:
-    """Return the meaning of the tests in one sentence."""
+    """Return the meaning of the tests in one sentence; the arguments are those of `explain`."""
     law = f"the exact law of the {m.height} x {m.width} torus at {describe(coupling)}"
     failed = {t.name: t for t in tests if t.corrected < level}
     if failed:
-        return "inconsistent", f"These configurations do not follow {law}: {_reason(m, failed, estimate, order, level)}"
+        why = explain(x, m, failed, coupling, (estimate.coupling, str(estimate)), order, level, parts)
+        return "inconsistent", f"These configurations do not follow {law}: {why}"
     if effective < FEWEST or (effective < _FEWEST_CORRELATED and m.n > 2 * effective):
         return "undecided", (
             f"Too few to judge: {m.n} configurations carry as much information as {effective:.0f} independent ones. "
@@ -184,41 +179,6 @@ def _judge(
         f"These configurations follow {law}, to the precision of {effective:,.0f} independent ones: "
         f"all {len(tests)} tests pass (smallest corrected p = {least:.2g})."
     )
-
-
-def _reason(m: Measured, failed: dict[str, Comparison], estimate: CouplingEstimate, order: Order, level: float) -> str:
-    """Name the plainest cause of what failed."""
-    if "copies" in failed:
-        return f"{failed['copies'].says}."
-    if "boundaries" in failed:
-        return f"the edge is not like the rest ({failed['boundaries'].says}); {_boundary(m)}."
-    if set(failed) == {"both signs"}:
-        return f"the two signs are not equally frequent ({failed['both signs'].says})."
-    if "energy" in failed and _fits(m, estimate.coupling, order, level):
-        return f"they look like {estimate}."
-    names = ", ".join(sorted(failed, key=lambda name: failed[name].p_value))
-    if "energy" in failed:
-        return f"they fit no coupling (their energy is that of {estimate}); failed: {names}."
-    return f"failed: {names}; {min(failed.values(), key=lambda t: t.p_value).says}."
-
-
-def _boundary(m: Measured) -> str:
-    """Return the boundaries that agree with the bonds over the edge."""
-    sides = np.array([m.height, m.width, m.height, m.width])
-    seam = m.seam.mean(0) / sides
-    inside = np.array([m.across.mean(), m.down.mean()]) / m.sites
-    for i, (shifted, bonds) in enumerate((("rows", inside[0]), ("columns", inside[1]))):
-        if seam[2 + i] > seam[i] and abs(seam[2 + i] - bonds) < 0.3 * abs(seam[i] - bonds):
-            return f"they look like helical boundaries, shifted by one over {shifted}; the law has periodic ones"
-    return "they look like free or fixed boundaries; the law has periodic ones"
-
-
-def _fits(m: Measured, coupling: float, order: Order, level: float) -> bool:
-    """Return whether the configurations follow the law at another coupling."""
-    if abs(coupling) >= _STRONGEST:
-        return True
-    found = holm(compare(m, solve(m.height, m.width, coupling), order))
-    return all(t.corrected >= level for t in found)
 
 
 def _notes(m: Measured, order: Order, tau: float) -> list[str]:
@@ -234,6 +194,16 @@ def _notes(m: Measured, order: Order, tau: float) -> list[str]:
             f"beyond {MOST_SITES} spins only energies, directions, edges, the local law and entropies are tested"
         )
     return notes
+
+
+def _power(tests: list[Comparison], law: Solution, level: float) -> list[str]:
+    """Say which mixture of couplings this number of configurations shows with probability .8."""
+    test = next((t for t in tests if t.name == "one coupling" and t.error is not None), None)
+    if test is None or test.error is None or not law.coupling:
+        return []
+    excess = test.error * (ndtri(1 - level / len(tests)) + ndtri(0.8))
+    share = math.sqrt(excess / law.energy_variance) / abs(law.coupling)
+    return [f"a mixture of couplings that differ by {100 * share:.1f} % (standard deviation) would probably be seen"]
 
 
 def describe(coupling: float) -> str:
