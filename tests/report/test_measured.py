@@ -60,3 +60,23 @@ def test_bar_shows_value_and_reference_in_order() -> None:
 def test_bar_is_spoken() -> None:
     svg = draw_bar(measured(0.5, [0.4, 0.6], reference=0.9, reference_interval=[0.8, 1.0]))
     assert 'aria-label="m: 0.5 (0.4 to 0.6); a perfect model 0.9 (0.8 to 1)"' in svg
+
+
+def test_a_test_is_told_in_words() -> None:
+    test = {"difference": -0.3, "interval": [-0.4, -0.2], "p_value": 0.0001, "adjusted": 0.0004, "detectable": 0.05}
+    found = read_measured({"name": "recall", "value": 0.5, "reference": 0.8, "higher_is_better": True, "test": test})
+    assert found is not None and found.p == 0.0004 and found.clarity == pytest.approx(6.0)
+    assert "p < .001 after allowing for the whole table. From 0.05 on" in found.compared_in_words
+    untested = read_measured({"name": "recall", "value": 0.5})
+    assert untested is not None and untested.compared_in_words == ""
+
+
+def test_undecided_says_why() -> None:
+    row = {"name": "kl", "value": 0.5, "reference": 0.8, "higher_is_better": True, "verdict": "undecided"}
+    for test, words in (
+        (None, "undecided"),
+        ({"p_value": 0.4}, "no difference shown"),
+        ({"p_value": 0.001}, "not decided by a bound"),
+    ):
+        found = read_measured(row | {"test": test})
+        assert found is not None and found.words == words

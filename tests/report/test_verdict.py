@@ -103,7 +103,7 @@ def test_undecided_measurements_are_counted_and_not_praised() -> None:
     )
     assert wide is not None and wide.verdict == "undecided"
     verdict = judge(record(), [GOOD, wide])
-    assert verdict.level == "caution" and verdict.headline.startswith("1 of 2 measurements is undecided")
+    assert verdict.level == "caution" and "but 1 of 2 measurements is undecided" in verdict.headline
 
 
 def test_a_count_of_modes_certainly_below_half_is_far() -> None:
@@ -139,3 +139,26 @@ def test_a_slow_run_is_given_time() -> None:
     assert slow.state == "running"
     slow.quiet_for = 13_000.0
     assert slow.state == "killed"
+
+
+def a_test_of(name: str, difference: float, detectable: float) -> Measured:
+    test = {"difference": difference, "p_value": 0.001, "detectable": detectable, "interval": [difference, difference]}
+    row = {"name": name, "value": 0.5, "reference": 0.6, "verdict": "short of perfect", "test": test} | HIGHER
+    found = read_measured(row)
+    assert found is not None
+    return found
+
+
+def test_of_many_faults_the_clearest_three_are_named() -> None:
+    faults = [a_test_of(name, -0.1 * (i + 1), 0.01) for i, name in enumerate(("fid", "kid", "recall", "density"))]
+    faults.append(a_test_of("precision", -0.9, 1.0))
+    headline = judge(record(), faults).headline
+    assert headline.endswith(
+        "5 of 5 measurements are short of a perfect model: most clearly density, recall and kernel distance (KID)."
+    )
+
+
+def test_the_first_sentence_says_what_the_model_is() -> None:
+    of = record(family="gan", environment={"data": {"name": "digits"}}, config={"training.steps": 900})
+    assert judge(of, []).what == "A model of the family gan, trained on digits for 500 of 900 steps."
+    assert judge(record("interrupted"), []).what == "A model, trained for 500 steps; its training is interrupted."

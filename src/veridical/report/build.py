@@ -160,6 +160,7 @@ def _view(facts: Facts, budget: int) -> dict[str, Any]:
         "evaluated": evaluated(record),
         "classes": class_names(record),
         "methods": _methods(measured),
+        "skipped": _skipped(record),
         "findings": record.findings,
         "rows": len(record.rows),
         "images": images,
@@ -175,6 +176,12 @@ def _methods(measured: list[Measured]) -> list[tuple[str, str]]:
     """Return every method by which intervals were computed, and the measurements that use it."""
     methods = dict.fromkeys(m.method for m in measured if m.method)
     return [(method, ", ".join(m.title for m in measured if m.method == method)) for method in methods]
+
+
+def _skipped(record: Record) -> list[tuple[str, str]]:
+    """Return the metrics that were not measured, with the reasons."""
+    skipped = record.evaluation.get("skipped")
+    return [(str(name), str(reason)) for name, reason in skipped.items()] if isinstance(skipped, dict) else []
 
 
 def _images(record: Record, budget: int) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal
 
 from veridical.report.numbers import bounds_of, figures, interval, number_of
 from veridical.report.words import metric_words
-from veridical.verdict import far_short, judge
+from veridical.verdict import LEVEL, far_short, judge
 
 Interval = tuple[float, float]
 Tone = Literal["good", "short", "suspicious", "open"]
@@ -45,6 +45,41 @@ class Measured:
     verdict: str
     seconds: float | None
     detail: dict[str, Any]
+    test: dict[str, Any] = field(default_factory=dict)
+    """Numbers of its test; empty in files written before verdicts were tests."""
+
+    @property
+    def words(self) -> str:
+        """The verdict in words: "undecided" says why."""
+        if self.verdict != "undecided" or not self.test:
+            return self.verdict
+        p = self.p
+        return "not decided by a bound" if p is not None and p < LEVEL else "no difference shown"
+
+    @property
+    def p(self) -> float | None:
+        """The p-value that decides, adjusted for the whole table where it was."""
+        adjusted = number_of(self.test.get("adjusted"))
+        return number_of(self.test.get("p_value")) if adjusted is None else adjusted
+
+    @property
+    def clarity(self) -> float:
+        """Size of the difference from a perfect model in units of the smallest that would be shown; 0 if not known."""
+        difference, size = number_of(self.test.get("difference")), number_of(self.test.get("detectable"))
+        return 0.0 if difference is None or not size else abs(difference / size)
+
+    @property
+    def compared_in_words(self) -> str:
+        """The difference from a perfect model with its interval, its p-value, and what would have been shown."""
+        difference, p, size = number_of(self.test.get("difference")), self.p, number_of(self.test.get("detectable"))
+        if difference is None or p is None:
+            return ""
+        between = bounds_of(self.test.get("interval"))
+        text = f"Difference from a perfect model {figures(difference)}"
+        text += f" ({interval(between)})" if between else ""
+        text += f", p {'< .001' if p < 0.001 else f'= {p:.3f}'.replace('0.', '.', 1)}"
+        whole = " after allowing for the whole table" if self.test.get("adjusted") is not None else ""
+        return f"{text}{whole}." + (f" From {figures(size)} on it would be shown with probability .8." if size else "")
 
     @property
     def tone(self) -> Tone:
@@ -110,6 +145,7 @@ class Measured:
             "verdict": self.verdict,
             "seconds": self.seconds,
             "detail": self.detail,
+            "test": self.test,
         }
 
 
@@ -134,6 +170,7 @@ def read_measured(row: Any) -> Measured | None:
         verdict="",
         seconds=number_of(row.get("seconds")),
         detail=detail if isinstance(detail, dict) else {"note": detail} if detail else {},
+        test=test if isinstance(test := row.get("test"), dict) else {},
     )
     recorded = str(row.get("verdict") or "")
     return Measured(**{**vars(measured), "verdict": recorded if recorded in TONES else compare(measured)})

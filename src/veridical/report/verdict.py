@@ -9,6 +9,7 @@ from typing import Any, Literal
 from veridical.report.measured import Measured
 from veridical.report.numbers import duration
 from veridical.report.record import Record
+from veridical.report.setup import data_name
 
 Level = Literal["good", "caution", "bad", "unknown"]
 WORDS: dict[Level, str] = {
@@ -22,11 +23,17 @@ WORDS: dict[Level, str] = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """A headline with the sentences that support it."""
+    """What the model is and whether it can be trusted, with the sentences that support it."""
 
     level: Level
+    what: str
+    """What the model is, in one sentence."""
+
     headline: str
+    """Whether it can be trusted, and why not."""
+
     sentences: tuple[str, ...]
+    """Everything that was found."""
 
     @property
     def word(self) -> str:
@@ -35,14 +42,29 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return {"level": self.level, "word": self.word, "headline": self.headline, "sentences": list(self.sentences)}
+        return {
+            "level": self.level,
+            "word": self.word,
+            "what": self.what,
+            "headline": self.headline,
+            "sentences": list(self.sentences),
+        }
 
 
 def judge(record: Record, measured: list[Measured]) -> Verdict:
     """Return the verdict on a run: that of its worst result; "not judged" without measurements."""
     level, headline = _headline(record, measured)
     sentences = [_state(record), *_health(record), *_measurements(record, measured)]
-    return Verdict(level, headline, tuple(sentence for sentence in sentences if sentence))
+    return Verdict(level, _what(record), headline, tuple(sentence for sentence in sentences if sentence))
+
+
+def _what(record: Record) -> str:
+    """Say what the model is: family, data, steps and state."""
+    data, of = data_name(record), f" of {record.steps:,}" if record.steps and record.steps != record.step else ""
+    model = f"A model of the family {record.family}" if record.family else "A model"
+    trained = f"trained on {data} for" if data else "trained for"
+    state = "" if record.state == "finished" else f"; its training is {record.state}"
+    return f"{model}, {trained} {record.step:,}{of} steps{state}."
 
 
 def _headline(record: Record, measured: list[Measured]) -> tuple[Level, str]:
@@ -64,21 +86,21 @@ def _headline(record: Record, measured: list[Measured]) -> tuple[Level, str]:
     if not compared:
         return "unknown", "No measurement has a reference to be compared with, so there is no verdict."
     if far := [m for m in short if m.far]:
-        return "bad", (
-            f"{_counted(len(short), of)} short of a perfect model, {_listed([m.title for m in far])} by more than half."
-        )
+        return "bad", (f"{_counted(len(short), of)} short of a perfect model, {_clearest(far)} by more than half.")
     if suspicious:
         return "caution", (
             f"{_counted(len(suspicious), of)} better than possible for a perfect model: check "
-            f"{_listed([m.title for m in suspicious])} before you use the samples."
+            f"{_clearest(suspicious)} before you use the samples."
         )
     if short:
-        return "caution", (f"{_counted(len(short), of)} short of a perfect model: {_listed([m.title for m in short])}.")
+        return "caution", f"{_counted(len(short), of)} short of a perfect model: {_clearest(short)}."
     if errors:
         return "caution", f"The measurements show no fault, but the training does: {_listed([f.name for f in errors])}."
     if undecided:
-        names = _listed([m.title for m in undecided])
-        return "caution", f"{_counted(len(undecided), of)} undecided, because there are too few examples: {names}."
+        return "caution", (
+            f"No fault is shown, but {_counted(len(undecided), of)} undecided, because there are too few examples: "
+            f"{_clearest(undecided)}."
+        )
     if missing := _too_few(record):
         counted = "one measurement" if compared == 1 else f"{compared} measurements"
         return (
@@ -96,6 +118,14 @@ def _too_few(record: Record) -> list[str]:
     """Return the metrics that were left out for lack of examples."""
     names = record.evaluation.get("too_few")
     return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def _clearest(measured: list[Measured]) -> str:
+    """Return the titles, those whose difference is clearest first; from five on only three of them."""
+    ordered = sorted(measured, key=lambda m: -m.clarity)
+    if len(ordered) <= 4:
+        return _listed([m.title for m in ordered])
+    return f"most clearly {_listed([m.title for m in ordered[:3]])}"
 
 
 def _counted(hits: int, of: str) -> str:
