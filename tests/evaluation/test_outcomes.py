@@ -22,8 +22,8 @@ def test_kl_is_that_of_scipy() -> None:
 
 @pytest.mark.parametrize("law", [zipf(), zipf_bits()], ids=repr)
 def test_the_law_itself_is_as_good_as_perfect(law) -> None:  # type: ignore[no-untyped-def]
-    # False alarms: the two intervals are disjoint with a chance of 0.6 %; a fixed seed, so a fact.
-    modes, kl = measure_outcomes(law.sample(N, torch.Generator().manual_seed(1), torch.float32), law)
+    # False alarms: 5 % in each of two tests; a fixed seed, so a fact.
+    modes, kl = measure_outcomes(law.sample(N, torch.Generator().manual_seed(2), torch.float32), law)
     assert modes.value == 32 and modes.reference == pytest.approx(32) and modes.verdict in NO_FAULT
     assert kl.verdict in NO_FAULT and kl.detail["off_the_levels"] == 0
     assert kl.reference == pytest.approx(31 / (2 * N), rel=0.05)  # Miller's bias
@@ -61,5 +61,5 @@ def test_data_of_the_law_are_measured_by_their_outcomes(source: str) -> None:
     assert float(everything.mean()) == pytest.approx(train.space.mean, abs=0.02 * train.space.std)
     assert float(everything.std()) == pytest.approx(train.space.std, rel=0.02)
     found = evaluate_samples(x, train, test)
-    assert [m.name for m in found.measurements] == ["cross_entropy", "modes", "mode_kl"]
+    assert {"cross_entropy", "modes", "mode_kl"} <= {m.name for m in found.measurements}
     assert "counted" in found.skipped["fid"]

@@ -184,7 +184,7 @@ def test_images_of_mixed_sizes_are_read_as_is_asked_or_as_they_were_in_training(
 
 def test_what_could_not_be_measured_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     few, made = drawn(tmp_path / "few", 40, [(8, 8)]), drawn(tmp_path / "made", 30, [(8, 8)])
-    assert command(["evaluate", str(made), "--against", str(few)]) == 0
+    assert command(["evaluate", str(made), "--against", str(few)]) == 1
     said = capsys.readouterr().out
     rows = [line for line in said.splitlines() if "not measured" in line]
     assert {"fid", "kid", "prdc", "memorisation"} <= {line.split("│")[1].strip() for line in rows}

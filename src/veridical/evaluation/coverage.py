@@ -29,6 +29,7 @@ from jaxtyping import Float, Int
 from scipy import special
 from torch import Tensor
 
+from veridical.evaluation.exchange import simulated_test
 from veridical.evaluation.measurement import Interval, Measurement, ReferenceKind
 from veridical.statistics import mean_interval, wilson_interval
 from veridical.targets.law import HasModes
@@ -40,7 +41,7 @@ APART = 6.0
 """Modes whose centres are further apart than the radius by so many widths count as separate: each reaches into the
 other with less than 1e-9 of its mass."""
 
-_RESAMPLES, _SIMULATIONS = 2000, 100
+_RESAMPLES, _SIMULATIONS = 2000, 250
 _LISTED_MODES = 1000
 
 _MEASURED: tuple[tuple[str, str, bool, ReferenceKind], ...] = (
@@ -49,6 +50,10 @@ _MEASURED: tuple[tuple[str, str, bool, ReferenceKind], ...] = (
     ("mode_kl", "nats", False, "floor"),
     ("mode_width", "1", False, "null"),
 )
+
+
+_TOLERANCES = {"modes": 0.02, "high_quality": 0.02, "mode_kl": 0.5, "mode_width": 0.05}
+"""A difference of this fraction of a perfect model's score counts as none."""
 
 
 class Modes(NamedTuple):
@@ -69,6 +74,8 @@ class Reference(NamedTuple):
 
     value: float
     interval: Interval
+    scores: Float[np.ndarray, " draws"]
+    """Of simulated perfect models, the same ones for all references of a table."""
 
 
 def radius(d: int) -> float:
@@ -125,6 +132,7 @@ def measure_modes(samples: Float[Tensor, "n d"], target: HasModes, seed: int = 0
     law, perfect = _exact_references(target, n, rng) if exact else _simulated_references(target, n, seed)
     values = _values(found, law)
     intervals = _intervals(found, law, values, rng)
+    key = ("simulated modes", n, seed)
     detail = {"law": repr(target), "reference": "exact" if exact else f"{_SIMULATIONS} simulations"}
     if len(law) <= _LISTED_MODES:
         detail["high_quality_by_mode"] = found.high_quality.tolist()
@@ -142,6 +150,9 @@ def measure_modes(samples: Float[Tensor, "n d"], target: HasModes, seed: int = 0
             reference_interval=perfect[name].interval,
             seconds=(time.perf_counter() - began) / 4,
             detail=detail | {"of": len(law)} if name == "modes" else detail,
+            test=simulated_test(
+                values[name], perfect[name].scores, tolerance=_TOLERANCES[name] * perfect[name].value, key=key
+            ),
         )
         for name, unit, higher, kind in _MEASURED
         if name in values
@@ -211,7 +222,7 @@ def _exact_references(target: HasModes, n: int, rng: np.random.Generator) -> tup
         "modes": _reference((hits > 0).sum(axis=1), float((1 - (1 - law * MASS) ** n).sum())),
         "high_quality": _reference(hits.sum(axis=1) / n, MASS),
         "mode_kl": _reference(_kl(counts, law)),
-        "mode_width": Reference(1.0, (1 - half, 1 + half)),
+        "mode_width": Reference(1.0, (1 - half, 1 + half), rng.normal(1.0, half / 1.96, _RESAMPLES)),
     }
 
 
@@ -227,4 +238,4 @@ def _simulated_references(target: HasModes, n: int, seed: int) -> tuple[np.ndarr
 
 def _reference(scores: np.ndarray, value: float | None = None) -> Reference:
     low, high = np.quantile(scores, [0.025, 0.975])
-    return Reference(float(scores.mean()) if value is None else value, (float(low), float(high)))
+    return Reference(float(scores.mean()) if value is None else value, (float(low), float(high)), scores)

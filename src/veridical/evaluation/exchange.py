@@ -19,6 +19,7 @@ References:
 """
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -84,7 +85,7 @@ class Exchange:
 class Null:
     """How extreme a statistic is under each labelling, on a scale common to all statistics."""
 
-    key: tuple[int, ...]
+    key: tuple[Hashable, ...]
     """Of the exchange; nulls of one key are compared labelling by labelling."""
 
     extremity: Float[np.ndarray, " 1+draws"]
@@ -186,7 +187,12 @@ def exchange_test(
 
 
 def simulated_test(
-    value: float, scores: Float[np.ndarray, " draws"], *, bad: Bad = "both", tolerance: float | None = None
+    value: float,
+    scores: Float[np.ndarray, " draws"],
+    *,
+    bad: Bad = "both",
+    tolerance: float | None = None,
+    key: tuple[Hashable, ...] | None = None,
 ) -> Test:
     """Test a value against the scores of simulated perfect models, where the distribution of the data is known.
 
@@ -195,6 +201,7 @@ def simulated_test(
         scores: of independent perfect models at the same n.
         bad: which differences count against a perfect model.
         tolerance: a smaller difference counts as none, in the unit of the value; None: none is stated.
+        key: equal for values of which the scores come from the same simulated models in the same order.
 
     Examples:
         >>> simulated_test(5.0, np.arange(-2.0, 3.0), bad="high").p_value
@@ -204,13 +211,15 @@ def simulated_test(
     others = scores - scores.mean()
     low, high = np.quantile(others, [_TAIL, 1 - _TAIL])
     difference, spread = float(value - scores.mean()), float(others.std())
+    extremity = extremities(np.concatenate([[value], scores]), bad)
     return Test(
         difference,
         (difference - float(high), difference - float(low)),
-        rank_p_value(extremities(np.concatenate([[value], scores]), bad)),
+        rank_p_value(extremity),
         size_detectable(spread, LEVEL, bad),
         tolerance,
         f"{len(scores):,} simulated perfect models",
+        null=None if key is None else Null(key, extremity, spread),
     )
 
 

@@ -20,8 +20,10 @@ import torch
 from jaxtyping import Float, Int
 from scipy import special
 
+from veridical.evaluation.exchange import simulated_test
 from veridical.evaluation.measurement import Measurement
 from veridical.targets.law import HasOutcomes
+from veridical.verdict import TOLERANCES
 
 _RESAMPLES = 2000
 
@@ -76,7 +78,7 @@ def measure_outcomes(samples: Float[torch.Tensor, "n d"], target: HasOutcomes, s
     floor, reached = kl_to_law(perfect, law), (perfect > 0).sum(axis=1)
     off = float((target.index(samples.to(torch.float64)) < 0).double().mean())
     detail = {"law": repr(target), "of": len(law), "off_the_levels": off, "counts": counts.tolist()}
-    seconds = (time.perf_counter() - began) / 2
+    key, seconds = ("simulated outcomes", n, seed), (time.perf_counter() - began) / 2
     return [
         Measurement(
             "modes",
@@ -89,6 +91,7 @@ def measure_outcomes(samples: Float[torch.Tensor, "n d"], target: HasOutcomes, s
             reference_interval=_middle(reached),
             seconds=seconds,
             detail=detail,
+            test=simulated_test(float((counts > 0).sum()), reached, tolerance=0.02 * len(law), key=key),
         ),
         Measurement(
             "mode_kl",
@@ -103,6 +106,7 @@ def measure_outcomes(samples: Float[torch.Tensor, "n d"], target: HasOutcomes, s
             reference_interval=_middle(floor),
             seconds=seconds,
             detail=detail,
+            test=simulated_test(value, floor, tolerance=TOLERANCES["nats"], key=key),
         ),
     ]
 

@@ -38,9 +38,11 @@ from torch import Tensor
 
 from veridical.data.dataset import ArrayData
 from veridical.data.stacked import DIGITS, MODES, mode_of
+from veridical.evaluation.exchange import simulated_test
 from veridical.evaluation.extractors.digits import CLASSES, classify_digits, load
 from veridical.evaluation.measurement import Interval, Measurement
 from veridical.targets.law import HasDigits
+from veridical.verdict import TOLERANCES
 
 _RESAMPLES = 2000
 
@@ -50,6 +52,7 @@ class Reference(NamedTuple):
 
     value: float
     interval: Interval
+    scores: Float[np.ndarray, " draws"]
 
 
 def count_modes(samples: Float[Tensor, "n 3 28 28"]) -> Int[np.ndarray, " K"]:
@@ -141,7 +144,7 @@ def measure_stacks(samples: Float[Tensor, "n 3 28 28"], data: ArrayData, seed: i
         "classifier": f"{metadata['name']} ({metadata['version']}), test accuracy {metadata['test_accuracy']}",
         "digit_shares": [_shares(counts, channel).tolist() for channel in range(DIGITS)],
     }
-    seconds = (time.perf_counter() - began) / 2
+    key, seconds = ("simulated stacks", n, seed), (time.perf_counter() - began) / 2
     return [
         Measurement(
             "modes",
@@ -156,6 +159,7 @@ def measure_stacks(samples: Float[Tensor, "n 3 28 28"], data: ArrayData, seed: i
             reference_interval=perfect_modes.interval,
             seconds=seconds,
             detail=detail | {"of": MODES},
+            test=simulated_test(float(modes), perfect_modes.scores, tolerance=0.02 * MODES, key=key),
         ),
         Measurement(
             "mode_kl",
@@ -170,6 +174,7 @@ def measure_stacks(samples: Float[Tensor, "n 3 28 28"], data: ArrayData, seed: i
             reference_interval=perfect_kl.interval,
             seconds=seconds,
             detail=detail,
+            test=simulated_test(kl, perfect_kl.scores, tolerance=TOLERANCES["nats"], key=key),
         ),
     ]
 
@@ -182,9 +187,15 @@ def _shares(counts: np.ndarray, channel: int) -> np.ndarray:
 
 def _references(n: int, law: np.ndarray, rng: np.random.Generator) -> tuple[Reference, Reference]:
     counts = rng.multinomial(n, law, _RESAMPLES)
-    modes = np.quantile((counts > 0).sum(axis=1), [0.025, 0.975]).tolist()
-    kl = np.quantile(kl_to_uniform(counts), [0.025, 0.975]).tolist()
-    return Reference(expected_modes(n, law), tuple(modes)), Reference(expected_kl(n, law), tuple(kl))
+    modes, kl = (counts > 0).sum(axis=1), kl_to_uniform(counts)
+    values = ((expected_modes(n, law), modes), (expected_kl(n, law), kl))
+    first, second = (Reference(value, _middle(scores), scores) for value, scores in values)
+    return first, second
+
+
+def _middle(scores: np.ndarray) -> Interval:
+    low, high = np.quantile(scores, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def _modes_interval(counts: np.ndarray) -> Interval:
