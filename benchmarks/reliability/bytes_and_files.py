@@ -190,7 +190,15 @@ def npy(luck: random.Random) -> bytes:
     shape = luck.choice(SHAPES[:4] if luck.random() < 0.5 else SHAPES)
     head = npy_header(description, shape, luck.choice((False, True, False, 1, None)))
     if luck.random() < 0.1:
-        odd = ("{", "[]", "{'descr': '<f4'}", "{'descr': " * 500, "(" * 3000, "{'shape': (1,), 'descr': '<f4', 'x': 0}", "")
+        odd = (
+            "{",
+            "[]",
+            "{'descr': '<f4'}",
+            "{'descr': " * 500,
+            "(" * 3000,
+            "{'shape': (1,), 'descr': '<f4', 'x': 0}",
+            "",
+        )
         head = npy_header(None, None, text=luck.choice(odd) or " ")
     return head + luck.randbytes(luck.choice((0, 7, 96, 192, 1152, 1536, 4608)))
 
@@ -204,7 +212,9 @@ def _saved(luck: random.Random) -> bytes:
 def array(luck: random.Random) -> np.ndarray:
     """Return a small array, often with odd numbers in it."""
     rng = np.random.default_rng(luck.getrandbits(32))
-    shape = luck.choice(((12, 2), (30, 2), (6, 8, 8), (30, 8, 8), (6, 8, 8, 3), (6, 3, 8, 8), (12, 1), (30, 5), (1, 2), (9,)))
+    shape = luck.choice(
+        ((12, 2), (30, 2), (6, 8, 8), (30, 8, 8), (6, 8, 8, 3), (6, 3, 8, 8), (12, 1), (30, 5), (1, 2), (9,))
+    )
     kind = luck.choice(("f4", "f8", "u1", "i8", "b1", "f2", "u2", "c8", "f16", "i1", "S2", "U2"))
     values: np.ndarray = rng.normal(size=shape) * 50
     special = luck.choice((None, None, np.nan, np.inf, -np.inf, 0.0, 1e300, -1e-300, 255.0, 1.0))
@@ -217,7 +227,7 @@ def array(luck: random.Random) -> np.ndarray:
 def npz(luck: random.Random) -> bytes:
     """Return an npz file with known and unknown members, some of which are not arrays."""
     names = ("x", "y", "images", "labels", "data", "class_names", "classes", "packed", "size", "x_train", "y_train")
-    names += ("x_test", "y_test", "coupling", "X", "../x", "", "x/y", "K" * 300, "metadata")
+    names += ("x_test", "y_test", "coupling", "X", "../x", " ", "x/y", "K" * 300, "metadata")
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", luck.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))) as archive:
         first = luck.choice(("x", "x", "images", "data", "packed", "x_train", luck.choice(names)))
@@ -228,7 +238,27 @@ def npz(luck: random.Random) -> bytes:
     return content.getvalue() if luck.random() < 0.7 else damage(content.getvalue(), luck)
 
 
-CELLS = ("1", "0.5", "-3", "nan", "inf", "1e400", "", " ", "x", "0x10", "1_000", "٣", "²", "\0", '"', '"a,b"', "1" * 400, "y", "-")
+CELLS = (
+    "1",
+    "0.5",
+    "-3",
+    "nan",
+    "inf",
+    "1e400",
+    "",
+    " ",
+    "x",
+    "0x10",
+    "1_000",
+    "٣",
+    "²",
+    "\0",
+    '"',
+    '"a,b"',
+    "1" * 400,
+    "y",
+    "-",
+)
 CELLS += ("None", "True", "1e-320", "\ufeff1", "1;2", "=1+1", "'", "1,2", "\x85", "\u2028", "9" * 19, "-0")
 
 
@@ -251,7 +281,9 @@ def csv(luck: random.Random) -> bytes:
 
 def idx(luck: random.Random) -> bytes:
     """Return an idx file, perhaps compressed, often with a header that does not fit."""
-    shape = luck.choice(((12, 8, 8), (30, 8, 8), (12,), (0, 8, 8), (12, 0, 8), (2**32 - 1, 8, 8), (2**31, 2**31, 4), (3, 2, 2, 2)))
+    shape = luck.choice(
+        ((12, 8, 8), (30, 8, 8), (12,), (0, 8, 8), (12, 0, 8), (2**32 - 1, 8, 8), (2**31, 2**31, 4), (3, 2, 2, 2))
+    )
     content = bytes((0, 0, luck.choice((8, 8, 8, 8, 9, 13)), len(shape))) + struct.pack(f">{len(shape)}I", *shape)
     content += luck.randbytes(int(np.prod(shape)) if max(shape) < 99 else 100)
     if luck.random() < 0.4:
@@ -282,8 +314,24 @@ def _tensors() -> list[bytes]:
     import torch
 
     x = torch.randn(12, 2)
-    held = [x, (x, torch.zeros(12)), {"x": x, "y": torch.ones(12)}, {"a": x}, [x], 3, {"x": 1}, x.to_sparse(), x.cfloat()]
-    held += [x.bfloat16(), torch.zeros(0), torch.tensor(1.0), {"x": x.expand(3, 12, 2)}, {"x": torch.empty(12, 2, device="meta")}]
+    held = [
+        x,
+        (x, torch.zeros(12)),
+        {"x": x, "y": torch.ones(12)},
+        {"a": x},
+        [x],
+        3,
+        {"x": 1},
+        x.to_sparse(),
+        x.cfloat(),
+    ]
+    held += [
+        x.bfloat16(),
+        torch.zeros(0),
+        torch.tensor(1.0),
+        {"x": x.expand(3, 12, 2)},
+        {"x": torch.empty(12, 2, device="meta")},
+    ]
     found = []
     for value in held:
         for old in (False, True):
@@ -321,7 +369,25 @@ def edit_json(text: str, luck: random.Random) -> str:
     return json.dumps(value)
 
 
-VALUES: tuple[Any, ...] = (None, True, 0, -1, 1, 2**31, 2**63, 1e308, -0.5, float("nan"), float("inf"), "", "x", "\0", [], {}, [1])
+VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    1,
+    2**31,
+    2**63,
+    1e308,
+    -0.5,
+    float("nan"),
+    float("inf"),
+    "",
+    "x",
+    "\0",
+    [],
+    {},
+    [1],
+)
 VALUES += ("<script>", "../../x", {"a": {}}, [[]], 10**400, "\ud800", "é" * 100)
 
 

@@ -15,7 +15,20 @@ import bytes_and_files as files
 import commands
 import numpy as np
 
-SMALL = ["--steps", "20", "--batch-size", "8", "--width", "8", "--depth", "1", "--checkpoint-every", "10", "--log-every", "5"]
+SMALL = [
+    "--steps",
+    "20",
+    "--batch-size",
+    "8",
+    "--width",
+    "8",
+    "--depth",
+    "1",
+    "--checkpoint-every",
+    "10",
+    "--log-every",
+    "5",
+]
 SMALL += ["--sample-every", "10", "--threads", "1"]
 
 
@@ -73,10 +86,16 @@ def images(folder: Path, luck: random.Random, base: Path) -> Attack:
         (inside / f"{odd_name(luck)}{i}.{image_ending(luck)}").write_bytes(image(luck))
     if luck.random() < 0.1:
         odd_entry(inside, luck)
-    sizes = luck.choice(([], ["--size", "8", "--fit", luck.choice(("crop", "pad", "stretch"))], ["--size", "4", "--fit", "crop"]))
-    more = luck.choice(([], [], ["--on-bad", "skip"], ["--channels", "grey"], ["--background", "white"], ["--levels", "4096"]))
+    sizes = luck.choice(
+        ([], ["--size", "8", "--fit", luck.choice(("crop", "pad", "stretch"))], ["--size", "4", "--fit", "crop"])
+    )
+    more = luck.choice(
+        ([], [], ["--on-bad", "skip"], ["--channels", "grey"], ["--background", "white"], ["--levels", "4096"])
+    )
     draw = luck.random()
-    target = str(place) if luck.random() < 0.8 else str(luck.choice([p for p in place.rglob("*") if p.is_file()] or [place]))
+    target = (
+        str(place) if luck.random() < 0.8 else str(luck.choice([p for p in place.rglob("*") if p.is_file()] or [place]))
+    )
     if draw < 0.8:
         return Attack(["data", "check", target, *sizes, *more])
     if draw < 0.9:
@@ -106,14 +125,18 @@ def image(luck: random.Random) -> bytes:
 
 def image_ending(luck: random.Random) -> str:
     """The ending of an image, now and then the wrong one."""
-    return luck.choice(("png", "png", "jpg", "webp", "gif", "tif", "bmp", "PNG", "ico", "tga", "jp2", "psd", "eps", "txt", "svg"))
+    return luck.choice(
+        ("png", "png", "jpg", "webp", "gif", "tif", "bmp", "PNG", "ico", "tga", "jp2", "psd", "eps", "txt", "svg")
+    )
 
 
 def odd_name(luck: random.Random) -> str:
     """A file name; now and then an odd one."""
     if luck.random() < 0.85:
         return "image"
-    return luck.choice(("new\nline", "\x1b[31mred", "é" * 60, "a b", "-rf", "<b>&", "'quote\"", "a" * 200, os.fsdecode(b"\xff\xfe")))
+    return luck.choice(
+        ("new\nline", "\x1b[31mred", "é" * 60, "a b", "-rf", "<b>&", "'quote\"", "a" * 200, os.fsdecode(b"\xff\xfe"))
+    )
 
 
 def odd_entry(inside: Path, luck: random.Random) -> None:
@@ -148,7 +171,10 @@ def arrays(folder: Path, luck: random.Random, base: Path) -> Attack:
     }
     ending = luck.choice(("npy",) * 5 + ("npz",) * 6 + ("csv",) * 4 + ("idx",) * 3 + ("pt",) * 2 + ("tar.gz", "mat"))
     content = makers[ending](luck)
-    name = {"idx": luck.choice(("train-images-idx3-ubyte", "a.idx", "x-idx3-ubyte.gz")), "csv": luck.choice(("a.csv", "a.tsv"))}
+    name = {
+        "idx": luck.choice(("train-images-idx3-ubyte", "a.idx", "x-idx3-ubyte.gz")),
+        "csv": luck.choice(("a.csv", "a.tsv")),
+    }
     name = name.get(ending, f"a.{ending}")
     if luck.random() < 0.02:
         name = luck.choice(("a.npy", "a.npz", "a.csv", "a.idx.gz", "a.pt", "a.tgz"))
@@ -160,14 +186,18 @@ def arrays(folder: Path, luck: random.Random, base: Path) -> Attack:
     if ending == "idx" and luck.random() < 0.3:
         (folder / name.replace("images", "labels").replace("idx3", "idx1")).write_bytes(files.idx(luck))
     kind = luck.choice(([], [], [], ["--kind", luck.choice(("image", "vector", "lattice", "sequence"))]))
-    more = luck.choice(([], [], ["--levels", "17"], ["--size", "4", "--fit", "crop"], ["--value-range", "0", "1"], ["--no-labels"]))
+    more = luck.choice(
+        ([], [], ["--levels", "17"], ["--size", "4", "--fit", "crop"], ["--value-range", "0", "1"], ["--no-labels"])
+    )
     draw = luck.random()
     if draw < 0.7:
         return Attack(["data", "check", str(path), *kind, *more])
     if draw < 0.8:
         return Attack(["train", "gan-2d", "--data", str(path), *kind, *more, "--dry-run", *TINY])
     if draw < 0.9:
-        return Attack(["evaluate", str(path), "--against", str(base / luck.choice(("ring.npy", "images.npz"))), "-n", "20"])
+        return Attack(
+            ["evaluate", str(path), "--against", str(base / luck.choice(("ring.npy", "images.npz"))), "-n", "20"]
+        )
     return Attack(["ising", "check", str(path), *luck.choice(([], [], ["--size", "4"], ["--size", "2x6"]))])
 
 
@@ -240,7 +270,9 @@ def alias_bomb(luck: random.Random) -> str:
     depth, width = luck.choice(((9, 9), (20, 3), (30, 2), (5, 5)))
     lines = ["b0: &b0 [x, x]"] + [f"b{i}: &b{i} [{', '.join([f'*b{i - 1}'] * width)}]" for i in range(1, depth)]
     last = f"*b{depth - 1}"
-    use = luck.choice(("family: {}", "model: {}", "data: {{source: {}}}", "training: {{steps: {}}}", "origin: {{a: {}}}", "? {}\n: 1"))
+    use = luck.choice(
+        ("family: {}", "model: {}", "data: {{source: {}}}", "training: {{steps: {}}}", "origin: {{a: {}}}", "? {}\n: 1")
+    )
     inner = "\n".join(lines)
     if luck.random() < 0.3:
         pairs = [f"b{i}: &b{i} {{<<: [*b{i - 1}, *b{i - 1}], k{i}: *b{i - 1}}}" for i in range(1, depth)]
@@ -259,9 +291,51 @@ def complete(preset: str) -> str:
     return to_yaml(find_preset(preset), preset_origins(preset))
 
 
-WORDS = ("null", "~", "yes", "-1", "0", "1", "0.5", "1e-3", "1e308", ".inf", "-.inf", ".nan", "''", "[]", "{}", "[1, 2]", "[a]")
-WORDS += ("{a: 1}", "2147483648", "9223372036854775808", "1" * 400, "abc", "&x 1", "*x", "!!str 1", "!!python/name:os.x ''", "'\\0'")
-WORDS += ('"\\0"', '"\\ud800"', "2020-01-01", "|\n    text", ">", "gan", "adam", "auto", "- 1", "0.1e", "0x7fffffffffffffff", "1_000")
+WORDS = (
+    "null",
+    "~",
+    "yes",
+    "-1",
+    "0",
+    "1",
+    "0.5",
+    "1e-3",
+    "1e308",
+    ".inf",
+    "-.inf",
+    ".nan",
+    "''",
+    "[]",
+    "{}",
+    "[1, 2]",
+    "[a]",
+)
+WORDS += (
+    "{a: 1}",
+    "2147483648",
+    "9223372036854775808",
+    "1" * 400,
+    "abc",
+    "&x 1",
+    "*x",
+    "!!str 1",
+    "!!python/name:os.x ''",
+    "'\\0'",
+)
+WORDS += (
+    '"\\0"',
+    '"\\ud800"',
+    "2020-01-01",
+    "|\n    text",
+    ">",
+    "gan",
+    "adam",
+    "auto",
+    "- 1",
+    "0.1e",
+    "0x7fffffffffffffff",
+    "1_000",
+)
 
 
 def configurations(folder: Path, luck: random.Random, base: Path) -> Attack:
@@ -321,7 +395,15 @@ def edit_yaml(text: str, luck: random.Random) -> str:
 
 # --- run directories ------------------------------------------------------------------------------------------------
 
-OF_A_RUN = ("run/evaluation", "run/report", "run/samples/", "run/status", "run/config", "run/environment", "run/metrics")
+OF_A_RUN = (
+    "run/evaluation",
+    "run/report",
+    "run/samples/",
+    "run/status",
+    "run/config",
+    "run/environment",
+    "run/metrics",
+)
 OF_A_RUN += ("run/spectra", "run/health", "run/checkpoints/", "run/lock", "run/.")
 
 
@@ -376,7 +458,9 @@ def damage_run(run: Path, luck: random.Random) -> None:
         lines = content.decode().splitlines()
         if lines:
             at = luck.randrange(len(lines))
-            lines[at] = luck.choice((files.edit_json(lines[at], luck), "", "{", "[]", "null", '"x"', lines[at] + lines[at]))
+            lines[at] = luck.choice(
+                (files.edit_json(lines[at], luck), "", "{", "[]", "null", '"x"', lines[at] + lines[at])
+            )
         path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogatepass")
     elif draw < 0.7 and path.suffix == ".yaml":
         path.write_text(edit_yaml(content.decode(), luck), encoding="utf-8", errors="surrogatepass")
@@ -388,10 +472,72 @@ def damage_run(run: Path, luck: random.Random) -> None:
 
 WHOLE = ("-1", "0", "1", "2", "3", "7", "1e3", "2.5", "nan", "inf", "-inf", "2147483648", "1e15", "9223372036854775807")
 WHOLE += ("9223372036854775808", "1e30", "20000000000000000", "", "x", "none", "0x10", "1_0", "٣")
-REAL = ("-1", "-0.0", "0", "1e-300", "1e-6", "0.5", "0.999999", "1", "1.5", "100", "1e38", "1e300", "inf", "-inf", "nan", "", "x", "none")
-TEXT = ("", "x", "none", "auto", "cpu:3", "cuda:9", "mps:-1", "cpu:x", "meta", "cuda:", "a b", "../..", "/dev/null", "/dev/zero", ".")
-TEXT += ("notes.txt", "page.html", "table.csv", "folder", "new", "new.npz", "new.png", "a/b/c.npz", "é", "\x1b[0m", "x" * 300, "~", "-")
-TEXT += ("/proc/1/mem", "run", "new.onnx", "new.pt2", "table.json", "new.jpg", "0", "99", "set:ring", "ising:4", "ring", "digits")
+REAL = (
+    "-1",
+    "-0.0",
+    "0",
+    "1e-300",
+    "1e-6",
+    "0.5",
+    "0.999999",
+    "1",
+    "1.5",
+    "100",
+    "1e38",
+    "1e300",
+    "inf",
+    "-inf",
+    "nan",
+    "",
+    "x",
+    "none",
+)
+TEXT = (
+    "",
+    "x",
+    "none",
+    "auto",
+    "cpu:3",
+    "cuda:9",
+    "mps:-1",
+    "cpu:x",
+    "meta",
+    "cuda:",
+    "a b",
+    "../..",
+    "/dev/null",
+    "/dev/zero",
+    ".",
+)
+TEXT += (
+    "notes.txt",
+    "page.html",
+    "table.csv",
+    "folder",
+    "new",
+    "new.npz",
+    "new.png",
+    "a/b/c.npz",
+    "é",
+    "\x1b[0m",
+    "x" * 300,
+    "~",
+    "-",
+)
+TEXT += (
+    "/proc/1/mem",
+    "run",
+    "new.onnx",
+    "new.pt2",
+    "table.json",
+    "new.jpg",
+    "0",
+    "99",
+    "set:ring",
+    "ising:4",
+    "ring",
+    "digits",
+)
 
 
 def arguments(folder: Path, luck: random.Random, base: Path) -> Attack:
@@ -401,7 +547,9 @@ def arguments(folder: Path, luck: random.Random, base: Path) -> Attack:
     (folder / "folder").mkdir()
     (folder / "folder" / "precious.txt").write_text("precious")
     shutil.copytree(base / "finished", folder / "run")
-    words = luck.choice((train, train, train, sample, sample, evaluate, evaluate, report, ising, data, export, resume, listing))(luck, base)
+    words = luck.choice(
+        (train, train, train, sample, sample, evaluate, evaluate, report, ising, data, export, resume, listing)
+    )(luck, base)
     return Attack(words, OF_A_RUN)
 
 
@@ -431,7 +579,9 @@ def chosen(options: list[Any], luck: random.Random, most: int) -> list[str]:
             continue
         hint = option.hint
         values = [value_of(inner(hint, i), luck) for i in range(count)]
-        words += [flag, *values] if luck.random() < 0.8 and not values[0].startswith("-") else [f"{flag}={','.join(values)}"]
+        words += (
+            [flag, *values] if luck.random() < 0.8 and not values[0].startswith("-") else [f"{flag}={','.join(values)}"]
+        )
     return words
 
 
@@ -483,7 +633,9 @@ def command_options(command: str) -> list[Any]:
 
     from veridical.cli.options import Section, vocabulary
 
-    name = {"sample": "Sample", "evaluate": "Evaluate", "report": "Report", "export": "Export", "resume": "Resume"}[command]
+    name = {"sample": "Sample", "evaluate": "Evaluate", "report": "Report", "export": "Export", "resume": "Resume"}[
+        command
+    ]
     return vocabulary([Section("options", getattr(importlib.import_module(f"veridical.cli.{command}"), name))])
 
 
@@ -507,8 +659,26 @@ def evaluate(luck: random.Random, base: Path) -> list[str]:
 
 def report(luck: random.Random, base: Path) -> list[str]:
     """A report of the run, to a place that may be taken."""
-    out = luck.choice(("page.html", "table.html", "notes.txt", "new.html", "folder", "new", "table.csv", "run/report.html", "page", *TEXT))
-    return ["report", *luck.choice((["run"], ["run", "run"], ["run", "nothing"], ["folder"], ["notes.txt"])), "--out", out]
+    out = luck.choice(
+        (
+            "page.html",
+            "table.html",
+            "notes.txt",
+            "new.html",
+            "folder",
+            "new",
+            "table.csv",
+            "run/report.html",
+            "page",
+            *TEXT,
+        )
+    )
+    return [
+        "report",
+        *luck.choice((["run"], ["run", "run"], ["run", "nothing"], ["folder"], ["notes.txt"])),
+        "--out",
+        out,
+    ]
 
 
 def export(luck: random.Random, base: Path) -> list[str]:
@@ -529,13 +699,20 @@ def data(luck: random.Random, base: Path) -> list[str]:
 
     options = vocabulary([Section("data", DataConfig, DataConfig(), "data")])
     words = [word for word in chosen(options, luck, 3)]
-    return ["data", "check", *([] if "--data" in " ".join(words) else [str(base / luck.choice(("ring.npy", "images.npz")))]), *words]
+    return [
+        "data",
+        "check",
+        *([] if "--data" in " ".join(words) else [str(base / luck.choice(("ring.npy", "images.npz")))]),
+        *words,
+    ]
 
 
 def ising(luck: random.Random, base: Path) -> list[str]:
     """Exact values and checks of small lattices at extreme couplings."""
     coupling = luck.choice(([], ["--coupling", luck.choice(REAL)], ["--temperature", luck.choice(REAL)]))
-    size = luck.choice(("1", "2", "4", "3x5", "0", "-2", "4x", "x4", "4x4x4", "nan", "1e3", "64", "2x1000", "99999999999", "1000000x2"))
+    size = luck.choice(
+        ("1", "2", "4", "3x5", "0", "-2", "4x", "x4", "4x4x4", "nan", "1e3", "64", "2x1000", "99999999999", "1000000x2")
+    )
     if luck.random() < 0.5:
         return ["ising", "exact", size, *coupling, *luck.choice(([], ["--json"]))]
     level = luck.choice(([], ["--level", luck.choice(REAL)]))
@@ -546,7 +723,9 @@ def ising(luck: random.Random, base: Path) -> list[str]:
 def listing(luck: random.Random, base: Path) -> list[str]:
     """Commands that list and show, on odd places."""
     place = luck.choice(TEXT)
-    return luck.choice((["runs", place], ["cite", place], ["config", "show", place], ["config", "validate", place], ["report", place]))
+    return luck.choice(
+        (["runs", place], ["cite", place], ["config", "show", place], ["config", "validate", place], ["report", place])
+    )
 
 
 KINDS: dict[str, Callable[[Path, random.Random, Path], Attack]] = {

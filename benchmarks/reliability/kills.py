@@ -92,7 +92,9 @@ class Laboratory:
         many = ["--processes", "2"] if kind.how == "launcher" else []
         return [*TRAIN, "--data", str(self.data), "--keep", str(kind.keep), "--out", str(run), *many]
 
-    def start(self, arguments: list[str], kind: Kind, output: Path, first: Callable[[], None] | None = None) -> list[int]:
+    def start(
+        self, arguments: list[str], kind: Kind, output: Path, first: Callable[[], None] | None = None
+    ) -> list[int]:
         """Start a training or a resumption and return its processes, the first first."""
         if kind.how != "torchrun":
             return [commands.start(arguments, output, folder=self.folder, first=first)]
@@ -111,7 +113,9 @@ class Laboratory:
         if kind not in self.references:
             run = self.folder / f"reference-{kind.how}-{kind.keep}"
             started = time.monotonic()
-            ended = finish(self.start(self.arguments(run, kind), kind, run.with_suffix(".txt")), run.with_suffix(".txt"))
+            ended = finish(
+                self.start(self.arguments(run, kind), kind, run.with_suffix(".txt")), run.with_suffix(".txt")
+            )
             if ended.outcome != "ok":
                 raise SystemExit(f"the undisturbed run of {kind} did not end:\n{ended.output}")
             self.seconds[kind.how] = time.monotonic() - started
@@ -439,7 +443,13 @@ def main(arguments: list[str] | None = None) -> int:
     while kills < options.kills and number < 3 * options.kills:
         luck = random.Random(f"{options.seed}/{number}")
         draw = luck.random()
-        how = "launcher" if draw < options.launcher else "torchrun" if draw < options.launcher + options.torchrun else "one"
+        how = (
+            "launcher"
+            if draw < options.launcher
+            else "torchrun"
+            if draw < options.launcher + options.torchrun
+            else "one"
+        )
         kills += Case(lab, f"case-{number}", Kind(how, luck.choice((1, 1, 2))), luck).attack()
         number += 1
         if number % 50 == 0:

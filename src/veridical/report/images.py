@@ -64,6 +64,7 @@ def embed(path: Path, most: int, side: int, folder: Path) -> Embedded:
 
     raw = path.read_bytes()
     try:
+        Image.open(io.BytesIO(raw)).verify()  # checksums, which decoding does not look at
         image = Image.open(io.BytesIO(raw))
         kind = image.format
         if image.width * image.height > _MOST_PIXELS:
