@@ -323,7 +323,7 @@ def _tensors() -> list[bytes]:
         3,
         {"x": 1},
         x.to_sparse(),
-        x.cfloat(),
+        x.to(torch.complex64),
     ]
     held += [
         x.bfloat16(),

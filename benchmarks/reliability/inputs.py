@@ -45,7 +45,7 @@ class Attack:
 
 def prepare(base: Path) -> None:
     """Make what the inputs start from: data, a finished and an interrupted run, evaluated and reported."""
-    angle = np.random.default_rng(0).integers(0, 8, 120) * np.pi / 4
+    angle = np.random.default_rng(0).integers(0, 8, 400) * np.pi / 4
     np.save(base / "ring.npy", np.stack([np.cos(angle), np.sin(angle)], 1).astype(np.float32))
     rng = np.random.default_rng(1)
     np.savez(base / "images.npz", x=rng.integers(0, 256, (60, 8, 8), np.uint8), y=np.arange(60) % 3)

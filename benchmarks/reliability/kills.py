@@ -234,6 +234,7 @@ class Case:
 
     @property
     def counts(self) -> Counter[str]:
+        """What the laboratory counts."""
         return self.lab.tally.counts
 
     def kill(self, arguments: list[str]) -> int:

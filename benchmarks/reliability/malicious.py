@@ -96,7 +96,7 @@ def put(run: Path, name: str, content: bytes) -> None:
     (checkpoint / "meta.json").write_text(json.dumps(sealed(meta) if "checksum" in meta else meta))
 
 
-Attack = tuple[str, Callable[[Path], None], list[str]]
+Attack = tuple[str, Callable[[Path], object], list[str]]
 """Name, what prepares the folder (with `run` and `ring.npy` in it), and the command."""
 
 
@@ -227,7 +227,7 @@ def of_markup() -> Iterator[Attack]:
 
         yield f"texts {i}", everywhere, ["report", "run"]
         place = markup.replace("/", "∕")
-        yield f"name {i}", lambda f, p=place: (f / "run").rename(f / p), ["report", place, "--out", "run.html"]
+        yield f"name {i}", lambda f, p=place: shutil.move(f / "run", f / p), ["report", place, "--out", "run.html"]
         text = f"family: gan\ndata:\n  source: {json.dumps(markup)}\n".encode()
         yield f"configuration {i}", lambda f, t=text: write(f / "run" / "config.yaml", t), ["report", "run"]
 
