@@ -11,10 +11,10 @@ import malicious
 import memory
 
 SMALL = (
-    (kills, ["--kills", "6", "--torchrun", "0", "--launcher", "0", "--operations", "0"]),
-    (fuzz, ["--inputs", "50"]),
-    (damages, ["--damages", "8"]),
-    (malicious, ["--every", "14"]),
+    (kills, ["--kills", "4", "--torchrun", "0", "--launcher", "0", "--operations", "0"]),
+    (fuzz, ["--inputs", "40", "--first", "10"]),
+    (damages, ["--damages", "4"]),
+    (malicious, ["--every", "20"]),
     (memory, ["--steps", "400"]),
 )
 """Scripts with arguments."""

@@ -8,7 +8,7 @@ than its parent and 10 seconds. What may happen: it works, or it is refused with
 
     traceback     Python's, or the process ends by a signal
     defect        the message that this may be a bug of the program
-    hang          more than 10 seconds
+    hang          more than 10 seconds of processor time, or a minute
     memory        more than 4 GB, or a failed allocation
     overwritten   a file that was there before has changed or is gone, and the command had no leave to write it
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import random
 import shutil
+import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -44,7 +47,18 @@ class Attack:
 
 
 def prepare(base: Path) -> None:
-    """Make what the inputs start from: data, a finished and an interrupted run, evaluated and reported."""
+    """Make what the inputs start from: data, a finished and an interrupted run, evaluated and reported.
+
+    The runs name the folder in which they were trained; it stays until this process ends.
+    """
+    shutil.copytree(original(), base, dirs_exist_ok=True)
+
+
+@cache
+def original() -> Path:
+    """Train and evaluate once for all attacks of this process."""
+    base = Path(tempfile.mkdtemp(prefix="attacked-"))
+    atexit.register(shutil.rmtree, base, ignore_errors=True)
     angle = np.random.default_rng(0).integers(0, 8, 400) * np.pi / 4
     np.save(base / "ring.npy", np.stack([np.cos(angle), np.sin(angle)], 1).astype(np.float32))
     rng = np.random.default_rng(1)
@@ -57,6 +71,7 @@ def prepare(base: Path) -> None:
         if ended.code:
             raise SystemExit(f"{words}: {ended.output}")
     interrupt(base)
+    return base
 
 
 def interrupt(base: Path) -> None:
@@ -65,7 +80,7 @@ def interrupt(base: Path) -> None:
     run = base / "killed"
     process = commands.start(train, base / "output.txt", folder=base)
     while not (run / "checkpoints" / "step-00000010").is_dir():
-        pass
+        time.sleep(0.002)
     commands.end_session(process)
     commands.wait(process, base / "output.txt", 5)
 

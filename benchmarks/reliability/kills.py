@@ -130,7 +130,7 @@ def free_port() -> int:
         return s.getsockname()[1]
 
 
-def finish(processes: list[int], output: Path, limit: float = 120.0) -> commands.Ended:
+def finish(processes: list[int], output: Path, limit: float = 60.0) -> commands.Ended:
     """Wait for all processes of a command; return how the first ended."""
     ended = [commands.wait(process, output, limit) for process in processes]
     return ended[0]
@@ -254,7 +254,7 @@ class Case:
         self.shoot(processes)
         if self.kind.how == "torchrun":  # when a process dies, torchrun ends the others
             dismiss(processes)
-        ended = [commands.wait(process, text, 60.0) for process in processes]
+        ended = [commands.wait(process, text, 20.0) for process in processes]
         if any(end.outcome == "hang" for end in ended):
             self.fail("a process outlived its partner by a minute")
         self.bury(processes)
@@ -305,7 +305,7 @@ class Case:
 
     def judge(self, what: str, process: int, text: Path, config: bool, saved: bool) -> None:
         """See whether the command beside the training did its work."""
-        ended = commands.wait(process, text, 60.0)
+        ended = commands.wait(process, text, 20.0)
         self.counts[f"beside: {what}"] += 1
         enough = config if what == "report" else saved
         expected = ("ok", "refused") if what == "resume" or not enough else ("ok",)
