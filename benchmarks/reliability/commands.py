@@ -156,7 +156,7 @@ def address_space() -> int:
 def wait(process: int, output: Path, limit: float) -> Ended:
     """Wait for a command; after `limit` seconds of processor time, or six times as long, it is killed and hangs.
 
-    On an idle machine a command that works uses as much processor time as time; on a busy one only the former is its own.
+    On an idle machine a command that works uses as much processor time as time passes; on a busy one, less.
     """
     before, started = _peak(), time.monotonic()
     late = False

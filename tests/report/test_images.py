@@ -67,3 +67,13 @@ def test_spread_keeps_first_and_last() -> None:
     for count in range(1, 50):
         found = spread(count, 12)
         assert found[0] == 0 and found[-1] == count - 1 and len(found) == min(count, 12) == len(set(found))
+
+
+def test_a_flipped_bit_in_a_picture_is_found_by_its_checksum(tmp_path: Path) -> None:
+    path = tmp_path / "samples.png"
+    Image.fromarray(np.arange(64 * 64, dtype=np.uint32).astype(np.uint8).reshape(64, 64)).save(path, compress_level=0)
+    content = bytearray(path.read_bytes())
+    content[2000] ^= 1  # a pixel: decodes without an error
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"samples.png is not a readable image"):
+        embed(path, 1_000_000, 1_000, tmp_path)

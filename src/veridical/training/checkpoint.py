@@ -24,12 +24,10 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor, nn
 
@@ -37,55 +35,16 @@ from veridical.atomic import remove_left_over, temporary_for
 from veridical.nn.buffers import BufferRole, buffer_roles
 from veridical.run import CHECKPOINT_META as META
 from veridical.seal import digest, is_intact, sealed
+from veridical.training.content import AVERAGE, REST, WEIGHTS, CheckpointError, Content
 from veridical.training.fit import Callback, State
 from veridical.training.generators import random_state, seed_process, set_random_state
-
-WEIGHTS, AVERAGE, REST = "weights.safetensors", "ema.safetensors", "state.pt"
 
 ATTEMPTS = 100
 """How often a reader looks for the newest checkpoint, where training removes each before it is read."""
 
 
-class CheckpointError(RuntimeError):
-    """No checkpoint can be read, or it belongs to another model."""
-
-
 class _Damaged(Exception):
     """A checkpoint is damaged; the message says how."""
-
-
-@dataclass(frozen=True)
-class Content:
-    """What a checkpoint contains, read once and checked."""
-
-    path: Path
-    """Its folder, which may have been removed since."""
-
-    meta: Mapping[str, Any]
-    """Its metadata."""
-
-    files: Mapping[str, bytes]
-    """The content of the files that were asked for."""
-
-    @property
-    def step(self) -> int:
-        """Step of the checkpoint."""
-        return self.meta["step"]
-
-    def tensors(self, *, average: bool) -> dict[str, Tensor]:
-        """Return the weights, averaged where there is an average and it is asked for.
-
-        Raises:
-            CheckpointError: a file is not one of safetensors.
-        """
-        names = [name for name in (WEIGHTS, AVERAGE)[: 1 + average] if name in self.files]
-        found: dict[str, Tensor] = {}
-        for name in names:
-            try:
-                found |= safetensors.load(self.files[name])
-            except SafetensorError as error:
-                raise CheckpointError(f"{self.path / name} cannot be read ({error}).") from error
-        return found
 
 
 def of_this_process(state: State, rank: int = 0) -> dict[str, Any]:
@@ -444,8 +403,8 @@ def load(
             f"{checkpoint} contains no averaged weights, but the run keeps an average (training.ema)."
         )
     if state.ema is not None:
-        state.ema.load(safetensors.load(content.files[AVERAGE]), meta["ema_updates"])
-    rest = torch.load(io.BytesIO(content.files[REST]), weights_only=True, map_location="cpu")
+        state.ema.load(content.tensors_of(AVERAGE), meta["ema_updates"])
+    rest = content.rest()
     for name, player in state.players.items():
         player.optimizer.load_state_dict(rest["optimizers"][name])
     for name, callback in callbacks.items():
