@@ -28,6 +28,12 @@ def test_same_label_by_hand() -> None:
     assert same_label(torch.tensor([1, 2, 1]), Exchange(2, 1, labels)).tolist() == [0.25]
 
 
+def test_same_label_by_hand_of_the_rarer() -> None:
+    labels = torch.tensor([[True, True, True, False]])
+    # Nobody's neighbour but the last one's has its label, since it is its own: mean of 0 and 1.
+    assert same_label(torch.tensor([3, 3, 3, 3]), Exchange(3, 1, labels)).tolist() == [0.5]
+
+
 def test_the_nulls_hold_their_level() -> None:
     # 60 repetitions at 10 %: more than 15 false alarms have probability 2e-4.
     alarms = 0

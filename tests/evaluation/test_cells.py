@@ -37,6 +37,12 @@ def test_disjoint_cells() -> None:
     assert float(found.different[0]) == pytest.approx(2 / 3)  # the empty cell is not different
 
 
+def test_disjoint_cells_and_uneven() -> None:
+    p, q = torch.tensor([[1.0, 0.0], [0.5, 0.5]], dtype=torch.float64)
+    # H(3/4, 1/4) = .5623 less the mean of 0 and log 2.
+    assert float(jensen_shannon(p, q)) == pytest.approx(0.5623351 - math.log(2) / 2, abs=1e-6)
+
+
 def test_jensen_shannon_is_zero_for_equal_shares() -> None:
     p = torch.tensor([0.2, 0.0, 0.8])
     assert float(jensen_shannon(p, p)) == pytest.approx(0.0, abs=1e-7)

@@ -41,6 +41,7 @@ def test_every_labelling_counts_its_own_samples(monkeypatch: pytest.MonkeyPatch)
     for dense in (0.0, 1.0):  # the dense and the sparse product
         monkeypatch.setattr(page, "_DENSE", dense)
         assert clipped(real, pool, labels).covered.tolist() == pytest.approx(expected, rel=1e-12)
+        assert clipped(real, pool, ~labels).covered_by_others.tolist() == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("m", [1, 4, 30])

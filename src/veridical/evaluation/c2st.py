@@ -27,7 +27,6 @@ from veridical.evaluation.compared import compared
 from veridical.evaluation.exchange import Exchange, exchange_test
 from veridical.evaluation.features import FeatureSets
 from veridical.evaluation.measurement import Measurement
-from veridical.evaluation.neighbours import nearest
 
 FOLDS, UNITS = 5, 128
 WIDEST = 256
@@ -83,8 +82,7 @@ def measure_c2st(features: FeatureSets) -> list[Measurement]:
 def measure_nearest_neighbour(features: FeatureSets) -> list[Measurement]:
     """Share of examples whose nearest neighbour has the same label; one half for a perfect model."""
     began = time.perf_counter()
-    rows = torch.arange(len(features.pool))
-    neighbour = nearest(features.pool, features.pool, exclude=rows).index
+    neighbour = features.neighbours.index[:, 0]
     return [_accuracy(features, "nearest_neighbour", same_label(neighbour, features.exchange), began, "both", {})]
 
 

@@ -62,6 +62,9 @@ class Clipped(NamedTuple):
     covered: Float[Tensor, " labellings"]
     """The mean y before it is read backwards (module docstring), of the examples that each labelling calls samples."""
 
+    covered_by_others: Float[Tensor, " labellings"]
+    """The same of the other examples of the pool."""
+
 
 def clipped(
     real: Float[Tensor, "N d"], pool: Float[Tensor, "pool d"], labels: Bool[Tensor, "labellings pool"], k: int = K
@@ -80,13 +83,17 @@ def clipped(
     own = neighbours(real, k)
     radius = own.distance[:, -1]
     small = radius.clamp(max=float(radius.median()))
-    counts, covered = torch.zeros(len(pool)), torch.zeros(len(labels), dtype=torch.float64)
+    counts, covered = torch.zeros(len(pool)), torch.zeros(2, len(labels), dtype=torch.float64)
     columns = labels.T.to(torch.float32).contiguous()  # (pool, labellings)
     for start, distance in distance_blocks(real, pool):
         rows = slice(start, start + len(distance))
         counts += (distance <= small[rows, None]).sum(dim=0)
-        covered += _product(distance <= radius[rows, None], columns).clamp_(max=k).sum(dim=0, dtype=torch.float64)
-    return Clipped((counts / k).clamp(max=1.0) / _own_score(own, small), covered / (k * len(real)))
+        inside = distance <= radius[rows, None]
+        members = _product(inside, columns)
+        for at, part in enumerate((members, inside.sum(dim=1, keepdim=True) - members)):
+            covered[at] += part.clamp_(max=k).sum(dim=0, dtype=torch.float64)
+    scores = (counts / k).clamp(max=1.0) / _own_score(own, small)
+    return Clipped(scores, *(covered / (k * len(real))))
 
 
 def expected_coverage(m: Float[np.ndarray, "*many"] | float, n_real: int, k: int = K) -> Float[np.ndarray, "*many"]:
@@ -139,9 +146,9 @@ def measure_clipped(features: FeatureSets) -> list[Measurement]:
     """Clipped density and clipped coverage of the samples; 1 for a perfect model."""
     began, e = time.perf_counter(), features.exchange
     real = features.reference[:LIMIT]
-    found = clipped(real, features.pool, torch.cat([e.labels, ~e.labels]))
-    samples, others = found.covered.numpy().reshape(2, -1)
-    good, compare = calibrated(samples, e.n, len(real)), calibrated(others, e.m, len(real))
+    found = clipped(real, features.pool, e.labels)
+    good = calibrated(found.covered.numpy(), e.n, len(real))
+    compare = calibrated(found.covered_by_others.numpy(), e.m, len(real))
     density = exchange_test(mean_differences(found.scores, e), e, tolerance=TOLERANCE)
     coverage = exchange_test(torch.from_numpy(good - compare), e, tolerance=TOLERANCE)
     low, high = coverage.interval or (0.0, 0.0)

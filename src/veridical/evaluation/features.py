@@ -17,7 +17,8 @@ from torch import Tensor
 from veridical.data.dataset import ArrayData
 from veridical.evaluation.exchange import Exchange, exchange
 from veridical.evaluation.extractors import Extractor
-from veridical.evaluation.relabelled import Neighbours, listed, neighbours
+from veridical.evaluation.neighbours import Neighbours, neighbours
+from veridical.evaluation.relabelled import listed
 
 BATCH = 256
 EXCHANGED = 10_000

@@ -12,16 +12,16 @@ one is, so the test stays exact.
 """
 
 import math
-from typing import NamedTuple, final
+from typing import final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from veridical.evaluation.exchange import Exchange
 from veridical.evaluation.manifold import Sample
-from veridical.evaluation.neighbours import distance_blocks
+from veridical.evaluation.neighbours import Neighbours, distance_blocks
 from veridical.ising.kernels.compilation import kernel
 
 LISTED = 64
@@ -29,13 +29,6 @@ LISTED = 64
 
 LONGEST = 128
 """Rows of the pool kept at most for each row of the pool."""
-
-
-class Neighbours(NamedTuple):
-    """The nearest other rows of every row, in order."""
-
-    index: Int[Tensor, "N K"]  # pyright: ignore[reportIncompatibleMethodOverride]  (a field, not tuple.index)
-    distance: Float[Tensor, "N K"]
 
 
 @final
@@ -82,21 +75,6 @@ def listed(n: int, m: int, k: int) -> int:
     """Neighbours to keep so that k of the rarer label are among them with a probability of nearly one."""
     rarer = min(n, m) / (n + m)
     return min(LONGEST, n + m - 1, math.ceil((k + 4 * math.sqrt(k)) / rarer))
-
-
-def neighbours(pool: Float[Tensor, "N d"], k: int) -> Neighbours:
-    """Return the k nearest other rows of every row.
-
-    Examples:
-        >>> neighbours(torch.tensor([[0.0], [1.0], [3.0]]), 2).index.tolist()
-        [[1, 2], [0, 2], [1, 0]]
-    """
-    found = []
-    for start, distance in distance_blocks(pool, pool):
-        own = torch.arange(start, start + len(distance))
-        distance.scatter_(1, own[:, None], torch.inf)
-        found.append(distance.topk(k, dim=1, largest=False, sorted=True))
-    return Neighbours(torch.cat([at.indices for at in found]), torch.cat([at.values for at in found]))
 
 
 def _nearest_of(distance: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,8 +20,8 @@ from veridical.evaluation.manifold import Sample, manifold
 from veridical.evaluation.manifold_intervals import manifold_intervals
 from veridical.evaluation.measurement import JSON, Interval, Measurement
 from veridical.evaluation.memorisation import COPY_LEVEL, NEAR_LEVEL, copy_ratio, excess_share, relabelled_tail
-from veridical.evaluation.neighbours import nearest
-from veridical.evaluation.relabelled import Neighbours, Relabelled
+from veridical.evaluation.neighbours import Neighbours, nearest
+from veridical.evaluation.relabelled import Relabelled
 from veridical.evaluation.relabelled_moments import (
     COMPONENTS,
     relabelled_frechet,
