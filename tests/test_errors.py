@@ -1,11 +1,13 @@
 """The kind of mistake decides the exit code."""
 
+import os
+
 import pytest
 
 from veridical import cli
 from veridical.cli import cite
 from veridical.data.errors import DataError, NoSuchDataError
-from veridical.errors import RequestError
+from veridical.errors import STORAGE, RequestError
 
 
 @pytest.mark.parametrize(
@@ -21,3 +23,16 @@ def test_requests_that_must_change_exit_with_2(
     monkeypatch.setattr(cite, "run", fail)
     assert cli.run(["cite"]) == code
     assert capsys.readouterr().err == f"veridical cite: {error}\n"
+
+
+@pytest.mark.parametrize("number", sorted(STORAGE))
+def test_errors_of_the_disk_are_explained_and_promise_nothing(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(arguments: list[str]) -> int:
+        raise OSError(number, os.strerror(number), "runs/x")
+
+    monkeypatch.setattr(cite, "run", fail)
+    assert cli.run(["cite"]) == 1
+    what, remedy = STORAGE[number]
+    assert capsys.readouterr().err == f"veridical cite: runs/x: {what}. {remedy}.\n"

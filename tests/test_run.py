@@ -141,6 +141,25 @@ def test_missing_entries_are_named_with_a_remedy(tmp_path: Path, section: str, k
         run.environment()
 
 
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("data", "digest", 3),
+        ("data", "n", "3"),
+        ("data", "path", 3),
+        ("space", "shape", "x"),
+        ("space", "support", "x"),
+    ],
+)
+def test_entries_of_another_kind_are_named(tmp_path: Path, section: str, key: str, value: object) -> None:
+    run = whole(tmp_path / "run")
+    about = run.environment()
+    about[section][key] = value
+    run.write_json("environment.json", about)
+    with pytest.raises(RunFileError, match=rf"is damaged: {key} of {section} \({value!r}\).*Restore it"):
+        run.environment()
+
+
 def test_half_a_line_never_spoils_the_next_and_damaged_lines_are_left_out(tmp_path: Path) -> None:
     file = tmp_path / "x.jsonl"
     append_lines(file, [{"step": 1}])

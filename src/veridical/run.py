@@ -212,9 +212,15 @@ class Run:
             RunFileError: the file is missing, damaged, or lacks an entry.
         """
         value = self.read_json("environment.json")
-        missing = [f"{key} of {section}" for section, key in NEEDED if key not in _section(value, section)]
-        if missing:
-            what = f"lacks {', '.join(missing)}" if value else "is missing"
+        missing = [f"{key} of {section}" for (section, key) in NEEDED if key not in _section(value, section)]
+        wrong = [
+            f"{key} of {section} ({_section(value, section)[key]!r})"
+            for (section, key), kinds in (NEEDED | OPTIONAL).items()
+            if key in _section(value, section) and not isinstance(_section(value, section)[key], kinds)
+        ]
+        if missing or wrong:
+            what = f"lacks {', '.join(missing)}" if missing else f"is damaged: {', '.join(wrong)}"
+            what = what if value else "is missing"
             raise RunFileError(
                 f"{self.path / 'environment.json'} {what}. Restore it from a copy, or train again: "
                 f"veridical train --config {self.config_file}"
@@ -308,8 +314,22 @@ class Run:
         return list(read_lines(self.health_file))
 
 
-NEEDED = (("space", "shape"), ("data", "digest"), ("data", "n"), ("data", "name"))
-"""What environment.json must contain: sections and keys."""
+NEEDED = {
+    ("space", "shape"): list,
+    ("data", "digest"): str,
+    ("data", "n"): int | None,
+    ("data", "name"): str,
+}
+"""What environment.json must contain: sections and keys, and the kind of each value."""
+
+OPTIONAL = {
+    ("space", "support"): list | None,
+    ("space", "classes"): int | None,
+    ("data", "path"): str | None,
+    ("data", "source"): str | None,
+    ("data", "class_names"): list | None,
+}
+"""What environment.json may contain besides, where it is read."""
 
 
 def _section(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from veridical.cli import run
+from veridical.run import Run
 
 
 def test_papers_and_version_of_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -19,3 +20,14 @@ def test_papers_and_version_of_the_run(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_what_is_no_run_is_a_wrong_request(tmp_path: Path) -> None:
     assert run(["cite", str(tmp_path)]) == 2
+
+
+@pytest.mark.parametrize("about", [{}, {"papers": None, "versions": "x"}, {"papers": 3, "versions": []}])
+def test_entries_that_are_missing_or_damaged_are_left_out(
+    tmp_path: Path, about: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = Run.create(tmp_path / "run")
+    made.config_file.write_text("")
+    made.write_json("environment.json", about)
+    assert run(["cite", str(made.path)]) == 0
+    assert capsys.readouterr().out == "veridical , the software (see CITATION.cff)\n"

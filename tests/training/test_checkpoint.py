@@ -315,6 +315,9 @@ def test_missing_entries_are_damage(tmp_path: Path, key: str) -> None:
     del meta[key]
     checkpoint.write_meta(path, meta)
     assert checkpoint.damage(path) == f"meta.json has no {key}"
+    if key == "topology":
+        checkpoint.write_meta(path, {**meta, "topology": {"processes": None, "device": "cpu"}})
+        assert checkpoint.damage(path) == "meta.json has no processes"
 
 
 def test_a_reader_takes_the_next_newest_when_training_removes_what_it_reads(

@@ -1,4 +1,6 @@
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,8 +8,12 @@ from PIL import Image
 
 from veridical.config import DataConfig, RunConfig, TrainingConfig, VAEConfig
 from veridical.data.errors import DataError
+from veridical.model import GenerativeModel
+from veridical.run import RunFileError
+from veridical.training import checkpoint
+from veridical.workflows import load as load_module
 from veridical.workflows.evaluate import evaluate_run
-from veridical.workflows.load import changed_data, load_splits
+from veridical.workflows.load import changed_data, load, load_splits
 from veridical.workflows.start import train
 
 RNG = np.random.default_rng(0)
@@ -63,3 +69,33 @@ def test_one_image_is_trained_on_sampled_and_evaluated(tmp_path: Path) -> None:
     assert (run.samples / "reals.png").exists()
     found = evaluate_run(run.path, n=30, say=quiet)
     assert "1 examples are too few" in found.skipped["codes"]
+
+
+def test_the_step_is_that_of_the_checkpoint_that_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training may have written another when the model is built; and an evaluation names the step it measured."""
+    config = RunConfig(VAEConfig(network="mlp", width=8, latent_dim=2), DataConfig(source="digits"), QUICK)
+    run = train(config, out=tmp_path / "run", say=quiet)
+    real = load_module.build_model
+
+    def slow(*arguments: Any) -> GenerativeModel:
+        last = run.checkpoints / checkpoint.named(2)
+        meta = checkpoint.read_meta(last)
+        shutil.copytree(last, run.checkpoints / checkpoint.named(7))
+        checkpoint.write_meta(run.checkpoints / checkpoint.named(7), {**meta, "step": 7})
+        shutil.rmtree(last)
+        run.set_status("running", 7)
+        return real(*arguments)
+
+    monkeypatch.setattr(load_module, "build_model", slow)
+    found = evaluate_run(run.path, n=50, say=quiet)
+    assert run.read_json("evaluation.json")["step"] == 2
+    assert any("(at step 7). The results are for the checkpoint of step 2." in note for note in found.notes)
+
+
+def test_damaged_facts_are_named(tmp_path: Path) -> None:
+    config = RunConfig(VAEConfig(network="mlp", width=8, latent_dim=2), DataConfig(source="digits"), QUICK)
+    run = train(config, out=tmp_path / "run", say=quiet)
+    about = run.environment()
+    run.write_json("environment.json", {**about, "space": {**about["space"], "colour": 1}})
+    with pytest.raises(RunFileError, match=r"environment\.json: space is damaged .*colour"):
+        load(run, say=quiet)

@@ -23,6 +23,8 @@ def run(arguments: list[str]) -> None:
     from veridical.run import Run
 
     about = Run.open(options.run).read_json("environment.json")
-    for paper in about.get("papers", []):
-        say(paper)
-    say(f"veridical {about.get('versions', {}).get('veridical', '')}, the software (see CITATION.cff)")
+    papers, versions = about.get("papers"), about.get("versions")
+    for paper in papers if isinstance(papers, list) else []:
+        say(str(paper))
+    version = versions.get("veridical", "") if isinstance(versions, dict) else ""
+    say(f"veridical {version}, the software (see CITATION.cff)")

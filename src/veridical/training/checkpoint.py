@@ -273,7 +273,8 @@ def _checked_meta(checkpoint: Path) -> dict[str, Any]:
     wanted = {"step": int, "steps": int, "seconds": (int, float), "ema_updates": int, "files": dict, "topology": dict}
     wrong = [name for name, kind in wanted.items() if not isinstance(meta.get(name), kind)]
     wrong += [name for name in (WEIGHTS, REST) if not wrong and name not in meta["files"]]
-    wrong += [name for name in ("processes", "device") if not wrong and name not in meta["topology"]]
+    known = {} if wrong else {"processes": int, "device": str}
+    wrong += [name for name, kind in known.items() if not isinstance(meta["topology"].get(name), kind)]
     if wrong:
         raise _Damaged(f"{META} has no {', '.join(wrong)}")
     if any(Path(name).name != name for name in meta["files"]):

@@ -55,7 +55,7 @@ def read_facts(run: Run) -> Facts:
     try:
         tuples = {key: tuple(saved[key]) for key in ("shape", "support") if saved.get(key) is not None}
         return Facts(Space(**{**saved, **tuples}), about["data"]["n"])
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, LookupError) as error:
         raise RunFileError(f"{run.path / 'environment.json'}: space is damaged ({error}). Restore it.") from error
 
 
