@@ -122,8 +122,11 @@ def show(found: Evaluation) -> None:
         perfect = "" if m.reference is None else f"{number(m.reference)} ({m.reference_kind})"
         unit = f" {m.unit}" if m.unit not in ("", "1") else ""
         table.add_row(m.name, number(m.value) + unit, between, perfect, m.verdict, f"{m.seconds:.1f}")
+    by_reason: dict[str, list[str]] = {}
     for name, reason in not_measured(found).items():
-        table.add_row(name, "not measured", "", "", reason, "")
+        by_reason.setdefault(reason, []).append(name)
+    for reason, names in by_reason.items():
+        table.add_row("\n".join(names), "not measured", "", "", reason, "")
     console = Console()
     console = console if console.is_terminal else Console(width=120)
     console.print(table)

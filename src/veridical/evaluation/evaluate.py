@@ -24,6 +24,7 @@ from veridical.evaluation.features import Progress
 from veridical.evaluation.measurement import JSON, Measurement
 from veridical.evaluation.metrics import METRICS
 from veridical.evaluation.multiple import adjusted
+from veridical.evaluation.provenance import explanations
 from veridical.evaluation.subject import AnyExtractor, Subject
 from veridical.evaluation.summary import sentences
 from veridical.model import GenerativeModel, Sampler
@@ -208,6 +209,8 @@ def _measure(
             continue
         subject.progress(f"measuring {name}")
         measured += METRICS[name].measure(subject)
+    of_a_file = model is None and samples is not None and metrics is None
+    causes = explanations(samples, train, test, seed) if of_a_file and samples is not None else []
     made = subject.__dict__.get("features")
     return Evaluation(
         measurements=tuple(adjusted(measured)),
@@ -225,6 +228,7 @@ def _measure(
         },
         skipped=skipped,
         too_few=tuple(wanting),
+        notes=tuple(cause.says for cause in causes),
         seconds=time.perf_counter() - began,
     )
 
