@@ -19,7 +19,13 @@ TermKind = Literal[
     "coverage",
     "energy_distance",
     "posterior_kl",
+    "reconstruction",
+    "nats",
+    "denoising_error",
     "active_units",
+    "r_hat",
+    "effective_samples",
+    "inverse_error",
 ]
 """The kinds that monitors can check:
 
@@ -30,7 +36,13 @@ TermKind = Literal[
 - accuracy: share of the discriminator's decisions that are right.
 - diversity, crowding, coverage, energy_distance: statistics of the batch (`objectives.diagnostics`).
 - posterior_kl: KL divergence of the approximate posterior from the prior, nats.
+- reconstruction: mean of -log p(x | z), nats in data space; with posterior_kl it is the negative bound, whatever the
+  weight of either in the objective.
+- nats: mean of -log p(x) or of an upper bound of it, nats per example in data space.
+- denoising_error: mean squared error of predicted noise of variance 1; predicting none has the error 1.
 - active_units: number of latent units whose posterior mean varies over the data.
+- r_hat: split potential scale reduction of Markov chains. effective_samples: independent states that they are worth.
+- inverse_error: mean distance of an example from the inverse of its image, in standard deviations of the data.
 """
 
 KINDS: tuple[str, ...] = get_args(TermKind)

@@ -27,7 +27,7 @@ def test_an_optimiser_has_bounds(choices: dict[str, Any], words: str) -> None:
     ("choices", "words"),
     [
         *(({name: 0}, name) for name in ("steps", "batch_size", "processes", "log_every", "keep", "evaluate_n")),
-        *(({name: -1}, name) for name in ("seed", "spectrum_every", "evaluate_every")),
+        *(({name: -1}, name) for name in ("seed", "spectrum_every", "probe_every", "evaluate_every")),
         ({"ema": 1.0}, "ema is 1.0"),
         ({"clip_norm": 0.0}, "clip_norm"),
         ({"lr_scale": 0.0}, "lr_scale"),
@@ -41,5 +41,5 @@ def test_training_has_bounds(choices: dict[str, Any], words: str) -> None:
 
 
 def test_what_switches_off_is_allowed() -> None:
-    TrainingConfig(seed=0, ema=0.0, spectrum_every=0, evaluate_every=0, batch_size=12, processes=4)
+    TrainingConfig(seed=0, ema=0.0, spectrum_every=0, probe_every=0, evaluate_every=0, batch_size=12, processes=4)
     OptimizerConfig(betas=(0.0, 0.0), weight_decay=0.0, warmup=0)

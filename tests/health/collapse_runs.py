@@ -21,7 +21,7 @@ from veridical.health import Finding, Monitors
 from veridical.statistics import wilson_interval
 
 FILE = Path(__file__).with_name("collapse_runs.jsonl.gz")
-COLLAPSE = {"mode-collapse", "sample-collapse"}
+COLLAPSE = {"mode-collapse", "sample-collapse", "learns-nothing"}
 IN_TIME = 0.9
 
 

@@ -1,4 +1,4 @@
-"""`veridical doctor`."""
+"""`veridical doctor`: the installation, or one run."""
 
 from __future__ import annotations
 
@@ -8,17 +8,44 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from veridical.cli.options import Positional
 from veridical.cli.parse import parse, say
+from veridical.health.diagnosis import diagnose
+from veridical.run import Run
 
 
 @dataclass(frozen=True)
 class Doctor:
-    """Check the installation: versions, hardware, the device in use, and problems."""
+    """Check the installation (versions, hardware, the device in use, and problems), or the training of a run."""
+
+    run: Positional[str] = ""
+    """Run directory whose training is judged; none: the installation is checked."""
 
 
 def run(arguments: list[str]) -> int:
+    """Print what was found; return 1 if there is a problem that cannot be ignored."""
+    given = parse(Doctor, "doctor", arguments)
+    return judge_run(Path(given.run)) if given.run else check_installation()
+
+
+def judge_run(path: Path) -> int:
+    """Print the findings of the health monitors on a run; return 1 if there is an error among them."""
+    opened = Run.open(path)
+    found = diagnose(opened)
+    status = opened.outcome()
+    say(f"{path}: {status.state} at step {status.step:,}; {found.rows:,} rows of metrics.")
+    for finding in found.findings:
+        say(f"\n{finding.name}\n{finding}")
+    if not found.findings:
+        say("The health monitors found no problem." if found.rows else "There are no rows to judge yet.")
+    say(f"\nLooked for: {', '.join(found.watched)}.")
+    for what, needs in found.unwatched:
+        say(f"Not looked for: {what} (needs {needs}).")
+    return 1 if any(finding.severity == "error" for finding in found.findings) else 0
+
+
+def check_installation() -> int:
     """Print versions and hardware; return 1 if there is a problem."""
-    parse(Doctor, "doctor", arguments)
     from veridical.workflows import environment
 
     for name, version in environment.versions().items():

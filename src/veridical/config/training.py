@@ -99,6 +99,10 @@ class TrainingConfig:
     spectrum_every: int = 500
     """Steps between measurements of the largest singular values of every layer; 0: never."""
 
+    probe_every: int = 500
+    """Steps between short looks at held-out examples and at the averaged weights, for the monitors of health; 0: never.
+    """
+
     checkpoint_every: int = 500
     """Steps between checkpoints."""
 
@@ -118,7 +122,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         for name in ("steps", "log_every", "sample_every", "checkpoint_every", "keep"):
             checks.positive(name, getattr(self, name))
-        for name in ("spectrum_every", "evaluate_every"):
+        for name in ("spectrum_every", "probe_every", "evaluate_every"):
             checks.positive(name, getattr(self, name), zero=True)
         checks.positive("batch_size", self.batch_size, most=checks.MOST_BATCH)
         checks.positive("evaluate_n", self.evaluate_n, most=checks.MOST_SAMPLES)

@@ -81,7 +81,7 @@ class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
         ValueError: the network does not fit the space.
     """
 
-    term_kinds: ClassVar[Mapping[str, TermKind]] = {"model/loss": "objective"}
+    term_kinds: ClassVar[Mapping[str, TermKind]] = {"model/loss": "objective", "model/denoising": "denoising_error"}
     papers = (
         "Yadin, Elata & Michaeli, Classification Diffusion Models: Revitalizing Density Ratio Estimation (2024), "
         "https://arxiv.org/abs/2402.10095",

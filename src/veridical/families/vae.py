@@ -89,6 +89,7 @@ class VAE(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder, Observa
 
     term_kinds: ClassVar[Mapping[str, TermKind]] = {
         "model/loss": "objective",
+        "model/reconstruction": "reconstruction",
         "model/kl": "posterior_kl",
         "model/active_units": "active_units",
     }

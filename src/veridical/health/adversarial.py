@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import median
 from typing import Any
 
 from veridical.health.finding import Finding
@@ -22,29 +23,49 @@ class Saturation(Monitor):
         Arjovsky & Bottou, Towards Principled Methods for Training GANs (2017), Th. 2.1 and 2.4.
     """
 
-    def __init__(self, js: float = 0.66, accuracy: float = 0.99, released: float = 0.6) -> None:
+    def __init__(self, js: float = 0.66, accuracy: float = 0.99, nearly: float = 0.55, rows: int = 15) -> None:
         super().__init__(Episode(rows=5, steps=200))
-        self.js, self.accuracy, self.released = js, accuracy, released
+        self.js, self.accuracy, self.nearly = js, accuracy, nearly
+        self.long = Episode(rows=rows, steps=300)
 
     def observe(self, row: Row) -> Finding | None:
         """Compare the estimate with log 2 and the accuracy with 1."""
         js, accuracy = finite(row, "divergence"), finite(row, "accuracy")
         if js is None:
             return None
-        bad = js > self.js and (accuracy is None or accuracy > self.accuracy)
-        if not self.episode.update(int(row["step"]), bad=bad, clear=js < self.released):
+        sure = accuracy is None or accuracy > self.accuracy
+        step, clear = int(row["step"]), js < self.nearly - 0.05
+        complete = self.episode.update(step, bad=js > self.js and sure, clear=clear)
+        nearly = self.long.update(step, bad=js > self.nearly and (accuracy is None or accuracy > 0.98), clear=clear)
+        if not (complete or (nearly and not self.episode.reported)):
             return None
+        since = self.episode.since if complete else self.long.since
         right = "" if accuracy is None else f" and {accuracy:.1%} of its decisions are right"
         return Finding(
             int(row["step"]),
             "discriminator-saturation",
             "warning",
-            f"The discriminator has separated samples from data completely since step {self.episode.since}: its "
-            f"estimate of the Jensen-Shannon divergence is {js:.3f} nats (maximum: log 2 = {LOG_2:.3f}){right}.",
+            f"The discriminator has separated samples from data {'' if complete else 'almost '}completely since step "
+            f"{since}: its estimate of the Jensen-Shannon divergence is {js:.3f} nats (maximum: log 2 = "
+            f"{LOG_2:.3f}){right}.",
             "Samples and data hardly overlap, or the discriminator has memorised the data. A small change of the "
             "samples then does not change its output, so the generator gets almost no gradient.",
             f"{SMOOTHER_DISCRIMINATOR}; keep --discriminator-turns 1.",
+            "Arjovsky & Bottou, Towards Principled Methods for Training GANs (2017), Thm. 2.1 and 2.4.",
         )
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold."""
+        long = {"count": self.long.count, "since": self.long.since, "said": self.long.reported}
+        return {**super().state(), "long": long}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Restore what `state` returned; checkpoints of earlier versions have one episode only."""
+        super().load(state)
+        if "long" in state:
+            long = state["long"]
+            self.long.count, self.long.since = int(long["count"]), int(long["since"])
+            self.long.reported = bool(long["said"])
 
 
 class GradientVanishing(Monitor):
@@ -54,9 +75,9 @@ class GradientVanishing(Monitor):
     discriminator is at chance level.
     """
 
-    def __init__(self, player: str, share: float = 0.01, at_chance: float = 0.1) -> None:
+    def __init__(self, player: str, share: float = 0.01, at_chance: float = 0.1, ranked: float = 0.75) -> None:
         super().__init__(Episode(rows=5, steps=200), History())
-        self.player, self.share, self.at_chance = player, share, at_chance
+        self.player, self.share, self.at_chance, self.ranked = player, share, at_chance, ranked
 
     def observe(self, row: Row) -> Finding | None:
         """Compare the level of the gradient norm with its early median."""
@@ -68,7 +89,8 @@ class GradientVanishing(Monitor):
         if not early:
             return None
         level = self.history.level(5)
-        losing = js is None or js > self.at_chance
+        accuracy = finite(row, "accuracy")
+        losing = js > self.at_chance if js is not None else accuracy is None or accuracy > self.ranked
         bad = losing and level < self.share * early
         if not self.episode.update(int(row["step"]), bad=bad, clear=level > 3 * self.share * early):
             return None
@@ -126,10 +148,17 @@ class ModeCollapse(Monitor):
     """
 
     def __init__(
-        self, coverage: float = 0.7, crowding: float = 1.25, energy: float = 0.3, uncovered: float = 0.25
+        self,
+        coverage: float = 0.7,
+        crowding: float = 1.25,
+        energy: float = 0.3,
+        uncovered: float = 0.25,
+        from_step: float = 0.0,
     ) -> None:
         super().__init__(Episode(rows=5, steps=50))
+        self.from_step = from_step
         self.coverage, self.crowding, self.energy, self.uncovered = coverage, crowding, energy, uncovered
+        self.best = 0.0
         self.levels = {"crowding": self.history, "coverage": History(), "energy_distance": History()}
 
     def observe(self, row: Row) -> Finding | None:
@@ -139,14 +168,17 @@ class ModeCollapse(Monitor):
             if value is None:
                 return None
             self.levels[name].push(value)
-        if self.history.seen <= 8:
+        if self.history.seen <= 8 or row["step"] < self.from_step:
             return None
         crowding, coverage, energy = (self.levels[name].level(5) for name in self.levels)
+        self.best = max(self.best, coverage)
         large = self.energy if coverage >= self.uncovered else self.energy / 2
-        bad = coverage < self.coverage and (crowding > self.crowding or energy > large)
+        bad = coverage < self.coverage and (crowding > self.crowding or energy > large) and not self._improves(energy)
         clear = coverage > 1.1 * self.coverage or (crowding < 0.9 * self.crowding and energy < 0.7 * large)
         if not self.episode.update(int(row["step"]), bad=bad, clear=clear):
             return None
+        if self.best < self.uncovered:
+            return self._never(int(row["step"]), coverage, energy)
         return Finding(
             int(row["step"]),
             "mode-collapse",
@@ -160,13 +192,40 @@ class ModeCollapse(Monitor):
             f"{SMOOTHER_DISCRIMINATOR}. {JUDGE_TOGETHER}. {SMALLER_STEPS}.",
         )
 
+    def _never(self, step: int, coverage: float, energy: float) -> Finding:
+        return Finding(
+            step,
+            "learns-nothing",
+            "error",
+            f"The samples have never reached the data: {coverage:.0%} of the examples have a sample near them (a "
+            "perfect "
+            f"model: 97%), never more than {self.best:.0%}, and the energy distance is {energy:.2g} of the width of "
+            "the "
+            "data (a perfect model: 0).",
+            "The discriminator does not show the generator the way: it is too weak, too slow, saturated, or the steps "
+            "of either player are too large or too small.",
+            f"{SMOOTHER_DISCRIMINATOR}. {SMALLER_STEPS}. Start from the defaults of the family "
+            "(`veridical train gan --data DATA`).",
+            "docs/health.md: thresholds from labelled runs.",
+        )
+
+    def _improves(self, energy: float) -> bool:
+        """Return whether the energy distance is a quarter less than ten rows before: the samples still approach."""
+        before = self.levels["energy_distance"].recent[-15:-10]
+        return len(before) == 5 and energy < 0.75 * median(before)
+
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint must hold."""
-        return {**super().state(), "levels": {name: list(of.recent) for name, of in self.levels.items()}}
+        return {
+            **super().state(),
+            "best": self.best,
+            "levels": {name: list(of.recent) for name, of in self.levels.items()},
+        }
 
     def load(self, state: dict[str, Any]) -> None:
         """Restore what `state` returned."""
         super().load(state)
+        self.best = float(state.get("best", 1.0))  # checkpoints of earlier versions have none
         for name, recent in state["levels"].items():
             self.levels["energy_distance" if name == "energy" else name].recent = list(recent)
 

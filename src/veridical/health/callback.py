@@ -21,12 +21,17 @@ class Health(Callback):
         kinds: kinds of terms as declared by the model (`GenerativeModel.term_kinds`).
         file: the run's health.jsonl; None writes nothing.
         say: called with the text of every finding; None prints nothing.
+        facts: what is known before the first step (`workflows/facts.py`); None: nothing.
     """
 
     def __init__(
-        self, kinds: Mapping[str, str], file: Path | None = None, say: Callable[[str], None] | None = None
+        self,
+        kinds: Mapping[str, str],
+        file: Path | None = None,
+        say: Callable[[str], None] | None = None,
+        facts: Mapping[str, float] | None = None,
     ) -> None:
-        self.monitors, self.file, self.say = Monitors(kinds), file, say
+        self.monitors, self.file, self.say = Monitors(kinds, facts), file, say
 
     def on_start(self, state: State) -> None:
         """Remove findings after the step at which training starts or resumes: those steps will be checked again."""

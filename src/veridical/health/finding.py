@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 Severity = Literal["warning", "error"]
@@ -27,6 +27,8 @@ class Finding:
     """The usual cause."""
     remedy: str
     """What to do, naming the flags of `veridical train`."""
+    reference: str = ""
+    """Source of the threshold or of the remedy."""
 
     def __post_init__(self) -> None:
         if self.severity not in get_args(Severity):
@@ -44,11 +46,12 @@ class Finding:
             ValueError: a field is missing.
         """
         names = [field.name for field in fields(cls)]
-        missing = [name for name in names if name not in row]
+        missing = [field.name for field in fields(cls) if field.default is MISSING and field.name not in row]
         if missing:
-            raise ValueError(f"the finding has no {', '.join(missing)}; expected the fields {', '.join(names)}.")
-        return cls(**{name: row[name] for name in names})
+            raise ValueError(f"the finding has no {', '.join(missing)}; expected the fields {', '.join(names[:-1])}.")
+        return cls(**{name: row[name] for name in names if name in row})
 
     def __str__(self) -> str:
         """Return the finding as printed during training."""
-        return f"{self.severity} at step {self.step}: {self.message}\n  cause: {self.cause}\n  remedy: {self.remedy}"
+        text = f"{self.severity} at step {self.step}: {self.message}\n  cause: {self.cause}\n  remedy: {self.remedy}"
+        return f"{text}\n  see: {self.reference}" if self.reference else text

@@ -22,7 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from veridical.clock import elapsed
-from veridical.config.families.adversarial import AugmentationName
+from veridical.config.families.adversarial import LOGISTIC, AugmentationName
 from veridical.objectives.adversarial import (
     OBJECTIVES,
     logistic_losses,
@@ -160,6 +160,8 @@ def discriminator_turn(
     loss = game.discriminator_loss(judged.logit_real, judged.logit_fake)
     penalties = penalise(game, logits, judged, step)
     terms = diagnose(x, x_fake, judged.logit_real, judged.logit_fake, relativistic=game.relativistic, step=step)
+    if game.objective not in LOGISTIC:  # a bound that nothing makes tight: a critic's logits are no log ratios
+        del terms["js"]
     terms |= {f"penalty_{name}": value.detach() for name, value in penalties.items()}
     return Turn(sum(penalties.values(), loss), terms)
 

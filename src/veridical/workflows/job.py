@@ -30,13 +30,16 @@ from veridical.training.engine import Engine, LostProcessError, is_lost_connecti
 from veridical.training.fit import Callback, State, fit
 from veridical.training.generators import seed_start
 from veridical.training.logs import logs
+from veridical.training.movement import Movement
 from veridical.training.replay import Recorder
 from veridical.training.spacing import thin
 from veridical.training.spectrum import SingularValues
 from veridical.training.terms import NonFiniteError
 from veridical.workflows import environment, images
+from veridical.workflows.facts import health_facts
 from veridical.workflows.location import absolute_source
 from veridical.workflows.periodic import CannotEvaluateError, PeriodicEvaluation
+from veridical.workflows.probe import Probe, material
 from veridical.workflows.progress import Progress, Say, duration
 
 
@@ -70,7 +73,8 @@ class Job:
         self.engine.place(self.model.train())
         state = State(self.model, steps=training.steps, ema=training.ema, lr_scale=training.lr_scale)
         first = self.engine.rank == 0
-        health = Health(self.model.term_kinds, self.run.health_file if first else None, self.say if first else None)
+        file, say = (self.run.health_file, self.say) if first else (None, None)
+        health = Health(self.model.term_kinds, file, say, self._facts())
         kept: dict[str, Callback] = {"health": health}
         saver = Checkpointer(self.run, self.engine, training, kept)
         evaluation = self._evaluation(saver)
@@ -82,7 +86,7 @@ class Job:
             self._clean(state.step)
         interruption = Interruption(self.engine, self.say)
         first_of_all: list[Callback] = [] if self.lock is None else [LockRenewal(self.lock)]
-        first_of_all += [] if evaluation is None else [evaluation]
+        first_of_all += [*self._terms(), *([] if evaluation is None else [evaluation])]
         callbacks = [*first_of_all, *self._outputs(health), *self._watchers(), saver, interruption, *self.extra]
         replay, how = state.choose_replay(self.engine, training.graphs)
         if self.engine.device.type == "cuda":
@@ -165,6 +169,21 @@ class Job:
             raise CannotEvaluateError(f"{self.data.name} has no examples to compare with. Omit evaluate_every.")
         return PeriodicEvaluation(self.data, training.evaluate_every, training.evaluate_n, saver)
 
+    def _facts(self) -> dict[str, float]:
+        """Return what the monitors of health know before the first step; a continued run may have more steps."""
+        known = self.run.read_json("environment.json").get("health", {})
+        return {**known, "steps": float(self.config.training.steps)}
+
+    def _terms(self) -> list[Callback]:
+        """Return the callbacks that add terms to the rows, before these are written."""
+        training = self.config.training
+        callbacks: list[Callback] = [Movement(training.log_every)]
+        own_data = bool(self.run.read_json("environment.json").get("own_data"))
+        seen = material(self.config.data, self.data, own_data=own_data) if training.probe_every else None
+        if seen is not None:
+            callbacks.append(Probe(seen, training.probe_every, training.log_every, self.engine))
+        return callbacks
+
     def _watchers(self) -> list[Callback]:
         """Return the callbacks of this process; terms are averaged over all processes, and only the first writes."""
         every = self.config.training.spectrum_every
@@ -236,6 +255,7 @@ class Job:
         about = {"data": data, "space": space, "own_modules": own_modules, "papers": list(self.model.papers)}
         about["terms"] = dict(self.model.term_kinds)
         about["config_sha256"] = [digest(text.encode())]
+        about["health"] = health_facts(self.data, self.config.training.steps, continued="start" in notes)
         self.run.write_json("environment.json", {**environment.describe(), **about, **notes})
         write_atomically(self.run.config_file, text)  # last: it makes the folder a run
         self.run.set_status("running", 0)

@@ -1,0 +1,63 @@
+"""Short looks at held-out examples and at averaged weights."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.workflows.runs import VAE, digest, lines, silent
+from veridical.config import DataConfig, GANConfig, RunConfig
+from veridical.data.sources import load as load_data
+from veridical.run import Run
+from veridical.training.callbacks import seeded
+from veridical.workflows.load import load
+from veridical.workflows.probe import EXAMPLES, SEED, held_out_part, spread
+from veridical.workflows.start import train
+
+TINY = GANConfig(network="mlp", width=8, depth=1, discriminator_depth=1, latent_dim=2, fourier_octaves=0)
+
+
+def run_with(config: RunConfig, folder: Path, every: int) -> Run:
+    return train(replace(config, training=replace(config.training, probe_every=every)), out=folder, say=silent)
+
+
+def test_weights_and_losses_do_not_depend_on_probes(tmp_path: Path) -> None:
+    for name, config in {"vae": VAE, "gan": RunConfig(TINY, DataConfig(source="ring"), VAE.training)}.items():
+        with_it, without = run_with(config, tmp_path / name, 5), run_with(config, tmp_path / f"{name}-plain", 0)
+        one, other = digest(with_it), digest(without)
+        assert all(torch.equal(one[key], other[key]) for key in one)
+        probed, plain = lines(with_it), lines(without)
+        assert [{k: v for k, v in row.items() if not k.startswith("probe/")} for row in probed] == plain
+        assert any(key.startswith("probe/") for row in probed for key in row)
+
+
+def test_the_last_probe_is_the_bound_of_the_loaded_model(tmp_path: Path) -> None:
+    run = run_with(VAE, tmp_path / "run", 5)
+    data = load_data(DataConfig(source="digits"))
+    held_out = held_out_part(DataConfig(source="digits"), data)
+    assert held_out is not None
+    found = []
+    for average in (False, True):
+        model: Any = load(run, average=average)
+        with torch.no_grad(), seeded(SEED, torch.device("cpu")):
+            model.sample(EXAMPLES)  # a probe draws samples first
+            train_nats, nats = (float(-model.elbo(batch.x).mean()) for batch in (spread(data), held_out))
+            found.append((train_nats, nats))
+    row = lines(run)[-1]
+    assert (row["probe/nats_train"], row["probe/nats_held_out"]) == pytest.approx(found[0], rel=1e-5)
+    assert row["probe/average_excess"] == pytest.approx(found[1][1] - found[0][1], rel=1e-3)
+    assert row["probe/nats_error"] > 0 and "probe/excess" not in row
+
+
+def test_a_known_density_gives_the_excess(tmp_path: Path) -> None:
+    row = lines(run_with(replace(VAE, data=DataConfig(source="ring")), tmp_path / "run", 5))[-1]
+    assert row["probe/excess"] > 2 * row["probe/excess_error"] > 0
+
+
+def test_a_discriminator_is_asked_about_held_out_examples(tmp_path: Path) -> None:
+    config = RunConfig(TINY, DataConfig(source="ring"), VAE.training)
+    row = lines(run_with(config, tmp_path / "run", 5))[-1]
+    assert {"probe/logit_train", "probe/logit_held_out", "probe/logit_fake", "probe/energy_average"} <= row.keys()
+    assert row["probe/logit_train"] == pytest.approx(row["probe/logit_held_out"], abs=0.2)
