@@ -229,7 +229,7 @@ def damage(checkpoint: Path) -> str | None:
 
 
 def read(checkpoint: Path, names: tuple[str, ...] = ()) -> Content:
-    """Read a checkpoint, check all of its files, and return the content of those asked for.
+    """Read a checkpoint, check all of its files, and return the content of those requested.
 
     Args:
         checkpoint: its folder.
@@ -304,10 +304,10 @@ def read_newest(folder: Path, say: Callable[[str], None], names: tuple[str, ...]
     Raises:
         CheckpointError: there is none.
     """
-    said: set[str] = set()
+    reported: set[str] = set()
     for _ in range(ATTEMPTS):
         try:
-            found = next(_intact(folder, say, names, said), None)
+            found = next(_intact(folder, say, names, reported), None)
         except FileNotFoundError:  # removed while it was read: a newer one is there
             continue
         if found is not None:
@@ -323,16 +323,16 @@ def read_newest(folder: Path, say: Callable[[str], None], names: tuple[str, ...]
     )
 
 
-def _intact(folder: Path, say: Callable[[str], None], names: tuple[str, ...], said: set[str]) -> Iterator[Content]:
+def _intact(folder: Path, say: Callable[[str], None], names: tuple[str, ...], reported: set[str]) -> Iterator[Content]:
     """Yield the undamaged checkpoints, newest first; report each damaged one once."""
     for checkpoint in complete(folder):
         try:
             yield read(checkpoint, names)
         except _Damaged as error:
             message = f"{checkpoint} is damaged: {error}. Falling back to the checkpoint before it."
-            if message not in said:
+            if message not in reported:
                 say(message)
-            said.add(message)
+            reported.add(message)
 
 
 def describe_newest(folder: Path) -> str:

@@ -33,7 +33,7 @@ class Content:
     """Its metadata."""
 
     files: Mapping[str, bytes]
-    """The content of the files that were asked for."""
+    """The content of the files that were requested."""
 
     @property
     def step(self) -> int:
@@ -41,7 +41,7 @@ class Content:
         return self.meta["step"]
 
     def tensors(self, *, average: bool) -> dict[str, Tensor]:
-        """Return the weights, averaged where there is an average and it is asked for.
+        """Return the weights, averaged where there is an average and it is requested.
 
         Raises:
             CheckpointError: a file is not one of safetensors.
