@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from tests.evaluation.models import Linear, LinearVAE
 from tests.evaluation.test_importance import known
+from veridical.config.families.gan import GANConfig
 from veridical.config.families.vae import VAEConfig
 from veridical.evaluation import annealed as page
 from veridical.evaluation.annealed import Annealing, annealed, fitted_scale, measure_annealed
 from veridical.evaluation.decoder import Decoder, simulate, why_not
 from veridical.evaluation.evaluate import evaluate
+from veridical.families.gan import GAN
 from veridical.families.vae import VAE
 from veridical.model import Space
 
@@ -137,3 +139,16 @@ def test_what_cannot_be_annealed_is_refused_with_a_reason() -> None:
     assert why_not(Linear(), Linear().space) is None and why_not(LinearVAE(), BITS) is None
     with pytest.raises(ValueError, match="leave this metric out"):
         measure_annealed(Labelled(), torch.zeros(2, 4), torch.zeros(2, 4), Linear().space, 0)
+
+
+def test_a_gan_has_a_likelihood_with_the_noise_that_is_fitted() -> None:
+    torch.manual_seed(2)
+    space = Space((2,), "vector", None, None)
+    model = GAN(GANConfig(latent_dim=2, width=8), space).eval()
+    few = Annealing(examples=4, chains=8, steps=60, leaps=3, rounds=2)
+    x = model.sample(8) + 0.1 * torch.randn(8, 2)
+    nats, gap = measure_annealed(model, x[:4], x[4:], space, 0, settings=few)
+    assert math.isfinite(nats.value) and nats.detail["sigma"] is not None and nats.verdict == "no reference"
+    assert "Gaussian noise of sigma" in str(nats.detail["observation_model"]) and abs(gap.value) < 1.5
+    again = measure_annealed(model, x[:4], x[4:], space, 0, settings=few)
+    assert [m.value for m in again] == [nats.value, gap.value]
