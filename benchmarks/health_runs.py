@@ -183,6 +183,7 @@ class TooGood(VAE):
     """A VAE whose likelihood is wrong by a constant, or by a factor."""
 
     def log_likelihood(self, x: Tensor, z: Tensor, *, check: bool = True) -> Tensor:
+        """Return what is too large."""
         found = super().log_likelihood(x, z, check=check)
         return found * 0.25 if self.bernoulli else found + 8.0
 
@@ -191,6 +192,7 @@ class OldAverage(Callback):
     """Makes the average of the weights as slow at the start as it is late in a long run."""
 
     def on_start(self, state: State) -> None:
+        """Count many updates that were never made."""
         assert state.ema is not None
         state.ema.updates = 10**7
 
@@ -320,6 +322,7 @@ class Truth(Callback):
             self.log_p = Target(self.train.target, self.train.space).log_prob(self.test.x)
 
     def on_step(self, state: State) -> None:
+        """Measure when due."""
         if state.step % max(1, state.steps // 10) == 0:
             training = state.module.training
             state.module.eval()
@@ -328,10 +331,12 @@ class Truth(Callback):
             state.module.train(training)
 
     def on_end(self, state: State) -> None:
+        """Measure what a user loads."""
         with averaged(state), seeded(11, torch.device("cpu")):
             self.end = self.measure(state.model)
 
     def measure(self, model: Any) -> dict[str, float]:
+        """Return the exact measures of a model."""
         found: dict[str, float] = {}
         n = len(self.test.x)
         if isinstance(model, Sampler):
