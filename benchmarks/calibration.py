@@ -23,12 +23,11 @@ import json
 import math
 import multiprocessing
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -51,6 +50,9 @@ from veridical.targets import correlated, grid, heavy_tailed, ring, simplex
 LOG = Path(__file__).parents[1] / "docs" / "logs" / "calibration.jsonl"
 SMALL, DRAWS = (200, 200, 400), 199
 LARGE = (2_500, 2_500, 2_500)
+BLOCK = 25
+"""Tables measured by one task."""
+
 FAULTS = ("short of perfect", "suspicious")
 
 Draw = Callable[[int, torch.Generator], Tensor]
@@ -176,32 +178,28 @@ POWER = {"one of 25 modes halved": halved_of_25, "one of 8 modes halved": halved
 
 
 def tasks(repetitions: int, power: int) -> Iterator[tuple[str, str, int]]:
-    """What is measured: kind, name and seed."""
-    yield from (("perfect", name, seed) for seed in range(repetitions) for name in DISTRIBUTIONS)
-    yield from (("power", name, seed) for seed in range(power) for name in POWER)
-    yield from (("copies", str(n), seed) for seed in range(power) for n in (2_000, 8_000, 10_000))
+    """What is measured: kind, name and number of the block of seeds."""
+    yield from (("perfect", name, block) for block in range(repetitions // BLOCK) for name in DISTRIBUTIONS)
+    yield from (("power", name, block) for block in range(power // BLOCK) for name in POWER)
+    yield from (("copies", str(n), block) for block in range(power // BLOCK) for n in (2_000, 8_000, 10_000))
 
 
 def run(task: tuple[str, str, int]) -> dict[str, object]:
-    """Measure one table; returns what was found."""
+    """Measure the tables of a block of seeds; returns how many have a fault, and of which metrics."""
     torch.set_num_threads(1)
-    kind, name, seed = task
-    began = time.process_time()
-    if kind == "copies":
-        table = copies(int(name), seed)
-    else:
-        table = perfect(name, seed) if kind == "perfect" else POWER[name](name, seed)
-    found = {m.name: round(m.test.adjusted, 4) for m in table if m.test is not None and m.test.adjusted is not None}
-    alone = [m.name for m in table if m.test is not None and m.test.p_value <= 0.05]
-    return {
-        "kind": kind,
-        "name": name,
-        "seed": seed,
-        "alarms": [m.name for m in table if m.verdict in FAULTS],
-        "least": min(found.values()),
-        "alone": alone,
-        "seconds": round(time.process_time() - began, 2),
-    }
+    kind, name, block = task
+    began, alarms, metrics = time.process_time(), 0, Counter()
+    for seed in range(block * BLOCK, (block + 1) * BLOCK):
+        if kind == "copies":
+            found = copies(int(name), seed)
+        else:
+            found = perfect(name, seed) if kind == "perfect" else POWER[name](name, seed)
+        faults = [m.name for m in found if m.verdict in FAULTS]
+        alarms += bool(faults)
+        metrics.update(faults)
+    seconds = round(time.process_time() - began, 1)
+    row = {"kind": kind, "name": name, "block": block, "tables": BLOCK}
+    return row | {"alarms": alarms, "metrics": metrics, "seconds": seconds}
 
 
 def table(log: Path) -> None:
@@ -212,14 +210,13 @@ def table(log: Path) -> None:
         found[row["kind"], row["name"]].append(row)
     print("| tables | of | with a fault | 95 % interval | seconds each | most often |\n|---|---|---|---|---|---|")
     for (kind, name), rows in found.items():
-        alarms = sum(bool(row["alarms"]) for row in rows)
-        low, high = wilson_interval(alarms, len(rows))
-        names = [metric for row in rows for metric in row["alarms"]]
-        often = sorted(set(names), key=lambda metric: -names.count(metric))[:3]
-        seconds = np.mean([row["seconds"] for row in rows])
+        tables, alarms, seconds = (sum(row[key] for row in rows) for key in ("tables", "alarms", "seconds"))
+        low, high = wilson_interval(alarms, tables)
+        often = sum((Counter(row["metrics"]) for row in rows), Counter()).most_common(3)
+        shares = ", ".join(f"{metric} {count / tables:.2f}" for metric, count in often)
         print(
-            f"| {kind}: {name} | {len(rows)} | {alarms / len(rows):.3f} | {low:.3f} to {high:.3f} | {seconds:.2f} "
-            f"| {', '.join(f'{metric} {names.count(metric) / len(rows):.2f}' for metric in often)} |"
+            f"| {kind}: {name} | {tables} | {alarms / tables:.3f} | {low:.3f} to {high:.3f} | {seconds / tables:.2f} "
+            f"| {shares} |"
         )
 
 
@@ -228,7 +225,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", action="store_true", help="print the table of what was measured")
     parser.add_argument("--repetitions", type=int, default=1000, help="tables of each distribution")
-    parser.add_argument("--power", type=int, default=100, help="tables of each planted fault")
+    parser.add_argument("--power", type=int, default=25, help="tables of each planted fault")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--log", type=Path, default=LOG)
     given = parser.parse_args()
@@ -236,11 +233,11 @@ def main() -> None:
         done = set()
         if given.log.exists():
             rows = [json.loads(line) for line in given.log.read_text().splitlines()]
-            done = {(row["kind"], row["name"], row["seed"]) for row in rows}
+            done = {(row["kind"], row["name"], row["block"]) for row in rows}
         left = [task for task in tasks(given.repetitions, given.power) if task not in done]
         context = multiprocessing.get_context("spawn")
         with given.log.open("a") as out, context.Pool(given.workers) as pool:
-            for row in pool.imap_unordered(run, left, chunksize=4):
+            for row in pool.imap_unordered(run, left):
                 out.write(json.dumps(row) + "\n")
                 out.flush()
     table(given.log)

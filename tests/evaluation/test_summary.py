@@ -1,9 +1,12 @@
 """Sentences follow from numbers: each fault is named where it is shown, and nowhere else."""
 
+from dataclasses import replace
+
 import pytest
 
 from veridical.evaluation.measurement import Measurement
 from veridical.evaluation.summary import sentences
+from veridical.verdict import Test
 
 Interval = tuple[float, float]
 
@@ -100,22 +103,52 @@ def test_what_is_said_of_a_number(m: Measurement, text: str, said: bool) -> None
     assert any(text in sentence for sentence in sentences([m])[1:]) == said, sentences([m])
 
 
-def test_the_overall_verdict_counts_what_was_decided() -> None:
-    good, short = kl(0.0, 0.1), measured("fid", 9.0, (8.0, 10.0), 1.0, (0.5, 2.0))
-    silent = measured("js_discriminator", 0.0, (0.0, 0.1), 0.0, bound="lower")  # type: ignore[arg-type]
-    assert sentences([good])[0].startswith("The one measurement that has a reference, kl")
-    assert sentences([good, silent])[0].startswith(
-        "The one measurement that has a reference, kl"
-    )  # a bound that shows nothing does not count
-    assert sentences([good, short])[0].startswith("Of 2 measurements 1 is") and "fid" in sentences([good, short])[0]
-    assert "no verdict" in sentences([silent])[0]
-    odd = measured("cross_entropy", 7.0, (6.8, 7.2), 8.0, (7.9, 8.1))
-    assert "suspicious: cross_entropy" in sentences([good, odd])[0]
-
-
 def test_denoising_is_said_beside_the_best_possible() -> None:
     error = measured("denoising_error", 0.5, (0.48, 0.52), 0.49, (0.47, 0.51), unit="noise variances")
     excess = measured("denoising_excess", 0.0, (-0.01, 0.01), 0.0, unit="noise variances")
     assert any(", consistent with 0" in s for s in sentences([error, excess]))
     worse = measured("denoising_excess", 0.2, (0.1, 0.3), 0.0, unit="noise variances")
     assert any("the best possible denoiser leaves" in s for s in sentences([error, worse]))
+
+
+def share(name: str, value: float, reference: float = 0.9, n: int = 1000) -> Measurement:
+    half = 0.02
+    return measured(
+        name,
+        value,
+        (value - half, value + half),
+        reference,
+        (reference - half, reference + half),
+        higher=True,
+        unit="share",
+    )
+
+
+def said(*found: Measurement) -> str:
+    return " ".join(sentences(found)[1:])
+
+
+def test_a_part_is_missing_only_where_precision_holds() -> None:
+    assert "miss a part" in said(share("precision", 0.9), share("recall", 0.6))
+    assert "Mode collapse" in said(share("precision", 0.9), share("recall", 0.2))
+    both = said(share("precision", 0.3), share("recall", 0.1))
+    assert "do not look like data" in both and "no sign of a missing part" in both
+    assert "Mode collapse" not in both and "miss a part" not in both
+
+
+def test_copies_are_at_least_so_many() -> None:
+    detail = {"exact_copies": 3, "null": "held-out data", "share_below": 0.12, "level": 0.01}
+    near, copied = (
+        measured(name, 0.1, (0.08, 0.12), 0.0, (0.0, 0.01), unit="share", detail=detail)  # type: ignore[arg-type]
+        for name in ("memorised", "copied")
+    )
+    assert "at least 10.0 % of samples (8.0 to 12.0 %) are copies" in said(near, copied)
+
+
+def test_power_is_said_in_the_size_of_faults() -> None:
+    test = Test(0.0, (-0.03, 0.03), 0.5, 0.045, 0.05, "999 exchanges")
+    found = [replace(share(name, 0.9), test=test) for name in ("precision", "recall")]
+    text = said(*found)
+    assert "a missing part of 5.0 % of the data; samples unlike data from 5.0 % on" in text
+    assert "a difference of 0.045 would have been seen" in text
+    assert "80 %" not in said(share("precision", 0.9))  # no test, no power

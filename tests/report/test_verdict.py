@@ -50,7 +50,7 @@ GOOD, SHORT, ODD, OPEN = (
 @pytest.mark.parametrize(
     ("state", "findings", "measurements", "level", "says"),
     [
-        ("finished", [], [GOOD], "good", "The one measurement with a reference is as good"),
+        ("finished", [], [GOOD], "unknown", "too little to judge by"),
         ("finished", [WARNING], [GOOD, GOOD], "good", "All 2 measurements are"),
         ("finished", [], [GOOD, GOOD, OPEN], "good", "All 2 measurements with a reference"),
         ("finished", [], [GOOD, SHORT], "caution", "1 of 2 measurements is short of a perfect model: recall"),
@@ -72,12 +72,12 @@ def test_what_too_few_examples_leave_out_is_not_praised() -> None:
     evaluation = {
         "skipped": skipped,
         "too_few": ["fid"],
-        "summary": ["The one measurement that has a reference, x, is fine.", "More."],
+        "summary": ["Only one measurement has a reference, x.", "More."],
     }
     verdict = judge(record(evaluation=evaluation), [GOOD])
     assert verdict.level == "caution" and "there are too few examples for fid" in verdict.headline
     assert "modes" not in verdict.headline and verdict.sentences[-1] == "More."
-    assert not any("The one measurement" in sentence for sentence in verdict.sentences)  # the headline says it
+    assert not any("Only one measurement" in sentence for sentence in verdict.sentences)  # the headline says it
 
 
 def test_unmeasured_is_never_praised() -> None:

@@ -1,42 +1,22 @@
 """The meaning of the numbers in plain sentences: what was measured, and what a perfect model scores.
 
-A sentence names a fault only where the two intervals are disjoint (`Measurement.verdict`). Otherwise it reads "no sign
-of", because this number of samples proves no more. Brackets hold 95 % intervals.
+A sentence names a fault only where the test of the measurement shows one (`Measurement.verdict`). Otherwise it says
+that no difference is shown at this number of samples, because it proves no more. Brackets hold 95 % intervals.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 
 from veridical.evaluation.measurement import Interval, Measurement
+from veridical.evaluation.overall import SHORT, SUSPICIOUS, listed, overall, power
 from veridical.verdict import NO_FAULT, WIDEST, far_short
 
 Measured = Mapping[str, Measurement]
-
-SHORT, SUSPICIOUS, GOOD, UNDECIDED = "short of perfect", "suspicious", "as good as perfect", "undecided"
 
 
 def sentences(measurements: Iterable[Measurement]) -> list[str]:
     """Return the sentences that the measurements justify, the overall verdict first."""
     m = {measurement.name: measurement for measurement in measurements}
-    return [_overall(m), *(sentence for judge in JUDGES for sentence in judge(m))]
-
-
-def _overall(m: Measured) -> str:
-    silent = [x.name for x in m.values() if x.bound == "lower" and x.verdict == UNDECIDED]
-    judged = [x for x in m.values() if x.verdict != "no reference" and x.name not in silent]
-    if not judged:
-        return "No measurement has a reference value, so there is no verdict."
-    short, odd, open_, good = (
-        [x.name for x in judged if x.verdict == verdict] for verdict in (SHORT, SUSPICIOUS, UNDECIDED, GOOD)
-    )
-    if len(good) == len(judged) == 1:
-        return f"The one measurement that has a reference, {good[0]}, is as good as a perfect model's."
-    if len(good) == len(judged):
-        return f"All {len(judged)} measurements are as good as a perfect model's at these numbers of examples."
-    parts = [f"short of a perfect model: {_list(short)}"] if short else []
-    parts += [f"better than a perfect model, which is suspicious: {_list(odd)}"] if odd else []
-    parts += [f"undecided: {_list(open_)}"] if open_ else []
-    count = f"{len(good) or 'none'} {'is' if len(good) == 1 else 'are'}"
-    return f"Of {len(judged)} measurements {count} as good as a perfect model's; {'; '.join(parts)}."
+    return [overall(list(m.values())), *(sentence for judge in JUDGES for sentence in judge(m))]
 
 
 def _modes(m: Measured) -> list[str]:
@@ -92,23 +72,31 @@ def _distance(m: Measured) -> list[str]:
         return [f"The samples differ from the data: {name} {_compared(x)}."]
     if x.verdict == SUSPICIOUS:
         return [f"The samples are closer to the training data than other real data are: {name} {_compared(x)}."]
-    return [f"{name} finds no difference between samples and real data: {_compared(x)}."]
+    return [f"{name} shows no difference between samples and real data: {_compared(x)}{_from(x)}."]
 
 
 def _spread(m: Measured) -> list[str]:
-    precise = "precision" in m and not _collapsed(m["precision"])
+    precise = m.get("precision")
+    elsewhere = precise is not None and precise.verdict == SHORT  # samples unlike data cover less, without a gap
     for x in (m[name] for name in ("recall", "coverage") if name in m):
-        if x.verdict == SHORT:
-            what = "miss a part" if not _collapsed(x) else "cover only a small part" if precise else "miss most"
-            return [f"The samples {what} of the distribution: {x.name} {_compared(x)}."]
-    if "recall" in m and _blind(m["recall"]):
+        if x.verdict != SHORT:
+            continue
+        if elsewhere:
+            return [
+                f"The samples cover less of the distribution, which is no sign of a missing part where samples do not "
+                f"look like data either: {x.name} {_compared(x)}."
+            ]
+        what = "Mode collapse: the samples cover only a small part" if _collapsed(x) else "The samples miss a part"
+        return [f"{what} of the distribution: {x.name} {_compared(x)}."]
+    if "recall" not in m:
+        return []
+    x = m["recall"]
+    if _blind(x):
         return [
-            f"There are too few examples to decide whether a part of the distribution is missing: recall "
-            f"{_compared(m['recall'])}."
+            "There are too few examples to decide whether a part of the distribution is missing: recall "
+            f"{_compared(x)}."
         ]
-    if "recall" in m:
-        return [f"No sign of a missing part of the distribution: recall {_compared(m['recall'])}."]
-    return []
+    return [f"No sign of a missing part of the distribution: recall {_compared(x)}{_from(x)}."]
 
 
 def _shares_of_classes(m: Measured) -> list[str]:
@@ -139,7 +127,10 @@ def _fidelity(m: Measured) -> list[str]:
             f"There are too few examples to decide whether samples look like data: precision "
             f"{_compared(m['precision'])}."
         ]
-    return [f"The samples look like data: precision {_compared(m['precision'])}."] if "precision" in m else []
+    if "precision" not in m:
+        return []
+    x = m["precision"]
+    return [f"No sign of samples unlike data: precision {_compared(x)}{_from(x)}."]
 
 
 def _memory(m: Measured) -> list[str]:
@@ -150,9 +141,8 @@ def _memory(m: Measured) -> list[str]:
     count = f" {exact:,} are exact copies." if exact else ""
     if copied.verdict == SHORT:
         lines.append(
-            f"The model memorises: about {_share(copied.value)} of samples ({_shares(copied.interval)}) "
-            f"are copies, much "
-            f"closer to one training example than to any other.{count}"
+            f"The model memorises: at least {_share(copied.value)} of samples ({_shares(copied.interval)}) are copies, "
+            f"much closer to one training example than to any other; copies that were changed are not counted.{count}"
         )
     if near.verdict == SHORT and near.value > 2 * copied.value:
         lines.append(
@@ -162,11 +152,12 @@ def _memory(m: Measured) -> list[str]:
     if lines:
         return lines
     held_out = near.detail.get("null") == "held-out data"
-    than = "held-out examples do" if held_out else "training examples do to one another"
+    than = "held-out examples do" if held_out else "real examples do that are left out"
     below, level = float(str(near.detail["share_below"])), float(str(near.detail["level"]))
+    far = ", fewer than of a perfect model" if below < level / 2 else ""
     return [
         f"No sign of memorising: {_share(below)} of samples lie as close to a training example as {_share(level)} of "
-        f"{than}.{count}"
+        f"{than}{far}.{count}"
     ]
 
 
@@ -203,7 +194,7 @@ def _factors(m: Measured) -> list[str]:
         )
     if wrong:
         names = [x.name.removeprefix("factor_") for x in wrong]
-        lines.append(f"Factors are distributed differently than in the data: {_list(names)}.")
+        lines.append(f"Factors are distributed differently than in the data: {listed(names)}.")
     found = {n.removeprefix("recovered_"): x for n, x in m.items() if n.startswith("recovered_")}
     if found:
         parts = [f"{name} ({_share(x.value)}, by {x.detail.get('code')})" for name, x in found.items()]
@@ -287,6 +278,7 @@ JUDGES: tuple[Callable[[Measured], list[str]], ...] = (
     _denoising,
     _codes,
     _discrimination,
+    power,
 )
 
 
@@ -300,9 +292,14 @@ def _blind(x: Measurement) -> bool:
     return test is not None and test.interval is not None and test.interval[1] - test.interval[0] > WIDEST
 
 
+def _from(x: Measurement) -> str:
+    """The smallest difference that would have been seen."""
+    size = None if x.test is None else x.test.detectable
+    return "" if size is None else f"; a difference of {_number(size)} would have been seen"
+
+
 def _compared(x: Measurement) -> str:
-    data = "held-out data score" if x.detail.get("null") == "held-out data" else "real data score"
-    perfect = "a perfect model scores" if x.name == "coverage" else data  # the null of coverage is computed
+    perfect = "held-out data score" if x.detail.get("null") == "held-out data" else "real data score"
     return f"{_value(x)}; {perfect} {_perfect(x)}"
 
 
@@ -334,7 +331,3 @@ def _share(value: float) -> str:
 
 def _shares(interval: Interval | None) -> str:
     return "" if interval is None else f"{100 * max(0.0, interval[0]):.1f} to {100 * interval[1]:.1f} %"
-
-
-def _list(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

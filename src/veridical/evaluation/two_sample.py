@@ -1,7 +1,7 @@
 """Samples against data by their features: every value is compared with that of real data in place of samples.
 
 The tests exchange the labels of samples and held-out examples (`exchange`), the same for all of these metrics, so that
-their joint distribution is known. Tolerances are stated beside each: a smaller difference counts as none.
+their joint distribution is known. Each states its tolerance: a smaller difference counts as none.
 """
 
 import math

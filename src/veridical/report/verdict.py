@@ -108,7 +108,7 @@ def _headline(record: Record, measured: list[Measured]) -> tuple[Level, str]:
             f"The {counted} with a reference show no fault, but there are too few examples for {_listed(missing)}.",
         )
     if compared == 1:
-        return "good", "The one measurement with a reference is as good as a perfect model's."
+        return "unknown", "Only one measurement has a reference; it shows no fault, but that is too little to judge by."
     if compared < len(measured):
         return "good", f"All {compared} measurements with a reference are as good as a perfect model's."
     return "good", f"All {compared} measurements are as good as a perfect model's."
@@ -184,7 +184,5 @@ def _measurements(record: Record, measured: list[Measured]) -> list[str]:
     known = record.evaluation.get("notes") or []  # on the state of the run, which is described above
     # The headline counts the same measurements as the evaluation's own.
     return [
-        s
-        for s in sentences
-        if s not in known and not re.match(r"(Of|All) \d+ measurements|The one measurement that", s)
+        s for s in sentences if s not in known and not re.match(r"(Of|All) \d+ measurements|Only one measurement", s)
     ]
