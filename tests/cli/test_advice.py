@@ -132,6 +132,17 @@ def test_every_option_that_a_text_names_exists() -> None:
     assert {place: wrong for place, text in texts() if (wrong := wrong_flags(text))} == {}
 
 
+def test_options_that_reading_names_exist_wherever_data_are_read() -> None:
+    """A remedy for data is met in train, data check and evaluate alike, so each of them has the option."""
+    others = {"flip", "order", "repeats", "sample-rate", "data", "batch-size", "packed"}  # train, ising sample
+    readers = sorted((ROOT / "src" / "veridical" / "data").glob("*.py"))
+    named = {m[1].replace("_", "-") for file in readers for _, text in literals(file) for m in FLAG.finditer(text)}
+    named -= {*OTHERS, *others}
+    assert len(named) >= 9
+    for command in ("train", "data", "evaluate"):
+        assert named <= options(command), command
+
+
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [

@@ -92,6 +92,12 @@ class TestReading:
         image(folder / "z.png", mode="RGBA")
         assert load(config(folder)).notes == ("2 of 5 images: transparency composited on black",)
 
+    def test_jpegs_are_counted(self, tmp_path: Path) -> None:
+        for i in range(6):
+            picture = Image.fromarray(np.random.default_rng(i).integers(0, 255, (16, 16), dtype=np.uint8))
+            picture.save(tmp_path / (f"{i}.jpg" if i < 4 else f"{i}.png"))
+        assert "4 of 6 images: stored as JPEG, with loss" in load(DataConfig(source=str(tmp_path))).notes
+
     def test_images_that_are_not_square_are_taken_as_they_are(self, tmp_path: Path) -> None:
         assert load(config(images(tmp_path / "in", 3, size=(10, 6)))).space.shape == (1, 6, 10)
 

@@ -36,8 +36,8 @@ class Reading:
     on_bad: Literal["fail", "skip"] | None = None
     """Treatment of images that cannot be read: error or skip."""
 
-    labels: bool | None = None
-    """Whether labels are read, if there are any (yes or no)."""
+    labels: bool = True
+    """Read labels if there are any."""
 
     holdout: float | None = None
     """Share of the data held out as the score of a perfect model, if they have no test split."""
@@ -46,7 +46,7 @@ class Reading:
     def given(self) -> dict[str, Any]:
         """The options that are given, by name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if value is not None}
+        return {field.name: values[field.name] for field in fields(self) if values[field.name] != field.default}
 
     def over(self, other: Reading) -> Reading:
         """Return the other options, replaced by those that are given here."""

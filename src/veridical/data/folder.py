@@ -285,6 +285,9 @@ def _plan_notes(headers: dict[Path, Header], sizes: Counter, config: DataConfig,
     changes = Counter(change for header in headers.values() for change in header.changes)
     total = len(headers)
     yield from (f"{count} of {total} images: {change}" for change, count in sorted(changes.items()))
+    jpegs = sum(header.jpeg for header in headers.values())
+    if jpegs:
+        yield f"{jpegs} of {total} images: stored as JPEG, with loss"
     stored_grey = sum(header.grey for header in headers.values())
     if grey and stored_grey < total:
         yield f"{total - stored_grey} of {total} images: colour made grey (ITU-R 601 luma)"

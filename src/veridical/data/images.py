@@ -77,6 +77,9 @@ class Header(NamedTuple):
     changes: tuple[str, ...]
     """What decoding will change, in words."""
 
+    jpeg: bool = False
+    """Stored with loss as JPEG, whose traces a model does not reproduce."""
+
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
@@ -121,7 +124,7 @@ def read_header(path: Path, decoding: Decoding | None = None) -> Header:
             width, height = height, width
         if orientation in (2, 3, 4, 5, 6, 7, 8):
             changes.insert(0, "turned or mirrored as their EXIF orientation asks")
-        return Header((width, height), _is_grey(image), tuple(changes))
+        return Header((width, height), _is_grey(image), tuple(changes), image.format in ("JPEG", "MPO"))
 
 
 def decode(path: Path, decoding: Decoding) -> np.ndarray:

@@ -209,8 +209,7 @@ def _measure(
             continue
         subject.progress(f"measuring {name}")
         measured += METRICS[name].measure(subject)
-    of_a_file = model is None and samples is not None and metrics is None
-    causes = explanations(samples, train, test, seed) if of_a_file and samples is not None else []
+    causes = explanations(samples, train, test, seed) if model is None and samples is not None else []
     made = subject.__dict__.get("features")
     return Evaluation(
         measurements=tuple(adjusted(measured)),

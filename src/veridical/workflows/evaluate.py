@@ -178,7 +178,7 @@ def load_samples(path: str, reading: Reading, train: ArrayData) -> ArrayData:
     shape = train.space.shape
     channels: Any = {1: "grey", 3: "colour"}.get(shape[0], "auto") if train.space.kind == "image" else "auto"
     config = reading.apply(DataConfig(source=path, channels=channels))
-    config = replace(config, labels=reading.labels is not False, holdout=0.0)
+    config = replace(config, labels=reading.labels, holdout=0.0)
     try:
         made = load_data(config, "train")
     except DataError:
