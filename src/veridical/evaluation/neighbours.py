@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-_BLOCK_VALUES = 1 << 24
-"""Distances held at a time: 128 MB."""
+_BLOCK_VALUES = 1 << 23
+"""Distances held at a time: 64 MB."""
 
 _CACHED_VALUES = 1 << 20
 """Squares held at a time in the search for the nearest: 4 MB, which stay in the cache."""
@@ -47,9 +47,9 @@ def distance_blocks(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Iterato
         Where the block starts, and its distances in units of the features; equal rows are at exactly 0.
     """
     _check(x, y)
-    centre = y.to(torch.float64).mean(dim=0)
+    centre = y.mean(dim=0, dtype=torch.float64)
     y = y - centre
-    norm_y = y.square().sum(dim=1)
+    norm_y = torch.linalg.vector_norm(y, dim=1).square()  # without a matrix of squares: half the memory
     step = max(1, _BLOCK_VALUES // len(y))
     for start in range(0, len(x), step):
         block = x[start : start + step] - centre
