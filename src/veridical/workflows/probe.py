@@ -80,7 +80,7 @@ class Probe(Callback):
 
     def on_log(self, state: State, row: Row) -> None:
         """Measure if a probe is due."""
-        if state.step % self.every < distance(state.step, self.log_every, LINES) or state.step == state.steps:
+        if state.step % self.every < distance(state.step, self.log_every, LINES):
             found = self._measure(state) if self.engine.rank == 0 else {}
             row |= self.engine.gather(found)[0]
 
