@@ -14,7 +14,17 @@ MOST_UNITS, MOST_LAYERS, MOST_TURNS, MOST_REPEATS = 16_384, 1_000, 1_000, 100_00
 
 
 def positive(name: str, value: float | None, *, zero: bool = False, most: float = MOST) -> None:
-    """Require a finite number above zero (or at least zero), whole numbers at most `most`; None is accepted."""
+    """Require a finite number above zero.
+
+    Args:
+        name: of the setting, for the message.
+        value: the number; None is accepted.
+        zero: whether zero is accepted too.
+        most: largest whole number.
+
+    Raises:
+        ValueError: another value.
+    """
     if value is None:
         return
     if isinstance(value, int) and value > most:
@@ -24,7 +34,17 @@ def positive(name: str, value: float | None, *, zero: bool = False, most: float 
 
 
 def at_least(name: str, value: int | None, least: int, most: float = MOST) -> None:
-    """Require a whole number from `least` to `most`; None is accepted."""
+    """Require a whole number within bounds.
+
+    Args:
+        name: of the setting, for the message.
+        value: the number; None is accepted.
+        least: smallest accepted number.
+        most: largest accepted number.
+
+    Raises:
+        ValueError: another value.
+    """
     if value is not None and not least <= value <= most:
         bound = f"at least {least}" if value < least else f"at most {most:,}"
         raise ValueError(f"{name} is {_written(value)}; expected {bound}.")

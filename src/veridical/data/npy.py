@@ -148,7 +148,7 @@ def fill(stream: BinaryIO, content: np.ndarray) -> int:
 
 @final
 class Npz:
-    """The arrays of an open npz file, read one by one when they are asked for.
+    """The arrays of an open npz file, each read when it is used.
 
     Args:
         path: of the file, for messages.

@@ -16,7 +16,7 @@ SPECTRA_LINES = 2_000
 """The same for the singular values of all layers."""
 
 GRIDS = 100
-"""Grids of samples that are kept beside the first and the newest."""
+"""Grids of samples that are kept in addition to the first and the newest."""
 
 
 def distance(step: int, every: int, most: int) -> int:
