@@ -16,7 +16,7 @@ from veridical.evaluation.exchange import Exchange, exchange_test, mean_differen
 from veridical.evaluation.features import EXCHANGED, K_COVERAGE, K_PRECISION, FeatureSets
 from veridical.evaluation.frechet import GaussianFit, frechet_limit, frechet_slope, frechet_with_error
 from veridical.evaluation.kernel import KernelSample, kernel_distance
-from veridical.evaluation.manifold import Sample, manifold
+from veridical.evaluation.manifold import Sample, coverage_of_perfect_model, manifold
 from veridical.evaluation.manifold_intervals import manifold_intervals
 from veridical.evaluation.measurement import JSON, Interval, Measurement
 from veridical.evaluation.memorisation import COPY_LEVEL, NEAR_LEVEL, copy_ratio, excess_share, relabelled_tail
@@ -116,8 +116,8 @@ def measure_kernel(features: FeatureSets) -> list[Measurement]:
 def measure_manifold(features: FeatureSets) -> list[Measurement]:
     """Precision, recall, density and coverage of samples against as many real examples.
 
-    A perfect model's score is that of held-out examples, moved to the number of samples by the mean over all
-    labellings.
+    A perfect model's score is that of held-out examples. Where their number is another, recall is moved to that of the
+    samples by the mean over all labellings, and coverage has its exact expectation.
     """
     began = time.perf_counter()
     e, pool = features.exchange, features.pool
@@ -129,6 +129,12 @@ def measure_manifold(features: FeatureSets) -> list[Measurement]:
     values = manifold(real, generated)
     intervals = manifold_intervals(real.rows, generated.rows, values, K_PRECISION, K_COVERAGE)
     tests = manifold_tests(real, pool, features.neighbours, e)
+    perfect = {name: value - tests[name].difference for name, value in values._asdict().items()}
+    if e.n != e.m:
+        perfect["coverage"] = coverage_of_perfect_model(r, e.n, K_COVERAGE)
+    most = {name: math.inf if name == "density" else 1.0 for name in perfect}
+    perfect = {name: min(max(score, 0.0), most[name]) for name, score in perfect.items()}
+    tests = {name: _counted_from(tests[name], value - perfect[name]) for name, value in values._asdict().items()}
     seconds = (time.perf_counter() - began) / 4
     return [
         Measurement(
@@ -139,11 +145,9 @@ def measure_manifold(features: FeatureSets) -> list[Measurement]:
             higher_is_better=True,
             interval=getattr(intervals, name),
             method="variance from halves and quarters",
-            reference=value - tests[name].difference,
+            reference=perfect[name],
             reference_kind="null",
-            reference_interval=_perfect(
-                value - tests[name].difference, tests[name], 0.0, math.inf if name == "density" else 1.0
-            ),
+            reference_interval=_perfect(perfect[name], tests[name], 0.0, most[name]),
             seconds=seconds,
             detail=_detail(features, r, e.m) | {"k": K_COVERAGE if name in ("density", "coverage") else K_PRECISION},
             test=tests[name],
@@ -208,6 +212,13 @@ def _memory(name: str, scores: Tensor, level: float, exchange: Exchange) -> Meas
         detail={"level": tail.level, "threshold": tail.threshold, "share_below": tail.near},
         test=test,
     )
+
+
+def _counted_from(test: Test, difference: float) -> Test:
+    """The test with another difference, and its interval around that."""
+    low, high = test.interval or (test.difference, test.difference)
+    move = difference - test.difference
+    return replace(test, difference=difference, interval=(low + move, high + move))
 
 
 def _perfect(reference: float, test: Test, least: float = 0.0, most: float = math.inf) -> Interval:
