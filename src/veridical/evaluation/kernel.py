@@ -15,7 +15,19 @@ $$ \mathrm{Var} = \frac{4 \mathrm{Var}(a)}{n} + \frac{4 \mathrm{Var}(b)}{m}
    - \frac{2\zeta_{xx}}{n^2} - \frac{2\zeta_{yy}}{m^2} - \frac{4\zeta_{xy}}{nm}. $$
 
 The subtracted terms correct the row means for finite n; without them the variance near equal distributions is twice too
-large.
+large. The kernel is first centred at landmarks z among the rows of x,
+
+$$ \tilde k(a,b) = k(a,b) - g(a) - g(b), \qquad g(a) = \overline{k(a,z)} - \tfrac12\overline{k(z,z')}, $$
+
+which changes no distance: features of a large mean make the plain kernel almost constant, and what its row means and
+squares then say of $\zeta$ is noise.
+
+**Interval.** Its variance grows with the distance: $V(\theta) = V_0 + c\,\theta$ at an expected distance $\theta$, where
+$V_0$ is the variance between equal distributions (the subtracted terms, halved) and $c\,\theta$ the first order. The
+interval holds the $\theta$ with $|\mathrm{MMD}^2 - \theta| \le 1.96\sqrt{V(\theta)}$, as Wilson's does for shares: an
+estimate that is too small by chance would otherwise have an error that is too small as well. Near 0, where c cannot be
+measured, it is $4\operatorname{tr}\Sigma^2/\operatorname{tr}\Sigma$ of the error's covariance $\Sigma$ in the space of the
+kernel.
 
 References:
     Gretton, Borgwardt, Rasch, Schölkopf & Smola, A Kernel Two-Sample Test (2012).
@@ -30,15 +42,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from veridical.evaluation.measurement import Interval
+
+LANDMARKS = 512
+"""Rows of x at which the kernel is centred."""
+
 _BLOCK_VALUES = 1 << 19
 """Entries of the Gram matrix held at a time: 4 MB, which stay in the cache."""
 
 
 class KernelDistance(NamedTuple):
-    """MMD² with its standard error, and the one it would have if both distributions were the first."""
+    """MMD² with its 95 % interval, and the error it would have if both distributions were the first."""
 
     value: float
-    standard_error: float
+    interval: Interval
     null_error: float
     """Standard deviation of the distance of two samples of the distribution of x, at these n and m; the mean is 0."""
 
@@ -50,6 +67,21 @@ class _Gram(NamedTuple):
     columns: Tensor
     mean: float
     zeta: float
+    trace: float
+    """Mean of the diagonal less the mean of the others; 0 for two samples."""
+
+
+class _Centre(NamedTuple):
+    """Landmarks at which a kernel is centred."""
+
+    landmarks: Tensor
+    level: float
+    """Half the mean kernel of two landmarks."""
+
+    def means(self, x: Tensor) -> Tensor:
+        """Return g of the rows of x."""
+        step = max(1, _BLOCK_VALUES // len(self.landmarks))
+        return torch.cat([_kernel(part, self.landmarks).mean(dim=1) for part in x.split(step)]) - self.level
 
 
 @final
@@ -66,9 +98,15 @@ class KernelSample:
         self.rows = rows.to(torch.float64)
 
     @cached_property
+    def centre(self) -> _Centre:
+        """The landmarks among these rows."""
+        landmarks = self.rows[:LANDMARKS]
+        return _Centre(landmarks, float(_kernel(landmarks, landmarks).mean()) / 2)
+
+    @cached_property
     def gram(self) -> _Gram:
-        """Sums of the Gram matrix without its diagonal."""
-        return _gram(self.rows, self.rows, same=True)
+        """Sums of the Gram matrix without its diagonal, centred at its own landmarks."""
+        return _gram(self.rows, self.rows, self.centre, same=True)
 
 
 def kernel_distance(x: KernelSample, y: KernelSample) -> KernelDistance:
@@ -92,23 +130,50 @@ def kernel_distance(x: KernelSample, y: KernelSample) -> KernelDistance:
     n, m = len(x.rows), len(y.rows)
     if x.rows.shape[1] != y.rows.shape[1]:
         raise ValueError(f"{x.rows.shape[1]} and {y.rows.shape[1]} features; use one extractor for both.")
-    xx, yy, xy = x.gram, y.gram, _gram(x.rows, y.rows, same=False)
-    variance = 4 * float((xx.rows - xy.rows).var()) / n + 4 * float((yy.rows - xy.columns).var()) / m
-    degenerate = 2 * xx.zeta / n**2 + 2 * yy.zeta / m**2 + 4 * xy.zeta / (n * m)
+    xx, yy, xy = x.gram, _gram(y.rows, y.rows, x.centre, same=True), _gram(x.rows, y.rows, x.centre, same=False)
+    first = 4 * float((xx.rows - xy.rows).var()) / n + 4 * float((yy.rows - xy.columns).var()) / m
+    null = 2 * xx.zeta / n**2 + 2 * yy.zeta / m**2 + 4 * xy.zeta / (n * m)
+    value = xx.mean + yy.mean - 2 * xy.mean
     return KernelDistance(
-        xx.mean + yy.mean - 2 * xy.mean,
-        math.sqrt(max(variance - degenerate, degenerate)),
+        value,
+        squared_distance_interval(value, first - 2 * null, null, xx.trace / n + yy.trace / m),
         math.sqrt(2 * xx.zeta) * (1 / n + 1 / m),
     )
 
 
-def _gram(x: Tensor, y: Tensor, same: bool) -> _Gram:
+def squared_distance_interval(value: float, first: float, null: float, trace: float) -> Interval:
+    """95 % interval of an expected squared distance, from an unbiased estimate (module docstring).
+
+    Args:
+        value: the estimate.
+        first: its variance of first order, estimated without bias; may be negative by chance.
+        null: its variance between equal distributions.
+        trace: expected squared distance of the estimated means from the true ones, in the space of the kernel.
+
+    Examples:
+        >>> [round(side, 2) for side in squared_distance_interval(0.0, 0.0, 1.0, math.inf)]
+        [-1.96, 1.96]
+    """
+    spread = math.sqrt(null)
+    slope = (max(0.0, first) + 2 * null / trace * spread) / (max(0.0, value) + spread) if spread > 0 else 0.0
+    middle = value + 1.96**2 * slope / 2
+    half = 1.96 * math.sqrt(max(null, null + slope * value + (1.96 * slope) ** 2 / 4))
+    return middle - half, middle + half
+
+
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    one = torch.ones((), dtype=x.dtype, device=x.device)
+    return torch.addmm(one, x, y.T, alpha=1 / x.shape[1]).pow_(3)
+
+
+def _gram(x: Tensor, y: Tensor, centre: _Centre, same: bool) -> _Gram:
     """Accumulate over blocks of rows; the diagonal of a matrix of one sample with itself is left out."""
-    others, one = len(y) - same, torch.ones((), dtype=x.dtype, device=x.device)
+    others = len(y) - same
+    g_x, g_y = centre.means(x), centre.means(y)
     rows, columns, square = [], torch.zeros(len(y), dtype=x.dtype, device=x.device), 0.0
     step = max(1, _BLOCK_VALUES // len(y))
     for start in range(0, len(x), step):
-        k = torch.addmm(one, x[start : start + step], y.T, alpha=1 / x.shape[1]).pow_(3)
+        k = _kernel(x[start : start + step], y).sub_(g_x[start : start + step, None]).sub_(g_y)
         if same:
             k[torch.arange(len(k)), torch.arange(start, start + len(k))] = 0.0
         rows.append(k.sum(dim=1) / others)
@@ -118,4 +183,5 @@ def _gram(x: Tensor, y: Tensor, same: bool) -> _Gram:
     mean = float(row_means.mean())
     spread = square / (len(x) * others) - mean**2
     zeta = spread - float(row_means.var()) - float(column_means.var())
-    return _Gram(row_means, column_means, mean, max(0.0, zeta))
+    trace = float(((x.square().sum(dim=1) / x.shape[1] + 1).pow(3) - 2 * g_x).mean()) - mean if same else 0.0
+    return _Gram(row_means, column_means, mean, max(0.0, zeta), trace)

@@ -44,7 +44,9 @@ def distance_blocks(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Iterato
         y: rows of as many features.
 
     Yields:
-        Where the block starts, and its distances in units of the features; equal rows are at exactly 0.
+        Where the block starts, and its distances in units of the features; equal rows are at exactly 0. They are
+        rounded to single precision: distances that are equal (of lattices, where few values occur) would otherwise
+        differ in their last digits by the order of summation, and whether one is at most another be chance.
     """
     _check(x, y)
     centre = y.mean(dim=0, dtype=torch.float64)
@@ -55,7 +57,7 @@ def distance_blocks(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Iterato
         block = x[start : start + step] - centre
         norm = block.square().sum(dim=1, keepdim=True) + norm_y
         square = torch.addmm(norm, block, y.T, alpha=-2.0)
-        yield start, square.masked_fill_(square < 1e-13 * norm, 0.0).sqrt_()
+        yield start, square.masked_fill_(square < 1e-13 * norm, 0.0).sqrt_().to(torch.float32).to(torch.float64)
 
 
 def nearest(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"], exclude: Int[Tensor, " n"] | None = None) -> Nearest:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from veridical.evaluation.exchange import Exchange, exchange_test, mean_differences
 from veridical.evaluation.features import EXCHANGED, K_COVERAGE, K_PRECISION, FeatureSets
-from veridical.evaluation.frechet import GaussianFit, frechet_limit, frechet_slope, frechet_with_error
+from veridical.evaluation.frechet import GaussianFit, distance_of_fits, frechet_limit, frechet_slope, frechet_with_error
 from veridical.evaluation.kernel import KernelSample, kernel_distance
 from veridical.evaluation.manifold import Sample, coverage_of_perfect_model, manifold
 from veridical.evaluation.manifold_intervals import manifold_intervals
@@ -53,11 +53,11 @@ def measure_frechet(features: FeatureSets) -> list[Measurement]:
     generator = torch.Generator().manual_seed(features.seed)
     reference, generated = GaussianFit(features.reference), GaussianFit(features.generated)
     held_out = GaussianFit(features.null[:n])
-    value, null = frechet_with_error(reference, generated), frechet_with_error(reference, held_out)
+    value, null = frechet_with_error(reference, generated), distance_of_fits(reference, held_out)
     shift = 0.0
     if available < n:
         shift = frechet_slope(reference, held_out, generator) * (1 / n - 1 / available)
-    expected = max(0.0, null.value + shift)
+    expected = max(0.0, null + shift)
     dim = features.extractor.dim
     limit = frechet_limit(features.reference, features.generated, generator) if dim <= 512 else None
     e = features.exchange
@@ -73,7 +73,7 @@ def measure_frechet(features: FeatureSets) -> list[Measurement]:
             n,
             higher_is_better=False,
             interval=_normal(value.value, value.standard_error, 0.0),
-            method="delta method",
+            method="delta method, maps of halves",
             reference=expected,
             reference_kind="null",
             reference_interval=_perfect(expected, test),
