@@ -44,7 +44,7 @@ def main() -> None:
     import scipy.linalg
     import torch
 
-    from veridical.evaluation.frechet import GaussianFit, Moments, distance_of_fits, frechet_with_error
+    from veridical.evaluation.frechet import GaussianFit, Moments, distance_of_fits, frechet_with_interval
 
     torch.set_num_threads(options.threads)
     n, d = options.n, options.d
@@ -56,7 +56,7 @@ def main() -> None:
     reference.factor  # noqa: B018  # its statistics are made once and kept
     ours = cost(options.repeats, lambda: distance_of_fits(reference, GaussianFit(x)))
     both = cost(options.repeats, lambda: distance_of_fits(GaussianFit(y), GaussianFit(x)))
-    with_error = cost(1, lambda: frechet_with_error(reference, GaussianFit(x)))
+    with_error = cost(1, lambda: frechet_with_interval(reference, GaussianFit(x)))
     value = distance_of_fits(reference, GaussianFit(x))
 
     a, b = Moments(d), Moments(d)

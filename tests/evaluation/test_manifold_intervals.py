@@ -12,7 +12,7 @@ from veridical.evaluation.manifold_intervals import manifold_intervals
 def test_parts_are_measured_as_samples_of_their_own() -> None:
     g = torch.Generator().manual_seed(0)
     x, y = torch.randn(240, 3, generator=g), 0.8 * torch.randn(240, 3, generator=g)
-    lists = page._lists(x, y)
+    lists = page.neighbour_lists(x, y)
     a, b = torch.randperm(240, generator=g) % 4, torch.randperm(240, generator=g) % 4
     found = page._parts(*lists.real, *lists.generated, *lists.pairs, a.numpy(), b.numpy(), 4, 3, 5)
     for part in range(4):

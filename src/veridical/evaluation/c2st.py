@@ -27,6 +27,7 @@ from veridical.evaluation.compared import compared
 from veridical.evaluation.exchange import Exchange, exchange_test
 from veridical.evaluation.features import FeatureSets
 from veridical.evaluation.measurement import Measurement
+from veridical.statistics import wilson_interval
 
 FOLDS, UNITS = 5, 128
 WIDEST = 256
@@ -88,17 +89,17 @@ def measure_nearest_neighbour(features: FeatureSets) -> list[Measurement]:
 
 def _accuracy(features: FeatureSets, name: str, values: Tensor, began: float, bad: str, detail: dict) -> Measurement:  # type: ignore[type-arg]
     test = exchange_test(values, features.exchange, bad=bad, tolerance=TOLERANCE)  # type: ignore[arg-type]
-    low, high = test.interval or (0.0, 0.0)
-    perfect = float(values[0]) - test.difference
+    effective = 0.25 / max(test.null.spread, 1e-6) ** 2 if test.null is not None else float(features.exchange.n)
+    value = float(values[0])
     return compared(
         features,
         name,
-        float(values[0]),
+        value,
         "share",
         test,
         higher_is_better=False,
-        interval=(max(0.0, perfect + low), min(1.0, perfect + high)),
-        method="spread under exchange",
+        interval=wilson_interval(value * effective, effective),
+        method="Wilson, as many examples as have the spread under exchange",
         began=began,
         detail=detail,
     )

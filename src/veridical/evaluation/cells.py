@@ -33,8 +33,9 @@ from torch import Tensor
 from veridical.evaluation.compared import compared
 from veridical.evaluation.exchange import Exchange, Null, exchange_test, extremities, rank_p_value
 from veridical.evaluation.features import FeatureSets
+from veridical.evaluation.halves import normal_interval, sampling_variance, share_interval
 from veridical.evaluation.linear import LinearDiscriminant
-from veridical.evaluation.measurement import JSON, Measurement
+from veridical.evaluation.measurement import JSON, Interval, Measurement
 from veridical.verdict import Test
 
 SIGNIFICANT = 1.959963984540054
@@ -96,6 +97,32 @@ def cell_shares(cells: Int[Tensor, " pool"], exchange: Exchange, count: int) -> 
         z.abs().amax(dim=1),
         (z.square() * (1 - total / total.sum())).sum(dim=1),
     )
+
+
+def cell_variances(cells: Int[Tensor, " pool"], exchange: Exchange, count: int) -> Float[np.ndarray, "3"]:
+    """Variance of total variation, NDB / K and Jensen-Shannon divergence over draws of both, from halves and quarters.
+
+    That of NDB / K is in units of p(1 - p), since it grows with n.
+
+    Args:
+        cells: 0..count-1 of every example of the pool; the cells themselves are given.
+        exchange: n and m.
+        count: number K of cells.
+    """
+    sides = cells[: exchange.n], cells[exchange.n :]
+
+    def statistic(x: Tensor, y: Tensor, parts: int) -> Float[Tensor, "parts 3"]:
+        p, q = (
+            torch.bincount(part * count + side, minlength=parts * count).double().reshape(parts, count)
+            for part, side in zip((x, y), sides, strict=True)
+        )
+        smaller = replace(exchange, n=exchange.n // parts, m=exchange.m // parts)
+        p, q = p / p.sum(dim=1, keepdim=True), q / q.sum(dim=1, keepdim=True)
+        different = (z_scores(p, q, smaller).abs() > SIGNIFICANT).double().mean(dim=1)
+        return torch.stack([(p - q).abs().sum(dim=1) / 2, different, jensen_shannon(p, q)], dim=1)
+
+    shares = np.array([False, True, False])
+    return sampling_variance(statistic, exchange.n, exchange.m, seed=0, shares=shares)
 
 
 def z_scores(p: Float[Tensor, "*rows K"], q: Float[Tensor, "*rows K"], exchange: Exchange) -> Float[Tensor, "*rows K"]:
@@ -210,7 +237,11 @@ def measure_shares(
     test = share_test(shares, e)
     name = "cell_shares" if labels is None else "class_shares"
     detail = {"cells": count, "read_by": what, **_most_different(cells, e, count, None if labels is None else names)}
-    return [_measured(features, name, float(shares.total_variation[0]), "share", test, began, detail)]
+    variance = cell_variances(cells, e, count)
+    value = float(shares.total_variation[0])
+    return [
+        _measured(features, name, value, "share", test, normal_interval(value, variance[0], least=0.0), began, detail)
+    ]
 
 
 def measure_ndb(features: FeatureSets) -> list[Measurement]:
@@ -220,11 +251,13 @@ def measure_ndb(features: FeatureSets) -> list[Measurement]:
     shares = cell_shares(cells, e, count)
     detail: dict[str, JSON] = {"cells": count}
     different = exchange_test(shares.different, e, bad="high", tolerance=TOLERANCE)
+    js = exchange_test(shares.js, e, bad="high")
+    variance = cell_variances(cells, e, count)
+    found = float(shares.different[0]), float(shares.js[0])
+    of_different, of_js = share_interval(found[0], variance[1]), normal_interval(found[1], variance[2], least=0.0)
     return [
-        _measured(features, "ndb", float(shares.different[0]), "share", different, began, detail, 2),
-        _measured(
-            features, "cell_js", float(shares.js[0]), "nats", exchange_test(shares.js, e, bad="high"), began, detail, 2
-        ),
+        _measured(features, "ndb", found[0], "share", different, of_different, began, detail, 2),
+        _measured(features, "cell_js", found[1], "nats", js, of_js, began, detail, 2),
     ]
 
 
@@ -250,12 +283,11 @@ def _measured(
     value: float,
     unit: str,
     test: Test,
+    interval: Interval,
     began: float,
     detail: dict[str, JSON],
     share: int = 1,
 ) -> Measurement:
-    perfect = value - test.difference
-    low, high = test.interval or (0.0, 0.0)
     return compared(
         features,
         name,
@@ -263,8 +295,8 @@ def _measured(
         unit,
         test,
         higher_is_better=False,
-        interval=(max(0.0, perfect + low), perfect + high),
-        method="spread under exchange",
+        interval=interval,
+        method="variance from halves and quarters",
         began=began,
         detail=detail,
         share=share,

@@ -32,10 +32,10 @@ from jaxtyping import Bool, Float
 from scipy import special
 from torch import Tensor
 
+from veridical.evaluation.clipped_intervals import clipped_intervals
 from veridical.evaluation.compared import compared
 from veridical.evaluation.exchange import exchange_test, mean_differences
 from veridical.evaluation.features import FeatureSets
-from veridical.evaluation.intervals import mean_or_none
 from veridical.evaluation.measurement import Measurement
 from veridical.evaluation.neighbours import Neighbours, distance_blocks, neighbours
 
@@ -151,12 +151,12 @@ def measure_clipped(features: FeatureSets) -> list[Measurement]:
     compare = calibrated(found.covered_by_others.numpy(), e.m, len(real))
     density = exchange_test(mean_differences(found.scores, e), e, tolerance=TOLERANCE)
     coverage = exchange_test(torch.from_numpy(good - compare), e, tolerance=TOLERANCE)
-    low, high = coverage.interval or (0.0, 0.0)
-    perfect = float(good[0]) - coverage.difference
     scores = found.scores[: e.n].double()
+    own = float(scores.mean()), float(good[0])
+    intervals = clipped_intervals(real, features.pool[: e.n], *own, K) or (None, None)
     values = {
-        "clipped_density": (float(scores.mean()), density, mean_or_none(scores), "Student, of the scores of samples"),
-        "clipped_coverage": (float(good[0]), coverage, (perfect + low, perfect + high), "spread under exchange"),
+        "clipped_density": (own[0], density, intervals[0]),
+        "clipped_coverage": (own[1], coverage, intervals[1]),
     }
     return [
         compared(
@@ -167,12 +167,12 @@ def measure_clipped(features: FeatureSets) -> list[Measurement]:
             test,
             higher_is_better=True,
             interval=interval,
-            method=method,
+            method="variance from halves and quarters",
             began=began,
             detail={"k": K, "n_reference": len(real)},
             share=2,
         )
-        for name, (value, test, interval, method) in values.items()
+        for name, (value, test, interval) in values.items()
     ]
 
 

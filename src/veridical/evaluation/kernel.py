@@ -22,12 +22,12 @@ $$ \tilde k(a,b) = k(a,b) - g(a) - g(b), \qquad g(a) = \overline{k(a,z)} - \tfra
 which changes no distance: features of a large mean make the plain kernel almost constant, and what its row means and
 squares then say of $\zeta$ is noise.
 
-**Interval.** Its variance grows with the distance: $V(\theta) = V_0 + c\,\theta$ at an expected distance $\theta$, where
-$V_0$ is the variance between equal distributions (the subtracted terms, halved) and $c\,\theta$ the first order. The
-interval holds the $\theta$ with $|\mathrm{MMD}^2 - \theta| \le 1.96\sqrt{V(\theta)}$, as Wilson's does for shares: an
-estimate that is too small by chance would otherwise have an error that is too small as well. Near 0, where c cannot be
-measured, it is $4\operatorname{tr}\Sigma^2/\operatorname{tr}\Sigma$ of the error's covariance $\Sigma$ in the space of the
-kernel.
+**Interval.** Its variance grows with the distance: $V(\theta) = V_0 + c\,\theta$ at an expected distance $\theta$,
+where $V_0$ is the variance between equal distributions (the sum of the subtracted terms) and $c\,\theta$ the first
+order. The interval holds the $\theta$ with $|\mathrm{MMD}^2 - \theta| \le 1.96\sqrt{V(\theta)}$, as Wilson's does for
+shares: an estimate that is too small by chance would otherwise have an error that is too small as well. Near 0, where c
+cannot be measured, it is $4\operatorname{tr}\Sigma^2/\operatorname{tr}\Sigma$ of the error's covariance $\Sigma$ in the
+space of the kernel.
 
 References:
     Gretton, Borgwardt, Rasch, Schölkopf & Smola, A Kernel Two-Sample Test (2012).

@@ -39,7 +39,7 @@ class ManifoldIntervals(NamedTuple):
     coverage: Interval
 
 
-class _Lists(NamedTuple):
+class Lists(NamedTuple):
     """Nearest other rows of each row in its own sample, and the pairs of a real and a generated row that may count."""
 
     real: tuple[np.ndarray, np.ndarray]
@@ -63,7 +63,7 @@ def manifold_intervals(
     if min(n, m) // 4 < FEWEST * max(k, k_coverage) // 2:
         return ManifoldIntervals((0.0, 1.0), (0.0, 1.0), (0.0, math.inf), (0.0, 1.0))
     some = min(n, m, ROWS)
-    lists = _lists(real[:some], generated[:some])
+    lists = neighbour_lists(real[:some], generated[:some])
 
     def statistic(x: Int[Tensor, " n"], y: Int[Tensor, " m"], parts: int) -> Float[np.ndarray, "parts 4"]:
         return _parts(*lists.real, *lists.generated, *lists.pairs, x.numpy(), y.numpy(), parts, k, k_coverage)
@@ -78,7 +78,8 @@ def manifold_intervals(
     )
 
 
-def _lists(real: Tensor, generated: Tensor) -> _Lists:
+def neighbour_lists(real: Float[Tensor, "n d"], generated: Float[Tensor, "m d"]) -> Lists:
+    """Return all that parts of both samples need."""
     of_real, of_generated = _nearest(real), _nearest(generated)
     reach, reach_generated = of_real[1][:, -1], of_generated[1][:, -1]
     found = []
@@ -88,7 +89,7 @@ def _lists(real: Tensor, generated: Tensor) -> _Lists:
         found.append((i + start, j, distance[i, j]))
     pairs = tuple(torch.cat(parts).numpy() for parts in zip(*found, strict=True))
     numbers = [(index.numpy(), distance.numpy()) for index, distance in (of_real, of_generated)]
-    return _Lists(numbers[0], numbers[1], pairs)  # type: ignore[arg-type]
+    return Lists(numbers[0], numbers[1], pairs)  # type: ignore[arg-type]
 
 
 def _nearest(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,7 +102,7 @@ def _nearest(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @kernel
-def _radii(index: np.ndarray, distance: np.ndarray, part: np.ndarray, k: int) -> np.ndarray:
+def radii(index: np.ndarray, distance: np.ndarray, part: np.ndarray, k: int) -> np.ndarray:
     """Distance of every row to its k-th nearest row of the same part."""
     radius = np.empty(len(index))
     for i in range(len(index)):
@@ -130,9 +131,9 @@ def _parts(
 ) -> np.ndarray:
     """Precision, recall, density and coverage of every part: (parts, 4)."""
     inner, outer, radius_y = (
-        _radii(index, distance, x, k),
-        _radii(index, distance, x, k_coverage),
-        _radii(index_y, distance_y, y, k),
+        radii(index, distance, x, k),
+        radii(index, distance, x, k_coverage),
+        radii(index_y, distance_y, y, k),
     )
     precise, recalled, covered = np.zeros(len(y), np.bool_), np.zeros(len(x), np.bool_), np.zeros(len(x), np.bool_)
     found, size_x, size_y = np.zeros((parts, 4)), np.zeros(parts), np.zeros(parts)

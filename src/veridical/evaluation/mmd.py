@@ -23,7 +23,8 @@ from torch import Tensor
 from veridical.evaluation.compared import compared
 from veridical.evaluation.exchange import Exchange, exchange_test
 from veridical.evaluation.features import FeatureSets
-from veridical.evaluation.measurement import Measurement
+from veridical.evaluation.kernel import squared_distance_interval
+from veridical.evaluation.measurement import Interval, Measurement
 
 SCALES = (0.25, 0.5, 1.0)
 """Widths of the kernels, in median distances."""
@@ -76,12 +77,38 @@ def kernel_discrepancies(pool: Float[Tensor, "n+m d"], exchange: Exchange, kerne
     return _discrepancy(quadratic, exchange, torch.cat(rows))
 
 
+def discrepancy_interval(
+    pool: Float[Tensor, "n+m d"], value: float, null: float, exchange: Exchange, kernel: Kernel
+) -> Interval:
+    """95 % interval of the expected discrepancy (`kernel.squared_distance_interval`).
+
+    Args:
+        pool: n samples followed by m other examples.
+        value: the measured discrepancy.
+        null: its variance under exchange.
+        exchange: n and m.
+        kernel: of the discrepancy, with k(x, x) = 1.
+    """
+    n, m = exchange.n, exchange.m
+    pool = (pool - pool.mean(dim=0)).double()
+    blocks = (kernel(rows, pool) for rows in pool.split(max(1, _BLOCK_VALUES // len(pool))))
+    sums = torch.cat([torch.stack([k[:, :n].sum(dim=1), k[:, n:].sum(dim=1)], dim=1) for k in blocks])
+    to_samples, to_others = sums.T
+    a = (to_samples[:n] - 1) / max(1, n - 1) - to_others[:n] / m
+    b = (to_others[n:] - 1) / max(1, m - 1) - to_samples[n:] / n
+    level = float((to_samples + to_others - 1).mean()) / (n + m - 1)
+    first = 4 * float(a.var()) / n + 4 * float(b.var()) / m
+    return squared_distance_interval(value, first - 2 * null, null, (1 - level) * (1 / n + 1 / m))
+
+
 def measure_mmd(features: FeatureSets) -> list[Measurement]:
     """Squared discrepancy of samples and real examples in their place; 0 for a perfect model (module docstring)."""
     began = time.perf_counter()
     sigma = median_distance(features.pool, features.seed)
-    values = kernel_discrepancies(features.pool, features.exchange, gaussian_kernel(sigma))
-    test = exchange_test(values, features.exchange, bad="high")
+    e, kernel = features.exchange, gaussian_kernel(sigma)
+    values = kernel_discrepancies(features.pool, e, kernel)
+    test = exchange_test(values, e, bad="high")
+    interval = discrepancy_interval(features.pool, float(values[0]), float(values[1:].var()), e, kernel)
     return [
         compared(
             features,
@@ -90,8 +117,8 @@ def measure_mmd(features: FeatureSets) -> list[Measurement]:
             "1",
             test,
             higher_is_better=False,
-            interval=test.interval,
-            method="spread under exchange",
+            interval=interval,
+            method="variance of the U-statistic at every distance",
             reference=0.0,
             began=began,
             detail={"kernel": f"Gaussian, widths {SCALES} times the median distance", "median_distance": sigma},

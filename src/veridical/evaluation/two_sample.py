@@ -14,7 +14,13 @@ from torch import Tensor
 
 from veridical.evaluation.exchange import Exchange, exchange_test, mean_differences
 from veridical.evaluation.features import EXCHANGED, K_COVERAGE, K_PRECISION, FeatureSets
-from veridical.evaluation.frechet import GaussianFit, distance_of_fits, frechet_limit, frechet_slope, frechet_with_error
+from veridical.evaluation.frechet import (
+    GaussianFit,
+    distance_of_fits,
+    frechet_limit,
+    frechet_slope,
+    frechet_with_interval,
+)
 from veridical.evaluation.kernel import KernelSample, kernel_distance
 from veridical.evaluation.manifold import Sample, coverage_of_perfect_model, manifold
 from veridical.evaluation.manifold_intervals import manifold_intervals
@@ -53,7 +59,7 @@ def measure_frechet(features: FeatureSets) -> list[Measurement]:
     generator = torch.Generator().manual_seed(features.seed)
     reference, generated = GaussianFit(features.reference), GaussianFit(features.generated)
     held_out = GaussianFit(features.null[:n])
-    value, null = frechet_with_error(reference, generated), distance_of_fits(reference, held_out)
+    value, null = frechet_with_interval(reference, generated), distance_of_fits(reference, held_out)
     shift = 0.0
     if available < n:
         shift = frechet_slope(reference, held_out, generator) * (1 / n - 1 / available)
@@ -72,8 +78,8 @@ def measure_frechet(features: FeatureSets) -> list[Measurement]:
             "squared features",
             n,
             higher_is_better=False,
-            interval=_normal(value.value, value.standard_error, 0.0),
-            method="delta method, maps of halves",
+            interval=value.interval,
+            method="delta method, maps of halves, at every distance",
             reference=expected,
             reference_kind="null",
             reference_interval=_perfect(expected, test),
@@ -101,8 +107,8 @@ def measure_kernel(features: FeatureSets) -> list[Measurement]:
             "1",
             n,
             higher_is_better=False,
-            interval=_normal(value.value, value.standard_error),
-            method="variance of the U-statistic",
+            interval=value.interval,
+            method="variance of the U-statistic at every distance",
             reference=expected.value,
             reference_kind="null",
             reference_interval=_perfect(expected.value, test, -math.inf),
@@ -235,7 +241,3 @@ def _detail(features: FeatureSets, n_reference: int, n_null: int, null: str | No
         "null": null or features.null_kind,
         "n_null": n_null,
     }
-
-
-def _normal(value: float, error: float, least: float = -math.inf) -> Interval:
-    return max(least, value - 1.96 * error), max(least, value + 1.96 * error)
