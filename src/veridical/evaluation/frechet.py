@@ -190,7 +190,7 @@ def frechet_with_interval(x: GaussianFit, y: GaussianFit, seed: int = 0) -> Frec
     whole, first, of_halves = sum(float(i.var(ddof=1)) / len(i) for i in own), 0.0, 0.0
     for _ in range(splits):
         fits = [[GaussianFit(half) for half in _halves(fit.rows, generator)] for fit in (x, y)]
-        found = [_influences(*pair, x.rows, y.rows) for pair in zip(*fits, strict=True)]
+        found = [_influences(a, b, x.rows, y.rows) for a, b in zip(*fits, strict=True)]
         covariances = (float(np.cov(i, j)[0, 1]) / len(i) for i, j in zip(found[0][1:], found[1][1:], strict=True))
         first, of_halves = first + sum(covariances) / splits, of_halves + (found[0][0] + found[1][0]) / (2 * splits)
     first = min(max(first, 0.0), whole)
