@@ -90,6 +90,15 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path, name: str,
     assert all(name in line for line in said)
 
 
+def test_a_checkpoint_without_metadata_is_damaged_and_said(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run")
+    train(run, 20, every=10)
+    (run.checkpoints / "step-00000020" / "meta.json").unlink()
+    said: list[str] = []
+    assert checkpoint.newest(run.checkpoints, said.append).name == "step-00000010"
+    assert len(said) == 1 and "step-00000020 is damaged: meta.json is missing" in said[0]
+
+
 def test_no_checkpoint_at_all_is_an_error_that_says_so(tmp_path: Path) -> None:
     with pytest.raises(checkpoint.CheckpointError, match="no checkpoint was written yet"):
         checkpoint.newest(tmp_path, print)

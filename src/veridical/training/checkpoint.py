@@ -219,6 +219,11 @@ def complete(folder: Path) -> list[Path]:
     return sorted((path for path in folder.glob("step-*") if (path / META).is_file()), reverse=True)
 
 
+def _every(folder: Path) -> list[Path]:
+    """Checkpoints of a folder, newest first, damaged ones included: each is renamed into place when it is complete."""
+    return sorted((path for path in folder.glob("step-*") if re.fullmatch(r"step-\d+", path.name)), reverse=True)
+
+
 def damage(checkpoint: Path) -> str | None:
     """Return the damage of a checkpoint; None: it is intact."""
     try:
@@ -313,7 +318,7 @@ def read_newest(folder: Path, say: Callable[[str], None], names: tuple[str, ...]
         if found is not None:
             return found
         break
-    run, every = folder.parent, complete(folder)
+    run, every = folder.parent, _every(folder)
     what = "every checkpoint is damaged" if every else "no checkpoint was written yet"
     if not folder.is_dir():
         what = "the folder is missing"
@@ -325,7 +330,7 @@ def read_newest(folder: Path, say: Callable[[str], None], names: tuple[str, ...]
 
 def _intact(folder: Path, say: Callable[[str], None], names: tuple[str, ...], reported: set[str]) -> Iterator[Content]:
     """Yield the undamaged checkpoints, newest first; report each damaged one once."""
-    for checkpoint in complete(folder):
+    for checkpoint in _every(folder):
         try:
             yield read(checkpoint, names)
         except _Damaged as error:
