@@ -11,11 +11,11 @@ import malicious
 import memory
 
 SMALL = (
-    (kills, ["--kills", "4", "--torchrun", "0", "--launcher", "0", "--operations", "0"]),
-    (fuzz, ["--inputs", "40", "--first", "10"]),
-    (damages, ["--damages", "4"]),
-    (malicious, ["--every", "20"]),
-    (memory, ["--steps", "400"]),
+    (kills, ["--kills", "3", "--torchrun", "0", "--launcher", "0", "--operations", "0"]),
+    (fuzz, ["--inputs", "30", "--first", "10"]),
+    (damages, ["--damages", "3"]),
+    (malicious, ["--every", "28"]),
+    (memory, ["--steps", "200", "--every", "40"]),
 )
 """Scripts with arguments."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -67,18 +68,20 @@ def watch(folder: Path, steps: int, every: int, seed: int) -> list[tuple[int, in
 
 def newest(run: Path) -> int | None:
     """Return the step of the newest checkpoint."""
-    steps = [int(path.name[5:]) for path in run.glob("checkpoints/step-*")]
+    folder = run / "checkpoints"
+    steps = [int(name[5:]) for name in os.listdir(folder) if name.startswith("step-")] if folder.is_dir() else []
     return max(steps, default=None)
 
 
 def size(folder: Path) -> int:
     """Return the bytes of all files in a folder."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:  # it has just been replaced
-            continue
+    for place, _, names in os.walk(folder):  # passes over what is removed meanwhile
+        for name in names:
+            try:
+                total += os.stat(os.path.join(place, name)).st_size
+            except OSError:
+                continue
     return total
 
 

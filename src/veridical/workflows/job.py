@@ -257,8 +257,8 @@ class Job:
         about["config_sha256"] = [digest(text.encode())]
         about["health"] = health_facts(self.data, self.config.training.steps, continued="start" in notes)
         self.run.write_json("environment.json", {**environment.describe(), **about, **notes})
-        write_atomically(self.run.config_file, text)  # last: it makes the folder a run
         self.run.set_status("running", 0)
+        write_atomically(self.run.config_file, text)  # last: it makes the folder a run
         reals = self._reals()
         if reals is not None:
             images.draw(reals, self.data.space, self.run.samples / "reals.png")
