@@ -45,7 +45,21 @@ def watch(folder: Path, steps: int, every: int, seed: int) -> list[tuple[int, in
     """Train and return (step, resident bytes, bytes of the run directory) at every checkpoint."""
     np.save(folder / "ring.npy", np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32))
     words = ["train", "gan-2d", "--data", "ring.npy", "--out", "run", "--steps", str(steps), "--batch-size", "16"]
-    words += ["--width", "8", "--depth", "1", "--no-relativistic", "--r1", "0", "--r2", "0", "--threads", "1"]
+    words += [
+        "--width",
+        "8",
+        "--depth",
+        "1",
+        "--no-relativistic",
+        "--r1",
+        "0",
+        "--r2",
+        "0",
+        "--lr-scale",
+        "0.01",
+        "--threads",
+        "1",
+    ]
     words += ["--checkpoint-every", str(every), "--sample-every", str(every), "--spectrum-every", str(every)]
     words += ["--log-every", "50", "--seed", str(seed), "--device", "cpu"]
     process = commands.start(words, folder / "output.txt", folder=folder)
