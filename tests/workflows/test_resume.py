@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -176,6 +177,16 @@ def test_edits_are_said_recorded_and_not_refused(tmp_path: Path) -> None:
     assert [line.split()[0] for line in edits] == ["config.yaml", "metrics.jsonl"]
     assert run.status["state"] == "finished" and run.environment()["resumed"][0]["edits"] == edits
     assert not [line for line in run.changes() if line.startswith("config")]  # what training wrote last
+
+
+def test_what_a_process_killed_at_its_very_end_left_is_removed(tmp_path: Path) -> None:
+    run = train(dataclasses.replace(VAE, training=dataclasses.replace(VAE.training, keep=1)), out=tmp_path / "run")
+    newest = checkpoint.newest(run.checkpoints, silent)
+    shutil.copytree(newest, run.checkpoints / "step-00000001")
+    left = run.path / f".status.{dataclasses.replace(Process.this(), number=2**22 + 1).token}.json"
+    left.write_text("half")
+    resume(run.path, say=silent)
+    assert not left.exists() and list(run.checkpoints.iterdir()) == [newest]
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:

@@ -119,10 +119,15 @@ def save(
         shutil.rmtree(temporary, ignore_errors=True)  # a full disk gets its space back
         raise
     _flush(folder)
-    earlier = [old for old in complete(folder) if old.name < place.name]  # later ones can only be damaged
+    prune(place, keep)
+    return place
+
+
+def prune(newest: Path, keep: int) -> None:
+    """Remove the checkpoints before the newest one, but for `keep - 1`; later ones can only be damaged."""
+    earlier = [old for old in complete(newest.parent) if old.name < newest.name]
     for old in earlier[keep - 1 :]:
         _remove(old)
-    return place
 
 
 def _write(

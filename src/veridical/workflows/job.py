@@ -51,6 +51,12 @@ class CannotSaveError(OSError):
     """The training ended because a file of the run could not be written."""
 
 
+def remove_left_over_in(run: Run) -> None:
+    """Remove the temporary files and folders that killed processes left in a run directory."""
+    for folder in (run.path, run.samples, run.checkpoints, run.best):
+        remove_left_over(folder)
+
+
 @dataclasses.dataclass
 class Job:
     """A training job: a model, its data, its engine, and its run directory."""
@@ -157,8 +163,7 @@ class Job:
         """Set the status of a run that goes on, and remove what a killed process left."""
         if self.engine.rank == 0:
             self.run.set_status("running", step)
-            for folder in (self.run.path, self.run.samples, self.run.checkpoints, self.run.best):
-                remove_left_over(folder)
+            remove_left_over_in(self.run)
 
     def _evaluation(self, saver: Checkpointer) -> PeriodicEvaluation | None:
         """Return the callback that evaluates the model periodically; every process has one."""

@@ -24,7 +24,7 @@ from veridical.training.determinism import repeatability
 from veridical.training.engine import DeviceError, Engine
 from veridical.training.fit import Callback
 from veridical.workflows.continuation import continued_arithmetic, resumption, step_size_jumps
-from veridical.workflows.job import Job
+from veridical.workflows.job import Job, remove_left_over_in
 from veridical.workflows.load import build_model, record_of
 from veridical.workflows.location import absolute_source, locate
 from veridical.workflows.progress import Progress, Say, is_first, quiet_unless_first
@@ -96,6 +96,9 @@ def resume(
         if meta["step"] >= config.training.steps:
             done, last = meta["step"], config.training.steps
             _record_end(run, done, configured, say)
+            if is_first():  # a process killed at its very end removed nothing
+                remove_left_over_in(run)
+                checkpoint.prune(found, config.training.keep)
             what = "all of its" if done == last else "more than"
             say(f"{run.path} has finished {what} {last:,} steps. To train longer, add --steps N with N above {done}.")
             return run
