@@ -51,3 +51,9 @@ def test_constant_images_stay_constant_and_halves_stay_halves() -> None:
 def test_choices_that_do_not_apply_are_refused(x: np.ndarray, choices: dict[str, Any], words: str) -> None:
     with pytest.raises(DataError, match=words):
         shaped(x, **choices)
+
+
+@pytest.mark.parametrize("kind", ["S2", "U2", "c8", "M8[s]"])
+def test_what_is_no_number_is_not_made_grey(kind: str) -> None:
+    with pytest.raises(DataError, match="only numbers are made grey"):
+        shaped(np.zeros((2, 3, 4, 4), np.int64).astype(kind), channels="grey")

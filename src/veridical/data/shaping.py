@@ -50,6 +50,8 @@ def _channels(x: np.ndarray, wanted: str, where: str, notes: list[str]) -> np.nd
     if channels == 3:
         notes.append("grey made colour by repeating the channel")
         return np.repeat(x, 3, axis=1)
+    if x.dtype.kind not in "buif":
+        raise DataError(f"{where} holds {x.dtype} values; only numbers are made grey.", "Leave out channels.")
     notes.append("colour made grey (ITU-R 601 luma)")
     grey = np.einsum("nchw,c->nhw", x, _LUMA)[:, None]
     return np.rint(grey).astype(np.uint8) if x.dtype == np.uint8 else grey.astype(x.dtype)
