@@ -20,6 +20,7 @@ from torch import nn
 from veridical.data.batch import Batch
 from veridical.errors import RequestError
 from veridical.training.arithmetic import Arithmetic, choose_arithmetic
+from veridical.training.launcher import end_with_launcher
 
 
 class DeviceError(RuntimeError, RequestError):
@@ -85,6 +86,7 @@ class Engine:
 
     def launch(self) -> None:
         """Start the other processes; each runs the program from its beginning up to this call."""
+        end_with_launcher()
         self.fabric.launch()
 
     @property
