@@ -367,23 +367,25 @@ def table(log: Path, n: int) -> None:
     seconds = sum(row["seconds"] for row in read(log) if row["n"] == n)
     print(f"n = {n:,}, at most {max(counts)} repetitions, {seconds:.0f} processor seconds; of intervals that hold with")
     print(f"probability .95, the share of so many repetitions is between {low:.3f} and {high:.3f} in 95 % of cases.")
-    print(
-        "Cells: perfect model / imperfect model, the ratio of median width and 3.92 standard deviations in brackets.\n"
-    )
-    print("| measurement | " + " | ".join(laws) + " |")
-    print("|---|" + "---|" * len(laws))
+    print("Cells: perfect model / imperfect model. All: of both and all distributions, with its 95 % interval; width:")
+    print("the median over models and distributions of median width over 3.92 standard deviations of the value.\n")
+    print("| measurement | " + " | ".join(laws) + " | all | width |")
+    print("|---|" + "---|" * (len(laws) + 2))
     for name in dict.fromkeys(name for name, _ in found):
-        cells = []
-        for law in laws:
-            least = 0.0 if name in ("memorised", "copied") else -math.inf
-            both = [
-                covered(found[name, model][law], least)
-                for model in ("perfect", "wrong")
-                if law in found.get((name, model), {})
-            ]
-            parts = " / ".join(f"{at[0]:.2f}".lstrip("0") for at in both)
-            cells.append(parts + (" (" + "/".join(f"{at[3]:.2f}" for at in both) + ")" if both else ""))
-        print(f"| {name} | " + " | ".join(cells) + " |")
+        print(_row(name, {model: found.get((name, model), {}) for model in ("perfect", "wrong")}, laws))
+
+
+def _row(name: str, found: Mapping[str, Mapping[str, np.ndarray]], laws: Iterable[str]) -> str:
+    least = 0.0 if name in ("memorised", "copied") else -math.inf
+    cells, hits, total, widths = [], 0.0, 0, []
+    for law in laws:
+        both = [(covered(of[law], least), len(of[law])) for of in found.values() if law in of]
+        cells.append(" / ".join(f"{at[0]:.2f}" for at, _ in both))
+        hits, total = hits + sum(at[0] * n for at, n in both), total + sum(n for _, n in both)
+        widths += [at[3] for at, _ in both if math.isfinite(at[3])]
+    low, high = wilson_interval(min(hits, total), total)
+    width = f"{np.median(widths):.2f}" if widths else ""
+    return f"| {name} | " + " | ".join(cells) + f" | {hits / total:.3f} ({low:.3f} to {high:.3f}) | {width} |"
 
 
 def main() -> None:
