@@ -162,3 +162,10 @@ def test_the_first_sentence_says_what_the_model_is() -> None:
     of = record(family="gan", environment={"data": {"name": "digits"}}, config={"training.steps": 900})
     assert judge(of, []).what == "A model of the family gan, trained on digits for 500 of 900 steps."
     assert judge(record("interrupted"), []).what == "A model, trained for 500 steps; its training is interrupted."
+
+
+def test_notes_about_the_data_are_shown_and_the_state_is_told_once() -> None:
+    notes = ["This run was interrupted at step 500. To finish it: veridical resume run", "The data have changed."]
+    verdict = judge(record("interrupted", evaluation={"notes": notes, "summary": [*notes, "One."]}), [GOOD])
+    assert verdict.sentences[-2:] == ("The data have changed.", "One.")
+    assert sum("interrupted" in sentence for sentence in verdict.sentences) == 1

@@ -181,8 +181,6 @@ def _measurements(record: Record, measured: list[Measured]) -> list[str]:
     sentences = (
         [str(sentence) for sentence in summary] if isinstance(summary, list) else [str(summary)] if summary else []
     )
-    known = record.evaluation.get("notes") or []  # on the state of the run, which is described above
-    # The headline counts the same measurements as the evaluation's own.
-    return [
-        s for s in sentences if s not in known and not re.match(r"(Of|All) \d+ measurements|Only one measurement", s)
-    ]
+    # The state of the run is described above; the headline counts the same measurements as the evaluation's own.
+    told = r"This run (is|was|failed|has) |(Of|All) \d+ measurements|Only one measurement"
+    return [sentence for sentence in sentences if not re.match(told, sentence)]
