@@ -96,7 +96,7 @@ def timeless(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: timeless(v) for k, v in value.items() if not any(word in k.lower() for word in NOT_RESULTS)}
     if isinstance(value, str):
-        return re.sub(r"\d+(\.\d+)? (s|min|h|d|days|seconds|minutes|hours)\b", "", value)
+        return re.sub(r"(\b\d+(\.\d+)? ?(s|min|h|d|m\d+s|h\d+m)\b ?)+", "T", value)
     return [timeless(item) for item in value] if isinstance(value, list) else value
 
 
