@@ -172,3 +172,15 @@ def test_half_a_line_never_spoils_the_next_and_damaged_lines_are_left_out(tmp_pa
     assert [row["step"] for row in read_lines(file)] == [1, 1.0, 2]
     keep_lines_until(file, 1)
     assert file.read_bytes() == b'{"step": 1}\n{"step": 1.0, "x": NaN}\n'
+
+
+def test_a_checksum_that_was_removed_is_said(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run")
+    run.write_json("environment.json", {"device": "cpu", "config_sha256": []})
+    assert not run.changes()
+    (run.path / "environment.json").write_text('{"device": "cuda", "config_sha256": []}')
+    assert run.changes() == [
+        "environment.json does not match its checksum: it was edited or damaged after it was written."
+    ]
+    (run.path / "environment.json").write_text('{"device": "cuda"}')  # of an earlier version
+    assert not run.changes()
