@@ -103,7 +103,14 @@ def _nearest(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 @kernel
 def radii(index: np.ndarray, distance: np.ndarray, part: np.ndarray, k: int) -> np.ndarray:
-    """Distance of every row to its k-th nearest row of the same part."""
+    """Distance of every row to its k-th nearest row of the same part.
+
+    Args:
+        index: nearest other rows of every row (n, listed), in ascending order of distance.
+        distance: their distances.
+        part: of every row.
+        k: which neighbour; the last one listed where fewer are of the same part.
+    """
     radius = np.empty(len(index))
     for i in range(len(index)):
         same, p = 0, 0
