@@ -57,9 +57,8 @@ def flips_per_nanosecond(size: int, sweeps: int = 200) -> float:
 
 def run(sizes: list[int], n: int, threads: int) -> None:
     name = cuda.get_current_device().name  # bytes in older versions of numba
-    print(
-        f"{name.decode() if isinstance(name, bytes) else name}; compiled kernels on {threads} threads; {n:,} configurations\n"
-    )
+    name = name.decode() if isinstance(name, bytes) else name
+    print(f"{name}; compiled kernels on {threads} threads; {n:,} configurations\n")
     draws: dict[str, Draw] = {
         f"kernels, {threads} threads": lambda size, n, seed: sample(size, n, seed=seed, packed=True, threads=threads),
         "torch": torch_packed,
