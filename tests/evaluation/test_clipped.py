@@ -6,7 +6,8 @@ import torch
 from scipy import stats
 
 from veridical.evaluation import clipped as page
-from veridical.evaluation.clipped import calibrated, clipped, expected_coverage
+from veridical.evaluation.clipped import clipped
+from veridical.evaluation.clipped_calibration import calibrated, expected_coverage
 
 ALL = torch.ones(1, 40, dtype=torch.bool)
 

@@ -52,7 +52,7 @@ def test_the_ladder_holds_the_exact_value(folders: dict[str, Path]) -> None:
 
 def test_the_lattice_follows_its_law(folders: dict[str, Path]) -> None:
     result = json.loads((folders["critical-lattice"] / "result.json").read_text())
-    assert result["verdict"].startswith("Yes: all 33 tests")
+    assert result["verdict"].startswith("Yes: all 39 tests")
     correlation = result["numbers"]["correlation"]
     assert correlation["torus"][0] == pytest.approx(1.45306485281 / 2, abs=1e-9)
     assert correlation["infinite"][0] == pytest.approx(math.sqrt(0.5), abs=1e-9)

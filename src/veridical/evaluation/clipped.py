@@ -26,21 +26,17 @@ References:
 import time
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from scipy import special
 from torch import Tensor
 
+from veridical.evaluation.clipped_calibration import K, calibrated
 from veridical.evaluation.clipped_intervals import clipped_intervals
 from veridical.evaluation.compared import compared
 from veridical.evaluation.exchange import exchange_test, mean_differences
 from veridical.evaluation.features import FeatureSets
 from veridical.evaluation.measurement import Measurement
 from veridical.evaluation.neighbours import Neighbours, distance_blocks, neighbours
-
-K = 5
-"""Neighbours, as published."""
 
 LIMIT = 10_000
 """Real examples with balls, at most."""
@@ -94,52 +90,6 @@ def clipped(
             covered[at] += part.clamp_(max=k).sum(dim=0, dtype=torch.float64)
     scores = (counts / k).clamp(max=1.0) / _own_score(own, small)
     return Clipped(scores, *(covered / (k * len(real))))
-
-
-def expected_coverage(m: Float[np.ndarray, "*many"] | float, n_real: int, k: int = K) -> Float[np.ndarray, "*many"]:
-    r"""Expected clipped coverage f(m) of m good samples, before calibration; m need not be whole.
-
-    Args:
-        m: number of good samples.
-        n_real: number N of real examples, more than k.
-        k: neighbours.
-
-    Examples:
-        >>> expected_coverage(np.array([0.0, 1.0]), 11).round(3)  # one sample fills 1/5 of a ball of probability 5/11
-        array([0.   , 0.091])
-    """
-    if n_real <= k:
-        raise ValueError(f"{n_real} real examples for {k} neighbours; use more than {k}.")
-    m = np.asarray(m, np.float64)
-    missing = np.zeros_like(m)
-    for j in range(k):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_choose = special.gammaln(m + 1) - special.gammaln(j + 1) - special.gammaln(m - j + 1)
-            log_p = log_choose + special.betaln(k + j, n_real - k + m - j) - special.betaln(k, n_real - k)
-        missing += (k - j) * np.where(m >= j, np.exp(log_p), 0.0)
-    return 1 - missing / k
-
-
-def calibrated(
-    covered: Float[np.ndarray, "*many"] | float, m: int, n_real: int, k: int = K
-) -> Float[np.ndarray, "*many"]:
-    r"""Share of good samples among m whose expectation is a measured clipped coverage: $f^{-1}(y)/m$.
-
-    Args:
-        covered: measured clipped coverage y.
-        m: number M of samples.
-        n_real: number N of real examples.
-        k: neighbours.
-
-    Returns:
-        The share; above 1 where the coverage is better than that of an average perfect model, at most 4.
-
-    Examples:
-        >>> calibrated(expected_coverage(50.0, 200), 100, 200).round(6)
-        np.float64(0.5)
-    """
-    good = np.arange(4.0 * m + 1)
-    return np.asarray(np.interp(covered, expected_coverage(good, n_real, k), good)) / m
 
 
 def measure_clipped(features: FeatureSets) -> list[Measurement]:

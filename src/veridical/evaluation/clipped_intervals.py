@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from veridical.evaluation.clipped_calibration import expected_coverage
 from veridical.evaluation.halves import normal_interval, sampling_variance
 from veridical.evaluation.manifold_intervals import FEWEST, ROWS, neighbour_lists, radii
 from veridical.evaluation.measurement import Interval
@@ -52,7 +53,6 @@ def clipped_intervals(
 
 @cache
 def _calibration(m: int, n_real: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-    from veridical.evaluation.clipped import expected_coverage  # which measures with these intervals
 
     good = np.arange(4.0 * m + 1)
     return expected_coverage(good, n_real, k), good / m

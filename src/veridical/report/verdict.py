@@ -182,5 +182,5 @@ def _measurements(record: Record, measured: list[Measured]) -> list[str]:
         [str(sentence) for sentence in summary] if isinstance(summary, list) else [str(summary)] if summary else []
     )
     # The state of the run is described above; the headline counts the same measurements as the evaluation's own.
-    told = r"This run (is|was|failed|has) |(Of|All) \d+ measurements|Only one measurement"
-    return [sentence for sentence in sentences if not re.match(told, sentence)]
+    passed_over = r"This run (is|was|failed|has) |(Of|All) \d+ measurements|Only one measurement"
+    return [sentence for sentence in sentences if not re.match(passed_over, sentence)]
