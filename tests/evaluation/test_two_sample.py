@@ -53,7 +53,7 @@ def test_copies_are_found_and_held_out_examples_are_none() -> None:
 def test_a_narrow_model_is_too_precise_and_misses_the_rest() -> None:
     narrow = torch.randn(1000, D, generator=torch.Generator().manual_seed(9)) * 0.3
     found = everything(features(narrow))
-    assert found["precision"].value > found["precision"].reference and found["recall"].verdict == "short of perfect"
+    assert found["precision"].verdict == "suspicious" and found["recall"].verdict == "short of perfect"
 
 
 def test_with_few_held_out_examples_a_perfect_model_still_scores_shares() -> None:
