@@ -184,3 +184,13 @@ def test_a_checksum_that_was_removed_is_said(tmp_path: Path) -> None:
     ]
     (run.path / "environment.json").write_text('{"device": "cuda"}')  # of an earlier version
     assert not run.changes()
+
+
+def test_a_removed_status_is_said_where_training_wrote_one(tmp_path: Path) -> None:
+    """Mutant: believed, a report of a killed run says nothing of it."""
+    run = Run.create(tmp_path / "run")
+    assert not run.changes()
+    (run.checkpoints / "step-00000010").mkdir()
+    assert run.changes() == ["status.json is missing: it was removed after training wrote it."]
+    run.set_status("finished", 10)
+    assert not run.changes()

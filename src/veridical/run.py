@@ -253,6 +253,8 @@ class Run:
             removed = "config_sha256" in value and seal.CHECKSUM not in value  # both are written by the same versions
             if removed or seal.is_intact(value) is False:
                 found.append(f"{name} does not match its checksum: it was edited or damaged after it was written.")
+        if any(self.checkpoints.glob("step-*")) and not (self.path / "status.json").exists():
+            found.append("status.json is missing: it was removed after training wrote it.")
         digests = about.get("config_sha256")
         if isinstance(digests, list) and self.config_file.is_file():
             if seal.digest(self.config_file.read_bytes()) not in digests:

@@ -25,6 +25,7 @@ from veridical.evaluation import (
     c2st,
     cells,
     clipped,
+    clipped_calibration,
     inception_score,
     linear,
     mmd,
@@ -60,7 +61,7 @@ MUTANTS = {
         clipped, "clipped", "part.clamp_(max=k)", "part", test_clipped.test_it_is_the_definition, (3,)
     ),
     "coverage is not calibrated": Mutant(
-        clipped,
+        clipped_calibration,
         "calibrated",
         "np.asarray(np.interp(covered, expected_coverage(good, n_real, k), good)) / m",
         "np.asarray(covered)",
@@ -68,7 +69,7 @@ MUTANTS = {
         (1.0,),
     ),
     "balls hold k - 1 examples": Mutant(
-        clipped,
+        clipped_calibration,
         "expected_coverage",
         "special.betaln(k + j, n_real - k + m - j)",
         "special.betaln(k - 1 + j, n_real - k + m - j)",

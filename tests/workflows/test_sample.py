@@ -68,7 +68,8 @@ def test_the_shipped_classifier_is_found_where_it_can_judge(model: VAE) -> None:
 
 def test_a_class_is_found_by_number_or_name_and_a_misspelt_one_is_a_wrong_request(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run")
-    run.write_json("environment.json", {"space": {"classes": 2}, "data": {"class_names": ["cat", "dog"]}})
+    data = {"name": "pets", "digest": "0", "n": 2, "class_names": ["cat", "dog"]}
+    run.write_json("environment.json", {"space": {"shape": [1, 8, 8], "classes": 2}, "data": data})
     assert [sample.label_of(run, name) for name in (None, "dog", "0")] == [None, 1, 0]
     for wrong, said in (("dgo", "Did you mean 'dog'"), ("7", "number from 0 to 1")):
         with pytest.raises(RequestError, match=said):
