@@ -194,3 +194,12 @@ def test_a_removed_status_is_said_where_training_wrote_one(tmp_path: Path) -> No
     assert run.changes() == ["status.json is missing: it was removed after training wrote it."]
     run.set_status("finished", 10)
     assert not run.changes()
+
+
+def test_an_evaluation_whose_checksum_was_removed_is_said(tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run")
+    run.write_json("environment.json", {"config_sha256": []})
+    (run.path / "evaluation.json").write_text('{"n": 5}')
+    assert run.changes() == [
+        "evaluation.json does not match its checksum: it was edited or damaged after it was written."
+    ]

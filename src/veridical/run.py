@@ -250,7 +250,8 @@ class Run:
                 found.append(str(error))
                 continue
             about = value if name == "environment.json" else about
-            removed = "config_sha256" in value and seal.CHECKSUM not in value  # both are written by the same versions
+            sealed = "config_sha256" in about  # is written by the versions that write checksums
+            removed = bool(value) and sealed and seal.CHECKSUM not in value
             if removed or seal.is_intact(value) is False:
                 found.append(f"{name} does not match its checksum: it was edited or damaged after it was written.")
         if any(self.checkpoints.glob("step-*")) and not (self.path / "status.json").exists():
