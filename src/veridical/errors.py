@@ -1,4 +1,4 @@
-"""Base class of errors in a request, which decides the exit code; and words for errors of the system.
+"""Base classes of errors: in a request, which decides the exit code, and in data; and words for errors of the system.
 
 Imports nothing heavy.
 """
@@ -13,6 +13,23 @@ class RequestError(Exception):
 
     Such errors also inherit from a standard exception. The exit code of all other errors is 1.
     """
+
+
+class DataError(ValueError):
+    """The data cannot be used as they are.
+
+    Args:
+        problem: what was found and what is expected.
+        remedy: what to do.
+
+    Examples:
+        >>> str(DataError("holdout is 2; expected a share.", "Pass 0.1."))
+        'holdout is 2; expected a share. Pass 0.1.'
+    """
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(f"{problem} {remedy}".strip())
+        self.problem, self.remedy = problem, remedy
 
 
 class OutputExistsError(FileExistsError, RequestError):

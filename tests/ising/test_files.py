@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from veridical.ising import files
+from veridical import budget
 from veridical.ising.files import ConfigurationsError, Writer, as_configurations, read
 
 SPINS = np.random.default_rng(0).choice([-1, 1], size=(7, 3, 5))
@@ -115,12 +115,12 @@ def test_files_that_cannot_be_read(tmp_path):
     for name, words in {
         "empty.npz": "0 bytes",
         "noise.npz": "cannot be read",
-        "noise.npy": "cannot be read",
+        "noise.npy": "not an npy array",
         "cut.npz": "cannot be read",
         "x.txt": "expected .npz or .npy",
         "none.npy": "empty",
         "two.npz": "holds a, b",
-        "objects.npy": "cannot be read",
+        "objects.npy": "pickled Python objects",
         "absent.npz": "does not exist",
         "": "is a folder",
     }.items():
@@ -212,11 +212,13 @@ def test_damaged_members_are_refused_by_name(members: dict[str, bytes], tmp_path
         read(tmp_path / "a.npz")
 
 
-def test_arrays_that_decode_to_a_multiple_of_their_file_are_refused(
+def test_arrays_that_decode_to_more_than_the_bound_are_refused_until_it_is_raised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Mutant: the array is decoded first; zeros of 11 GB fit into 11 MB."""
-    np.savez_compressed(tmp_path / "a.npz", x=np.zeros((1_000, 8, 8), bool))
-    monkeypatch.setattr(files, "_MOST_DECODED", 10_000)
-    with pytest.raises(ConfigurationsError, match=r"x of .*a\.npz has .* and decodes to"):
+    """Mutant: a bound of the file's own, which the variable of the message does not raise."""
+    np.savez_compressed(tmp_path / "a.npz", x=np.arange(64_000).reshape(1_000, 8, 8) % 2 == 0)
+    monkeypatch.setenv(budget.VARIABLE, "0.00001")
+    with pytest.raises(ConfigurationsError, match=rf"x of .*a\.npz needs 64,000 bytes .* {budget.VARIABLE}=1"):
         read(tmp_path / "a.npz")
+    monkeypatch.setenv(budget.VARIABLE, "1")
+    assert len(read(tmp_path / "a.npz")) == 1_000

@@ -13,11 +13,11 @@ from typing import Literal
 
 import numpy as np
 
-from veridical.data import budget
+from veridical import budget
 from veridical.data.errors import DataError
 from veridical.data.idx import parse_stream
 from veridical.data.images import UNREADABLE, open_colour
-from veridical.data.npy import open_npz
+from veridical.npy import open_npz
 
 Split = Literal["train", "test"]
 

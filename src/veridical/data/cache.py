@@ -20,7 +20,7 @@ from veridical.atomic import replacing, write_atomically
 from veridical.config import DataConfig
 from veridical.data.errors import DataError
 from veridical.data.folder import Listing, Plan, bad_files, decoder, decoding_of, in_threads, plan, scan
-from veridical.data.npy import DAMAGED, read_npy
+from veridical.npy import DAMAGED, read_npy
 
 _FORMAT = 2  # of the cache; raise it when decoding changes
 _UNKNOWN_MEMORY = 4 << 30

@@ -7,8 +7,8 @@ from typing import Literal
 
 import torch
 
+from veridical import budget
 from veridical.config import DataConfig
-from veridical.data import budget
 from veridical.data.cache import available_memory
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError

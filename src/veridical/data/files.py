@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from veridical.data import budget
+from veridical import budget
 from veridical.data.archives import read_split
 from veridical.data.axes import Kind
 from veridical.data.cache import available_memory
 from veridical.data.classes import texts
 from veridical.data.errors import DataError
 from veridical.data.idx import read_idx
-from veridical.data.npy import DAMAGED, Npz, named, open_npz, read_npy
 from veridical.data.tables import read_csv
+from veridical.npy import DAMAGED, Npz, named, open_npz, read_npy
 
 Split = Literal["train", "test"]
 

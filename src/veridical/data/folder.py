@@ -21,8 +21,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from veridical import budget
 from veridical.config import DataConfig
-from veridical.data import budget
 from veridical.data.classes import MOST_CLASSES, in_order
 from veridical.data.errors import DataError
 from veridical.data.images import UNREADABLE, Decoding, Header, decode, extensions, quiet_pillow, read_header

@@ -17,9 +17,9 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from veridical.data import budget
+from veridical import budget
 from veridical.data.errors import DataError
-from veridical.data.npy import fill
+from veridical.npy import fill
 
 _UNSIGNED_BYTE = 0x08
 _GZIP = b"\x1f\x8b"

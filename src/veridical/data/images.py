@@ -20,7 +20,7 @@ from typing import IO, Literal, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from veridical.data import budget
+from veridical import budget
 from veridical.data.colour import profile_of, to_srgb
 
 Fit = Literal["error", "crop", "pad", "stretch"]

@@ -14,8 +14,8 @@ from veridical.data.archives import holds_split, read_split
 from veridical.data.cache import cache_folder
 from veridical.data.dataset import digest_of
 from veridical.data.errors import DataError
-from veridical.data.npy import open_npz
 from veridical.data.split import held_out
+from veridical.npy import open_npz
 
 Split = Literal["train", "test"]
 

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
+from veridical import budget
 from veridical.config import DataConfig
-from veridical.data import budget
 from veridical.data.axes import channels_first
 from veridical.data.errors import DataError
 from veridical.data.images import fit_array

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from veridical.data import budget
+from veridical import budget
 from veridical.data.errors import DataError
 
 _LABELS = ("y", "label", "labels", "class", "target")

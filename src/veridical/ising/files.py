@@ -13,9 +13,7 @@ It appears under its name when it is complete, not before. Nothing is unpickled 
 import json
 import math
 import os
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,13 +24,15 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from veridical.atomic import require_free
+from veridical.errors import DataError
+from veridical.npy import open_npz, read_npy
 
 _NAMES = ("x", "packed", "spins", "configurations", "samples", "images", "data", "arr_0")
 _CODES = ((0, 1), (-1, 1), (0, 255))
 _CHUNK = 1 << 22
 
 
-class ConfigurationsError(ValueError):
+class ConfigurationsError(DataError):
     """A file or an array holds no configurations that could be read without guessing."""
 
 
@@ -75,26 +75,6 @@ class Configurations:
         step = max(1, most // self.sites)
         for start in range(0, len(self), step):
             yield self.rows(start, start + step)
-
-
-_DAMAGED = (
-    OSError,
-    ValueError,
-    EOFError,
-    SyntaxError,
-    ArithmeticError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    AttributeError,
-    MemoryError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What numpy and zipfile raise on damaged files."""
-
-_MOST_DECODED, _PACKING = 2 * 10**9, 16
 
 
 def as_configurations(
@@ -156,38 +136,26 @@ def read(path: str | Path, size: tuple[int, int] | None = None) -> Configuration
         if path.suffix.lower() == ".npz":
             return _read_npz(path, size)
         if path.suffix.lower() == ".npy":
-            return as_configurations(np.load(path, mmap_mode="r", allow_pickle=False), size, str(path))
+            return as_configurations(read_npy(path, map_above=0), size, str(path))
     except ConfigurationsError:
         raise
-    except _DAMAGED as error:
-        raise ConfigurationsError(f"{path} cannot be read ({error}). Is it complete, and plain arrays?") from error
+    except DataError as error:
+        raise ConfigurationsError(error.problem, error.remedy) from error
     raise ConfigurationsError(f"{path} ends in {path.suffix!r}; expected .npz or .npy (numpy.save(file, x)).")
 
 
-def _require_size(path: Path, archive: np.lib.npyio.NpzFile, name: str) -> None:
-    """Refuse an array that decodes to a multiple of its file, from what the archive states."""
-    members = archive.zip.infolist() if archive.zip is not None else []
-    stated = max((member.file_size for member in members if member.filename.removesuffix(".npy") == name), default=0)
-    if stated > max(_MOST_DECODED, _PACKING * path.stat().st_size):
-        raise ConfigurationsError(
-            f"{name} of {path} has {path.stat().st_size / 1e6:,.1f} MB and decodes to {stated / 1e9:,.1f} GB. If it is "
-            "what it should be, save it as .npy, which is read in pieces: numpy.save(file, x)."
-        )
-
-
 def _read_npz(path: Path, size: tuple[int, int] | None) -> Configurations:
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-        name = next((key for key in _NAMES if key in archive.files), None)
-        if name is None and len(archive.files) == 1:
-            name = archive.files[0]
+    with open_npz(path) as archive:
+        name = next((key for key in _NAMES if key in archive.names), None)
+        if name is None and len(archive.names) == 1:
+            name = archive.names[0]
         if name is None:
-            held = ", ".join(archive.files) or "nothing"
+            held = ", ".join(archive.names[:20]) or "nothing"
             raise ConfigurationsError(f"{path} holds {held}; expected an array x: numpy.savez(file, x=...).")
-        if name == "packed" and "size" in archive.files:
+        if name == "packed" and "size" in archive.names:
             height, width = (int(side) for side in archive["size"])
             size = height, width
-        text = str(archive["metadata"]) if "metadata" in archive.files else ""
-        _require_size(path, archive, name)
+        text = str(archive["metadata"]) if "metadata" in archive.names else ""
         return as_configurations(archive[name], size, f"{name} of {path}", _metadata(text))
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.data.test_files import idx
 
+from tests.data.test_files import idx
+from veridical import budget
 from veridical.config import DataConfig
-from veridical.data import budget
-from veridical.data.errors import DataError
 from veridical.data.sources import load
+from veridical.errors import DataError
 
 MB = 10**6
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from veridical.data.errors import DataError
-from veridical.data.npy import open_npz, read_npy
+from veridical.errors import DataError
+from veridical.npy import open_npz, read_npy
 
 RNG = np.random.default_rng(0)
 NEVER = 1 << 60

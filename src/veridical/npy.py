@@ -22,8 +22,8 @@ from typing import BinaryIO, NamedTuple, cast, final
 
 import numpy as np
 
-from veridical.data import budget
-from veridical.data.errors import DataError
+from veridical import budget
+from veridical.errors import DataError
 
 DAMAGED = (
     OSError,

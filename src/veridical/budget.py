@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Condition
 
-from veridical.data.errors import DataError
+from veridical.errors import DataError
 
 VARIABLE = "VERIDICAL_DECODE_GB"
 """Environment variable that changes the bound."""
