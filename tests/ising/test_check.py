@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from veridical.ising import CRITICAL_COUPLING, sample
-from veridical.ising.check import check, estimate_coupling
+from veridical.ising.check import check
 from veridical.ising.comparisons import Order, compare, find_order, holm, solve
 from veridical.ising.exact import enumerate_spins
 from veridical.ising.files import ConfigurationsError, as_configurations
@@ -227,13 +227,6 @@ def test_chains_in_turn_are_recognised():
     assert Order(1).tau(energy) < 1  # what would be believed otherwise
     assert find_order(energy.reshape(300, 64).T.ravel()).stride == 1  # one chain after the other
     assert find_order(rng.permutation(energy)).stride == 1
-
-
-def test_couplings_beyond_the_range_and_odd_sides():
-    m = measure(as_configurations(np.tile([[1, -1], [-1, 1]], (30, 2, 2))))
-    assert str(estimate_coupling(m, Order(1))).startswith("K of -3 or less")
-    odd = measure(as_configurations(np.random.default_rng(0).choice([-1, 1], (200, 3, 3))))
-    assert estimate_coupling(odd, Order(1)).low >= 0
 
 
 def test_arguments(critical):

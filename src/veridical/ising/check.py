@@ -28,7 +28,8 @@ from veridical.ising.comparisons import (
     holm,
     solve,
 )
-from veridical.ising.explanations import STRONGEST, couplings_of, explain
+from veridical.ising.estimates import CouplingEstimate, estimate_coupling
+from veridical.ising.explanations import explain
 from veridical.ising.files import Configurations, ConfigurationsError, as_configurations
 from veridical.ising.law import CRITICAL_COUPLING
 from veridical.ising.measurements import Measured, measure
@@ -39,24 +40,6 @@ FEWEST = 20
 """Smallest number of configurations for a verdict."""
 
 _FEWEST_CORRELATED = 100  # effective ones of a chain; of a shorter one the autocorrelation time is not known
-
-
-@dataclass(frozen=True)
-class CouplingEstimate:
-    """The coupling at which the exact mean energy is the measured one, with its 95 % interval."""
-
-    coupling: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        """K = value (low to high)."""
-        if self.coupling >= STRONGEST:
-            return f"K of {STRONGEST:g} or more (nearly all spins aligned)"
-        if self.coupling <= -STRONGEST:
-            return f"K of {-STRONGEST:g} or less (nearly all neighbours opposed)"
-        temperature = f", T = {1 / self.coupling:.4g}" if self.coupling else ""
-        return f"K = {self.coupling:.5f} ({self.low:.5f} to {self.high:.5f}){temperature}"
 
 
 @dataclass(frozen=True)
@@ -147,11 +130,6 @@ def check(
     )
 
 
-def estimate_coupling(m: Measured, order: Order) -> CouplingEstimate:
-    """Return the coupling whose exact mean energy is the measured one, between -3 and 3 (0 and 3 on odd sides)."""
-    return CouplingEstimate(*couplings_of(m, order))
-
-
 def _judge(
     x: Configurations,
     m: Measured,
@@ -167,7 +145,7 @@ def _judge(
     law = f"the exact law of the {m.height} x {m.width} torus at {describe(coupling)}"
     failed = {t.name: t for t in tests if t.corrected < level}
     if failed:
-        why = explain(x, m, failed, coupling, (estimate.coupling, str(estimate)), order, level, parts)
+        why = explain(x, m, failed, coupling, estimate, order, level, parts)
         return "inconsistent", f"These configurations do not follow {law}: {why}"
     if effective < FEWEST or (effective < _FEWEST_CORRELATED and m.n > 2 * effective):
         return "undecided", (

@@ -13,13 +13,10 @@ from jaxtyping import Float64
 
 from veridical.ising import exact
 from veridical.ising.comparisons import Comparison, Order, compare, holm, solve
+from veridical.ising.estimates import STRONGEST, CouplingEstimate, coupling_of
 from veridical.ising.files import Configurations
 from veridical.ising.measurements import Measured, measure
 from veridical.ising.sets import Parts
-from veridical.statistics import mean_interval
-
-STRONGEST = 3.0
-"""Couplings are estimated up to this one."""
 
 _MOST_TRIED = 2000  # configurations of another arrangement
 _SHOWN = 6
@@ -27,32 +24,12 @@ _GRID, _REACH, _ROUNDS = 21, 3.0, 300  # couplings of a mixture
 _SIGMAS = 5.0
 
 
-def coupling_of(height: int, width: int, energy: float) -> float:
-    """Return the coupling of a mean energy per spin, by bisection: the energy falls as the coupling grows."""
-    low, high = (-STRONGEST if height % 2 == width % 2 == 0 else 0.0), STRONGEST
-    while high - low > 1e-9:
-        middle = (low + high) / 2
-        if float(exact.energy_per_site(height, width, middle)) > energy:
-            low = middle
-        else:
-            high = middle
-    return round((low + high) / 2, 8)
-
-
-def couplings_of(m: Measured, order: Order) -> tuple[float, float, float]:
-    """Return the coupling whose exact mean energy is the measured one, and the ends of its 95 % interval."""
-    low, high = mean_interval(m.energy / m.sites, tau=order.tau(m.energy))
-    energies = (float(m.energy.mean() / m.sites), high, low)
-    value, least, most = (coupling_of(m.height, m.width, energy) for energy in energies)
-    return value, least, most
-
-
 def explain(
     x: Configurations,
     m: Measured,
     failed: dict[str, Comparison],
     asked: float,
-    estimate: tuple[float, str],
+    estimate: CouplingEstimate,
     order: Order,
     level: float,
     parts: Parts | None,
@@ -64,18 +41,18 @@ def explain(
         m: their measurements.
         failed: the tests that failed, by name.
         asked: coupling of the law.
-        estimate: coupling by the energy, as a number and in words.
+        estimate: coupling by the energy.
         order: of the file.
         level: of the tests.
         parts: of the file, if it was cut.
     """
-    coupling, shown = estimate
+    coupling = estimate.coupling
     if "copies" in failed:
         return f"{failed['copies'].says}."
     if "one set" in failed and parts is not None:
         return _sets(m, parts)
     if "energy" in failed and fits(m, coupling, order, level):
-        return f"they look like {shown}{_ratio(coupling, asked)}"
+        return f"they look like {estimate}{_ratio(coupling, asked)}"
     other = next(_arrangements(x, asked, coupling, order, level), None)
     if other is not None:
         return f"they follow the law with {other}."
@@ -83,7 +60,7 @@ def explain(
         return f"the edge is not like the rest ({failed['boundaries'].says}); {_boundary(m)}."
     if set(failed) == {"both signs"}:
         return f"the two signs are not equally frequent ({failed['both signs'].says})."
-    return _mixture(m, coupling, order, level) or _rest(failed, shown)
+    return _mixture(m, coupling, order, level) or _rest(failed, estimate)
 
 
 def fits(m: Measured, coupling: float, order: Order, level: float) -> bool:
@@ -101,10 +78,10 @@ def fits(m: Measured, coupling: float, order: Order, level: float) -> bool:
     return all(t.corrected >= level for t in found)
 
 
-def _rest(failed: dict[str, Comparison], shown: str) -> str:
+def _rest(failed: dict[str, Comparison], estimate: CouplingEstimate) -> str:
     names = ", ".join(sorted(failed, key=lambda name: failed[name].p_value))
     if "energy" in failed:
-        return f"they fit no coupling (their energy is that of {shown}); failed: {names}."
+        return f"they fit no coupling (their energy is that of {estimate}); failed: {names}."
     return f"failed: {names}; {min(failed.values(), key=lambda t: t.p_value).says}."
 
 
