@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from veridical.ising.comparisons import Comparison, Order, holm
+from veridical.ising.comparisons import Comparison, Order, holm, solve
 
 
 def test_order_thins_and_batches():
@@ -25,3 +25,8 @@ def test_holm_by_hand():
     p = [0.01, 0.04, 0.03, 0.5]
     corrected = [t.corrected for t in holm([Comparison(str(i), "", v) for i, v in enumerate(p)])]
     assert corrected == pytest.approx([0.04, 0.09, 0.09, 0.5])
+
+
+def test_a_law_is_solved_once():
+    """A check that fails asks for the law at the estimated coupling twice: seconds each on 128 x 128."""
+    assert solve(4, 6, 0.4) is solve(4, 6, 0.4) and solve(4, 6, 0.4) is not solve(6, 4, 0.4)

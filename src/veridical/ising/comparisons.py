@@ -24,6 +24,7 @@ Two more have pages of their own: "copies" (`veridical.ising.repeats`) and "one 
 its weights are Boltzmann's.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ class Solution(NamedTuple):
     entropy_bits: float
     """Entropy per spin."""
     probabilities: Float64[np.ndarray, " levels"] | None
-    """Solution of the energy; None where it would take too long."""
+    """Distribution of the energy; None where it would take too long."""
     magnetization_squared: float | None
     correlation: Float64[np.ndarray, "height width"] | None
 
@@ -89,8 +90,9 @@ class Solution(NamedTuple):
         return self.height * self.width
 
 
+@functools.lru_cache(maxsize=4)
 def solve(height: int, width: int, coupling: float) -> Solution:
-    """Compute what is known exactly of a torus.
+    """Compute what is known exactly of a torus: seconds on large ones, so that the last few are kept.
 
     Raises:
         ValueError: a negative coupling along an odd side, where the torus is frustrated.
