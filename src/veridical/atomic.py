@@ -39,12 +39,19 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file atomically: readers see the old or the new text, even after a power failure."""
+def write_atomically(path: Path, text: str, *, flush: bool = True) -> None:
+    """Write a text file atomically: readers see the old or the new text, even after a power failure.
+
+    Args:
+        path: of the file.
+        text: its content.
+        flush: to the disk, which takes milliseconds; without, a power failure can leave an empty file.
+    """
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
-        os.fsync(file.fileno())
+        if flush:
+            os.fsync(file.fileno())
 
 
 def remove_left_over(folder: Path) -> None:

@@ -5,6 +5,7 @@
     lock.json          the process that trains here, while it does
     status.json        running | finished | interrupted | failed, the step, and a message
     metrics.jsonl      one line per `log_every` steps: step, seconds, "<player>/<term>" means
+    lines.json         digests of the files of lines, renewed with every line of metrics.jsonl
     health.jsonl       findings of the monitors: step, name, severity, message, cause, remedy
     samples/           reals.png, step-00000000.png, ...: grids of samples, always of the same latent codes
     checkpoints/       step-00000500/: weights.safetensors, ema.safetensors, state.pt, meta.json
@@ -16,8 +17,8 @@
 
 Everything here is read and written without torch: a report of a crashed run needs only this folder. A file is replaced
 by writing a temporary file and renaming it. Lines are appended whole; the reader ignores an incomplete last line, which
-a killed process can leave. The JSON files contain a checksum of their own, and a checkpoint those of the lines written
-until then, so that `Run.changes` notices what was edited or damaged afterwards.
+a killed process can leave. The JSON files contain a checksum of their own; the digests of the files of lines are in
+lines.json and in every checkpoint. With them `Run.changes` notices what was edited or damaged afterwards.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +44,10 @@ CHECKPOINT_META = "meta.json"
 """Name of the description of a checkpoint in its folder."""
 
 LINES = ("metrics.jsonl", "health.jsonl", "spectra.jsonl")
-"""Files of lines whose digests are in the checkpoints."""
+"""Files of lines whose digests are recorded."""
+
+DIGESTS = "lines.json"
+"""Name of the file of their newest digests; a checkpoint contains those of its step."""
 
 
 class NotARunError(FileNotFoundError, RequestError):
@@ -178,10 +183,10 @@ class Run:
         append_lines(self.evaluations_file, [value])
         self.write_json(self.evaluation_file.name, value)
 
-    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        """Write one of the JSON files of the run, atomically, with a checksum of its content."""
+    def write_json(self, name: str, value: Mapping[str, Any], *, flush: bool = True) -> None:
+        """Write one of the JSON files of the run, atomically, with a checksum; see `write_atomically`."""
         text = json.dumps(seal.sealed(value), indent=2, allow_nan=False, default=str)
-        write_atomically(self.path / name, text + "\n")
+        write_atomically(self.path / name, text + "\n", flush=flush)
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read one of the JSON files of the run, without its checksum; empty if it was never written.
@@ -243,7 +248,7 @@ class Run:
         Files without a checksum, of earlier versions, are believed.
         """
         found, about = [], {}
-        for name in ("environment.json", "status.json", "evaluation.json"):
+        for name in ("environment.json", "status.json", DIGESTS, "evaluation.json"):
             try:
                 value = self._read(name)
             except RunFileError as error:
@@ -260,13 +265,14 @@ class Run:
         if isinstance(digests, list) and self.config_file.is_file():
             if seal.digest(self.config_file.read_bytes()) not in digests:
                 found.append("config.yaml was edited or damaged after training wrote it.")
-        return found + self._changed_lines()
+        return found + (self._changed_lines() or self._repeated_lines())
 
     def _changed_lines(self) -> list[str]:
-        """Return a sentence about every file of lines that differs from what the newest checkpoint records."""
-        for checkpoint in sorted(self.checkpoints.glob("step-*"), reverse=True):
+        """Return a sentence about every file of lines that differs from its newest recorded digest."""
+        checkpoints = sorted(self.checkpoints.glob("step-*"), reverse=True)
+        for place in (self.path / DIGESTS, *(checkpoint / CHECKPOINT_META for checkpoint in checkpoints)):
             try:
-                meta = json.loads((checkpoint / CHECKPOINT_META).read_text(encoding="utf-8"))
+                meta = json.loads(place.read_text(encoding="utf-8"))
             except (OSError, ValueError):
                 continue
             if isinstance(meta, dict) and seal.is_intact(meta) is not False:
@@ -276,6 +282,16 @@ class Run:
                 ]
                 return [f"{name} was edited or damaged after training wrote it ({at})." for name in changed]
         return []
+
+    def _repeated_lines(self) -> list[str]:
+        """Return a sentence if lines of metrics follow each other that training never writes so.
+
+        Lines may follow those of the newest digest: a process can be killed before it records them.
+        """
+        steps = [_step(row.get("step")) for row in self.metrics()]
+        if all(before < after for before, after in pairwise(steps)):
+            return []
+        return ["metrics.jsonl was edited or damaged after training wrote it: its steps do not increase."]
 
     def outcome(self) -> Status:
         """Return the state of the run, from its files and its process."""

@@ -179,6 +179,67 @@ def test_edits_are_said_recorded_and_not_refused(tmp_path: Path) -> None:
     assert not [line for line in run.changes() if line.startswith("config")]  # what training wrote last
 
 
+class DieAt(Callback):
+    """Ends the training as a kill would, after a step, or before the first where it is None."""
+
+    def __init__(self, step: int | None) -> None:
+        self.step = step
+
+    def on_start(self, state: State) -> None:
+        if self.step is None:
+            raise SystemExit
+
+    def on_step(self, state: State) -> None:
+        if state.step == self.step:
+            raise SystemExit
+
+
+def killed_with_a_line_after_its_checkpoint(folder: Path) -> Run:
+    """A run with a checkpoint of step 6 and a line of step 10."""
+    with pytest.raises(SystemExit):
+        train(VAE, out=folder, say=silent, callbacks=[DieAt(11)])
+    run = Run.open(folder)
+    assert [row["step"] for row in run.metrics()] == [5, 10] and not run.changes()
+    return run
+
+
+@pytest.mark.parametrize("edit", ["edited", "removed", "repeated"])
+def test_damaged_lines_after_the_newest_checkpoint_are_said(tmp_path: Path, edit: str) -> None:
+    """Mutants: without digests between checkpoints the first two are believed, without their order the last."""
+    run = killed_with_a_line_after_its_checkpoint(tmp_path / "run")
+    first, last = run.metrics_file.read_text().splitlines(keepends=True)
+    after = {"edited": last.replace('"step": 10', '"step": 11'), "removed": "", "repeated": last + last}
+    run.metrics_file.write_text(first + after[edit])
+    assert [line.split()[0] for line in run.changes()] == ["metrics.jsonl"]
+
+
+def test_lines_that_a_resumption_removed_are_no_edit(tmp_path: Path) -> None:
+    """Mutant: where the digests of the killed process stay, the lines that are done again count as damaged."""
+    run = killed_with_a_line_after_its_checkpoint(tmp_path / "run")
+    for step in (None, 7):
+        with pytest.raises(SystemExit):
+            resume(run.path, say=silent, callbacks=[DieAt(step)])
+        assert [row["step"] for row in run.metrics()] == [5] and not run.changes()
+    resume(run.path, say=silent)
+    assert not run.changes()
+
+
+def test_damaged_digests_are_said_and_those_of_the_checkpoint_count(tmp_path: Path) -> None:
+    run = killed_with_a_line_after_its_checkpoint(tmp_path / "run")
+    text = (run.path / "lines.json").read_text()
+    (run.path / "lines.json").write_text(text.replace('"bytes": ', '"bytes": 1'))
+    run.metrics_file.write_text(run.metrics_file.read_text().replace('"step": 5', '"step": 4'))
+    assert [line.split()[0] for line in run.changes()] == ["lines.json", "metrics.jsonl"]
+
+
+def test_a_finding_that_ends_a_training_is_covered(tmp_path: Path) -> None:
+    with pytest.raises(NonFiniteError):
+        train(VAE, out=tmp_path / "run", say=silent, callbacks=[Poison()])
+    run = Run.open(tmp_path / "run")
+    run.health_file.write_text(run.health_file.read_text().replace("error", "warning"))
+    assert [line.split()[0] for line in run.changes()] == ["health.jsonl"]
+
+
 def test_what_a_process_killed_at_its_very_end_left_is_removed(tmp_path: Path) -> None:
     run = train(dataclasses.replace(VAE, training=dataclasses.replace(VAE.training, keep=1)), out=tmp_path / "run")
     newest = checkpoint.newest(run.checkpoints, silent)

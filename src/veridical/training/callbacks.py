@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 
 from veridical.config import TrainingConfig
 from veridical.lock import Lock
 from veridical.model import Trainable
-from veridical.run import LINES, Run, append_lines, keep_lines_until
+from veridical.run import DIGESTS, LINES, Run, append_lines, keep_lines_until
 from veridical.seal import RunningDigest
 from veridical.training import checkpoint
 from veridical.training.engine import Engine
@@ -119,7 +120,10 @@ class SampleGrids(Callback):
 
 
 class Checkpointer(Callback):
-    """Writes checkpoints when due, at the end, and when the run is interrupted."""
+    """Writes checkpoints when due, at the end, and when the run is interrupted; digests of the lines with every line.
+
+    Must come after the callbacks that write lines.
+    """
 
     def __init__(self, run: Run, engine: Engine, config: TrainingConfig, kept: dict[str, Callback]) -> None:
         """Save the named callbacks' state too."""
@@ -131,6 +135,10 @@ class Checkpointer(Callback):
         """Save the start, so that a run can always be resumed."""
         if state.step == 0:
             self.save(state)
+
+    def on_log(self, state: State, row: Row) -> None:
+        """Record the digests of the lines, which no checkpoint contains yet."""
+        self.record_lines(state.step)
 
     def on_step(self, state: State) -> None:
         """Save when due."""
@@ -153,13 +161,21 @@ class Checkpointer(Callback):
         """Save the best checkpoint so far, in place of the one before."""
         return self._write(state, self.run.best, 1)
 
+    def record_lines(self, step: int) -> None:
+        """Write the digests of the lines until a step; not flushed to the disk, like the lines."""
+        if self.engine.rank == 0:
+            self.run.write_json(DIGESTS, {"step": step, "lines": self._digests()}, flush=False)
+
+    def _digests(self) -> dict[str, Any]:
+        return {name: running.update() for name, running in self.lines.items() if running.path.is_file()}
+
     def _write(self, state: State, folder: Path, keep: int) -> Path | None:
         processes = self.engine.gather(checkpoint.of_this_process(state, self.engine.rank))
         path = None
         if self.engine.rank == 0:
             folder.mkdir(exist_ok=True)
-            lines = {name: running.update() for name, running in self.lines.items() if running.path.is_file()}
-            path = checkpoint.save(folder, state, self.kept, processes, keep, lines)
+            path = checkpoint.save(folder, state, self.kept, processes, keep, self._digests())
+            self.record_lines(state.step)
             self.run.set_status("running", state.step)
         self.engine.barrier()
         return path

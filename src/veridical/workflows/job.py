@@ -20,7 +20,7 @@ from veridical.errors import STORAGE, RequestError, explain_storage
 from veridical.health.callback import Health
 from veridical.lock import Lock, LockLostError
 from veridical.model import GenerativeModel, Sampler, Trainable
-from veridical.run import Run
+from veridical.run import DIGESTS, Run
 from veridical.sampling import draw
 from veridical.seal import digest
 from veridical.training import checkpoint
@@ -98,7 +98,7 @@ class Job:
         if self.engine.device.type == "cuda":
             self.say(f"steps      {how}")
         repeating = deterministic(self.engine.device, training.deterministic)
-        with self._recorded(state, health), interruption.listen(), repeating:
+        with self._recorded(state, health, saver), interruption.listen(), repeating:
             fit(
                 state,
                 self._loader(),
@@ -118,12 +118,13 @@ class Job:
         return self.run
 
     @contextmanager
-    def _recorded(self, state: State, health: Health) -> Iterator[None]:
+    def _recorded(self, state: State, health: Health, saver: Checkpointer) -> Iterator[None]:
         """Record an interrupt or a failure inside the block in the status of the run."""
         try:
             yield
         except NonFiniteError as error:
             health.on_nonfinite(error)
+            saver.record_lines(state.step)
             self._fail("failed", state.step, str(error))
             raise
         except KeyboardInterrupt as error:
@@ -163,6 +164,7 @@ class Job:
         """Set the status of a run that goes on, and remove what a killed process left."""
         if self.engine.rank == 0:
             self.run.set_status("running", step)
+            (self.run.path / DIGESTS).unlink(missing_ok=True)  # lines after the checkpoint will be removed
             remove_left_over_in(self.run)
 
     def _evaluation(self, saver: Checkpointer) -> PeriodicEvaluation | None:
