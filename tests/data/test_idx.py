@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 
 from veridical.data.errors import DataError
-from veridical.data.idx import parse_idx, read_idx
+from veridical.data.idx import read_idx
 
 X = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 CONTENT = b"\0\0\x08\x03" + struct.pack(">3I", 2, 3, 4) + bytes(range(24))
 
 
 def test_bytes_are_read_in_the_order_of_their_axes(tmp_path: Path) -> None:
-    assert np.array_equal(parse_idx(CONTENT, "x"), X)
     for name, content in (("x.idx", CONTENT), ("x.idx.gz", gzip.compress(CONTENT))):
         (tmp_path / name).write_bytes(content)
         assert np.array_equal(read_idx(tmp_path / name), X)
@@ -32,9 +31,10 @@ def test_bytes_are_read_in_the_order_of_their_axes(tmp_path: Path) -> None:
         (CONTENT + b"\0", "41 bytes"),
     ],
 )
-def test_damaged_files_are_refused(content: bytes, words: str) -> None:
+def test_damaged_files_are_refused(content: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / "x.idx").write_bytes(content)
     with pytest.raises(DataError, match=words):
-        parse_idx(content, "x")
+        read_idx(tmp_path / "x.idx")
 
 
 def test_a_packed_file_is_decoded_as_far_as_its_header_says(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ Reference: Y. LeCun, C. Cortes, C. Burges, The MNIST database, "File formats".
 from __future__ import annotations
 
 import gzip
-import io
 import math
 import struct
 import zlib
@@ -41,19 +40,6 @@ def read_idx(path: Path) -> np.ndarray:
         raise DataError(f"{path} cannot be read ({error}); is the download complete?") from error
 
 
-def parse_idx(content: bytes, name: str) -> np.ndarray:
-    """Decode the bytes of an idx file; `name` is for the messages.
-
-    Raises:
-        DataError: as `read_idx`.
-
-    Examples:
-        >>> parse_idx(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9]), "three.idx")
-        array([7, 8, 9], dtype=uint8)
-    """
-    return parse_stream(io.BytesIO(content), name, packed=False, held=len(content))
-
-
 def parse_stream(stream: BinaryIO, name: str, *, packed: bool, held: int) -> np.ndarray:
     """Decode an idx file as far as its header says; the header is checked before anything else is decoded.
 
@@ -66,6 +52,11 @@ def parse_stream(stream: BinaryIO, name: str, *, packed: bool, held: int) -> np.
     Raises:
         DataError: as `read_idx`.
         OSError: and EOFError, zlib.error: damaged compression.
+
+    Examples:
+        >>> from io import BytesIO
+        >>> parse_stream(BytesIO(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 8, 9])), "three.idx", packed=False, held=11)
+        array([7, 8, 9], dtype=uint8)
     """
     if packed:
         with gzip.GzipFile(fileobj=stream) as unpacked:
