@@ -190,8 +190,11 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path):
 
 
 def test_text_in_a_foreign_file_is_no_metadata(tmp_path):
-    np.savez(tmp_path / "x.npz", x=SPINS, metadata=np.array("not json"))
-    assert read(tmp_path / "x.npz").metadata == {}
+    """Mutant: JSON that is nested too deep raises another error than JSON that is none."""
+    for i, text in enumerate(("not json", "[1]", "[" * 200_000)):
+        np.savez(tmp_path / f"{i}.npz", x=SPINS, metadata=np.array(text))
+        assert read(tmp_path / f"{i}.npz").metadata == {}
+    np.savez(tmp_path / "x.npz", x=SPINS)
     assert zipfile.is_zipfile(tmp_path / "x.npz")
 
 
