@@ -152,11 +152,11 @@ def _folder_of_splits(config: DataConfig, train: Path, test: Path, split: Split,
     data = _array_data(arrays, config, train.parent.name)
     if split == "train":
         return data
-    known = list_images(train, labels=config.labels).classes
     listing = list_images(test, labels=config.labels)
-    if listing.classes != known:
+    found = None if listing.classes is None else tuple(listing.classes)
+    if found != arrays.class_names:
         raise DataError(
-            f"the classes of {test} are {listing.classes}, those of {train} are {known}.",
+            f"the classes of {test} are {found}, those of {train} are {arrays.class_names}.",
             "Give both the same sub-folders, or read no labels (--no-labels).",
         )
     as_trained = replace(config, channels="grey" if data.space.shape[0] == 1 else "colour")
