@@ -12,6 +12,9 @@ MOST_SAMPLES, MOST_BATCH = 10**8, 10**6
 MOST_UNITS, MOST_LAYERS, MOST_TURNS, MOST_REPEATS = 16_384, 1_000, 1_000, 100_000
 """Width of a network, its depth, updates of a player in one step, and what is repeated for one sample."""
 
+MOST_OCTAVES = 60
+"""Doublings of the frequency in Fourier features."""
+
 
 def positive(name: str, value: float | None, *, zero: bool = False, most: float = MOST) -> None:
     """Require a finite number above zero.

@@ -45,8 +45,7 @@ class Reading:
     @property
     def given(self) -> dict[str, Any]:
         """The options that are given, by name."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {field.name: values[field.name] for field in fields(self) if values[field.name] != field.default}
+        return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}
 
     def over(self, other: Reading) -> Reading:
         """Return the other options, replaced by those that are given here."""

@@ -152,7 +152,7 @@ class AdversarialConfig:
             checks.positive(name, getattr(self, name), zero=True)
         for name in ("depth", "discriminator_depth"):
             checks.positive(name, getattr(self, name), zero=True, most=checks.MOST_LAYERS)
-        checks.positive("fourier_octaves", self.fourier_octaves, zero=True, most=60)
+        checks.positive("fourier_octaves", self.fourier_octaves, zero=True, most=checks.MOST_OCTAVES)
         for name in ("penalty_half_life", "clip_weights", "instance_noise_steps"):
             checks.positive(name, getattr(self, name))
         for name in ("latent_dim", "width", "discriminator_width"):

@@ -74,7 +74,7 @@ class NoiseLevelConfig:
         checks.positive("denoising_weight", self.denoising_weight, zero=True)
         checks.positive("langevin_steps", self.langevin_steps, zero=True, most=checks.MOST_REPEATS)
         checks.positive("depth", self.depth, zero=True, most=checks.MOST_LAYERS)
-        checks.positive("fourier_octaves", self.fourier_octaves, zero=True, most=60)
+        checks.positive("fourier_octaves", self.fourier_octaves, zero=True, most=checks.MOST_OCTAVES)
         checks.one_of("network", self.network, ("auto", "mlp", "conv"))
         checks.at_least("levels", self.levels, 2, checks.MOST_REPEATS)
         if self.sigma_min >= self.sigma_max:
