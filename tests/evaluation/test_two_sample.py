@@ -50,6 +50,16 @@ def test_copies_are_found_and_held_out_examples_are_none() -> None:
     assert everything(features())["copied"].detail["exact_copies"] == 0
 
 
+def test_samples_far_from_all_data_are_no_copies_once_there_are_enough_of_them() -> None:
+    """Fewer near samples than a perfect model has are no difference; of 50 samples the interval still holds copies."""
+    far = torch.randn(1000, D, generator=torch.Generator().manual_seed(9)) + 50.0
+    near = {n: measure_memorisation(features(far[:n]))[0] for n in (50, 1000)}
+    assert near[1000].value == 0.0 and near[1000].interval == (0.0, 0.0)
+    assert near[1000].verdict == "as good as perfect" and near[50].verdict == "undecided"
+    for test in (x.test for x in near.values()):
+        assert test is not None and test.difference == 0.0 and test.p_value > 0.5
+
+
 def test_a_narrow_model_is_too_precise_and_misses_the_rest() -> None:
     narrow = torch.randn(1000, D, generator=torch.Generator().manual_seed(9)) * 0.3
     found = everything(features(narrow))

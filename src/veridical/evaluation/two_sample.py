@@ -201,6 +201,7 @@ def measure_memorisation(features: FeatureSets) -> list[Measurement]:
 
 
 def _memory(name: str, scores: Tensor, level: float, exchange: Exchange) -> Measurement:
+    """The share beyond that of a perfect model, which is the difference itself: exchanges only give its p-value."""
     tail = excess_share(scores[: exchange.n], scores[exchange.n :], level)
     statistics = relabelled_tail(scores, exchange, level)
     test = exchange_test(statistics, exchange, bad="high", tolerance=MEMORY_TOLERANCE[name])
@@ -216,7 +217,7 @@ def _memory(name: str, scores: Tensor, level: float, exchange: Exchange) -> Meas
         reference_kind="null",
         reference_interval=_perfect(0.0, test),
         detail={"level": tail.level, "threshold": tail.threshold, "share_below": tail.near},
-        test=test,
+        test=replace(test, difference=tail.value, interval=tail.interval),
     )
 
 
