@@ -182,20 +182,30 @@ def interval_test(
     )
 
 
-def detectable(standard_error: float, level: float = LEVEL) -> float | None:
-    """Return the difference that a two-sided test shows with power .8; None: not a finite one."""
-    size = (NormalDist().inv_cdf(1 - level / 2) + NormalDist().inv_cdf(POWER)) * standard_error
+def detectable(standard_error: float, level: float = LEVEL, sides: int = 2) -> float | None:
+    """Return the difference that a test shows with power .8; None: not a finite one.
+
+    Args:
+        standard_error: of the difference.
+        level: of the test.
+        sides: 1: only one direction counts; 2: both.
+    """
+    size = (NormalDist().inv_cdf(1 - level / sides) + NormalDist().inv_cdf(POWER)) * standard_error
     return size if math.isfinite(size) else None
 
 
-def resized(test: Test, level: float) -> Test:
-    """Return the test with `detectable` at another level than .05: the larger table needs the larger difference."""
-    if test.detectable is None:
+def resized(test: Test, level: float, sides: int = 2) -> Test:
+    """Return the test with `detectable` at another level than .05: the larger table needs the larger difference.
+
+    Args:
+        test: at the level .05.
+        level: of the test in its table.
+        sides: 1: only one direction counts; 2: both.
+    """
+    size, before = detectable(1.0, max(level, 1e-9), sides), detectable(1.0, sides=sides)
+    if test.detectable is None or size is None or before is None:
         return test
-    normal = NormalDist()
-    power, at = normal.inv_cdf(POWER), normal.inv_cdf(1 - LEVEL / 2)
-    size = test.detectable * (normal.inv_cdf(1 - max(level, 1e-9) / 2) + power) / (at + power)
-    return replace(test, detectable=size)
+    return replace(test, detectable=test.detectable * size / before)
 
 
 def judge(

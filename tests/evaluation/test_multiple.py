@@ -1,13 +1,15 @@
 """P-values of a table: the level holds over all of it, and what one relabelling says of all metrics is used."""
 
 import inspect
+from dataclasses import replace
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 import torch
 
 from veridical.evaluation import multiple as page
-from veridical.evaluation.exchange import Exchange, exchange, exchange_test, mean_differences
+from veridical.evaluation.exchange import Bad, Exchange, exchange, exchange_test, mean_differences
 from veridical.evaluation.measurement import Measurement
 from veridical.evaluation.multiple import adjusted, adjusted_p_values, levels_of_tests
 from veridical.verdict import LEVEL, Test
@@ -108,3 +110,18 @@ def test_measurements_get_their_tests_and_lose_their_nulls() -> None:
     assert a is not None and a.null is None and a.adjusted is not None and a.adjusted >= own.p_value
     assert a.detectable is not None and own.detectable is not None and a.detectable > own.detectable
     assert b is None and c is not None and c.adjusted == pytest.approx(2 * c.p_value) and c.method.startswith("z-test")
+
+
+@pytest.mark.parametrize("bad", ["high", "both"])
+def test_the_detectable_difference_is_that_of_the_table(bad: Bad) -> None:
+    """A one-sided test needs another factor than a two-sided one: shifts of this size are shown with power .8."""
+    e, scores = exchange(200, 200, 0, 999), torch.randn(400, generator=torch.Generator().manual_seed(0))
+    own = exchange_test(mean_differences(scores, e), e, bad=bad)
+    tests = [own, *(plain(0.5) for _ in range(9))]
+    assert levels_of_tests(tests)[0] == pytest.approx(0.005)
+    row = Measurement("a", 0.0, "1", 200, False, reference=0.0, reference_kind="null", test=own)
+    others = [replace(row, name=str(i), test=test) for i, test in enumerate(tests[1:])]
+    found, spread = adjusted([row, *others])[0].test, own.null.spread
+    assert found is not None and found.detectable is not None
+    beyond = NormalDist().inv_cdf(1 - 0.005 / (2 if bad == "both" else 1)) * spread
+    assert NormalDist(found.detectable, spread).cdf(beyond) == pytest.approx(0.2, abs=1e-6)

@@ -213,7 +213,7 @@ def share_test(shares: CellShares, exchange: Exchange, tolerance: float = TOLERA
     extremity = np.maximum(*sides)
     test = exchange_test(shares.total_variation, exchange, bad="high", tolerance=tolerance)
     spread = float(shares.total_variation[1:].std())
-    return replace(test, p_value=rank_p_value(extremity), null=Null(exchange.key, extremity, spread))
+    return replace(test, p_value=rank_p_value(extremity), null=Null(exchange.key, extremity, spread, sides=1))
 
 
 def measure_shares(

@@ -18,7 +18,6 @@ References:
     Phipson & Smyth, Permutation p-values should never be zero (2010).
 """
 
-import math
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Literal
@@ -29,7 +28,7 @@ from jaxtyping import Bool, Float
 from scipy import special
 from torch import Tensor
 
-from veridical.verdict import LEVEL, POWER, Test
+from veridical.verdict import Test, detectable
 
 Bad = Literal["low", "high", "both"]
 """Which differences count against a perfect model: values below, above, or both (a two-sided test)."""
@@ -93,6 +92,9 @@ class Null:
 
     spread: float
     """Standard deviation of the statistic of a perfect model, in the unit of the value."""
+
+    sides: int
+    """1: only one direction counts; 2: both."""
 
 
 def exchange(n: int, m: int, seed: int, draws: int = DRAWS) -> Exchange:
@@ -179,10 +181,10 @@ def exchange_test(
         difference,
         (difference - float(high), difference - float(low)),
         rank_p_value(extremity),
-        size_detectable(spread, LEVEL, bad),
+        detectable(spread, sides=_sides(bad)),
         tolerance,
         method or exchange.method,
-        null=Null(exchange.key, extremity, spread),
+        null=Null(exchange.key, extremity, spread, _sides(bad)),
     )
 
 
@@ -216,10 +218,10 @@ def simulated_test(
         difference,
         (difference - float(high), difference - float(low)),
         rank_p_value(extremity),
-        size_detectable(spread, LEVEL, bad),
+        detectable(spread, sides=_sides(bad)),
         tolerance,
         f"{len(scores):,} simulated perfect models",
-        null=None if key is None else Null(key, extremity, spread),
+        null=None if key is None else Null(key, extremity, spread, _sides(bad)),
     )
 
 
@@ -237,11 +239,8 @@ def rank_p_value(extremity: Float[np.ndarray, " 1+draws"]) -> float:
     return float((extremity >= least).mean())
 
 
-def size_detectable(spread: float, level: float, bad: Bad) -> float | None:
-    """Return the difference that is shown with power .8 where a perfect model's scores have this spread."""
-    tail = level / 2 if bad == "both" else level
-    size = float(special.ndtri(1 - tail) + special.ndtri(POWER)) * spread
-    return size if math.isfinite(size) else None
+def _sides(bad: Bad) -> int:
+    return 2 if bad == "both" else 1
 
 
 def _scale(from_middle: np.ndarray) -> float:

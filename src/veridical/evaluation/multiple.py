@@ -35,7 +35,7 @@ def adjusted(measurements: Sequence[Measurement]) -> list[Measurement]:
     found = adjusted_p_values(list(tests.values()))
     levels = dict(zip(tests, levels_of_tests(list(tests.values())), strict=True))
     judged = {
-        i: replace(resized(test, levels[i]), adjusted=p, null=None)
+        i: replace(resized(test, levels[i], _sides(test)), adjusted=p, null=None)
         for (i, test), p in zip(tests.items(), found, strict=True)
     }
     return [replace(m, test=judged[i]) if i in judged else m for i, m in enumerate(measurements)]
@@ -91,6 +91,10 @@ def _groups(tests: Sequence[Test]) -> dict[object, list[int]]:
     for i, test in enumerate(tests):
         groups.setdefault(test.null.key if isinstance(test.null, Null) else (i,), []).append(i)
     return groups
+
+
+def _sides(test: Test) -> int:
+    return test.null.sides if isinstance(test.null, Null) else 2
 
 
 def _most_significant(tests: Sequence[Test], group: list[int]) -> tuple[int, float]:
