@@ -17,7 +17,7 @@ from torch import Tensor
 from veridical.evaluation.halves import normal_interval, sampling_variance, share_interval
 from veridical.evaluation.manifold import Manifold
 from veridical.evaluation.measurement import Interval
-from veridical.evaluation.neighbours import distance_blocks
+from veridical.evaluation.neighbours import distance_blocks, neighbours
 from veridical.ising.kernels.compilation import kernel
 
 ROWS = 2_000
@@ -40,11 +40,16 @@ class ManifoldIntervals(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """Nearest other rows of each row in its own sample, and the pairs of a real and a generated row that may count."""
+    """What parts of both samples need."""
 
     real: tuple[np.ndarray, np.ndarray]
+    """Nearest other rows of each row in its own sample, and their distances."""
+
     generated: tuple[np.ndarray, np.ndarray]
+    """The same of the generated sample."""
+
     pairs: tuple[np.ndarray, np.ndarray, np.ndarray]
+    """Real and generated rows that may count together, and the distance of each pair."""
 
 
 def manifold_intervals(
@@ -80,25 +85,16 @@ def manifold_intervals(
 
 def neighbour_lists(real: Float[Tensor, "n d"], generated: Float[Tensor, "m d"]) -> Lists:
     """Return all that parts of both samples need."""
-    of_real, of_generated = _nearest(real), _nearest(generated)
-    reach, reach_generated = of_real[1][:, -1], of_generated[1][:, -1]
+    of_real, of_generated = (neighbours(rows, min(LISTED, len(rows) - 1)) for rows in (real, generated))
+    reach, reach_generated = of_real.distance[:, -1], of_generated.distance[:, -1]
     found = []
     for start, distance in distance_blocks(real, generated):
         near = (distance <= reach[start : start + len(distance), None]) | (distance <= reach_generated)
         i, j = near.nonzero(as_tuple=True)
         found.append((i + start, j, distance[i, j]))
     pairs = tuple(torch.cat(parts).numpy() for parts in zip(*found, strict=True))
-    numbers = [(index.numpy(), distance.numpy()) for index, distance in (of_real, of_generated)]
+    numbers = [(of.index.numpy(), of.distance.numpy()) for of in (of_real, of_generated)]
     return Lists(numbers[0], numbers[1], pairs)  # type: ignore[arg-type]
-
-
-def _nearest(rows: Tensor) -> tuple[Tensor, Tensor]:
-    found = []
-    for start, distance in distance_blocks(rows, rows):
-        own = torch.arange(start, start + len(distance))
-        distance.scatter_(1, own[:, None], torch.inf)
-        found.append(distance.topk(min(LISTED, len(rows) - 1), dim=1, largest=False, sorted=True))
-    return torch.cat([at.indices for at in found]), torch.cat([at.values for at in found])
 
 
 @kernel
