@@ -38,7 +38,7 @@ def test_kernel_distances_are_those_of_the_rows(whole: bool, offset: float, monk
     ]
     if not whole:
         monkeypatch.setattr(page, "WHOLE", 200)  # the reference is embedded whole
-        found = page._embedded(pool, reference, reference, page._kernel(reference, reference), e)
+        found = page._embedded(pool, reference, reference, page.cubic_kernel(reference, reference), e)
     else:
         found = relabelled_kernel(reference, pool, e)
     size = max(abs(v) for v in expected)

@@ -73,11 +73,21 @@ class Exchange:
         """Equal for equal relabellings: statistics of the same key have a known joint distribution."""
         return self.n, self.m, self.draws, self.seed
 
-    def sums(self, scores: Float[Tensor, "n+m k"]) -> Float[Tensor, "1+draws k"]:
-        """Sum the scores of the rows that count as samples, under every labelling, in float64."""
-        scores = scores.to(torch.float64)
+    def sums(
+        self, scores: Float[Tensor, "n+m k"], precision: torch.dtype = torch.float64
+    ) -> Float[Tensor, "1+draws k"]:
+        """Sum the scores of the rows that count as samples, under every labelling.
+
+        Args:
+            scores: k numbers for every row of the pool.
+            precision: of the sums: float32 is twice as fast, for many scores.
+
+        Returns:
+            The sums, in float64.
+        """
+        scores = scores.to(precision)
         step = max(1, _BLOCK_VALUES // max(1, len(scores)))
-        return torch.cat([rows.to(torch.float64) @ scores for rows in self.labels.split(step)])
+        return torch.cat([(rows.to(precision) @ scores).to(torch.float64) for rows in self.labels.split(step)])
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,7 +81,7 @@ class _Centre(NamedTuple):
     def means(self, x: Tensor) -> Tensor:
         """Return g of the rows of x."""
         step = max(1, _BLOCK_VALUES // len(self.landmarks))
-        return torch.cat([_kernel(part, self.landmarks).mean(dim=1) for part in x.split(step)]) - self.level
+        return torch.cat([cubic_kernel(part, self.landmarks).mean(dim=1) for part in x.split(step)]) - self.level
 
 
 @final
@@ -101,7 +101,7 @@ class KernelSample:
     def centre(self) -> _Centre:
         """The landmarks among these rows."""
         landmarks = self.rows[:LANDMARKS]
-        return _Centre(landmarks, float(_kernel(landmarks, landmarks).mean()) / 2)
+        return _Centre(landmarks, float(cubic_kernel(landmarks, landmarks).mean()) / 2)
 
     @cached_property
     def gram(self) -> _Gram:
@@ -161,7 +161,8 @@ def squared_distance_interval(value: float, first: float, null: float, trace: fl
     return middle - half, middle + half
 
 
-def _kernel(x: Tensor, y: Tensor) -> Tensor:
+def cubic_kernel(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
+    """Return (x.y/d + 1)^3 of all pairs of rows."""
     one = torch.ones((), dtype=x.dtype, device=x.device)
     return torch.addmm(one, x, y.T, alpha=1 / x.shape[1]).pow_(3)
 
@@ -173,7 +174,7 @@ def _gram(x: Tensor, y: Tensor, centre: _Centre, same: bool) -> _Gram:
     rows, columns, square = [], torch.zeros(len(y), dtype=x.dtype, device=x.device), 0.0
     step = max(1, _BLOCK_VALUES // len(y))
     for start in range(0, len(x), step):
-        k = _kernel(x[start : start + step], y).sub_(g_x[start : start + step, None]).sub_(g_y)
+        k = cubic_kernel(x[start : start + step], y).sub_(g_x[start : start + step, None]).sub_(g_y)
         if same:
             k[torch.arange(len(k)), torch.arange(start, start + len(k))] = 0.0
         rows.append(k.sum(dim=1) / others)

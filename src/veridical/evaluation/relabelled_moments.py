@@ -26,15 +26,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from veridical.evaluation.exchange import Exchange
+from veridical.evaluation.kernel import LANDMARKS, cubic_kernel
 
 COMPONENTS = 64
 """Leading principal components of the reference in which Fréchet distances are relabelled."""
 
 WHOLE = 6000
 """Rows of the pool up to which all kernels are used; the matrix holds 150 MB."""
-
-LANDMARKS = 512
-"""Reference rows by which the kernel is centred, and decomposed for larger pools."""
 
 _BLOCK_VALUES = 1 << 22
 
@@ -59,7 +57,7 @@ def relabelled_frechet(
     q = z.shape[1]
     upper = torch.triu_indices(q, q)
     moments = torch.cat([z, z[:, upper[0]] * z[:, upper[1]]], dim=1)
-    inside = _sums(exchange, moments)
+    inside = exchange.sums(moments, torch.float32)
     total = inside[0] + moments[exchange.n :].sum(dim=0, dtype=torch.float64)
     return _distances(inside, exchange.n, scale) - _distances(total - inside, exchange.m, scale)
 
@@ -78,12 +76,12 @@ def relabelled_kernel(
         Differences in units of the kernel.
     """
     landmarks = reference[:LANDMARKS].to(torch.float64)
-    gram = _kernel(landmarks, landmarks)
+    gram = cubic_kernel(landmarks, landmarks)
     if len(pool) > WHOLE:
         return _embedded(pool, reference[:WHOLE], landmarks, gram, exchange)
     x, rows = pool.to(torch.float64), reference[:WHOLE].to(torch.float64)
-    to_reference = torch.cat([_kernel(part, rows).mean(dim=1) for part in x.split(1024)])
-    centred = _kernel(x, x) - to_reference[:, None] - to_reference
+    to_reference = torch.cat([cubic_kernel(part, rows).mean(dim=1) for part in x.split(1024)])
+    centred = cubic_kernel(x, x) - to_reference[:, None] - to_reference
     centred -= centred.mean()
     own, size = centred.diagonal().clone(), float(centred.abs().amax()) or 1.0
     small, found = (centred / size).to(torch.float32), []
@@ -102,13 +100,8 @@ def relabelled_kernel(
 def variance_of_kernel(reference: Float[Tensor, "r d"]) -> float:
     """Mean squared distance of the data to their mean, in the space of the kernel: mean k(x, x) - k(x, x')."""
     rows = reference[:LANDMARKS].to(torch.float64)
-    gram = _kernel(rows, rows)
+    gram = cubic_kernel(rows, rows)
     return float(_centred(gram, gram).diagonal().mean())
-
-
-def _sums(exchange: Exchange, moments: Tensor) -> Tensor:
-    step = max(1, _BLOCK_VALUES // len(moments))
-    return torch.cat([(rows.to(torch.float32) @ moments).double() for rows in exchange.labels.split(step)])
 
 
 def _distances(sums: Tensor, n: int, scale: Tensor) -> Tensor:
@@ -130,7 +123,7 @@ def _embedded(pool: Tensor, reference: Tensor, landmarks: Tensor, gram: Tensor, 
     project = vectors[:, kept] / values[kept].sqrt()
 
     def embed(x: Tensor) -> Tensor:
-        return torch.cat([_centred(_kernel(part.double(), landmarks), gram) @ project for part in x.split(2048)])
+        return torch.cat([_centred(cubic_kernel(part.double(), landmarks), gram) @ project for part in x.split(2048)])
 
     phi, centre = embed(pool), embed(reference).mean(dim=0)
     phi = torch.cat([phi, phi.square().sum(dim=1, keepdim=True)], dim=1)
@@ -142,10 +135,6 @@ def _embedded(pool: Tensor, reference: Tensor, landmarks: Tensor, gram: Tensor, 
 def _kernel_distances(sums: Tensor, n: int, centre: Tensor) -> Tensor:
     phi, own = sums[:, :-1], sums[:, -1]
     return (phi.square().sum(dim=1) - own) / (n * max(1, n - 1)) - 2 * (phi @ centre) / n
-
-
-def _kernel(x: Tensor, y: Tensor) -> Tensor:
-    return torch.addmm(torch.ones((), dtype=x.dtype), x, y.T, alpha=1 / x.shape[1]).pow(3)
 
 
 def _centred(k: Tensor, landmarks: Tensor) -> Tensor:
