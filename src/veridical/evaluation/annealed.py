@@ -28,7 +28,7 @@ from torch import Tensor
 
 from veridical.data.space import Space
 from veridical.evaluation.decoder import Decoder, simulate, why_not
-from veridical.evaluation.intervals import mean_or_none, mean_test, standard_error
+from veridical.evaluation.intervals import against_law, mean_nats
 from veridical.evaluation.measurement import JSON, Measurement
 from veridical.mcmc import hamiltonian
 from veridical.mcmc.annealing import anneal, combine, combined_error, schedule
@@ -189,19 +189,11 @@ def measure_annealed(
     Raises:
         ValueError: the model cannot be annealed.
     """
-    reason = why_not(model, space)
-    if reason is not None or not isinstance(model, LatentVariable):
-        raise ValueError(f"{reason}; leave this metric out.")
-    began, device = time.perf_counter(), model.device
-    if isinstance(model, ObservationModel):
-        decoder = Decoder(model, space)
-    else:
-        fitted = sigma if sigma is not None else fitted_scale(model, space, train.to(device), settings, seed)
-        decoder = Decoder(model, space, fitted)
-    found = annealed(decoder, test.to(device), settings, seed)
+    began = time.perf_counter()
+    decoder = _decoder(model, train, space, settings, seed, sigma)
+    found = annealed(decoder, test.to(model.device), settings, seed)
     u, x = simulate(decoder, model, len(test), seed + 2)
-    below, above = (annealed(decoder, x, settings, seed + 4, ends) for ends in (None, u))
-    gap = above.nats - below.nats
+    below, above = (annealed(decoder, x, settings, seed + 4, ends).nats for ends in (None, u))
     noise = "the model's own" if decoder.sigma is None else f"Gaussian noise of sigma {decoder.sigma:.4g}"
     detail: dict[str, JSON] = {
         "observation_model": noise,
@@ -211,42 +203,24 @@ def measure_annealed(
         "leaps": settings.leaps,
         "acceptance": found.acceptance,
         "error_of_chains": float(found.errors.mean()),
-        "simulated_below": float(below.nats.mean()),
-        "simulated_above": float(above.nats.mean()),
+        "simulated_below": float(below.mean()),
+        "simulated_above": float(above.mean()),
     }
     seconds = (time.perf_counter() - began) / 2
-    nats = Measurement(
-        "annealed_nats",
-        float(found.nats.mean()),
-        "nats",
-        len(test),
-        higher_is_better=True,
-        interval=mean_or_none(found.nats),
-        method="Student",
-        seconds=seconds,
-        bound="lower",
-        detail=detail | {"standard_error": standard_error(found.nats)},
-    )
-    between = Measurement(
-        "annealing_gap",
-        float(gap.mean()),
-        "nats",
-        len(gap),
-        higher_is_better=False,
-        interval=mean_or_none(gap),
-        method="Student",
-        seconds=seconds,
-        detail=detail,
-    )
-    return [nats if log_prob is None else _against(nats, found.nats, log_prob(test)), between]
+    nats = mean_nats("annealed_nats", found.nats, seconds, "lower", detail)
+    gap = mean_nats("annealing_gap", above - below, seconds, None, detail, higher_is_better=False)
+    return [nats if log_prob is None else against_law(nats, found.nats, log_prob(test)), gap]
 
 
-def _against(measured: Measurement, nats: Tensor, perfect: Tensor) -> Measurement:
-    """Compare with the law on the same examples."""
-    return replace(
-        measured,
-        reference=float(perfect.mean()),
-        reference_kind="ceiling",
-        reference_interval=mean_or_none(perfect),
-        test=mean_test(nats - perfect, method="paired t test against the law, same examples"),
-    )
+def _decoder(
+    model: GenerativeModel, train: Tensor, space: Space, settings: Annealing, seed: int, sigma: float | None
+) -> Decoder:
+    """Return the model with its own observation model, or with noise of a scale that is given or fitted."""
+    reason = why_not(model, space)
+    if reason is not None or not isinstance(model, LatentVariable):
+        raise ValueError(f"{reason}; leave this metric out.")
+    if isinstance(model, ObservationModel):
+        return Decoder(model, space)
+    if sigma is None:
+        sigma = fitted_scale(model, space, train.to(model.device), settings, seed)
+    return Decoder(model, space, sigma)

@@ -1,15 +1,17 @@
-"""Intervals that several metrics need: of means that may be infinite, and of differences of means."""
+"""What several metrics of nats need: intervals of means that may be infinite, and tests of differences of means."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 from scipy import special
 from torch import Tensor
 
-from veridical.evaluation.measurement import Interval
+from veridical.evaluation.measurement import JSON, Interval, Measurement
 from veridical.statistics import mean_interval
-from veridical.verdict import TOLERANCES, Test, detectable
+from veridical.verdict import TOLERANCES, Bound, Test, detectable
 
 ROUNDING = 2.0**-23
 """Relative error of nats in single precision, which all examples of a model may share."""
@@ -72,3 +74,56 @@ def mean_test(
         return Test(difference, interval, float(difference == 0), 0.0, tolerance, method)
     p = 2 * float(special.stdtr(n - 1, -abs(difference) / error))
     return Test(difference, interval, p, detectable(error), tolerance, method)
+
+
+def mean_nats(
+    name: str,
+    nats: Float[Tensor, " n"],
+    seconds: float,
+    bound: Bound | None,
+    detail: Mapping[str, JSON],
+    *,
+    higher_is_better: bool = True,
+) -> Measurement:
+    """Return the mean of nats with Student's interval, without a reference.
+
+    Args:
+        name: of the measurement.
+        nats: of every example.
+        seconds: time in seconds.
+        bound: whether each is a bound.
+        detail: what else is needed to repeat it.
+        higher_is_better: as of likelihoods.
+    """
+    return Measurement(
+        name,
+        float(nats.mean()),
+        "nats",
+        len(nats),
+        higher_is_better=higher_is_better,
+        interval=mean_or_none(nats),
+        method="Student",
+        seconds=seconds,
+        bound=bound,
+        detail={**detail, "standard_error": standard_error(nats)},
+    )
+
+
+def against_law(
+    measured: Measurement, nats: Float[Tensor, " n"], perfect: Float[Tensor, " n"], shared: float = 0.0
+) -> Measurement:
+    """Return mean nats compared with those of the law on the same examples, one by one.
+
+    Args:
+        measured: mean of the nats.
+        nats: of the model.
+        perfect: of the law.
+        shared: standard error that all nats of the model share.
+    """
+    return replace(
+        measured,
+        reference=float(perfect.mean()),
+        reference_kind="ceiling",
+        reference_interval=mean_or_none(perfect),
+        test=mean_test(nats - perfect, shared, method="paired t test against the law, same examples"),
+    )

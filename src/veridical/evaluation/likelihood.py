@@ -16,7 +16,6 @@ example by example, and no model is better than the law but by chance. A bound b
 
 import math
 import time
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -25,7 +24,7 @@ from veridical.data.dataset import ArrayData
 from veridical.data.preprocess import log_det
 from veridical.data.space import Space
 from veridical.evaluation.density import Density, density_of, score, why_no_density
-from veridical.evaluation.intervals import mean_or_none, mean_test, rounding, standard_error
+from veridical.evaluation.intervals import against_law, mean_nats, mean_or_none, rounding, standard_error
 from veridical.evaluation.measurement import JSON, Measurement
 from veridical.evaluation.target import Target
 from veridical.model import GenerativeModel
@@ -67,15 +66,18 @@ def measure_likelihood(
     began = time.perf_counter()
     on_train = score(density.log_prob, _some(train, n, seed), model.device, seed)
     seconds = time.perf_counter() - began
-    measured = [_mean("nats_train", on_train, seconds, bound, detail)]
+    measured = [mean_nats("nats_train", on_train, seconds, bound, detail)]
     if test is None:
         return measured
     began = time.perf_counter()
     x = _some(test, n, seed)
     on_test = score(density.log_prob, x, model.device, seed)
     seconds = time.perf_counter() - began
-    of_test = _mean("nats_test", on_test, seconds, bound, detail)
-    measured.append(_against_law(of_test, on_test, x, test, density.error))
+    of_test = mean_nats("nats_test", on_test, seconds, bound, detail)
+    if test.target is not None and isinstance(test.target, HasDensity):
+        perfect, shared = Target(test.target, test.space).log_prob(x), math.hypot(density.error, rounding(on_test))
+        of_test = against_law(of_test, on_test, perfect, shared)
+    measured.append(of_test)
     measured.append(_gap(on_train, on_test, detail))
     if test.space.levels is not None:
         measured.append(_bits(on_test, test.space, "upper" if bound else None, detail))
@@ -97,45 +99,6 @@ def _bound(density: Density) -> Bound | None:
 def _some(data: ArrayData, n: int, seed: int) -> Tensor:
     rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))[:n]
     return data.batch(rows, "cpu").x
-
-
-def _mean(name: str, nats: Tensor, seconds: float, bound: Bound | None, detail: dict[str, JSON]) -> Measurement:
-    return Measurement(
-        name,
-        float(nats.mean()),
-        "nats",
-        len(nats),
-        higher_is_better=True,
-        interval=mean_or_none(nats),
-        method="Student",
-        seconds=seconds,
-        bound=bound,
-        detail=detail | {"standard_error": standard_error(nats)},
-    )
-
-
-def _against_law(measured: Measurement, nats: Tensor, x: Tensor, data: ArrayData, shared: float) -> Measurement:
-    """Compare with the score of the law on the same examples, one by one.
-
-    Args:
-        measured: mean of the nats.
-        nats: of the model, (n,).
-        x: the examples.
-        data: with the law, if it is known.
-        shared: standard error that all nats share.
-    """
-    if data.target is None or not isinstance(data.target, HasDensity):
-        return measured
-    perfect = Target(data.target, data.space).log_prob(x)
-    return replace(
-        measured,
-        reference=float(perfect.mean()),
-        reference_kind="ceiling",
-        reference_interval=mean_or_none(perfect),
-        test=mean_test(
-            nats - perfect, math.hypot(shared, rounding(nats)), method="paired t test against the law, same examples"
-        ),
-    )
 
 
 def _gap(on_train: Tensor, on_test: Tensor, detail: dict[str, JSON]) -> Measurement:
