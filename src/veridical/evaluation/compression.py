@@ -7,13 +7,10 @@ resized or shifted after compression have no such grid; from quality 95 on the s
 """
 
 import math
-from io import BytesIO
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from PIL import Image
+from jaxtyping import Float
 from torch import Tensor
 
 STEPS = range(4, 41)
@@ -59,14 +56,6 @@ def measure_grid(x: Float[Tensor, "n c h w"]) -> Grid | None:
 def compressed(samples: Grid, data: Grid) -> bool:
     """Return whether the samples lie on a grid on which the data do not."""
     return int(((samples.on_grid - data.on_grid).max(1).values > SHARE).sum()) >= _FREQUENCIES
-
-
-def encode(x: UInt8[np.ndarray, "n h w"], quality: int) -> UInt8[np.ndarray, "n h w"]:
-    """Compress grey images as JPEG and decode them."""
-    files = [BytesIO() for _ in x]
-    for file, image in zip(files, x, strict=True):
-        Image.fromarray(image).save(file, "JPEG", quality=quality)
-    return np.stack([np.asarray(Image.open(file)) for file in files])
 
 
 def _cosines() -> Float[Tensor, "8 8"]:
