@@ -64,9 +64,10 @@ def repeats(x: Configurations, m: Measured, law: Solution, order: Order) -> Comp
     rows = _counted(energy, states, 0.0, _CHANCE[-1])
     plain = np.unique(m.fingerprint, return_inverse=True)[1].astype(np.int64)
     turned = symmetry_classes(x, m, rows)
+    window = _window(m, order)
     found = [
-        _distant(energy, states, plain, order, m, 0.0),
-        _distant(energy, states, turned, order, m, math.log(symmetries(m.height, m.width))),
+        _distant(energy, states, plain, window, 0.0),
+        _distant(energy, states, turned, window, math.log(symmetries(m.height, m.width))),
     ]
     tests = [found[0].p_value, found[1].p_value, *_neighbours(x, m, turned, rows, order)]
     return Comparison("copies", _words(m, *found), min(1.0, len(tests) * min(tests)), max(f.pairs for f in found))
@@ -169,15 +170,22 @@ def _distant(
     energy: Int64[np.ndarray, " n"],
     states: Float64[np.ndarray, " levels"],
     classes: Int64[np.ndarray, " n"],
-    order: Order,
-    m: Measured,
+    window: int,
     log_group: float,
 ) -> _Found:
-    """Count equal pairs that are not close in a chain, and bound the probability of as many by Markov's inequality."""
+    """Count equal pairs that are not close in a chain, and bound the probability of as many by Markov's inequality.
+
+    Args:
+        energy: number of the level of each configuration.
+        states: logarithm of the number of states of each level.
+        classes: numbers of the configurations, alike where they are equal.
+        window: places within which pairs of a chain are not counted.
+        log_group: logarithm of the number of symmetries.
+    """
     found = []
     for chance in _CHANCE:
         rows = _counted(energy, states, log_group, chance)
-        pairs = _pairs(classes[rows], rows, _window(m, order))
+        pairs = _pairs(classes[rows], rows, window)
         p = min(1.0, len(_CHANCE) * chance / pairs) if pairs else 1.0
         found.append(_Found(pairs, chance, p, len(rows) - len(np.unique(classes[rows]))))
     return min(found, key=lambda f: f.p_value)
