@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +13,6 @@ if TYPE_CHECKING:
 
 
 _MOST_PIXELS = 50_000_000
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, LookupError, RuntimeError, TypeError, MemoryError)
-_DAMAGED += (struct.error, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -62,6 +58,8 @@ def embed(path: Path, most: int, side: int, folder: Path) -> Embedded:
     """
     from PIL import Image
 
+    from veridical.data.images import UNREADABLE
+
     raw = path.read_bytes()
     try:
         Image.open(io.BytesIO(raw)).verify()  # checksums, which decoding does not look at
@@ -70,7 +68,7 @@ def embed(path: Path, most: int, side: int, folder: Path) -> Embedded:
         if image.width * image.height > _MOST_PIXELS:
             raise ValueError(f"it has {image.width} x {image.height} pixels, more than a page shows")
         image.load()
-    except (*_DAMAGED, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except (*UNREADABLE, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{path.name} is not a readable image: {error}.") from error
     name = path.relative_to(folder).as_posix()
     if kind == "PNG" and len(raw) <= most and max(image.size) <= side:
