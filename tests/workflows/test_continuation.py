@@ -19,13 +19,14 @@ from tests.workflows.runs import QUICK, VAE, digest, lines, silent
 from veridical.config import DataConfig, OptimizerConfig, RunConfig, TrainingConfig, VAEConfig
 from veridical.config.files import read
 from veridical.data.errors import NoSuchDataError
+from veridical.data.sources import load_splits
 from veridical.data.space import Space
 from veridical.run import Run
 from veridical.training import checkpoint
 from veridical.training.arithmetic import Arithmetic
 from veridical.training.engine import DeviceError, Engine
 from veridical.workflows.continuation import continued_arithmetic, step_size_jumps
-from veridical.workflows.load import build_model, load_splits, read_facts
+from veridical.workflows.load import build_model, read_facts
 from veridical.workflows.location import locate
 from veridical.workflows.resume import resume
 from veridical.workflows.start import train

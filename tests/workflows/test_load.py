@@ -8,12 +8,13 @@ from PIL import Image
 
 from veridical.config import DataConfig, RunConfig, TrainingConfig, VAEConfig
 from veridical.data.errors import DataError
+from veridical.data.sources import load_splits
 from veridical.model import GenerativeModel
 from veridical.run import RunFileError
 from veridical.training import checkpoint
 from veridical.workflows import load as load_module
 from veridical.workflows.evaluate import evaluate_run
-from veridical.workflows.load import changed_data, load, load_splits
+from veridical.workflows.load import changed_data, load
 from veridical.workflows.start import train
 
 RNG = np.random.default_rng(0)

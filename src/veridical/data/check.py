@@ -29,7 +29,7 @@ from veridical.data.folder import (
     scan,
 )
 from veridical.data.source import few_examples
-from veridical.data.sources import find_path, load, set_name, split_folder
+from veridical.data.sources import find_path, load_splits, set_name, split_folder
 from veridical.data.split import held_out
 
 FEW_HELD_OUT = 20
@@ -97,13 +97,10 @@ def describe(data: ArrayData) -> str:
 
 
 def _check_arrays(config: DataConfig, batch_size: int) -> CheckReport:
-    data = load(config)
+    data, test = load_splits(config)
     require_images(data.space, config.flip)
     findings = [_note(note) for note in data.notes]
-    try:
-        kept = len(load(config, "test"))
-    except DataError:
-        kept = 0
+    kept = 0 if test is None else len(test)
     findings += _too_few(len(data), kept, batch_size, data.space.kind)
     if data.space.classes:
         counts = np.bincount(np.asarray(data.labels), minlength=data.space.classes)

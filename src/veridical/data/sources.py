@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -26,7 +28,7 @@ from veridical.data.stacked import STACKED, read_stacked
 from veridical.data.stacked import SUMMARY as STACKED_SUMMARY
 from veridical.nearest import did_you_mean, nearest
 
-__all__ = ["get", "load", "names", "split_folder"]
+__all__ = ["get", "load", "load_splits", "names", "split_folder"]
 
 Split = Literal["train", "test"]
 
@@ -56,8 +58,33 @@ def load(config: DataConfig, split: Split = "train", *, memory_limit: int | None
     own = split_folder(path)
     if own is not None:
         return _folder_of_splits(config, *own, split, memory_limit)
+    return _parts(path, config, memory_limit)(split)
+
+
+def load_splits(config: DataConfig) -> tuple[ArrayData, ArrayData | None]:
+    """Read the training data and the examples held out, both from one reading of a file or folder that has no splits.
+
+    Returns:
+        The training data; the held-out examples, or None if there are none.
+
+    Raises:
+        DataError: no such source, or data that cannot be used.
+    """
+    parts = partial(load, config)
+    if set_name(config.source) is None and split_folder(path := find_path(config.source)) is None:
+        parts = _parts(path, config, None)
+    try:
+        test = parts("test")
+    except NoTestSplitError:
+        test = None
+    return parts("train"), test
+
+
+def _parts(path: Path, config: DataConfig, memory_limit: int | None) -> Callable[[Split], ArrayData]:
+    """Read a file or folder, and return the function that takes a split of it."""
     arrays = _read_path(path, config, memory_limit)
-    return _part(_array_data(arrays, config, path.name), arrays.n_train, config, split)
+    data = _array_data(arrays, config, path.name)
+    return lambda split: _part(data, arrays.n_train, config, split)
 
 
 def set_name(source: str) -> str | None:

@@ -18,7 +18,7 @@ from veridical.config.reading import Reading
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
 from veridical.data.sources import load as load_data
-from veridical.data.sources import set_name
+from veridical.data.sources import load_splits, set_name
 from veridical.evaluation import Evaluation
 from veridical.evaluation import evaluate as measure
 from veridical.evaluation import evaluate_samples as measure_samples
@@ -29,7 +29,7 @@ from veridical.model import GenerativeModel, Sampler
 from veridical.run import Run
 from veridical.sampling import draw
 from veridical.workflows import images
-from veridical.workflows.load import changed_data, load_run, load_splits
+from veridical.workflows.load import changed_data, load_run
 from veridical.workflows.location import locate
 from veridical.workflows.progress import Say
 

@@ -8,12 +8,10 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 
-from veridical.config import DataConfig, OwnModel, RunConfig
+from veridical.config import OwnModel, RunConfig
 from veridical.config.families.table import name_of
 from veridical.config.files import read
 from veridical.data.dataset import ArrayData
-from veridical.data.errors import NoTestSplitError
-from veridical.data.sources import load as load_data
 from veridical.data.space import Space
 from veridical.families import FAMILIES
 from veridical.model import Facts, GenerativeModel
@@ -138,15 +136,6 @@ def find_checkpoint(run: Run, which: Literal["newest", "best"], say: Callable[[s
             "(veridical train --evaluate-every N). Load the newest one."
         )
     return checkpoint.read_newest(run.best if which == "best" else run.checkpoints, say)
-
-
-def load_splits(config: DataConfig) -> tuple[ArrayData, ArrayData | None]:
-    """Load the training data and the held-out data; None if nothing is held out."""
-    try:
-        test = load_data(config, "test")
-    except NoTestSplitError:
-        test = None
-    return load_data(config, "train"), test
 
 
 def changed_data(run: Run, data: ArrayData) -> str:
