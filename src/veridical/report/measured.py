@@ -149,6 +149,12 @@ class Measured:
         }
 
 
+def read_all(evaluation: dict[str, Any]) -> list[Measured]:
+    """Read the measurements of an evaluation.json; rows that are none are left out."""
+    listed = evaluation.get("measurements")
+    return [m for m in map(read_measured, listed if isinstance(listed, list) else []) if m is not None]
+
+
 def read_measured(row: Any) -> Measured | None:
     """Read a measurement; None if the row is not a measurement."""
     if not isinstance(row, dict) or not row.get("name"):

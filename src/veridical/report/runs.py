@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from veridical.errors import RequestError
-from veridical.report.measured import read_measured
+from veridical.report.measured import read_all
 from veridical.report.numbers import duration
 from veridical.report.record import Record, read_record
+from veridical.report.setup import data_name
 from veridical.report.verdict import judge
 from veridical.status import RunState
 
@@ -76,18 +77,14 @@ def list_runs(folder: Path) -> list[Summary]:
 
 def summarise(record: Record) -> Summary:
     """Return the line of a run."""
-    listed = record.evaluation.get("measurements")
-    measured = [m for m in map(read_measured, listed if isinstance(listed, list) else []) if m is not None]
-    data = record.environment.get("data")
-    name = data.get("name") if isinstance(data, dict) else None
     return Summary(
         run=str(record.path),
         state=record.state,
         family=record.family or "?",
-        data=str(name or record.config.get("data.source") or "?"),
+        data=data_name(record) or "?",
         step=record.step,
         steps=record.steps,
-        verdict=judge(record, measured).word,
+        verdict=judge(record, read_all(record.evaluation)).word,
         age=record.quiet_for,
     )
 
