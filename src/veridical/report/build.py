@@ -20,7 +20,7 @@ from veridical.errors import OutputExistsError
 from veridical.report.compare import compare_runs, differing, unequal_measures
 from veridical.report.curves import Level, Line, draw
 from veridical.report.images import Embedded, embed, spread
-from veridical.report.measured import Measured, read_measured
+from veridical.report.measured import Measured, read_all
 from veridical.report.numbers import number_of
 from veridical.report.record import Record, labels, read_record
 from veridical.report.render import render
@@ -126,8 +126,7 @@ def _is_report(file: Path) -> bool:
 
 
 def _collect(record: Record, series: int) -> Facts:
-    listed = record.evaluation.get("measurements")
-    measured = [m for m in map(read_measured, listed if isinstance(listed, list) else []) if m is not None]
+    measured = read_all(record.evaluation)
     return Facts(record, measured, judge(record, measured), _curves(record, series % 8 + 1), series)
 
 
@@ -227,7 +226,7 @@ def _context(facts: list[Facts], views: list[dict[str, Any]], json_name: str) ->
     ]
     sections += [("health", "Health", True), ("curves", "Curves", bool(curves))]
     sections += [("progress", "Samples during training", has["progress"]), ("setup", "Settings", True)]
-    sections += [("next", "Next steps", True)]
+    sections += [("commands", "Commands", True)]
     several = len(views) > 1
     return {
         "title": f"{len(views)} runs compared" if several else views[0]["name"],
