@@ -131,6 +131,21 @@ def test_the_page_ends_with_a_next_step_that_exists(make: Make, options: dict, c
             assert option[2:].replace("-", "_") in options_of, line
 
 
+def test_what_to_do_next_is_said_once(make: Make) -> None:
+    page, twin = read(build([make()]))
+    assert page.text.count(twin["runs"][0]["next"]["reason"]) == 1
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_every_number_of_a_card_says_what_it_is(make: Make, several: bool) -> None:
+    """On narrow screens the heading of the table is hidden, and each cell stands under its label."""
+    runs = [make("a"), make("b")] if several else [make("a")]
+    html = build(runs).read_text(encoding="utf-8")
+    table = html[html.index('<table class="measures') :].partition("</table>")[0]
+    cells = [cell for cell in re.findall(r"<td([^>]*)>", table) if "colspan" not in cell and "tone" not in cell]
+    assert len(cells) > 10 and all("data-label=" in cell for cell in cells)
+
+
 def test_modules_of_your_own_are_used_from_python(make: Make) -> None:
     run = make()
     about = json.loads((run / "environment.json").read_text())
