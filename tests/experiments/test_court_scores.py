@@ -7,8 +7,10 @@ import torch
 
 from veridical.evaluation.authenticity import authentic
 from veridical.evaluation.birthday import collisions
-from veridical.evaluation.c2st import same_label
-from veridical.evaluation.clipped import calibrated, clipped
+from veridical.evaluation.c2st import accuracies, same_label
+from veridical.evaluation.cells import cell_of, cell_shares, centres_of
+from veridical.evaluation.clipped import clipped
+from veridical.evaluation.clipped_calibration import calibrated
 from veridical.evaluation.exchange import Exchange
 from veridical.evaluation.frechet import frechet_distance
 from veridical.evaluation.kernel import KernelSample, kernel_distance
@@ -18,7 +20,7 @@ from veridical.evaluation.mmd import gaussian_kernel, kernel_discrepancies
 from veridical.evaluation.neighbours import nearest
 from veridical.evaluation.vendi import vendi
 from veridical.experiments.court_faults import World, copies, law, none
-from veridical.experiments.court_scores import METRICS, Judge, within
+from veridical.experiments.court_scores import CELLS, METRICS, Judge, within
 
 N = 300
 
@@ -85,9 +87,18 @@ def test_clipped_density_and_coverage(sets, found) -> None:
     both = clipped(train, torch.cat([generated, held_out]), torch.cat([labels, ~labels]))
     coverage = calibrated(both.covered.numpy(), N, N)
     assert found["clipped coverage"] == pytest.approx(float(coverage[0] - coverage[1]), abs=1e-5)
-    density = float(both.scores[:N].mean() - both.scores[N:].mean())
-    assert (found["clipped density"] > 0) == (density > 0)
-    assert 0.3 < found["clipped density"] / density < 1.1
+    real = 1.0 / float(both.scores.max())  # one in as many balls as count scores 1 before the division
+    density = real * float(both.scores[:N].mean() - both.scores[N:].mean())
+    assert found["clipped density"] == pytest.approx(density, abs=1e-5)
+
+
+def test_cells_and_classifier(sets, found) -> None:
+    train, held_out, generated = sets
+    pool, true = torch.cat([generated, held_out]), Exchange(N, N, (torch.arange(2 * N) < N)[None])
+    centres = centres_of(train, CELLS, seed=0)
+    shares = cell_shares(cell_of(pool, centres), true, len(centres))
+    assert found["cells"] == pytest.approx(float(shares.chi_square[0]), rel=1e-5)
+    assert found["c2st"] == pytest.approx(float(accuracies(pool, true, seed=0)[0]), abs=1e-6)
 
 
 def test_within_counts_what_is_nearer_than_the_radius() -> None:

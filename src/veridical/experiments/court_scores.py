@@ -19,7 +19,7 @@ from torch import Tensor
 
 from veridical.evaluation.c2st import accuracies
 from veridical.evaluation.cells import cell_of, cell_shares, centres_of
-from veridical.evaluation.clipped import calibrated
+from veridical.evaluation.clipped_calibration import calibrated
 from veridical.evaluation.exchange import Exchange
 from veridical.evaluation.frechet import GaussianFit, distance_of_fits
 from veridical.evaluation.mmd import SCALES
