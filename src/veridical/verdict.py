@@ -33,7 +33,7 @@ FAR = 0.5
 """A share or count that is certainly below this fraction of a perfect model's score means mode collapse."""
 
 WIDEST = 0.5
-"""Files written before verdicts were tests: a share with a wider interval was undecided."""
+"""A share, or a difference of shares, with a wider interval says nothing."""
 
 TOLERANCES: dict[str, float] = {"share": 0.05, "nats": 0.1, "bits": 0.05}
 """Differences that count as none, by unit, where a measurement states no tolerance of its own."""
@@ -242,41 +242,6 @@ def judge(
         return "no reference"
     test = interval_test(value, interval, reference, reference_interval, unit=unit)
     return decide(test, higher_is_better=higher_is_better, bound=bound)
-
-
-def judge_before_tests(
-    value: float,
-    interval: Interval | None,
-    reference: float | None,
-    reference_interval: Interval | None,
-    *,
-    higher_is_better: bool,
-    unit: str = "",
-    bound: Bound | None = None,
-) -> Verdict:
-    """Return the verdict that files hold which were written before verdicts were tests: by disjoint intervals.
-
-    Args:
-        value: the measured value.
-        interval: its 95 % interval; None: the value is exact.
-        reference: score of a perfect model; None: not known.
-        reference_interval: the scores of 95 % of perfect models; None: the reference is exact.
-        higher_is_better: whether values below the reference are short of perfect.
-        unit: unit of the value; a share with an interval wider than `WIDEST` is undecided.
-        bound: whether the value is a bound.
-    """
-    if reference is None or math.isnan(value):
-        return "no reference"
-    low, high = interval or (value, value)
-    reference_low, reference_high = reference_interval or (reference, reference)
-    above, below = low > reference_high, high < reference_low
-    shown = {"lower": above, "upper": below, None: True}[bound]
-    if not shown and (above or below or (bound == "lower") != higher_is_better):
-        return "undecided"
-    if above or below:
-        return "short of perfect" if above != higher_is_better else "suspicious"
-    widest = max((b - a for a, b in (i for i in (interval, reference_interval) if i is not None)), default=0.0)
-    return "undecided" if unit == "share" and widest > WIDEST else "as good as perfect"
 
 
 def far_short(value: float, interval: Interval | None, reference: float | None) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
-from veridical.verdict import Bound, Interval, Test, Verdict, decide, interval_test, judge_before_tests
+from veridical.verdict import WIDEST, Bound, Interval, Test, Verdict, decide, interval_test
 
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 ReferenceKind = Literal["ceiling", "floor", "null"]
@@ -128,15 +128,19 @@ class Measurement:
         return measurement
 
     def _verdict_before_tests(self) -> Verdict:
-        return judge_before_tests(
-            self.value,
-            self.interval,
-            self.reference,
-            self.reference_interval,
-            higher_is_better=self.higher_is_better,
-            unit=self.unit,
-            bound=self.bound,
-        )
+        """The verdict in files written before verdicts were tests: by disjoint intervals."""
+        if self.reference is None or math.isnan(self.value):
+            return "no reference"
+        low, high = self.interval or (self.value, self.value)
+        reference_low, reference_high = self.reference_interval or (self.reference, self.reference)
+        above, below = low > reference_high, high < reference_low
+        shown = {"lower": above, "upper": below, None: True}[self.bound]
+        if not shown and (above or below or (self.bound == "lower") != self.higher_is_better):
+            return "undecided"
+        if above or below:
+            return "short of perfect" if above != self.higher_is_better else "suspicious"
+        wide = max(high - low, reference_high - reference_low) > WIDEST
+        return "undecided" if self.unit == "share" and wide else "as good as perfect"
 
 
 def _float(value: Any) -> float | None:
