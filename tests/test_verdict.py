@@ -1,6 +1,5 @@
 """The one rule of verdicts: who decides, which side is which, and that each clause is needed."""
 
-import inspect
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.mutants import mutated
 from veridical import verdict
 from veridical.evaluation.measurement import Measurement
 from veridical.report.measured import read_measured
@@ -114,11 +114,7 @@ def test_known_cases() -> None:
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_mutants_are_found(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     function, before, after = MUTANTS[mutant]
-    source = inspect.getsource(function)
-    assert before in source
-    namespace = dict(vars(verdict))
-    exec(source.replace(before, after), namespace)
-    monkeypatch.setattr(verdict, function.__name__, namespace[function.__name__])
+    monkeypatch.setattr(verdict, function.__name__, mutated(function, before, after))
     assert not agrees(verdict.judge)
 
 

@@ -1,11 +1,10 @@
 """Denoising beside the exact optimum: Tweedie's formula for a Gaussian is a shrinkage that is known in closed form."""
 
-import inspect
-
 import pytest
 import torch
 from torch import Tensor
 
+from tests.mutants import mutated
 from veridical.evaluation import denoising
 from veridical.evaluation.denoising import measure_denoising, scales
 from veridical.evaluation.measurement import Measurement
@@ -99,12 +98,9 @@ MUTANTS = {
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_mutants_are_found(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before, after = MUTANTS[mutant]
-    source = inspect.getsource(measure_denoising)
-    assert before in source
-    namespace = dict(vars(denoising))
-    exec(source.replace(before, after), namespace)
+    mutant_of = mutated(measure_denoising, before, after)
     x = LAW.sample(4000, torch.Generator().manual_seed(1), torch.float32)
-    error, excess = namespace["measure_denoising"](Shrinkage(), x, Target(LAW, SPACE), SPACE, CPU, 0)
+    error, excess = mutant_of(Shrinkage(), x, Target(LAW, SPACE), SPACE, CPU, 0)
     known = error.value == pytest.approx(best_error(), abs=0.02) == error.reference and abs(excess.value) < 1e-6
     assert not known
 

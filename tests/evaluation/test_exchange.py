@@ -1,12 +1,12 @@
 """Exchange of labels: the true one is first, the level is exact, and the two directions are the right way round."""
 
-import inspect
 import itertools
 
 import numpy as np
 import pytest
 import torch
 
+from tests.mutants import mutated
 from veridical.evaluation import exchange as page
 from veridical.evaluation.exchange import (
     Exchange,
@@ -104,11 +104,7 @@ MUTANTS = {
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_mutants_are_found(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     function, before, after = MUTANTS[mutant]
-    source = inspect.getsource(function)
-    assert before in source
-    namespace = dict(vars(page))
-    exec(source.replace(before, after), namespace)
-    monkeypatch.setattr(page, function.__name__, namespace[function.__name__])
+    monkeypatch.setattr(page, function.__name__, mutated(function, before, after))
     with pytest.raises(AssertionError):
         test_p_value_over_all_relabellings_is_fishers()
         test_level_and_power()

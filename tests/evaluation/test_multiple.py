@@ -1,6 +1,5 @@
 """P-values of a table: the level holds over all of it, and what one relabelling says of all metrics is used."""
 
-import inspect
 from dataclasses import replace
 from statistics import NormalDist
 
@@ -8,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.mutants import mutated
 from veridical.evaluation import multiple as page
 from veridical.evaluation.exchange import Bad, Exchange, exchange, exchange_test, mean_differences
 from veridical.evaluation.measurement import Measurement
@@ -68,7 +68,11 @@ def test_the_level_holds_over_the_table() -> None:
 
 
 MUTANTS = {
-    "tests are not adjusted within a group": (page._most_significant, "rank_p_value(highest)", "tests[first].p_value"),
+    "tests are not adjusted within a group": (
+        page._most_significant,
+        "rank_p_value(highest)",
+        "tests[group[first]].p_value",
+    ),
     "groups are not counted": (page.adjusted_p_values, "p * len(groups)", "p"),
 }
 
@@ -76,14 +80,7 @@ MUTANTS = {
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_mutants_are_found(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     function, before, after = MUTANTS[mutant]
-    source = inspect.getsource(function)
-    assert before in source
-    namespace = dict(vars(page))
-    exec(
-        source.replace(before, after).replace("group[first], tests[first]", "group[first], tests[group[first]]"),
-        namespace,
-    )
-    monkeypatch.setattr(page, function.__name__, namespace[function.__name__])
+    monkeypatch.setattr(page, function.__name__, mutated(function, before, after))
     assert not level_holds() or adjusted_p_values([plain(0.01), plain(0.2)])[0] != pytest.approx(0.02)
 
 
