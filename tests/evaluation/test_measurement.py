@@ -2,11 +2,12 @@
 
 import json
 import math
+from typing import Any
 
 import pytest
 
 from veridical.evaluation.measurement import Measurement
-from veridical.verdict import Test
+from veridical.verdict import VERDICTS, Test
 
 
 def recall(**changes: object) -> Measurement:
@@ -68,6 +69,29 @@ def test_files_from_before_verdicts_were_tests_still_load() -> None:
     assert Measurement.from_json(old) == now and now.verdict == "short of perfect"
     with pytest.raises(ValueError, match="changed by hand"):
         Measurement.from_json(old | {"verdict": "short of perfect"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        (dict(value=0.5, interval=(0.4, 0.6)), "short of perfect"),
+        (dict(value=0.9, interval=(0.85, 0.95)), "suspicious"),
+        (dict(value=0.9, interval=(0.85, 0.95), higher_is_better=False), "short of perfect"),
+        (dict(value=0.6, interval=(0.3, 0.85)), "undecided"),
+        (dict(value=0.6, interval=(0.3, 0.85), unit="nats"), "as good as perfect"),
+        (dict(value=0.5, interval=(0.4, 0.6), bound="lower"), "undecided"),
+        (dict(value=0.5, interval=(0.4, 0.6), bound="upper"), "short of perfect"),
+        (dict(value=0.72, interval=(0.71, 0.73), bound="upper"), "undecided"),
+        (dict(value=0.72, interval=(0.71, 0.73), bound="lower"), "as good as perfect"),
+        (dict(value=math.nan, interval=None), "no reference"),
+    ],
+)
+def test_the_rule_of_files_from_before_verdicts_were_tests(changes: dict[str, Any], verdict: str) -> None:
+    old = {k: v for k, v in recall(**changes).to_json().items() if k != "test"}
+    Measurement.from_json(old | {"verdict": verdict})
+    for other in set(VERDICTS) - {verdict}:
+        with pytest.raises(ValueError, match="changed by hand"):
+            Measurement.from_json(old | {"verdict": other})
 
 
 def test_no_reference_no_verdict() -> None:

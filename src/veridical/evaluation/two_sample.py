@@ -235,10 +235,10 @@ def _perfect(reference: float, test: Test, least: float = 0.0, most: float = mat
     return min(max(sides[0], least), most), min(max(sides[1], least), most)
 
 
-def _detail(features: FeatureSets, n_reference: int, n_null: int, null: str | None = None) -> dict[str, JSON]:
+def _detail(features: FeatureSets, n_reference: int, n_null: int) -> dict[str, JSON]:
     return {
         "extractor": f"{features.extractor.name} v{features.extractor.version}",
         "n_reference": n_reference,
-        "null": null or features.null_kind,
+        "null": features.null_kind,
         "n_null": n_null,
     }
