@@ -16,10 +16,12 @@ def compared(
     unit: str,
     test: Test,
     *,
+    n: int | None = None,
     higher_is_better: bool,
     interval: Interval | None,
     method: str,
     reference: float | None = None,
+    reference_interval: Interval | None = None,
     began: float,
     detail: Mapping[str, JSON],
     share: int = 1,
@@ -32,10 +34,12 @@ def compared(
         value: its value.
         unit: of value, interval and reference.
         test: of the difference to a perfect model.
+        n: samples; None: those that exchange labels.
         higher_is_better: whether smaller values are worse.
         interval: 95 % interval of the value.
         method: how it was computed.
         reference: what a perfect model scores; None: the value less the difference that the test measured.
+        reference_interval: scores of 95 % of perfect models; None: not stated.
         began: when the work began (`time.perf_counter`).
         detail: what else is needed to compare or repeat it.
         share: number of measurements among which the time is divided.
@@ -44,12 +48,13 @@ def compared(
         name,
         value,
         unit,
-        features.exchange.n,
+        features.exchange.n if n is None else n,
         higher_is_better=higher_is_better,
         interval=interval,
         method=method,
         reference=value - test.difference if reference is None else reference,
         reference_kind="null",
+        reference_interval=reference_interval,
         seconds=(time.perf_counter() - began) / share,
         detail={
             "extractor": f"{features.extractor.name} v{features.extractor.version}",

@@ -12,6 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from veridical.evaluation.compared import compared
 from veridical.evaluation.exchange import Exchange, exchange_test, mean_differences
 from veridical.evaluation.features import EXCHANGED, K_COVERAGE, K_PRECISION, FeatureSets
 from veridical.evaluation.frechet import (
@@ -72,21 +73,25 @@ def measure_frechet(features: FeatureSets) -> list[Measurement]:
     statistics = relabelled_frechet(features.reference, features.pool, e)
     test = exchange_test(statistics, e, tolerance=VARIANCE_TOLERANCE * variance, method=where)
     return [
-        Measurement(
+        compared(
+            features,
             "fid",
             value.value,
             "squared features",
-            n,
+            test,
+            n=n,
             higher_is_better=False,
             interval=value.interval,
             method="delta method, maps of halves, at every distance",
             reference=expected,
-            reference_kind="null",
             reference_interval=_perfect(expected, test),
-            seconds=time.perf_counter() - began,
-            detail=_detail(features, len(features.reference), len(held_out.rows))
-            | {"null_moved_to_n_by": shift, "limit_of_many_samples": limit},
-            test=test,
+            began=began,
+            detail={
+                "n_reference": len(features.reference),
+                "n_null": len(held_out.rows),
+                "null_moved_to_n_by": shift,
+                "limit_of_many_samples": limit,
+            },
         )
     ]
 
@@ -94,27 +99,26 @@ def measure_frechet(features: FeatureSets) -> list[Measurement]:
 def measure_kernel(features: FeatureSets) -> list[Measurement]:
     """Unbiased kernel distance (KID); 0 for a perfect model, and measured so on held-out data."""
     began = time.perf_counter()
-    n, e = features.exchange.n, features.exchange
-    samples = (features.reference[:EXCHANGED], features.pool[:n], features.pool[n:])
+    e = features.exchange
+    samples = (features.reference[:EXCHANGED], features.pool[: e.n], features.pool[e.n :])
     reference, generated, null = (KernelSample(rows) for rows in samples)
     value, expected = kernel_distance(reference, generated), kernel_distance(reference, null)
     statistics = relabelled_kernel(features.reference, features.pool, e)
     test = exchange_test(statistics, e, tolerance=VARIANCE_TOLERANCE * variance_of_kernel(features.reference))
     return [
-        Measurement(
+        compared(
+            features,
             "kid",
             value.value,
             "1",
-            n,
+            test,
             higher_is_better=False,
             interval=value.interval,
             method="variance of the U-statistic at every distance",
             reference=expected.value,
-            reference_kind="null",
             reference_interval=_perfect(expected.value, test, -math.inf),
-            seconds=time.perf_counter() - began,
-            detail=_detail(features, len(reference.rows), len(null.rows)) | {"kernel": "(x.y/d + 1)^3"},
-            test=test,
+            began=began,
+            detail={"n_reference": len(reference.rows), "kernel": "(x.y/d + 1)^3"},
         )
     ]
 
@@ -141,22 +145,21 @@ def measure_manifold(features: FeatureSets) -> list[Measurement]:
     most = {name: math.inf if name == "density" else 1.0 for name in perfect}
     perfect = {name: min(max(score, 0.0), most[name]) for name, score in perfect.items()}
     tests = {name: _counted_from(tests[name], value - perfect[name]) for name, value in values._asdict().items()}
-    seconds = (time.perf_counter() - began) / 4
     return [
-        Measurement(
+        compared(
+            features,
             name,
             value,
             "1" if name == "density" else "share",
-            e.n,
+            tests[name],
             higher_is_better=True,
             interval=getattr(intervals, name),
             method="variance from halves and quarters",
             reference=perfect[name],
-            reference_kind="null",
             reference_interval=_perfect(perfect[name], tests[name], 0.0, most[name]),
-            seconds=seconds,
-            detail=_detail(features, r, e.m) | {"k": K_COVERAGE if name in ("density", "coverage") else K_PRECISION},
-            test=tests[name],
+            began=began,
+            detail={"n_reference": r, "k": K_COVERAGE if name in ("density", "coverage") else K_PRECISION},
+            share=4,
         )
         for name, value in values._asdict().items()
     ]
@@ -188,36 +191,38 @@ def measure_memorisation(features: FeatureSets) -> list[Measurement]:
     found = nearest(features.generated, features.train)
     pool = nearest(features.pool, features.reference)
     closest = found.distance.argsort(stable=True)[:SHOWN_NEIGHBOURS].tolist()
-    detail = _detail(features, len(features.reference), e.m) | {
+    detail: dict[str, JSON] = {
+        "n_reference": len(features.reference),
         "exact_copies": int((found.distance == 0).sum()),
         "median_distance": float(found.distance.median()),
         "median_distance_held_out": float(pool.distance[e.n :].median()),
         "closest": [[i, int(found.index[i]), float(found.distance[i])] for i in closest],
     }
     scores = {"memorised": (pool.distance, NEAR_LEVEL), "copied": (copy_ratio(pool), COPY_LEVEL)}
-    measured = [_memory(name, x, level, e) for name, (x, level) in scores.items()]
-    seconds = (time.perf_counter() - began) / 2
-    return [replace(m, seconds=seconds, detail={**detail, **m.detail}) for m in measured]
+    return [_memory(features, name, x, level, began, detail) for name, (x, level) in scores.items()]
 
 
-def _memory(name: str, scores: Tensor, level: float, exchange: Exchange) -> Measurement:
+def _memory(
+    features: FeatureSets, name: str, scores: Tensor, level: float, began: float, detail: dict[str, JSON]
+) -> Measurement:
     """The share beyond that of a perfect model, which is the difference itself: exchanges only give its p-value."""
-    tail = excess_share(scores[: exchange.n], scores[exchange.n :], level)
-    statistics = relabelled_tail(scores, exchange, level)
-    test = exchange_test(statistics, exchange, bad="high", tolerance=MEMORY_TOLERANCE[name])
-    return Measurement(
+    e = features.exchange
+    tail = excess_share(scores[: e.n], scores[e.n :], level)
+    test = exchange_test(relabelled_tail(scores, e, level), e, bad="high", tolerance=MEMORY_TOLERANCE[name])
+    return compared(
+        features,
         name,
         tail.value,
         "share",
-        exchange.n,
+        replace(test, difference=tail.value, interval=tail.interval),
         higher_is_better=False,
         interval=tail.interval,
         method="binomial over an order statistic",
         reference=0.0,
-        reference_kind="null",
         reference_interval=_perfect(0.0, test),
-        detail={"level": tail.level, "threshold": tail.threshold, "share_below": tail.near},
-        test=replace(test, difference=tail.value, interval=tail.interval),
+        began=began,
+        detail=detail | {"level": tail.level, "threshold": tail.threshold, "share_below": tail.near},
+        share=2,
     )
 
 
@@ -233,12 +238,3 @@ def _perfect(reference: float, test: Test, least: float = 0.0, most: float = mat
     low, high = test.interval or (test.difference, test.difference)
     sides = (reference + test.difference - high, reference + test.difference - low)
     return min(max(sides[0], least), most), min(max(sides[1], least), most)
-
-
-def _detail(features: FeatureSets, n_reference: int, n_null: int) -> dict[str, JSON]:
-    return {
-        "extractor": f"{features.extractor.name} v{features.extractor.version}",
-        "n_reference": n_reference,
-        "null": features.null_kind,
-        "n_null": n_null,
-    }
