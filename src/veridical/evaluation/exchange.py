@@ -80,7 +80,7 @@ class Exchange:
 
         Args:
             scores: k numbers for every row of the pool.
-            precision: of the sums: float32 is twice as fast, for many scores.
+            precision: in which they are summed; float32 for many scores of which six digits are enough.
 
         Returns:
             The sums, in float64.
