@@ -9,11 +9,12 @@ import torch
 
 from tests.workflows.runs import VAE, digest, lines, silent
 from veridical.config import DataConfig, GANConfig, RunConfig
+from veridical.data.source import spread
 from veridical.data.sources import load as load_data
 from veridical.run import Run
 from veridical.training.callbacks import seeded
 from veridical.workflows.load import load
-from veridical.workflows.probe import EXAMPLES, SEED, held_out_part, spread
+from veridical.workflows.probe import EXAMPLES, SEED, held_out_part
 from veridical.workflows.start import train
 
 TINY = GANConfig(network="mlp", width=8, depth=1, discriminator_depth=1, latent_dim=2, fourier_octaves=0)
@@ -43,7 +44,7 @@ def test_the_last_probe_is_the_bound_of_the_loaded_model(tmp_path: Path) -> None
         model: Any = load(run, average=average)
         with torch.no_grad(), seeded(SEED, torch.device("cpu")):
             model.sample(EXAMPLES)  # a probe draws samples first
-            train_nats, nats = (float(-model.elbo(batch.x).mean()) for batch in (spread(data), held_out))
+            train_nats, nats = (float(-model.elbo(batch.x).mean()) for batch in (spread(data, EXAMPLES), held_out))
             found.append((train_nats, nats))
     row = lines(run)[-1]
     assert (row["probe/nats_train"], row["probe/nats_held_out"]) == pytest.approx(found[0], rel=1e-5)

@@ -148,6 +148,12 @@ def examples(data: ArrayData | BatchSource, n: int) -> Tensor | None:
     return None if x.isnan().any() else x
 
 
+def spread(data: ArrayData, most: int) -> Batch:
+    """Return at most so many examples, evenly spaced over the data."""
+    n = min(most, len(data))
+    return data.batch(torch.arange(n) * len(data) // n)
+
+
 def count(data: ArrayData | BatchSource) -> int | None:
     """Return the number of examples, or None where there is no end of them, or none."""
     return len(data) if isinstance(data, ArrayData) else data.n

@@ -29,9 +29,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's generators inside the block and leave them as they were afterwards."""
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
-        torch.default_generator.manual_seed(
-            seed
-        )  # a hundred times faster than torch.manual_seed, which seeds all devices
+        torch.default_generator.manual_seed(seed)  # 100 times faster than torch.manual_seed, which seeds all devices
         for one in cuda:
             with torch.cuda.device(one):
                 torch.cuda.manual_seed(seed)
@@ -49,16 +47,25 @@ def generators_kept() -> Iterator[None]:
 
 
 @contextmanager
-def averaged(state: State) -> Iterator[None]:
-    """Evaluate with the averaged weights inside the block, train with the live ones after it."""
-    if state.ema is not None:
-        state.ema.swap()
+def live(state: State) -> Iterator[None]:
+    """Evaluate with the live weights inside the block, train after it."""
     training = state.module.training
     state.module.eval()
     try:
         yield
     finally:
         state.module.train(training)
+
+
+@contextmanager
+def averaged(state: State) -> Iterator[None]:
+    """Evaluate with the averaged weights, if there are any, inside the block, train with the live ones after it."""
+    if state.ema is not None:
+        state.ema.swap()
+    try:
+        with live(state):
+            yield
+    finally:
         if state.ema is not None:
             state.ema.swap()
 

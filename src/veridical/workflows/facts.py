@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from veridical.data.dataset import ArrayData
-from veridical.data.source import BatchSource
+from veridical.data.source import BatchSource, spread
 from veridical.data.space import Space
 
 MANY = 24.0
@@ -40,10 +40,9 @@ def health_facts(data: ArrayData | BatchSource, steps: int, *, continued: bool =
     facts = {"steps": float(steps), "continued": float(continued)}
     if not isinstance(data, ArrayData):
         return facts
-    n = min(MOST, len(data))
-    x = data.batch(torch.arange(n) * len(data) // n).x.flatten(1).double().cpu()
+    x = spread(data, MOST).x.flatten(1).double().cpu()
     if outcomes_bits(data.space) > MANY:
-        facts["distinct"] = len(torch.unique(x, dim=0)) / n
+        facts["distinct"] = len(torch.unique(x, dim=0)) / len(x)
     nats = constant_nats(x, data.space)
     if nats is not None:
         facts["constant_nats"] = nats

@@ -185,9 +185,10 @@ class Job:
         """Return the callbacks that add terms to the rows, before these are written."""
         training = self.config.training
         callbacks: list[Callback] = [Movement(training.log_every)]
-        own_data = bool(self.run.read_json("environment.json").get("own_data"))
-        seen = material(self.config.data, self.data, own_data=own_data) if training.probe_every else None
-        if seen is not None:
+        if training.probe_every and isinstance(self.data, ArrayData):
+            own_data = bool(self.run.read_json("environment.json").get("own_data"))
+            first = self.engine.rank == 0
+            seen = material(self.config.data, self.data, own_data=own_data) if first else None
             callbacks.append(Probe(seen, training.probe_every, training.log_every, self.engine))
         return callbacks
 

@@ -16,8 +16,6 @@ health (`veridical.health`); `veridical evaluate` measures precisely. The terms,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -27,20 +25,20 @@ from veridical.config import DataConfig
 from veridical.data.batch import Batch
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
-from veridical.data.source import BatchSource
+from veridical.data.source import spread
 from veridical.data.sources import load
 from veridical.evaluation.target import Target, mismatch
 from veridical.model import Conditional, Discriminating, GenerativeModel, LatentVariable, LikelihoodBound, Sampler
 from veridical.objectives.diagnostics import distances, energy_distance
 from veridical.targets.law import HasDensity
-from veridical.training.callbacks import averaged, seeded
+from veridical.training.callbacks import averaged, live, seeded
 from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State
 from veridical.training.spacing import LINES, distance
 from veridical.training.terms import Row
 
 EXAMPLES = 128
-"""Examples of each kind."""
+"""Largest number of examples of each kind."""
 
 SEED = 20_000
 """Of the random numbers of every probe, so that probes of different steps can be compared."""
@@ -69,76 +67,77 @@ class Probe(Callback):
     It uses the same random numbers each time and leaves those of the training as they are.
 
     Args:
-        material: examples.
+        material: examples; None in all processes but the first, which measures.
         every: steps between probes; each is made at the next row.
         log_every: steps between rows.
-        engine: the first process measures, all get the terms.
+        engine: all processes get the terms.
     """
 
-    def __init__(self, material: Material, every: int, log_every: int, engine: Engine) -> None:
+    def __init__(self, material: Material | None, every: int, log_every: int, engine: Engine) -> None:
         self.material, self.every, self.log_every, self.engine = material, every, log_every, engine
 
     def on_log(self, state: State, row: Row) -> None:
         """Measure if a probe is due."""
         if state.step % self.every < distance(state.step, self.log_every, LINES):
-            found = self._measure(state) if self.engine.rank == 0 else {}
+            found = {} if self.material is None else self._measure(state, self.material)
             row |= self.engine.gather(found)[0]
 
-    def _measure(self, state: State) -> dict[str, float]:
+    def _measure(self, state: State, seen: Material) -> dict[str, float]:
         model = state.model
         if not isinstance(model, GenerativeModel):
             return {}
         with live(state), seeded(SEED, model.device), torch.no_grad():
-            terms, raw = self.look(model)
+            terms, raw = look(model, seen)
         if state.ema is not None:
             with averaged(state), seeded(SEED, model.device), torch.no_grad():
-                terms |= compare(raw, self.look(model)[1])
+                terms |= compare(raw, look(model, seen)[1])
         return {f"probe/{name}": value for name, value in terms.items() if math.isfinite(value)}
 
-    def look(self, model: GenerativeModel) -> tuple[dict[str, float], dict[str, Tensor]]:
-        """Return the terms of the weights in use, and numbers to compare with those of other weights."""
-        train = on(self.material.train, model.device)
-        held_out = None if self.material.held_out is None else on(self.material.held_out, model.device)
-        terms: dict[str, float] = {}
-        compared: dict[str, Tensor] = {}
-        fake = samples_for(model, train)
-        if fake is not None:
-            x = train.x if held_out is None else held_out.x
-            n = min(len(fake), len(x))
-            compared["energy"] = energy_distance(distances(x[:n].float(), fake[:n].float()))
-        if isinstance(model, Discriminating) and model.logits_of is None and held_out is not None and fake is not None:
-            seen = {"train": train, "held_out": held_out, "fake": train._replace(x=fake)}
-            terms |= {
-                f"logit_{name}": float(model.logits(part.x, labels(model, part.c)).mean())
-                for name, part in seen.items()
-            }
-        if isinstance(model, LikelihoodBound):
-            terms |= self.nats(model, train, held_out, compared)
-        return terms, compared
 
-    def nats(
-        self, model: LikelihoodBound, train: Batch, held_out: Batch | None, compared: dict[str, Tensor]
-    ) -> dict[str, float]:
-        """Return negative bounds, and keep those of each example.
+def look(model: GenerativeModel, seen: Material) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """Return the terms of the weights in use, and numbers to compare with those of other weights."""
+    train = on(seen.train, model.device)
+    held_out = None if seen.held_out is None else on(seen.held_out, model.device)
+    terms: dict[str, float] = {}
+    compared: dict[str, Tensor] = {}
+    fake = samples_for(model, train)
+    if fake is not None:
+        x = train.x if held_out is None else held_out.x
+        n = min(len(fake), len(x))
+        compared["energy"] = energy_distance(distances(x[:n].float(), fake[:n].float()))
+    if isinstance(model, Discriminating) and model.logits_of is None and held_out is not None and fake is not None:
+        parts = {"train": train, "held_out": held_out, "fake": train._replace(x=fake)}
+        terms |= {
+            f"logit_{name}": float(model.logits(part.x, labels(model, part.c)).mean()) for name, part in parts.items()
+        }
+    if isinstance(model, LikelihoodBound):
+        found, compared["nats"] = nats(model, train, held_out, seen.log_p)
+        terms |= found
+    return terms, compared
 
-        Args:
-            model: in evaluation mode.
-            train: training examples.
-            held_out: examples kept from training; None: there are none.
-            compared: receives the negative bound of each example as "nats".
-        """
-        here = -model.elbo(train.x).double()
-        terms = {"nats_train": float(here.mean())}
-        compared["nats"] = here
-        if held_out is None:
-            return terms
-        there = compared["nats"] = -model.elbo(held_out.x).double()
-        terms["nats_held_out"] = float(there.mean())
-        terms["nats_error"] = math.sqrt(float(here.var() / len(here) + there.var() / len(there)))
-        if self.material.log_p is not None:
-            excess = self.material.log_p.to(there) + there
-            terms |= {"excess": float(excess.mean()), "excess_error": float(excess.std() / math.sqrt(len(excess)))}
-        return terms
+
+def nats(
+    model: LikelihoodBound, train: Batch, held_out: Batch | None, log_p: Tensor | None
+) -> tuple[dict[str, float], Tensor]:
+    """Return the terms of the negative bounds, and the bounds of held-out examples, or else of training examples.
+
+    Args:
+        model: in evaluation mode.
+        train: training examples.
+        held_out: examples kept from training; None: there are none.
+        log_p: (n,) exact log densities of the held-out examples; None: not known.
+    """
+    here = -model.elbo(train.x).double()
+    terms = {"nats_train": float(here.mean())}
+    if held_out is None:
+        return terms, here
+    there = -model.elbo(held_out.x).double()
+    terms["nats_held_out"] = float(there.mean())
+    terms["nats_error"] = math.sqrt(float(here.var() / len(here) + there.var() / len(there)))
+    if log_p is not None:
+        excess = log_p.to(there) + there
+        terms |= {"excess": float(excess.mean()), "excess_error": float(excess.std() / math.sqrt(len(excess)))}
+    return terms, there
 
 
 def compare(live: dict[str, Tensor], average: dict[str, Tensor]) -> dict[str, float]:
@@ -151,17 +150,6 @@ def compare(live: dict[str, Tensor], average: dict[str, Tensor]) -> dict[str, fl
     if "energy" in live:
         terms |= {"energy_live": float(live["energy"]), "energy_average": float(average["energy"])}
     return terms
-
-
-@contextmanager
-def live(state: State) -> Iterator[None]:
-    """Put the model, with its live weights, in evaluation mode inside the block."""
-    training = state.module.training
-    state.module.eval()
-    try:
-        yield
-    finally:
-        state.module.train(training)
 
 
 def labels(model: GenerativeModel, c: Tensor | None) -> Tensor | None:
@@ -182,21 +170,19 @@ def on(batch: Batch, device: torch.device) -> Batch:
     return Batch(batch.x.to(device), batch.index.to(device), c)
 
 
-def material(config: DataConfig, data: ArrayData | BatchSource, *, own_data: bool) -> Material | None:
-    """Return the examples of a training's probes; None for data that are not an array.
+def material(config: DataConfig, data: ArrayData, *, own_data: bool) -> Material:
+    """Return the examples of a training's probes.
 
     Args:
         config: of the data.
         data: training data.
         own_data: the data were passed as objects, so that no held-out part can be read.
     """
-    if not isinstance(data, ArrayData):
-        return None
     held_out = None if own_data or data.nbytes > LARGEST else held_out_part(config, data)
     log_p = None
     if held_out is not None and isinstance(data.target, HasDensity) and mismatch(data.target, data.space) is None:
         log_p = Target(data.target, data.space).log_prob(held_out.x)
-    return Material(spread(data), held_out, log_p)
+    return Material(spread(data, EXAMPLES), held_out, log_p)
 
 
 def held_out_part(config: DataConfig, data: ArrayData) -> Batch | None:
@@ -205,10 +191,4 @@ def held_out_part(config: DataConfig, data: ArrayData) -> Batch | None:
         kept = load(config, "test")
     except (DataError, OSError):
         return None
-    return spread(kept) if kept.space.shape == data.space.shape and len(kept) > 1 else None
-
-
-def spread(data: ArrayData) -> Batch:
-    """Return at most `EXAMPLES` examples, evenly spaced over the data."""
-    n = min(EXAMPLES, len(data))
-    return data.batch(torch.arange(n) * len(data) // n)
+    return spread(kept, EXAMPLES) if kept.space.shape == data.space.shape and len(kept) > 1 else None
