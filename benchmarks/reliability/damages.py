@@ -25,7 +25,6 @@ import re
 import resource
 import shutil
 import sys
-import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from typing import Any
 import bytes_and_files as files
 import commands
 import numpy as np
-from inputs import edit_yaml, prepare
+from inputs import edit_yaml, workshop
 from kills import content
 
 SAID = re.compile(
@@ -190,15 +189,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder that keeps what failed")
     options = parser.parse_args(arguments)
-    commands.warm()
-    kept = (options.out or Path(tempfile.mkdtemp(prefix="damages-"))).resolve()
-    kept.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="damages-work-") as work:
-        base = Path(work) / "base"
-        base.mkdir()
-        prepare(base)
+    with workshop("damages", options.out) as (work, base, kept):
         numbers = range(options.first, options.first + options.damages)
-        return attack(numbers, options.seed, Path(work), base, kept)
+        return attack(numbers, options.seed, work, base, kept)
 
 
 def attack(numbers: range, seed: int, work: Path, base: Path, kept: Path) -> int:

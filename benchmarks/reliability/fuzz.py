@@ -25,14 +25,13 @@ import random
 import resource
 import shutil
 import sys
-import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
 import commands
-from inputs import KINDS, Attack, prepare
+from inputs import KINDS, Attack, workshop
 
 MEMORY, SECONDS = 4 * commands.GIGABYTE, 10.0
 OUTCOMES = ("ok", "refused", "traceback", "defect", "hang", "memory", "killed", "overwritten")
@@ -95,14 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="folder that keeps what failed")
     options = parser.parse_args(arguments)
-    commands.warm()
-    kept = (options.out or Path(tempfile.mkdtemp(prefix="fuzz-"))).resolve()
-    kept.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="fuzz-work-") as work:
-        base = Path(work) / "base"
-        base.mkdir()
-        prepare(base)
-        folder = Path(work)
+    with workshop("fuzz", options.out) as (folder, base, kept):
         if options.only:
             kind, _, number = options.only.partition("/")
             outcome, ended, attack, gone = attempt(kind, int(number), options.seed, folder, base)

@@ -8,7 +8,8 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -52,6 +53,19 @@ def prepare(base: Path) -> None:
     The runs name the folder in which they were trained; it stays until this process ends.
     """
     shutil.copytree(original(), base, dirs_exist_ok=True)
+
+
+@contextmanager
+def workshop(name: str, out: Path | None = None) -> Iterator[tuple[Path, Path, Path]]:
+    """Yield a folder to work in, what the inputs start from inside it, and the folder that keeps what failed."""
+    commands.warm()
+    kept = (out or Path(tempfile.mkdtemp(prefix=f"{name}-"))).resolve()
+    kept.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{name}-work-") as work:
+        base = Path(work) / "base"
+        base.mkdir()
+        prepare(base)
+        yield Path(work), base, kept
 
 
 @cache
