@@ -9,7 +9,7 @@ from typing import Any
 
 from veridical.atomic import write_atomically
 from veridical.config import RunConfig
-from veridical.config.files import read, to_yaml
+from veridical.config.files import Origins, read, to_yaml
 from veridical.data.convert import as_data
 from veridical.data.dataset import ArrayData
 from veridical.data.source import BatchSource, count
@@ -80,27 +80,19 @@ def resume(
         found = checkpoint.newest(run.checkpoints, say)
         meta = checkpoint.read_meta(found)
         configured = config.training.steps
-        requested = {
-            "steps": steps,
-            "lr_scale": lr_scale,
-            "clip_norm": clip_norm,
-            "precision": precision,
-            "device": device,
-        }
-        config, changes = change(config, requested)
+        requested = {"steps": steps, "lr_scale": lr_scale, "clip_norm": clip_norm}
+        config, changes = change(config, {**requested, "precision": precision, "device": device})
         origins |= dict.fromkeys((f"training.{name}" for name in changes), "resume")
         moved = isinstance(data, str | os.PathLike)
         if moved:
             config, data = _with_source(config, str(data)), None
             origins |= {"data.source": "resume"}
         if meta["step"] >= config.training.steps:
-            done, last = meta["step"], config.training.steps
-            _record_end(run, done, configured, say)
+            _record_end(run, meta["step"], configured, say)
             if is_first():  # a process killed at its very end removed nothing
                 remove_left_over_in(run)
                 checkpoint.prune(found, config.training.keep)
-            what = "all of its" if done == last else "more than"
-            say(f"{run.path} has finished {what} {last:,} steps. To train longer, add --steps N with N above {done}.")
+            say(_nothing_to_do(run, meta["step"], config.training.steps))
             return run
         _require_own(run, about, model, data)
         data = _read(config, run, data, moved, say)
@@ -117,11 +109,8 @@ def resume(
         other += [sentence for name, sentence in changes.items() if name not in ("steps", "device")]
         _announce(run, config, model, engine, meta, other, say)
         if engine.rank == 0:
-            text = to_yaml(config, origins)
             resumed = [*about.get("resumed", []), resumption(engine, config.training, meta["step"], edits)]
-            digests = [digest(run.config_file.read_bytes()), digest(text.encode())]
-            run.write_json("environment.json", about | {"resumed": resumed, "config_sha256": digests})
-            write_atomically(run.config_file, text)
+            _record(run, config, origins, about | {"resumed": resumed})
         progress = progress or Progress(say, config.training.batch_size)
         return Job(run, config, data, engine, model, say, progress, callbacks, lock).train(found)
 
@@ -131,6 +120,20 @@ def _record_end(run: Run, step: int, configured: int, say: Say) -> None:
     if step >= configured and run.outcome().state != "finished" and is_first():
         say(f"Training had ended when {run.path} was stopped; its state is finished now.")
         run.set_status("finished", step)
+
+
+def _nothing_to_do(run: Run, done: int, last: int) -> str:
+    """Return that a run has done all of its steps, and how to train longer."""
+    what = "all of its" if done == last else "more than"
+    return f"{run.path} has finished {what} {last:,} steps. To train longer, add --steps N with N above {done}."
+
+
+def _record(run: Run, config: RunConfig, origins: Origins, about: Mapping[str, Any]) -> None:
+    """Write the configuration of the remaining steps; until it is replaced, environment.json names the old one too."""
+    text = to_yaml(config, origins)
+    digests = [digest(run.config_file.read_bytes()), digest(text.encode())]
+    run.write_json("environment.json", {**about, "config_sha256": digests})
+    write_atomically(run.config_file, text)
 
 
 def _require_own(run: Run, about: Mapping[str, Any], model: GenerativeModel | None, data: Any) -> None:
