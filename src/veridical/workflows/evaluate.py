@@ -81,16 +81,7 @@ def evaluate_run(
     check_name(extractor)
     check_metrics(metrics)
     run, config, model, step = load_run(path, model=model, which=which, say=say)
-    if against is None and run.read_json("environment.json").get("own_data"):
-        raise DataError(
-            f"{run.path} was trained on data passed from Python, which are not in a file.",
-            "Give the data to compare with (--against DATA), or call veridical.evaluate(model, data).",
-        )
-    if against is None:
-        _refuse(reading, run)
-        place = locate(config.data, run)
-    else:
-        place = comparison(against, reading, config.data)
+    place = own_data(run, config.data, reading) if against is None else comparison(against, reading, config.data)
     train, test = load_splits(place)
     changed = changed_data(run, train) if against is None else ""
     model.to(device)
@@ -104,10 +95,9 @@ def evaluate_run(
     if changed:
         found = withhold(found, "the data have changed since training")
     status = run.outcome()
-    about_data = read_with(train.name, train)
     of_step = f"The results are for the checkpoint of step {step}." if step != status.step else ""
     warnings = " ".join(filter(None, (status.warning, of_step)))
-    found = replace(found, notes=tuple(note for note in (warnings, changed, about_data, *run.changes()) if note))
+    found = noted(found, warnings, changed, read_with(train.name, train), *run.changes())
     when = datetime.now(UTC).isoformat(timespec="seconds")
     about = {"step": step, "checkpoint": which, "state": status.state, "time": when, "summary": found.summary()}
     run.write_evaluation({**found.to_json(), **about})
@@ -150,13 +140,8 @@ def evaluate_files(
     samples = torch.cat([drawn.batch(part, "cpu").x for part in torch.arange(len(drawn)).split(1000)])
     found = measure_samples(samples, train, test, seed=seed, extractor=extractor, metrics=metrics, progress=say)
     some = f"{len(rows):,} of the {len(made):,} samples of {path} were drawn at random (seed {seed})."
-    notes = (
-        *found.notes,
-        some if len(rows) < len(made) else "",
-        read_with(str(path), made),
-        read_with(against, train),
-    )
-    return replace(found, notes=tuple(note for note in notes if note))
+    some = some if len(rows) < len(made) else ""
+    return noted(found, *found.notes, some, read_with(str(path), made), read_with(against, train))
 
 
 def chosen(total: int, n: int | None, seed: int) -> Tensor:
@@ -214,6 +199,11 @@ def read_with(name: str, data: ArrayData) -> str:
     return f"About {name}: {'; '.join(data.notes)}." if data.notes else ""
 
 
+def noted(found: Evaluation, *notes: str) -> Evaluation:
+    """Return an evaluation with these notes; empty ones are left out."""
+    return replace(found, notes=tuple(filter(None, notes)))
+
+
 def withhold(found: Evaluation, reason: str) -> Evaluation:
     """Leave out the measurements that compare training and held-out examples: they are not valid for this reason."""
     names = [m.name for m in found.measurements if m.name in OF_THE_SPLIT]
@@ -221,13 +211,28 @@ def withhold(found: Evaluation, reason: str) -> Evaluation:
     return replace(found, measurements=kept, skipped={**found.skipped, **dict.fromkeys(names, reason)})
 
 
-def _refuse(reading: Reading, run: Run) -> None:
-    """Refuse options that would not count."""
+def own_data(run: Run, config: DataConfig, reading: Reading) -> DataConfig:
+    """Return where the data of a run are now.
+
+    Args:
+        run: the run.
+        config: of its data.
+        reading: options of reading, which would not count.
+
+    Raises:
+        DataError: they are not in a file, were not found, or options are given.
+    """
+    if run.read_json("environment.json").get("own_data"):
+        raise DataError(
+            f"{run.path} was trained on data passed from Python, which are not in a file.",
+            "Give the data to compare with (--against DATA), or call veridical.evaluate(model, data).",
+        )
     if reading.given:
         raise DataError(
             f"{', '.join(reading.given)} given, but the data of {run.path} are read as they were in training.",
             "Leave them out, or name other data: --against PLACE.",
         )
+    return locate(config, run)
 
 
 def nearest_panel(x: Tensor, train: ArrayData, path: Path, k: int = 4) -> None:
