@@ -7,7 +7,6 @@ from PIL import Image, ImageCms
 
 from veridical.data import images
 from veridical.data.images import (
-    UNREADABLE,
     Decoding,
     decode,
     extensions,
@@ -16,6 +15,7 @@ from veridical.data.images import (
     quiet_pillow,
     read_header,
 )
+from veridical.data.unreadable import UNREADABLE
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (6, 4, 3), dtype=np.uint8)  # height 6, width 4

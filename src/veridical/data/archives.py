@@ -16,7 +16,8 @@ import numpy as np
 from veridical import budget
 from veridical.data.errors import DataError
 from veridical.data.idx import parse_stream
-from veridical.data.images import UNREADABLE, open_colour
+from veridical.data.images import open_colour
+from veridical.data.unreadable import UNREADABLE
 from veridical.npy import open_npz
 
 Split = Literal["train", "test"]

@@ -25,7 +25,8 @@ from veridical import budget
 from veridical.config import DataConfig
 from veridical.data.classes import MOST_CLASSES, in_order
 from veridical.data.errors import DataError
-from veridical.data.images import UNREADABLE, Decoding, Header, decode, extensions, quiet_pillow, read_header
+from veridical.data.images import Decoding, Header, decode, extensions, quiet_pillow, read_header
+from veridical.data.unreadable import UNREADABLE
 
 _LABELS = "dataset.json"  # StyleGAN's file of labels
 _NEARLY_ALL = 0.9

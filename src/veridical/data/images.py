@@ -9,9 +9,7 @@ the kernel grows with the reduction, as in Pillow).
 from __future__ import annotations
 
 import logging
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,22 +22,6 @@ from veridical import budget
 from veridical.data.colour import profile_of, to_srgb
 
 Fit = Literal["error", "crop", "pad", "stretch"]
-
-UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    ArithmeticError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    struct.error,
-    zlib.error,
-    MemoryError,
-    Image.DecompressionBombError,
-)
-"""What Pillow raises on damaged files."""
 
 _RUN_OTHER_PROGRAMS_OR_NO_IMAGE = {"EPS", "WMF", "MPEG", "HDF5", "GRIB", "BUFR", "FITS"}
 _ORIENTATION = 0x0112  # EXIF tag; 5 to 8 exchange the sides

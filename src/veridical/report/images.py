@@ -58,7 +58,7 @@ def embed(path: Path, most: int, side: int, folder: Path) -> Embedded:
     """
     from PIL import Image
 
-    from veridical.data.images import UNREADABLE
+    from veridical.data.unreadable import UNREADABLE
 
     raw = path.read_bytes()
     try:
