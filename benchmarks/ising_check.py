@@ -2,7 +2,8 @@
 
     python benchmarks/ising_check.py [--files 30] [--side 16] [-n 1000]
 
-Configurations are those of `veridical.ising.sample`, at the critical coupling. The figures are in docs/ising.md; 30 files take a minute.
+Configurations are those of `veridical.ising.sample`, at the critical coupling. The figures are in docs/ising.md; 30
+files take a minute.
 """
 
 from __future__ import annotations
