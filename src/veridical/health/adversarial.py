@@ -56,16 +56,13 @@ class Saturation(Monitor):
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint must hold."""
-        long = {"count": self.long.count, "since": self.long.since, "said": self.long.reported}
-        return {**super().state(), "long": long}
+        return {**super().state(), "long": self.long.state()}
 
     def load(self, state: dict[str, Any]) -> None:
         """Restore what `state` returned; checkpoints of earlier versions have one episode only."""
         super().load(state)
         if "long" in state:
-            long = state["long"]
-            self.long.count, self.long.since = int(long["count"]), int(long["since"])
-            self.long.reported = bool(long["said"])
+            self.long.load(state["long"])
 
 
 class GradientVanishing(Monitor):

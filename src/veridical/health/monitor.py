@@ -58,6 +58,14 @@ class Episode:
         self.reported, self.count = not self.reported, 0
         return self.reported
 
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold, as plain numbers."""
+        return {"count": self.count, "since": self.since, "said": self.reported}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Restore what `state` returned."""
+        self.count, self.since, self.reported = int(state["count"]), int(state["since"]), bool(state["said"])
+
 
 class History:
     """Stored history of a term: the median of its first values, and the last values.
@@ -104,16 +112,15 @@ class Monitor(ABC):
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint must hold, as plain numbers and lists."""
-        episode, history = self.episode, self.history
+        history = self.history
         return {
-            "episode": {"count": episode.count, "since": episode.since, "said": episode.reported},
+            "episode": self.episode.state(),
             "history": {"seen": history.seen, "early": list(history.early), "recent": list(history.recent)},
         }
 
     def load(self, state: dict[str, Any]) -> None:
         """Restore what `state` returned."""
-        episode, history = state["episode"], state["history"]
-        self.episode.count, self.episode.since = int(episode["count"]), int(episode["since"])
-        self.episode.reported = bool(episode["said"])
+        history = state["history"]
+        self.episode.load(state["episode"])
         self.history.seen = int(history["seen"])
         self.history.early, self.history.recent = list(history["early"]), list(history["recent"])
