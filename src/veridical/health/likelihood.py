@@ -95,7 +95,7 @@ class Overfit(Monitor):
     """Held-out examples become less likely again while training examples become more likely.
 
     Args:
-        constant: nats of the constant model, the scale of what there is to gain; None: that of the first probe.
+        constant: nats of the constant model, the scale of what there is to gain; None: 1 nat.
         share: part of the gain that must be lost.
     """
 
@@ -145,8 +145,9 @@ class Underfit(Monitor):
     """The run nears its end while the likelihood is still improving quickly.
 
     Args:
-        steps: of the run; the last quarter before the check (60 % to 80 % of the run) is compared.
-        share: part of everything gained since the first fifth that may still be gained there.
+        steps: of the run; from three quarters of it on, what was gained since 55 % is compared with what was gained
+            from 15 % to 55 %.
+        share: part of the latter that may still be gained.
     """
 
     def __init__(self, steps: int, share: float = 0.15) -> None:
@@ -174,8 +175,8 @@ class Underfit(Monitor):
             step,
             "likelihood-underfit",
             "warning",
-            f"The model is still far from converged: the last fifth of the run gained {late:,.4g} nats per example, "
-            f"the two fifths before it {early:,.4g}.",
+            f"The model is still far from converged: since 55 % of the run it has gained {late:,.4g} nats per "
+            f"example, and from 15 % to 55 % {early:,.4g}.",
             "There are too few steps, or they are too small.",
             "Train for longer (`veridical resume RUN --steps N`), or take larger steps (--lr-scale 3).",
             "Prechelt, Early Stopping - But When? (1998).",
