@@ -74,3 +74,14 @@ def test_with_few_held_out_examples_a_perfect_model_still_scores_shares() -> Non
     for name in ("precision", "recall", "coverage"):
         assert found[name].value == 0.0 and 0.5 < float(found[name].reference or 0.0) <= 1.0
         assert found[name].verdict == "short of perfect"
+
+
+def test_what_a_perfect_model_scores_does_not_depend_on_the_model() -> None:
+    """The bands of perfect models come from held-out data; mutant: the spread under exchange, wide for bad models."""
+    x = torch.randn(1000, D, generator=torch.Generator().manual_seed(9))
+    good, bad = everything(features(x)), everything(features(3 * x + 1))
+    for name in ("fid", "kid", "density"):
+        assert bad[name].reference == pytest.approx(good[name].reference, rel=0.2, abs=1e-3), name
+        low, high = good[name].reference_interval or (0.0, 0.0)
+        other = bad[name].reference_interval or (0.0, 0.0)
+        assert other[1] - other[0] == pytest.approx(high - low, rel=0.2), name

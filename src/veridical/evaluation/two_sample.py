@@ -17,13 +17,12 @@ from veridical.evaluation.exchange import Exchange, exchange_test, mean_differen
 from veridical.evaluation.features import EXCHANGED, K_COVERAGE, K_PRECISION, FeatureSets
 from veridical.evaluation.frechet import (
     GaussianFit,
-    distance_of_fits,
     frechet_limit,
     frechet_slope,
     frechet_with_interval,
 )
 from veridical.evaluation.kernel import KernelSample, kernel_distance
-from veridical.evaluation.manifold import Sample, coverage_of_perfect_model, manifold
+from veridical.evaluation.manifold import Manifold, Sample, coverage_of_perfect_model, manifold
 from veridical.evaluation.manifold_intervals import manifold_intervals
 from veridical.evaluation.measurement import JSON, Interval, Measurement
 from veridical.evaluation.memorisation import COPY_LEVEL, NEAR_LEVEL, copy_ratio, excess_share, relabelled_tail
@@ -60,11 +59,11 @@ def measure_frechet(features: FeatureSets) -> list[Measurement]:
     generator = torch.Generator().manual_seed(features.seed)
     reference, generated = GaussianFit(features.reference), GaussianFit(features.generated)
     held_out = GaussianFit(features.null[:n])
-    value, null = frechet_with_interval(reference, generated), distance_of_fits(reference, held_out)
+    value, null = frechet_with_interval(reference, generated), frechet_with_interval(reference, held_out)
     shift = 0.0
     if available < n:
         shift = frechet_slope(reference, held_out, generator) * (1 / n - 1 / available)
-    expected = max(0.0, null + shift)
+    expected, *band = (max(0.0, score + shift) for score in (null.value, *null.interval))
     dim = features.extractor.dim
     limit = frechet_limit(features.reference, features.generated, generator) if dim <= 512 else None
     e = features.exchange
@@ -84,7 +83,7 @@ def measure_frechet(features: FeatureSets) -> list[Measurement]:
             interval=value.interval,
             method="delta method, maps of halves, at every distance",
             reference=expected,
-            reference_interval=_perfect(expected, test),
+            reference_interval=(band[0], band[1]),
             began=began,
             detail={
                 "n_reference": len(features.reference),
@@ -116,7 +115,7 @@ def measure_kernel(features: FeatureSets) -> list[Measurement]:
             interval=value.interval,
             method="variance of the U-statistic at every distance",
             reference=expected.value,
-            reference_interval=_perfect(expected.value, test, -math.inf),
+            reference_interval=expected.interval,
             began=began,
             detail={"n_reference": len(reference.rows), "kernel": "(x.y/d + 1)^3"},
         )
@@ -145,6 +144,7 @@ def measure_manifold(features: FeatureSets) -> list[Measurement]:
     most = {name: math.inf if name == "density" else 1.0 for name in perfect}
     perfect = {name: min(max(score, 0.0), most[name]) for name, score in perfect.items()}
     tests = {name: _counted_from(tests[name], value - perfect[name]) for name, value in values._asdict().items()}
+    bands = manifold_intervals(real.rows, pool[e.n :], Manifold(**perfect), K_PRECISION, K_COVERAGE)
     return [
         compared(
             features,
@@ -156,7 +156,7 @@ def measure_manifold(features: FeatureSets) -> list[Measurement]:
             interval=getattr(intervals, name),
             method="variance from halves and quarters",
             reference=perfect[name],
-            reference_interval=_perfect(perfect[name], tests[name], 0.0, most[name]),
+            reference_interval=getattr(bands, name),
             began=began,
             detail={"n_reference": r, "k": K_COVERAGE if name in ("density", "coverage") else K_PRECISION},
             share=4,
@@ -219,7 +219,7 @@ def _memory(
         interval=tail.interval,
         method="binomial over an order statistic",
         reference=0.0,
-        reference_interval=_perfect(0.0, test),
+        reference_interval=_perfect(test),
         began=began,
         detail=detail | {"level": tail.level, "threshold": tail.threshold, "share_below": tail.near},
         share=2,
@@ -233,8 +233,7 @@ def _counted_from(test: Test, difference: float) -> Test:
     return replace(test, difference=difference, interval=(low + move, high + move))
 
 
-def _perfect(reference: float, test: Test, least: float = 0.0, most: float = math.inf) -> Interval:
-    """Scores of 95 % of perfect models: the interval of the difference, seen from the other side."""
+def _perfect(test: Test) -> Interval:
+    """Scores of 95 % of perfect models whose expectation is 0: the interval of the difference, seen from there."""
     low, high = test.interval or (test.difference, test.difference)
-    sides = (reference + test.difference - high, reference + test.difference - low)
-    return min(max(sides[0], least), most), min(max(sides[1], least), most)
+    return max(0.0, test.difference - high), max(0.0, test.difference - low)
