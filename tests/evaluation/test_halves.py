@@ -74,3 +74,11 @@ def test_larger_samples_have_the_variance_of_their_size() -> None:
     x = torch.randn(500, 80, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
     found = sampling_variance(of_parts(lambda a, b: x[:, a].mean(dim=1)), 80, 80, seed=0, splits=20, times=4.0)
     assert found.mean() == pytest.approx(1 / 320, rel=0.1)
+
+
+def test_a_share_of_no_example_has_the_interval_of_independent_ones() -> None:
+    """Mutant: without variance in any part the interval of 0 in 2,000 was 0 to 5e-12."""
+    none = sampling_variance(of_parts(lambda a, b: [0.0]), 400, 400, seed=0, times=5.0, shares=np.array([True]))
+    assert none[0] == pytest.approx(1 / 2_000)
+    low, high = share_interval(0.0, none[0])
+    assert low == 0.0 and 0.001 < high < 0.003

@@ -68,7 +68,8 @@ def sampling_variance(
         shares: which of the k numbers are shares (Bool); None: none.
 
     Returns:
-        The variance of each of the k numbers at that size; of a share in units of p(1 - p).
+        The variance of each of the k numbers at that size; of a share in units of p(1 - p). A share that
+        is the same in all halves, mostly 0 or 1, shows no variance: it is taken to be that of independent examples.
 
     Raises:
         ValueError: fewer than 8 rows.
@@ -85,7 +86,10 @@ def sampling_variance(
     halves = _variance_of_parts(statistic, (n, m), 2, splits, generator, shares)
     quarters = _variance_of_parts(statistic, (n, m), 4, max(1, splits // 2), generator, shares)
     first, second = halves - quarters / 4, quarters / 8 - halves / 4  # a/n and b/n²
-    return np.maximum(first / times + second / times**2, halves / (8 * times))
+    variance = np.maximum(first / times + second / times**2, halves / (8 * times))
+    if shares is None:
+        return variance
+    return np.where(shares & (halves == 0.0), 1.0 / (min(n, m) * times), variance)
 
 
 def normal_interval(value: float, variance: float, least: float = -math.inf, most: float = math.inf) -> Interval:

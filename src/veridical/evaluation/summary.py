@@ -83,8 +83,8 @@ def _spread(m: Measured) -> list[str]:
             continue
         if elsewhere:
             return [
-                f"The samples cover less of the distribution, which is no sign of a missing part where samples do not "
-                f"look like data either: {x.name} {_compared(x)}."
+                f"The samples cover less of the distribution: {x.name} {_compared(x)}. Since they also look less like "
+                "data, this alone does not show that a part is missing."
             ]
         what = "Mode collapse: the samples cover only a small part" if _collapsed(x) else "The samples miss a part"
         return [f"{what} of the distribution: {x.name} {_compared(x)}."]
