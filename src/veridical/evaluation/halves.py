@@ -89,7 +89,7 @@ def sampling_variance(
     variance = np.maximum(first / times + second / times**2, halves / (8 * times))
     if shares is None:
         return variance
-    return np.where(shares & (halves == 0.0), 1.0 / (min(n, m) * times), variance)
+    return np.where(np.asarray(shares, bool) & (halves == 0.0), 1.0 / (min(n, m) * times), variance)
 
 
 def normal_interval(value: float, variance: float, least: float = -math.inf, most: float = math.inf) -> Interval:
