@@ -85,3 +85,14 @@ def test_what_a_perfect_model_scores_does_not_depend_on_the_model() -> None:
         low, high = good[name].reference_interval or (0.0, 0.0)
         other = bad[name].reference_interval or (0.0, 0.0)
         assert other[1] - other[0] == pytest.approx(high - low, rel=0.2), name
+
+
+def test_the_difference_of_the_distance_is_that_of_its_value_in_many_dimensions() -> None:
+    """Mutant: the difference in the 64 leading components, in which the test is made, half of the value's."""
+    g = torch.Generator().manual_seed(3)
+    x, y, z = (torch.randn(400, 100, generator=g) for _ in range(3))
+    sets = FeatureSets(Values((100,), "coordinates"), x + 0.5, y, z, seed=0)
+    (found,) = measure_frechet(sets)
+    assert found.test is not None and found.reference is not None
+    assert found.test.difference == pytest.approx(found.value - found.reference)
+    assert found.verdict == "short of perfect"

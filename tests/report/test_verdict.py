@@ -169,3 +169,16 @@ def test_notes_about_the_data_are_shown_and_the_state_is_told_once() -> None:
     verdict = judge(record("interrupted", evaluation={"notes": notes, "summary": [*notes, "One."]}), [GOOD])
     assert verdict.sentences[-2:] == ("The data have changed.", "One.")
     assert sum("interrupted" in sentence for sentence in verdict.sentences) == 1
+
+
+def test_of_many_far_faults_the_number_is_said() -> None:
+    row = {
+        "value": 0.1,
+        "interval": [0.0, 0.2],
+        "unit": "share",
+        "reference": 0.9,
+        "verdict": "short of perfect",
+    } | HIGHER
+    far = [read_measured({"name": name} | row) for name in ("precision", "recall", "coverage", "accuracy", "c2st")]
+    headline = judge(record(), [m for m in far if m is not None]).headline
+    assert "short of a perfect model, 5 of them by more than half: most clearly " in headline

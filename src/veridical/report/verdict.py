@@ -21,6 +21,10 @@ WORDS: dict[Level, str] = {
 """The level in words; the page does not rely on colour alone."""
 
 
+NAMED = 4
+"""Measurements that are named one by one; of more the clearest three are."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What the model is and whether it can be trusted, with the sentences that support it."""
@@ -86,7 +90,10 @@ def _headline(record: Record, measured: list[Measured]) -> tuple[Level, str]:
     if not compared:
         return "unknown", "No measurement has a reference to be compared with, so there is no verdict."
     if far := [m for m in short if m.far]:
-        return "bad", (f"{_counted(len(short), of)} short of a perfect model, {_clearest(far)} by more than half.")
+        names, clearest = _clearest(far), ""
+        if len(far) > NAMED:
+            names, clearest = f"{len(far)} of them", f": {names}"
+        return "bad", f"{_counted(len(short), of)} short of a perfect model, {names} by more than half{clearest}."
     if suspicious:
         return "caution", (
             f"{_counted(len(suspicious), of)} better than possible for a perfect model: check "
@@ -121,9 +128,9 @@ def _too_few(record: Record) -> list[str]:
 
 
 def _clearest(measured: list[Measured]) -> str:
-    """Return the titles, those whose difference is clearest first; from five on only three of them."""
+    """Return the titles, those whose difference is clearest first; of more than `NAMED` only three."""
     ordered = sorted(measured, key=lambda m: -m.clarity)
-    if len(ordered) <= 4:
+    if len(ordered) <= NAMED:
         return _listed([m.title for m in ordered])
     return f"most clearly {_listed([m.title for m in ordered[:3]])}"
 
