@@ -149,12 +149,13 @@ def test_missing_entries_are_named_with_a_remedy(tmp_path: Path, section: str, k
         ("data", "path", 3),
         ("space", "shape", "x"),
         ("space", "support", "x"),
+        ("health", "outlier", "x"),
     ],
 )
 def test_entries_of_another_kind_are_named(tmp_path: Path, section: str, key: str, value: object) -> None:
     run = whole(tmp_path / "run")
     about = run.environment()
-    about[section][key] = value
+    about.setdefault(section, {})[key] = value
     run.write_json("environment.json", about)
     with pytest.raises(RunFileError, match=rf"is damaged: {key} of {section} \({value!r}\).*Restore it"):
         run.environment()
@@ -203,3 +204,12 @@ def test_an_evaluation_whose_checksum_was_removed_is_said(tmp_path: Path) -> Non
     assert run.changes() == [
         "evaluation.json does not match its checksum: it was edited or damaged after it was written."
     ]
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "spectra.jsonl"])
+def test_a_line_that_was_repeated_is_said(name: str, tmp_path: Path) -> None:
+    run = Run.create(tmp_path / "run")
+    append_lines(run.path / name, [{"step": 0}, {"step": 5}])
+    assert not run.changes()
+    append_lines(run.path / name, [{"step": 5}])
+    assert run.changes() == [f"{name} was edited or damaged after training wrote it: its steps do not increase."]

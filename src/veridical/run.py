@@ -284,14 +284,16 @@ class Run:
         return []
 
     def _repeated_lines(self) -> list[str]:
-        """Return a sentence if lines of metrics follow each other that training never writes so.
+        """Return a sentence about every file whose lines follow each other as training never writes them.
 
         Lines may follow those of the newest digest: a process can be killed before it records them.
         """
-        steps = [_step(row.get("step")) for row in self.metrics()]
-        if all(before < after for before, after in pairwise(steps)):
-            return []
-        return ["metrics.jsonl was edited or damaged after training wrote it: its steps do not increase."]
+        found = []
+        for name in ("metrics.jsonl", "spectra.jsonl"):  # there may be several findings at one step
+            steps = [_step(row.get("step")) for row in read_lines(self.path / name)]
+            if not all(before < after for before, after in pairwise(steps)):
+                found.append(f"{name} was edited or damaged after training wrote it: its steps do not increase.")
+        return found
 
     def outcome(self) -> Status:
         """Return the state of the run, from its files and its process."""
@@ -348,6 +350,7 @@ OPTIONAL = {
     ("data", "path"): str | None,
     ("data", "source"): str | None,
     ("data", "class_names"): list | None,
+    **{("health", fact): int | float for fact in ("steps", "continued", "distinct", "constant_nats", "outlier")},
 }
 """What environment.json may contain besides, where it is read."""
 

@@ -77,3 +77,10 @@ def test_a_flipped_bit_in_a_picture_is_found_by_its_checksum(tmp_path: Path) -> 
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"samples.png is not a readable image"):
         embed(path, 1_000_000, 1_000, tmp_path)
+
+
+def test_bytes_after_the_end_of_a_picture_do_not_enter_the_page(tmp_path: Path) -> None:
+    path = noise(tmp_path / "a.png", (40, 50))
+    before = embed(path, 100_000, 64, tmp_path)
+    path.write_bytes(path.read_bytes() + b"more")
+    assert embed(path, 100_000, 64, tmp_path) == before

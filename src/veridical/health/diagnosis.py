@@ -69,7 +69,8 @@ def diagnose(run: Run) -> Diagnosis:
         run: a run directory; its files are only read.
     """
     environment, rows = run.read_json("environment.json"), run.metrics()
-    monitors = Monitors(environment.get("terms", {}), environment.get("health"))
+    facts = {name: value for name, value in (environment.get("health") or {}).items() if isinstance(value, int | float)}
+    monitors = Monitors(environment.get("terms", {}), facts)
     found = [finding for row in rows for finding in monitors.judge(row)]
     judged = {finding.name for finding in found}
     # The loop ends at a value that is not finite, before its row is written: only the run's own finding tells of it.

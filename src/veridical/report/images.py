@@ -44,6 +44,10 @@ class Embedded:
         }
 
 
+_END = b"IEND\xaeB`\x82"
+"""Type and checksum of the last chunk of a PNG file."""
+
+
 def embed(path: Path, most: int, side: int, folder: Path) -> Embedded:
     """Embed an image, recompressed or reduced if it is too large.
 
@@ -71,6 +75,8 @@ def embed(path: Path, most: int, side: int, folder: Path) -> Embedded:
     except (*UNREADABLE, Image.DecompressionBombWarning) as error:
         raise ValueError(f"{path.name} is not a readable image: {error}.") from error
     name = path.relative_to(folder).as_posix()
+    if kind == "PNG":
+        raw = raw[: raw.rindex(_END) + len(_END)]  # what follows its last chunk is no part of the image
     if kind == "PNG" and len(raw) <= most and max(image.size) <= side:
         return Embedded(name, _uri("image/png", raw), *image.size, len(raw), "")
     mime, data, size = _squeeze(image, most, side)

@@ -178,7 +178,7 @@ class Job:
 
     def _facts(self) -> dict[str, float]:
         """Return what the monitors of health know before the first step; a continued run may have more steps."""
-        known = self.run.read_json("environment.json").get("health", {})
+        known = self.run.environment().get("health", {})
         return {**known, "steps": float(self.config.training.steps)}
 
     def _terms(self) -> list[Callback]:
