@@ -8,7 +8,13 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from veridical.objectives.likelihoods import bernoulli_log_prob, dequantised_gaussian_log_prob, gaussian_log_prob
+from veridical.objectives.likelihoods import (
+    bernoulli_log_prob,
+    dequantised_gaussian_log_prob,
+    dequantised_laplace_log_prob,
+    gaussian_log_prob,
+    laplace_log_prob,
+)
 
 
 def randn(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -89,3 +95,29 @@ def test_densities_have_the_unit_of_the_data() -> None:
     shift = -5 * math.log(a)
     scaled = dequantised_gaussian_log_prob(a * x, a * mu, log_var + 2 * math.log(a), 0.1 * a)
     torch.testing.assert_close(scaled, dequantised_gaussian_log_prob(x, mu, log_var, 0.1) + shift)
+
+
+def test_laplace_is_that_of_scipy() -> None:
+    x, mu, log_scale = randn(5, 4), randn(5, 4, seed=1), randn(5, 4, seed=2)
+    expected = stats.laplace.logpdf(x.numpy(), mu.numpy(), np.exp(log_scale.numpy())).sum(-1)
+    np.testing.assert_allclose(laplace_log_prob(x, mu, log_scale), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("mu", [0.3, 0.31, 0.2, -0.9])
+def test_dequantised_laplace_is_the_mean_over_the_bin(mu: float) -> None:
+    x, b, width = 0.3, 0.15, 0.25
+    ends = [p for p in (mu,) if abs(x - p) < width / 2]
+    quadrature = integrate.quad(
+        lambda v: stats.laplace.logpdf(v, mu, b) / width, x - width / 2, x + width / 2, points=ends or None
+    )[0]
+    at, median, log_scale = torch.tensor([x, mu, math.log(b)], dtype=torch.float64).reshape(3, 1, 1)
+    assert dequantised_laplace_log_prob(at, median, log_scale, width).item() == pytest.approx(quadrature, abs=1e-10)
+
+
+def test_the_best_scale_of_a_laplace_is_the_mean_absolute_error() -> None:
+    x = randn(1, 1000)
+    log_scale = torch.zeros(1, 1, dtype=torch.float64, requires_grad=True)
+    with torch.no_grad():
+        log_scale += x.abs().mean().log()
+    slope = torch.autograd.grad(laplace_log_prob(x, torch.zeros_like(x), log_scale).sum(), log_scale)[0]
+    assert abs(slope.item()) < 1e-9
