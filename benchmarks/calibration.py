@@ -14,6 +14,11 @@ random features of the size of those of images, and only the two shares of copie
 
 **Power.** The share of tables in which a planted fault is found: one of 25 modes at half its weight at 2,500 samples,
 counted; one of 8 modes on data without labels or known modes; 64 dimensions shrunk by 3 %, both at 2,500 samples.
+
+**Every fault of the court of metrics** (`veridical experiment metric-court`) in 2, 32 and 256 dimensions at 10,000
+samples, held-out and training examples, the default of an evaluation: `--court 2` measures two tables of each (about a
+processor minute per table, with 999 exchanges). Margin: the largest difference of the table, in units of what its
+metric shows with power .8 at the level of the table; 1.2 means a power above .9.
 """
 
 from __future__ import annotations
@@ -44,12 +49,16 @@ from veridical.evaluation.features import FeatureSets, extract_data
 from veridical.evaluation.measurement import Measurement
 from veridical.evaluation.multiple import adjusted
 from veridical.evaluation.two_sample import measure_frechet, measure_kernel, measure_manifold, measure_memorisation
+from veridical.experiments import court_faults
 from veridical.statistics import wilson_interval
 from veridical.targets import correlated, grid, heavy_tailed, ring, simplex
 
 LOG = Path(__file__).parents[1] / "docs" / "logs" / "calibration.jsonl"
 SMALL, DRAWS = (200, 200, 400), 199
 LARGE = (2_500, 2_500, 2_500)
+DEFAULT, DEFAULT_DRAWS = 10_000, 999
+"""Samples and exchanges of an evaluation without options."""
+
 BLOCK = 25
 """Tables measured by one task."""
 
@@ -174,11 +183,31 @@ def halved(weights: Tensor, mode: int) -> Tensor:
     return weights
 
 
+def of_the_court(name: str, seed: int) -> list[Measurement]:
+    """A fault of the court of metrics, at the default size of an evaluation."""
+    fault, d = name.rsplit(", ", 1)
+    distribution = court_faults.law(int(d.removesuffix("-D")))
+    generator = torch.Generator().manual_seed(seed)
+    train = distribution.sample(DEFAULT, generator, torch.float32)
+    world = court_faults.World(distribution, train, generator)
+    parts = [FAULTS_OF_THE_COURT[fault](world, DEFAULT), court_faults.none(world, DEFAULT), train]
+    return measured(sets_of(parts, seed, DEFAULT_DRAWS))
+
+
+def margin(table: list[Measurement]) -> float:
+    """The largest difference of a table, in units of what its metric shows with power .8."""
+    tests = [m.test for m in table if m.test is not None and m.test.detectable]
+    return max(abs(test.difference) / (test.detectable or math.inf) for test in tests)
+
+
+FAULTS_OF_THE_COURT = {"none": court_faults.none, **court_faults.FAULTS}
+COURT = [f"{fault}, {d}-D" for fault in FAULTS_OF_THE_COURT for d in (2, 32, 256)]
 POWER = {"one of 25 modes halved": halved_of_25, "one of 8 modes halved": halved_of_8, "64-D shrunk by 3 %": shrunk}
 
 
-def tasks(repetitions: int, power: int) -> Iterator[tuple[str, str, int]]:
+def tasks(repetitions: int, power: int, court: int) -> Iterator[tuple[str, str, int]]:
     """What is measured: kind, name and number of the block of seeds."""
+    yield from (("court", name, block) for block in range(court) for name in COURT)
     yield from (("perfect", name, block) for block in range(repetitions // BLOCK) for name in DISTRIBUTIONS)
     yield from (("power", name, block) for block in range(power // BLOCK) for name in POWER)
     yield from (("copies", str(n), block) for block in range(power // BLOCK) for n in (2_000, 8_000, 10_000))
@@ -188,18 +217,27 @@ def run(task: tuple[str, str, int]) -> dict[str, object]:
     """Measure the tables of a block of seeds; returns how many have a fault, and of which metrics."""
     torch.set_num_threads(1)
     kind, name, block = task
-    began, alarms, metrics = time.process_time(), 0, Counter()
-    for seed in range(block * BLOCK, (block + 1) * BLOCK):
-        if kind == "copies":
-            found = copies(int(name), seed)
-        else:
-            found = perfect(name, seed) if kind == "perfect" else POWER[name](name, seed)
+    began, alarms, metrics, margins = time.process_time(), 0, Counter(), []
+    size = 1 if kind == "court" else BLOCK
+    for seed in range(block * size, (block + 1) * size):
+        found = table_of(kind, name, seed)
         faults = [m.name for m in found if m.verdict in FAULTS]
         alarms += bool(faults)
         metrics.update(faults)
+        if kind == "court":
+            margins.append(round(margin(found), 2))
     seconds = round(time.process_time() - began, 1)
-    row = {"kind": kind, "name": name, "block": block, "tables": BLOCK}
-    return row | {"alarms": alarms, "metrics": metrics, "seconds": seconds}
+    row: dict[str, object] = {"kind": kind, "name": name, "block": block, "tables": size}
+    row |= {"alarms": alarms, "metrics": metrics, "seconds": seconds}
+    return row | {"margin": margins} if margins else row
+
+
+def table_of(kind: str, name: str, seed: int) -> list[Measurement]:
+    """The table of one seed."""
+    if kind == "copies":
+        return copies(int(name), seed)
+    measure = {"perfect": perfect, "court": of_the_court}.get(kind) or POWER[name]
+    return measure(name, seed)
 
 
 def table(log: Path) -> None:
@@ -208,15 +246,17 @@ def table(log: Path) -> None:
     for line in log.read_text().splitlines():
         row = json.loads(line)
         found[row["kind"], row["name"]].append(row)
-    print("| tables | of | with a fault | 95 % interval | seconds each | most often |\n|---|---|---|---|---|---|")
+    print("| tables | of | with a fault | 95 % interval | seconds each | most often | least margin |")
+    print("|---|---|---|---|---|---|---|")
     for (kind, name), rows in found.items():
         tables, alarms, seconds = (sum(row[key] for row in rows) for key in ("tables", "alarms", "seconds"))
         low, high = wilson_interval(alarms, tables)
         often = sum((Counter(row["metrics"]) for row in rows), Counter()).most_common(3)
         shares = ", ".join(f"{metric} {count / tables:.2f}" for metric, count in often)
+        least = min((m for row in rows for m in row.get("margin", ())), default="")
         print(
             f"| {kind}: {name} | {tables} | {alarms / tables:.3f} | {low:.3f} to {high:.3f} | {seconds / tables:.2f} "
-            f"| {shares} |"
+            f"| {shares} | {least} |"
         )
 
 
@@ -226,6 +266,7 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="print the table of what was measured")
     parser.add_argument("--repetitions", type=int, default=1000, help="tables of each distribution")
     parser.add_argument("--power", type=int, default=25, help="tables of each planted fault")
+    parser.add_argument("--court", type=int, default=0, help="tables of each fault of the court, at 10,000 samples")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--log", type=Path, default=LOG)
     given = parser.parse_args()
@@ -234,7 +275,7 @@ def main() -> None:
         if given.log.exists():
             rows = [json.loads(line) for line in given.log.read_text().splitlines()]
             done = {(row["kind"], row["name"], row["block"]) for row in rows}
-        left = [task for task in tasks(given.repetitions, given.power) if task not in done]
+        left = [task for task in tasks(given.repetitions, given.power, given.court) if task not in done]
         context = multiprocessing.get_context("spawn")
         with given.log.open("a") as out, context.Pool(given.workers) as pool:
             for row in pool.imap_unordered(run, left):
