@@ -56,9 +56,7 @@ from veridical.model import (
     Space,
     refuse_labels,
 )
-from veridical.nn.adversarial import ToDataSpace
-from veridical.nn.conv import ConvDecoder, ConvEncoder, fits_convolutions
-from veridical.nn.mlp import MLP
+from veridical.nn.autoencoding import decoder_network, encoder_network
 from veridical.nn.precision import at_least_single
 from veridical.noise import Noise, noise_for
 from veridical.objectives.bounds import active_units, elbo, gaussian_kl, iwae_bound
@@ -116,8 +114,11 @@ class VAE(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder, Observa
         self.latent_dim = min(32, space.dim) if config.latent_dim is None else config.latent_dim
         self.latent_shape = (self.latent_dim,)
         self.bernoulli = is_bernoulli(config, space)
-        self.encoder = build_encoder(config, space, self.latent_dim) if encoder is None else encoder
-        self.decoder = build_decoder(config, space, self.latent_dim, self.bernoulli) if decoder is None else decoder
+        kind = (config.network, config.width, config.depth)
+        self.encoder = encoder_network(space, 2 * self.latent_dim, *kind) if encoder is None else encoder
+        self.decoder = (
+            decoder_network(space, self.latent_dim, *kind, logits=self.bernoulli) if decoder is None else decoder
+        )
         self.draws = config.sampling == "draw" or (
             config.sampling == "auto" and (self.bernoulli or space.kind != "image")
         )
@@ -304,18 +305,6 @@ class VAE(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder, Observa
         return torch.hypot(self.log_scale.exp(), torch.full_like(self.log_scale, floor))
 
 
-class Standardise(nn.Module):
-    """First layer of an encoder: data in units of their standard deviation, about their mean."""
-
-    def __init__(self, space: Space) -> None:
-        super().__init__()
-        self.mean, self.std = space.mean, space.std
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map data space to numbers of order one."""
-        return (x - self.mean) / self.std
-
-
 def is_bernoulli(config: VAEConfig, space: Space) -> bool:
     """Return whether the likelihood is Bernoulli: it is for two-valued data, and for no other.
 
@@ -334,35 +323,6 @@ def is_bernoulli(config: VAEConfig, space: Space) -> bool:
             "Choose likelihood='bernoulli', or leave it at 'auto'."
         )
     return two_valued
-
-
-def is_convolutional(config: VAEConfig, space: Space) -> bool:
-    """Return whether networks built here are convolutional."""
-    return config.network == "conv" or (config.network == "auto" and fits_convolutions(space.shape))
-
-
-def build_encoder(config: VAEConfig, space: Space, latent_dim: int) -> nn.Module:
-    """Build the network (B, *shape) → (B, 2 * latent_dim)."""
-    if is_convolutional(config, space):
-        return nn.Sequential(Standardise(space), ConvEncoder(space, 2 * latent_dim, config.width or 32))
-    mlp = MLP(space.dim, 2 * latent_dim, config.width or 256, config.depth)
-    return nn.Sequential(Standardise(space), nn.Flatten(), mlp)
-
-
-def build_decoder(config: VAEConfig, space: Space, latent_dim: int, bernoulli: bool) -> nn.Module:
-    """Build the network (B, latent_dim) → (B, *shape): logits, or means in data space.
-
-    Args:
-        config: width, depth and kind of network.
-        space: of the examples.
-        latent_dim: dimension of the code.
-        bernoulli: return logits; else means in data space.
-    """
-    if is_convolutional(config, space):
-        body: list[nn.Module] = [ConvDecoder(space, latent_dim, config.width or 32)]
-    else:
-        body = [MLP(latent_dim, space.dim, config.width or 256, config.depth), nn.Unflatten(1, space.shape)]
-    return nn.Sequential(*body) if bernoulli else nn.Sequential(*body, ToDataSpace(space))
 
 
 def support(space: Space) -> tuple[float, float]:
