@@ -159,7 +159,7 @@ class Halve(nn.Module):
 
 
 class Double(nn.Module):
-    """Both stacks at twice the resolution: every position serves those of its square, the vertical stack also those next to it.
+    """Both stacks at twice the resolution; a position serves its square, in the vertical stack also the columns around.
 
     Args:
         width: channels.
