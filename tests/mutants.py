@@ -1,7 +1,8 @@
-"""Mutants: functions with a mistake planted in their source, which a test must find."""
+"""Mutants: functions and methods with a mistake planted in their source, which a test must find."""
 
 import inspect
 import sys
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ def mutated(function: Callable[..., Any], before: str, after: str) -> Callable[.
         >>> mutated(far_short, "<", ">")(1.0, None, 1.0)
         True
     """
-    source = inspect.getsource(function)
+    source = textwrap.dedent(inspect.getsource(function))
     assert before in source
     namespace = dict(vars(sys.modules[function.__module__]))
     exec(source.replace(before, after), namespace)

@@ -28,6 +28,7 @@ __all__ = [
     "Batch",
     "Classifier",
     "Coded",
+    "Completer",
     "Conditional",
     "Denoiser",
     "Discriminating",
@@ -271,6 +272,40 @@ class Classifier(ABC):
     @abstractmethod
     def classify(self, x: Tensor) -> Tensor:
         """Return (B, classes) logits of the classes of examples (B, *event) in data space."""
+
+
+class Completer(ABC):
+    """Knows the exact distribution of missing components given the known ones, where its order of them allows it."""
+
+    @abstractmethod
+    def complete(
+        self,
+        x: Tensor,
+        known: Tensor,
+        c: Tensor | None = None,
+        *,
+        noise: Noise | None = None,
+        options: SamplingOptions | None = None,
+    ) -> Tensor:
+        """Draw the components of examples that are not known.
+
+        Args:
+            x: (n, *event) examples in data space, of which the known components count.
+            known: (*event) bool, the same for all.
+            c: (n,) labels.
+            noise: see `Sampler.sample`.
+            options: those of the family; None: its defaults.
+
+        Returns:
+            (n, *event) examples with the known components as they were given.
+
+        Raises:
+            ValueError: the conditional distribution of the others cannot be computed.
+        """
+
+    @abstractmethod
+    def log_prob_missing(self, x: Tensor, known: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return (B,) log p(missing components | known ones) in nats, in data space; see `complete`."""
 
 
 class Coded(ABC):
