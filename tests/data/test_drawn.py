@@ -11,6 +11,7 @@ from veridical.data.drawn import LAWS, SUMMARIES, draw, is_drawn
 from veridical.data.errors import DataError
 from veridical.data.sources import load
 from veridical.targets import CorrelatedMixture, GaussianMixture
+from veridical.targets.bars import BarsAndStripes
 from veridical.targets.ising import Ising
 
 
@@ -21,11 +22,11 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_names() -> None:
-    assert all(is_drawn(name) for name in (*LAWS, "shapes", "ising:4", "ising:4x6"))
+    assert all(is_drawn(name) for name in (*LAWS, "shapes", "ising:4", "ising:4x6", "bars:4"))
     assert not is_drawn("digits") and set(LAWS) < set(SUMMARIES)
 
 
-@pytest.mark.parametrize("name", [*LAWS, "ising:4x6"])
+@pytest.mark.parametrize("name", [*LAWS, "ising:4x6", "bars:5"])
 def test_splits_share_the_space_and_no_example(name: str) -> None:
     train, test = draw(DataConfig(source=name), "train"), draw(DataConfig(source=name), "test")
     assert train.space == test.space and train.name == test.name and (len(train), len(test)) == (600, 300)
@@ -78,3 +79,15 @@ def test_lattices_are_spins_of_exact_moments() -> None:
 def test_choices_without_use_are_refused(choices: dict[str, Any], words: str) -> None:
     with pytest.raises(DataError, match=words):
         draw(DataConfig(**choices), "train")
+
+
+def test_bars_and_stripes_have_their_law() -> None:
+    data = draw(DataConfig(source="bars:3"), "train")
+    assert (data.space.shape, data.space.levels, data.name) == ((1, 3, 3), 2, "bars-3")
+    assert isinstance(data.target, BarsAndStripes)
+    assert data.target.log_prob(data.batch(torch.arange(600)).x).isfinite().all()
+    for source in ("bars:1", "bars:31", "bars:x", "bars:"):
+        with pytest.raises(DataError, match="side from 2 to 30"):
+            draw(DataConfig(source=source), "train")
+    with pytest.raises(DataError, match="Leave out size"):
+        draw(DataConfig(source="bars:3", size=8), "train")

@@ -53,15 +53,15 @@ class Autoregression(Small, Sampler, ExactLikelihood):
         self.weight = nn.Parameter(torch.randn(*size, generator=random, dtype=torch.float64))
         self.bias = nn.Parameter(0.5 * torch.randn(*size[:2], generator=random, dtype=torch.float64))
         past = torch.ones(space.dim, space.dim).tril(0 if fault == "the site itself is seen" else -1)
-        if fault == "a future site is seen":
-            past[0, 1] = 1.0
+        if fault == "future sites are seen":
+            past = torch.ones(space.dim, space.dim) - torch.eye(space.dim)
         self.register_buffer("past", past[:, None])
         assert space.support is not None and space.bin_width is not None
         self.low, self.width, self.levels = space.support[0], space.bin_width, space.levels
 
     def logits(self, x: Tensor) -> Tensor:
         """Return (B, sites, levels)."""
-        logits = torch.einsum("ilj,bj->bil", self.weight * self.past, x) + self.bias
+        logits = torch.einsum("ilj,bj->bil", self.weight * self.past, x.to(self.bias.dtype)) + self.bias
         if self.fault == "rows are normalised together":
             logits = logits - logits.mean(0, keepdim=True)
         return logits

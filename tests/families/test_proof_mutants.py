@@ -62,7 +62,7 @@ INTEGRATES, FOLLOWS = proofs.integrates_to_one, proofs.samples_follow_the_densit
 EVIDENCE, MIXTURE = proofs.bounds_are_below_the_evidence, proofs.bounds_are_below_the_mixture
 
 MUTANTS: dict[tuple[str, str], Mutant] = {
-    ("bits", "a future site is seen"): Mutant(Autoregression, BITS, SUMS),
+    ("bits", "future sites are seen"): Mutant(Autoregression, BITS, SUMS),
     ("bits", "the site itself is seen"): Mutant(Autoregression, BITS, SUMS),
     ("bits", "logits are not normalised"): Mutant(Autoregression, BITS, SUMS),
     ("bits", "a factor is missing"): Mutant(Autoregression, BITS, SUMS),

@@ -16,6 +16,7 @@ from veridical.data.named import NAMED, read_named
 from veridical.data.space import Space
 from veridical.targets import CorrelatedMixture, Law, correlated, grid, heavy_tailed, principal_mixture, ring, simplex
 from veridical.targets import shapes as shapes_law
+from veridical.targets.bars import BarsAndStripes
 from veridical.targets.categorical import Categorical, zipf, zipf_bits
 from veridical.targets.ising import Ising
 from veridical.targets.shapes import Shapes
@@ -46,6 +47,9 @@ SHAPES = "shapes"
 LATTICE = "ising:L"
 """The named set of critical lattices of side L (or ising:HxW)."""
 
+BARS = "bars:N"
+"""The named set of bars and stripes of side N."""
+
 _DRAWS = {"train": (100_000, 0), "test": (25_000, 1)}  # size and seed of each split of a drawn set
 _SHAPES = {"train": (50_000, 0), "test": (10_000, 1)}
 _LATTICES = {"train": (50_000, 0), "test": (10_000, 1)}
@@ -54,13 +58,14 @@ SUMMARIES: dict[str, str] = {
     **{name: summary for name, (summary, _) in LAWS.items()},
     SHAPES: "50,000 grey 28x28 images of a shape whose kind, scale, orientation and place are known; drawn",
     LATTICE: "50,000 critical configurations of the Ising model on a torus of side L (or ising:HxW), 2 levels; drawn",
+    BARS: "50,000 images of N x N bits, all rows equal or all columns (bars and stripes, N from 2 to 30); drawn",
 }
 """One line on each, by name."""
 
 
 def is_drawn(name: str) -> bool:
     """Return whether a name is that of a distribution that is drawn from."""
-    return name in LAWS or name == SHAPES or name.startswith(LATTICE[:-1])
+    return name in LAWS or name == SHAPES or name.startswith((LATTICE[:-1], BARS[:-1]))
 
 
 def draw(config: DataConfig, split: Split) -> ArrayData:
@@ -71,6 +76,8 @@ def draw(config: DataConfig, split: Split) -> ArrayData:
     """
     if config.source in LAWS:
         return _points(config, split)
+    if config.source.startswith(BARS[:-1]):
+        return _bars(config, split)
     return _shapes(config, split) if config.source == SHAPES else _lattices(config, split)
 
 
@@ -137,6 +144,20 @@ def _lattices(config: DataConfig, split: Split) -> ArrayData:
     space = Space(law.shape, kind="lattice", support=(-1.0, 1.0), levels=2, mean=0.0, std=1.0)
     name = law.name.replace(":", "-")  # names become folders
     return ArrayData(law.draw(n, seed), space=space, name=name, target=law)
+
+
+def _bars(config: DataConfig, split: Split) -> ArrayData:
+    """Draw bars and stripes; mean and standard deviation of a bit are exact."""
+    if config.size is not None or config.channels != "auto":
+        raise DataError(f"{config.source} are images of bits.", "Leave out size and channels; the side is in the name.")
+    side = config.source.removeprefix(BARS[:-1])
+    if not _is_side(side) or int(side) > 30:
+        raise DataError(f"{config.source!r} names no bars and stripes.", "Write a side from 2 to 30, as in bars:4.")
+    n, seed = _LATTICES[split]
+    law = BarsAndStripes(int(side))
+    x = law.sample(n, torch.Generator().manual_seed(seed), torch.float32)
+    space = Space(law.shape, support=law.support, levels=2, mean=0.0, std=1.0)
+    return ArrayData(((x + 1) / 2).to(torch.uint8), space=space, name=law.name.replace(":", "-"), target=law)
 
 
 def _is_side(text: str) -> bool:

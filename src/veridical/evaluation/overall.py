@@ -60,6 +60,19 @@ def power(measurements: Mapping[str, Measurement]) -> list[str]:
     ]
 
 
+def impossible(measurements: Mapping[str, Measurement]) -> list[str]:
+    """Say that a likelihood beats the entropy of a known distribution; nothing where none does."""
+    for name in ("kl_forward", "nats_test"):
+        x = measurements.get(name)
+        if x is not None and x.verdict == SUSPICIOUS and x.test is not None:
+            return [
+                "The model claims to know examples better than the distribution that they were drawn from, by "
+                f"{abs(x.test.difference):.4g} nats ({name}). No model can: its likelihood is computed wrongly, or the "
+                "held-out examples were used for training."
+            ]
+    return []
+
+
 def listed(names: Sequence[str]) -> str:
     """Join names as in a sentence.
 

@@ -7,7 +7,7 @@ that no difference is shown at this number of samples, because it proves no more
 from collections.abc import Callable, Iterable, Mapping
 
 from veridical.evaluation.measurement import Interval, Measurement
-from veridical.evaluation.overall import SHORT, SUSPICIOUS, listed, overall, power
+from veridical.evaluation.overall import SHORT, SUSPICIOUS, impossible, listed, overall, power
 from veridical.verdict import NO_FAULT, WIDEST, far_short
 
 Measured = Mapping[str, Measurement]
@@ -263,6 +263,7 @@ def _discrimination(m: Measured) -> list[str]:
 
 
 JUDGES: tuple[Callable[[Measured], list[str]], ...] = (
+    impossible,
     _divergence,
     _typicality,
     _modes,

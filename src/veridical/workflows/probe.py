@@ -5,10 +5,10 @@ overfitted, or that the average of the weights is worse than the weights. Few ex
 health (`veridical.health`); `veridical evaluate` measures precisely. The terms, added to rows of metrics.jsonl:
 
 - probe/logit_train, probe/logit_held_out, probe/logit_fake: mean logits of the discriminator;
-- probe/nats_train, probe/nats_held_out: mean negative bound of the likelihood, nats per example in data space, of the
-  live weights; probe/nats_error: standard error of their difference;
-- probe/excess, probe/excess_error: mean of log p(x) minus the bound on held-out examples, if the distribution is known,
-  and its standard error; its expectation is never negative;
+- probe/nats_train, probe/nats_held_out: mean negative log-likelihood, or its bound, in nats per example in data space,
+  of the live weights; probe/nats_error: standard error of their difference;
+- probe/excess, probe/excess_error: mean of log p(x) minus the log-likelihood or the bound on held-out examples, if the
+  distribution is known, and its standard error; its expectation is never negative;
 - probe/average_excess, probe/average_error: nats by which the averaged weights are worse than the live ones, paired;
 - probe/energy_live, probe/energy_average: energy distance of samples and examples, relative to their mean distance.
 """
@@ -28,7 +28,15 @@ from veridical.data.errors import DataError
 from veridical.data.source import spread
 from veridical.data.sources import load
 from veridical.evaluation.target import Target, mismatch
-from veridical.model import Conditional, Discriminating, GenerativeModel, LatentVariable, LikelihoodBound, Sampler
+from veridical.model import (
+    Conditional,
+    Discriminating,
+    ExactLikelihood,
+    GenerativeModel,
+    LatentVariable,
+    LikelihoodBound,
+    Sampler,
+)
 from veridical.objectives.diagnostics import distances, energy_distance
 from veridical.targets.law import HasDensity
 from veridical.training.callbacks import averaged, live, seeded
@@ -110,16 +118,16 @@ def look(model: GenerativeModel, seen: Material) -> tuple[dict[str, float], dict
         terms |= {
             f"logit_{name}": float(model.logits(part.x, labels(model, part.c)).mean()) for name, part in parts.items()
         }
-    if isinstance(model, LikelihoodBound):
+    if isinstance(model, LikelihoodBound | ExactLikelihood):
         found, compared["nats"] = nats(model, train, held_out, seen.log_p)
         terms |= found
     return terms, compared
 
 
 def nats(
-    model: LikelihoodBound, train: Batch, held_out: Batch | None, log_p: Tensor | None
+    model: LikelihoodBound | ExactLikelihood, train: Batch, held_out: Batch | None, log_p: Tensor | None
 ) -> tuple[dict[str, float], Tensor]:
-    """Return the terms of the negative bounds, and the bounds of held-out examples, or else of training examples.
+    """Return the terms of the negative log-likelihoods, and those of held-out examples, or else of training examples.
 
     Args:
         model: in evaluation mode.
@@ -127,17 +135,22 @@ def nats(
         held_out: examples kept from training; None: there are none.
         log_p: (n,) exact log densities of the held-out examples; None: not known.
     """
-    here = -model.elbo(train.x).double()
+    here = negative_nats(model, train.x)
     terms = {"nats_train": float(here.mean())}
     if held_out is None:
         return terms, here
-    there = -model.elbo(held_out.x).double()
+    there = negative_nats(model, held_out.x)
     terms["nats_held_out"] = float(there.mean())
     terms["nats_error"] = math.sqrt(float(here.var() / len(here) + there.var() / len(there)))
     if log_p is not None:
         excess = log_p.to(there) + there
         terms |= {"excess": float(excess.mean()), "excess_error": float(excess.std() / math.sqrt(len(excess)))}
     return terms, there
+
+
+def negative_nats(model: LikelihoodBound | ExactLikelihood, x: Tensor) -> Tensor:
+    """Return (B,) minus one draw of the bound; minus the log-likelihood of a model that has no bound."""
+    return -(model.elbo(x) if isinstance(model, LikelihoodBound) else model.log_prob(x)).double()
 
 
 def compare(live: dict[str, Tensor], average: dict[str, Tensor]) -> dict[str, float]:
