@@ -26,11 +26,13 @@ from veridical.noise import Noise, noise_for
 
 __all__ = [
     "Batch",
+    "Bijective",
     "Classifier",
     "Coded",
     "Completer",
     "Conditional",
     "Denoiser",
+    "Dequantised",
     "Discriminating",
     "Encoder",
     "EnergyBased",
@@ -45,6 +47,7 @@ __all__ = [
     "Sampler",
     "Space",
     "Trainable",
+    "has_exact_likelihood",
 ]
 
 
@@ -221,6 +224,38 @@ class LikelihoodBound(ABC):
         """Return (B,) nats in data space, at most log p(x) in expectation."""
 
 
+class Dequantised(LikelihoodBound, ABC):
+    """Has a density of continuous values; on data with levels, noise within the cells gives a bound.
+
+    A model with `ExactLikelihood` and this ability has an exact likelihood on continuous data alone
+    (`has_exact_likelihood`).
+    """
+
+    @property
+    @abstractmethod
+    def noise_kind(self) -> str:
+        """Distribution of the noise: "uniform" or "variational"."""
+
+    @abstractmethod
+    def log_density(self, y: Tensor) -> Tensor:
+        """Return (B,) log densities, nats in data space, of continuous values."""
+
+    @abstractmethod
+    def dequantised_bound(self, x: Tensor, k: int) -> Tensor:
+        """Return (B,) nats in data space: the importance-weighted bound of k draws of the noise for each example."""
+
+
+class Bijective(ABC):
+    """Maps examples to codes one to one."""
+
+    @abstractmethod
+    def inverse_error(self, x: Tensor) -> Tensor:
+        """Return (B,) distances of examples from the inverse of their image.
+
+        The distance is the mean of the absolute differences of the components, in standard deviations of the data.
+        """
+
+
 class EnergyBased(ABC):
     """Has a density up to a constant."""
 
@@ -358,3 +393,9 @@ class ObservationModel(ABC):
     @abstractmethod
     def observe(self, z: Tensor, noise: Noise) -> Tensor:
         """Draw (B, *event) examples from p(x | z), (B, *latent_shape); not rounded to levels."""
+
+
+def has_exact_likelihood(model: object) -> bool:
+    """Return whether a model's `log_prob` is that of its data; on data with levels noise gives a bound only."""
+    dequantised = isinstance(model, Dequantised) and isinstance(model, GenerativeModel) and model.space.levels
+    return isinstance(model, ExactLikelihood) and not dequantised

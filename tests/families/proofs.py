@@ -25,6 +25,7 @@ from veridical.evaluation.importance import can_be_weighted, importance_bound, l
 from veridical.model import (
     Classifier,
     Denoiser,
+    Dequantised,
     Encoder,
     EnergyBased,
     ExactLikelihood,
@@ -362,7 +363,8 @@ def bound_is_below_the_cell(model: GenerativeModel) -> None:
     x, points = all_examples(space), 41
     offset = (torch.arange(points) + 0.5) / points - 0.5
     inside = space.bin_width * torch.cartesian_prod(*[offset] * space.dim).reshape(-1, 1, *space.shape)
-    log_p = in_blocks(log_prob_of(model, None), (x + inside).flatten(0, 1)).reshape(len(inside), -1)
+    density = model.log_density if isinstance(model, Dequantised) else log_prob_of(model, None)
+    log_p = in_blocks(density, (x + inside).flatten(0, 1)).reshape(len(inside), -1)
     repeats = 400
     with torch.no_grad():
         bound = model.elbo(x.repeat_interleave(repeats, 0)).double().reshape(len(x), repeats)
@@ -385,7 +387,9 @@ def rows_are_independent(model: GenerativeModel, x: Tensor, c: Tensor | None = N
 def of_rows(model: GenerativeModel, x: Tensor, c: Tensor | None) -> dict[str, Callable[[slice], Tensor]]:
     """Return the functions of rows that a model declares and that draw no numbers."""
     found: dict[str, Callable[[slice], Tensor]] = {}
-    if isinstance(model, ExactLikelihood):
+    if isinstance(model, Dequantised):
+        found["log_density"] = lambda part: model.log_density(x[part])
+    elif isinstance(model, ExactLikelihood):
         found["log_prob"] = lambda part: model.log_prob(x[part], None if c is None else c[part])
     if isinstance(model, Encoder):
         found["posterior"] = lambda part: model.posterior(x[part]).mean

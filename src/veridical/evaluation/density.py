@@ -1,7 +1,7 @@
 """The density of a model: exact, as a bound (importance sampling before the elbo), or by its energy and log Z."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Literal, final
 
 import torch
@@ -12,9 +12,19 @@ from veridical.data.preprocess import log_det
 from veridical.data.space import Space
 from veridical.evaluation import importance, partition
 from veridical.evaluation.measurement import JSON
-from veridical.model import EnergyBased, ExactLikelihood, GenerativeModel, LikelihoodBound
+from veridical.model import (
+    Dequantised,
+    EnergyBased,
+    ExactLikelihood,
+    GenerativeModel,
+    LikelihoodBound,
+    has_exact_likelihood,
+)
 
 BATCH = 256
+
+NOISE_DRAWS = 16
+"""Draws of the noise for each example, where a density of continuous values bounds that of levels."""
 
 LogProb = Callable[[Tensor], Tensor]
 
@@ -31,7 +41,7 @@ class Density:
     """Standard error that all nats share: that of log Z."""
 
     source: str = "log_prob"
-    """Where the nats come from: log_prob, codes that are weighted, the elbo, or the energy."""
+    """Where the nats come from: log_prob, codes or noise that are weighted, the elbo, or the energy."""
 
     examples: int | None = None
     """Examples that are scored at most, because each is costly; None: any number."""
@@ -39,10 +49,13 @@ class Density:
     codes: Callable[[Tensor], Tensor] | None = None
     """(B, *event) → (B,) codes that count, of `importance.CODES`; None: no codes are weighted."""
 
+    facts: Mapping[str, JSON] = field(default_factory=dict)
+    """Further facts of how the nats are computed: draws of noise, ..."""
+
     @property
     def detail(self) -> dict[str, JSON]:
         """What a measurement states of it."""
-        return {"likelihood": self.kind, "source": self.source}
+        return {"likelihood": self.kind, "source": self.source, **self.facts}
 
     def limit(self, n: int) -> int:
         """Return how many of n examples are scored."""
@@ -61,9 +74,11 @@ def density_of(model: GenerativeModel, space: Space | None = None) -> Density | 
         model: its abilities decide.
         space: of its examples; None: the model's own.
     """
-    if isinstance(model, ExactLikelihood):
-        return Density(model.log_prob, "exact")
     space = model.space if space is None else space
+    if isinstance(model, ExactLikelihood) and has_exact_likelihood(model):
+        return Density(model.log_prob, "exact")
+    if isinstance(model, Dequantised):
+        return _dequantised(model, space)
     if importance.can_be_weighted(model):
         return _weighted(model, space)
     if isinstance(model, LikelihoodBound):
@@ -73,6 +88,17 @@ def density_of(model: GenerativeModel, space: Space | None = None) -> Density | 
     log_Z = partition.log_partition(model, space, model.device)
     constant = log_Z.value + (log_det(space) if space.levels != 2 else 0.0)
     return Density(lambda x: -model.energy(x) - constant, "exact", log_Z.standard_error, "energy, log Z by enumeration")
+
+
+def _dequantised(model: Dequantised, space: Space) -> Density:
+    k = NOISE_DRAWS
+    return Density(
+        lambda x: model.dequantised_bound(x, k),
+        "lower bound",
+        source=f"importance sampling, {k} draws of {model.noise_kind} noise per example",
+        examples=importance.examples_scored(space, k),
+        facts={"draws": k, "noise": model.noise_kind},
+    )
 
 
 def _weighted(model: importance.Inferred, space: Space) -> Density:

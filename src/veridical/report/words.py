@@ -291,6 +291,8 @@ TERMS = {
     "sigma_max": Term("largest singular value", "over all layers"),
     "grad_norm": Term("gradient norm"),
     "lr": Term("learning rate"),
+    "nats": Term("negative log-likelihood or its bound", "nats per example"),
+    "inverse_error": Term("error of the inverse", "standard deviations of the data"),
     "reconstruction": Term("reconstruction loss", "nats per example"),
     "kl": Term("KL divergence of codes from the prior", "nats per example"),
     "active_units": Term("active latent dimensions", "count"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FAMILIES: dict[str, str] = {
     "conditional-gan": "ConditionalGAN",
     "discrete-gan": "DiscreteGAN",
+    "flow": "Flow",
     "gan": "GAN",
     "infogan": "InfoGAN",
     "noise-level": "NoiseLevel",

@@ -1,0 +1,100 @@
+"""Noise of levels: it fills the cell of a level and no more, and its density integrates to 1."""
+
+import math
+from collections.abc import Iterator
+
+import pytest
+import torch
+from scipy import stats
+
+from tests.mutants import mutated
+from veridical.data.space import Space
+from veridical.nn import dequantisation
+from veridical.nn.dequantisation import Logit, VariationalNoise, open_uniform
+
+PAIR = Space((2,), kind="vector", levels=3)
+
+
+@pytest.fixture(autouse=True)
+def _double_precision() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def noise() -> VariationalNoise:
+    model = VariationalNoise(PAIR, width=4, steps=1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.5 * torch.randn_like(parameter))
+    return model
+
+
+def check_density() -> None:
+    """Quadrature over the cell, and draws against it."""
+    model, x = noise(), torch.tensor([[0.3, -1.0]])
+    n = 400
+    u = (torch.arange(n) + 0.5) / n
+    grid = torch.cartesian_prod(u, u)
+    with torch.no_grad():
+        q = model.log_prob(grid, x.expand(len(grid), -1)).exp()
+        assert q.mean().item() == pytest.approx(1, abs=2e-3)
+        drawn, log_q = model(x.expand(20_000, -1))
+        torch.testing.assert_close(model.log_prob(drawn, x.expand(20_000, -1)), log_q, rtol=1e-6, atol=1e-6)
+    entropy = float(torch.special.xlogy(q, q).mean())
+    # Five standard errors: false-alarm rate 6e-7.
+    assert abs(log_q.mean() - entropy) < 5 * log_q.std() / math.sqrt(len(log_q)) + 2e-3
+    assert log_q.std() > 0.1
+
+
+def test_variational_noise_has_the_density_that_it_says() -> None:
+    check_density()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("log_slope(start) - log_det", "log_slope(start) + log_det"),
+        (" - log_slope(y)", " + log_slope(y)"),
+        ("log_slope(start) - ", "-"),
+    ],
+)
+def test_a_wrong_density_is_noticed(before: str, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VariationalNoise, "forward", mutated(VariationalNoise.forward, before, after))
+    with pytest.raises(AssertionError):
+        check_density()
+
+
+def check_cell() -> None:
+    u = open_uniform(torch.zeros(20_000)).numpy()
+    assert 0 < u.min() < 1e-3 and 1 - 1e-3 < u.max() < 1
+    # Kolmogorov-Smirnov: false-alarm rate 1e-6.
+    assert stats.kstest(u, "uniform").pvalue > 1e-6
+
+
+def test_uniform_noise_fills_the_cell() -> None:
+    check_cell()
+
+
+def test_noise_of_half_a_cell_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    half = mutated(dequantisation.open_uniform, "torch.rand_like(at_least_single(x))", "(1 - torch.rand_like(x)) / 2")
+    monkeypatch.setitem(globals(), "open_uniform", half)
+    with pytest.raises(AssertionError):
+        check_cell()
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 3, 5), (2, 4)])
+def test_variational_noise_starts_uniform(shape: tuple[int, ...]) -> None:
+    space = Space(shape, kind="image" if len(shape) == 3 else "lattice", levels=3)
+    u, log_q = VariationalNoise(space, width=4, steps=1)(torch.zeros(50, *shape))
+    assert u.shape == (50, *shape) and log_q.abs().max() < 1e-6
+    assert 0 < u.min() and u.max() < 1 and abs(u.mean() - 0.5) < 5 * math.sqrt(1 / 12 / u.numel())
+
+
+def test_single_precision_stays_inside() -> None:
+    ends = dequantisation.inside(torch.tensor([0.0, 1.0], dtype=torch.float32))
+    assert 0 < ends[0] and ends[1] < 1
+    for margin in (0.0, 0.05):
+        y, log_det = Logit(-1.0, 1.0, margin)(torch.tensor([[-1.0], [1.0]], dtype=torch.float32))
+        assert y.isfinite().all() and log_det.isfinite().all()
