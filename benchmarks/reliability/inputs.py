@@ -432,6 +432,7 @@ OF_A_RUN = (
     "run/config",
     "run/environment",
     "run/metrics",
+    "run/lines",
 )
 OF_A_RUN += ("run/spectra", "run/health", "run/checkpoints/", "run/lock", "run/.")
 
@@ -460,10 +461,19 @@ def runs(folder: Path, luck: random.Random, base: Path) -> Attack:
     return Attack(words, OF_A_RUN if words[0] in ("resume", "evaluate", "report") else ("run/.",))
 
 
+def is_text(content: bytes) -> bool:
+    """Return whether a file can be edited as text; the first of two damages may have ended that."""
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def damage_run(run: Path, luck: random.Random) -> None:
     """Damage one file of a run."""
     places = sorted(path for path in run.rglob("*") if path.is_file())
-    texts = [path for path in places if path.suffix in (".json", ".jsonl", ".yaml")]
+    texts = [path for path in places if path.suffix in (".json", ".jsonl", ".yaml") and is_text(path.read_bytes())]
     path = luck.choice(places if luck.random() < 0.4 or not texts else texts)
     draw = luck.random()
     content = path.read_bytes()
@@ -481,9 +491,9 @@ def damage_run(run: Path, luck: random.Random) -> None:
         path.write_bytes(luck.randbytes(200))
     elif draw < 0.24:
         shutil.rmtree(path.parent) if path.parent != run else path.unlink()
-    elif draw < 0.7 and path.suffix == ".json":
+    elif draw < 0.7 and path in texts and path.suffix == ".json":
         path.write_text(files.edit_json(content.decode(), luck), encoding="utf-8", errors="surrogatepass")
-    elif draw < 0.7 and path.suffix == ".jsonl":
+    elif draw < 0.7 and path in texts and path.suffix == ".jsonl":
         lines = content.decode().splitlines()
         if lines:
             at = luck.randrange(len(lines))
@@ -491,7 +501,7 @@ def damage_run(run: Path, luck: random.Random) -> None:
                 (files.edit_json(lines[at], luck), "", "{", "[]", "null", '"x"', lines[at] + lines[at])
             )
         path.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogatepass")
-    elif draw < 0.7 and path.suffix == ".yaml":
+    elif draw < 0.7 and path in texts and path.suffix == ".yaml":
         path.write_text(edit_yaml(content.decode(), luck), encoding="utf-8", errors="surrogatepass")
     else:
         path.write_bytes(files.damage(content, luck))

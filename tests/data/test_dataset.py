@@ -1,4 +1,5 @@
 import hashlib
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -357,3 +358,15 @@ class TestSubset:
         assert torch.equal(part.batch(torch.tensor([0])).x, data.batch(torch.tensor([5])).x)
         assert part.digest == digest_of(IMAGES[[5, 1]])
         assert part.space == data.space
+
+
+def test_one_large_example_needs_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moments of a megabyte in pieces of 64 kB; counted in one piece they take 8 MB of int64."""
+    monkeypatch.setattr("veridical.data.dataset._CHUNK_BYTES", 1 << 16)
+    x = RNG.integers(0, 256, (1, 1, 1024, 1024), dtype=np.uint8)
+    tracemalloc.start()
+    space = ArrayData(x).space
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3e6
+    assert space.mean == pytest.approx((x / 127.5 - 1).mean(), abs=1e-6)

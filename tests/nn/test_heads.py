@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 from scipy import stats
-from tests.mutants import mutated
 from torch import Tensor
 
+from tests.mutants import mutated
 from veridical.nn.heads import Bernoulli, Categorical, GaussianMixture, Grid, Head, LogisticMixture
 
 GRID = Grid(-2.0, 0.5, levels=6)

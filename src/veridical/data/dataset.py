@@ -200,17 +200,24 @@ class ArrayData:
         for start in range(0, n, step):
             yield self._gather(torch.arange(start, min(n, start + step))).cpu().numpy()
 
+    def _pieces(self) -> Iterator[np.ndarray]:
+        """Yield all raw values in order, flat and a few megabytes at a time, however large an example is."""
+        for chunk in self._chunks():
+            flat = chunk.reshape(-1)
+            step = max(1, _CHUNK_BYTES // flat.itemsize)
+            yield from (flat[start : start + step] for start in range(0, len(flat), step))
+
     def _moments(self) -> tuple[float, float]:
         """Mean and standard deviation of all components in data space, accumulated in float64."""
         if self._raw.dtype in (torch.uint8, np.dtype(np.uint8)):
-            counts = sum((np.bincount(chunk.ravel(), minlength=256) for chunk in self._chunks()), np.zeros(256, int))
+            counts = sum((np.bincount(piece, minlength=256) for piece in self._pieces()), np.zeros(256, int))
             values = torch.arange(256) if self.space.levels is None else to_data_space(torch.arange(256), self.space)
             mean = float(np.average(values.double(), weights=counts))
             variance = float(np.average((values.double() - mean) ** 2, weights=counts))
         else:
-            total = sum(chunk.size for chunk in self._chunks())
-            mean = sum(float(chunk.sum(dtype=np.float64)) for chunk in self._chunks()) / total
-            variance = sum(float(np.square(chunk.astype(np.float64) - mean).sum()) for chunk in self._chunks()) / total
+            total = sum(piece.size for piece in self._pieces())
+            mean = sum(float(piece.sum(dtype=np.float64)) for piece in self._pieces()) / total
+            variance = sum(float(np.square(piece.astype(np.float64) - mean).sum()) for piece in self._pieces()) / total
             mean, variance = self._scale * mean + self._shift, self._scale**2 * variance
         if variance == 0.0:
             raise DataError(
