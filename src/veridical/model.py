@@ -12,7 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,9 @@ from veridical.data.batch import Batch
 from veridical.data.space import Space
 from veridical.kinds import TermKind
 from veridical.noise import Noise, noise_for
+
+if TYPE_CHECKING:
+    from veridical.data.dataset import ArrayData
 
 __all__ = [
     "Batch",
@@ -44,8 +47,10 @@ __all__ = [
     "Loss",
     "ObservationModel",
     "Replayable",
+    "Restorer",
     "Sampler",
     "Space",
+    "StartsFromData",
     "Trainable",
     "has_exact_likelihood",
 ]
@@ -381,6 +386,22 @@ class Encoder(ABC):
     @abstractmethod
     def posterior(self, x: Tensor) -> torch.distributions.Distribution:
         """Return q(z | x), batched over (B, *latent_shape)."""
+
+
+class Restorer(ABC):
+    """Restores the examples that it learned from."""
+
+    @abstractmethod
+    def restore(self, batch: Batch) -> Tensor:
+        """Return (B, *event) what the model keeps of training examples, given the examples and their rows."""
+
+
+class StartsFromData(ABC):
+    """Takes its initial state from the data: `workflows.train` calls `start_from` once, before the first step."""
+
+    @abstractmethod
+    def start_from(self, data: ArrayData) -> None:
+        """Set the initial state; a function of the data alone, so that it is equal in every process."""
 
 
 class ObservationModel(ABC):

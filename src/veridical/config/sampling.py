@@ -56,6 +56,23 @@ class ConditionedSampling(SamplingOptions):
         checks.at_least("condition_steps", self.condition_steps, 2, checks.MOST_REPEATS)
 
 
+@dataclass(frozen=True)
+class CodeSampling(SamplingOptions):
+    """Sampling from a density that is fitted to the codes of the training examples."""
+
+    codes: Literal["auto", "gaussian", "mixture", "training", "between"] = "auto"
+    """Codes to decode: drawn from a Gaussian, or a mixture of Gaussians, fitted to the codes of the training examples;
+    the codes of training examples themselves; or points between those of two of them. auto: the Gaussian, but the
+    training examples themselves for one-hot codes."""
+
+    components: int = 10
+    """Gaussians of the mixture, each of full covariance."""
+
+    def __post_init__(self) -> None:
+        checks.one_of("codes", self.codes, ("auto", "gaussian", "mixture", "training", "between"))
+        checks.positive("components", self.components, most=checks.MOST_LAYERS)
+
+
 Options = TypeVar("Options", bound=SamplingOptions)
 
 

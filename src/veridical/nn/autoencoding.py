@@ -10,6 +10,7 @@ from veridical.nn.adversarial import ToDataSpace
 from veridical.nn.architectures import Domain
 from veridical.nn.conv import ConvDecoder, ConvEncoder, fits_convolutions
 from veridical.nn.mlp import MLP
+from veridical.nn.precision import at_least_single
 
 Network = Literal["auto", "mlp", "conv"]
 
@@ -27,6 +28,22 @@ class Standardise(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map data space to numbers of order one."""
         return (x - self.mean) / self.std
+
+
+class Restandardise(nn.Module):
+    """Last layer of a decoder without bounds: numbers of order one to data space, the inverse of `Standardise`.
+
+    A hyperbolic tangent that is saturated at the wrong end has no gradient and keeps a pixel wrong; this layer has one
+    everywhere. Values beyond the support are for the caller to clamp.
+    """
+
+    def __init__(self, space: Domain) -> None:
+        super().__init__()
+        self.mean, self.std = space.mean, space.std
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map numbers of order one to data space, in full precision."""
+        return self.mean + self.std * at_least_single(h)
 
 
 def is_convolutional(network: Network, shape: tuple[int, ...]) -> bool:

@@ -23,6 +23,7 @@ PURPOSES: dict[str, str] = {
     "codes": "codes that can be recovered from the samples",
     "discrete": "components of few levels",
     "likelihood": "a bound on the likelihood",
+    "restoration": "restored training examples, and their codes",
     "denoising": "denoising",
     "history": "models from the literature, with the values of their papers",
 }

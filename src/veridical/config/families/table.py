@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from veridical.config.families.family import Family
 
 FAMILIES: dict[str, str] = {
+    "autoencoder": "Autoencoder",
     "conditional-gan": "ConditionalGAN",
     "discrete-gan": "DiscreteGAN",
     "flow": "Flow",
