@@ -53,6 +53,7 @@ PACKAGES = {
 NEEDS: dict[Need, str] = {
     "labels": "labels",
     "image": "images",
+    "levels": "values at equal distances",
     "few-levels": "few levels",
     "number": "a known number of examples",
 }

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from veridical.nn.gated_pixelcnn import GatedPixelCNN
-from veridical.nn.pixel_network import PixelNetwork, with_ones
+from veridical.nn.pixel_network import PixelNetwork, Pixels, classes_of, turned, with_ones
 from veridical.nn.pixelcnn import PlainPixelCNN
 
 Build = Callable[..., PixelNetwork]
@@ -71,3 +71,28 @@ def assert_same_by_steps(network: PixelNetwork, x: Tensor, c: Tensor | None) -> 
                 )
                 steps.finish(column, own)
             above = x[:, :, r]
+
+
+@pytest.mark.parametrize("direction", range(8))
+def test_every_direction_sees_what_comes_before_in_its_order(direction: int) -> None:
+    torch.manual_seed(0)
+    network = GatedPixelCNN(1, 2, width=6, layers=4, kernel=(3, 3), classes=classes_of(0, 8)).double().eval()
+    pixels, x = Pixels(network, (1, 3, 4), (0.0, 1.0), directions=8), torch.rand(1, 1, 3, 4, dtype=torch.float64)
+    found = torch.autograd.functional.jacobian(lambda x: pixels(x, None, direction).sum((0, 2)), x)
+    assert isinstance(found, Tensor)
+    order = pixels.order(direction)
+    seen = found.reshape(12, 12)[order][:, order] != 0
+    assert torch.equal(seen, torch.ones(12, 12).tril(-1) > 0)
+
+
+def test_directions_are_the_symmetries_of_a_square() -> None:
+    x = torch.arange(6).reshape(1, 1, 2, 3)
+    images = [turned(x, direction) for direction in range(8)]
+    assert len({(tuple(image.shape), tuple(image.flatten().tolist())) for image in images}) == 8
+    assert all(torch.equal(turned(image, d, back=True), x) for d, image in enumerate(images))
+
+
+def test_colours_are_sites_of_their_own_unless_they_are_drawn_together() -> None:
+    network = GatedPixelCNN(3, 6, width=6, layers=1)
+    assert Pixels(network, (3, 1, 2), (0.0, 1.0)).order(0).tolist() == [0, 2, 4, 1, 3, 5]
+    assert Pixels(network, (3, 2, 2), (0.0, 1.0), size=3).order(1).tolist() == [1, 0, 3, 2]

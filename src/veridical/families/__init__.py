@@ -15,6 +15,7 @@ __all__ = ["FAMILIES", "NEEDS", "unmet"]
 NEEDS: dict[Need, Callable[[Facts], bool]] = {
     "labels": lambda facts: facts.space.classes is not None,
     "image": lambda facts: len(facts.space.shape) == 3,
+    "levels": lambda facts: facts.space.levels is not None,
     "few-levels": lambda facts: facts.space.levels is not None and facts.space.levels <= FEW_LEVELS,
     "number": lambda facts: facts.n is not None,
 }

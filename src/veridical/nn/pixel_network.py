@@ -7,13 +7,18 @@ pixel see the pixels before, and the colours before in its own.
 from __future__ import annotations
 
 import itertools
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Generator
+from dataclasses import replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from veridical.nn.causal_conv import PixelConv, colour_groups, sees
+from veridical.nn.triangular import Chain
 
 
 class PixelSteps(ABC):
@@ -116,3 +121,132 @@ class LastLayers(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """Map (B, width, H, W) to (B, outputs, H, W)."""
         return self.last(self.first(h.relu()).relu())
+
+
+class Pixels(nn.Module):
+    """A network of pixels as the conditionals of sites, in one of several directions.
+
+    A direction is one of the eight symmetries of a square: the image is turned or mirrored, then read in raster order.
+    Sites are in their places in the example: along the flattened example if the colours of a pixel are sites of their
+    own, otherwise along the pixels. With several directions the network sees the direction as it sees a label.
+
+    Args:
+        network: one group of outputs for the sites of a pixel, one after the other; its classes are those of
+            `classes_of`.
+        shape: (C, H, W) of an example.
+        interval: of values that the network sees as [-1, 1].
+        size: components of a site: 1, or all colours of a pixel.
+        directions: from which the network is used: 1, 2, 4 or 8.
+    """
+
+    def __init__(
+        self,
+        network: PixelNetwork,
+        shape: tuple[int, ...],
+        interval: tuple[float, float],
+        *,
+        size: int = 1,
+        directions: int = 1,
+    ) -> None:
+        super().__init__()
+        self.network, self.shape, self.size, self.directions = network, shape, size, directions
+        self.groups = shape[0] // size
+        self.middle, self.scale = sum(interval) / 2, (interval[1] - interval[0]) / 2
+
+    def chains(self) -> list[Chain]:
+        """Return one factorisation for each direction."""
+        device = next(self.network.parameters()).device
+        return [
+            Chain(self.order(d).to(device), partial(self, direction=d), partial(self.steps, direction=d))
+            for d in range(self.directions)
+        ]
+
+    def mixed_chain(self) -> Chain:
+        """Return what a step of training sees: the directions in turn, from row to row of the batch."""
+        return replace(self.chains()[0], conditionals=self.mixed, steps=None)
+
+    def order(self, direction: int) -> Tensor:
+        """Return (S,) the sites in the order in which a direction reads them."""
+        colours = torch.arange(self.groups)[:, None, None]
+        places = torch.arange(math.prod(self.shape[1:])).reshape(self.shape[1:]) + colours * math.prod(self.shape[1:])
+        return turned(places[None], direction)[0].flatten(1).T.flatten()
+
+    def forward(self, x: Tensor, c: Tensor | None, direction: int = 0) -> Tensor:
+        """Return (B, S, P) numbers for the sites of examples (B, *event), in their places."""
+        return self.of_sites(turned(self.outputs(turned(x, direction), c, direction), direction, back=True))
+
+    def mixed(self, x: Tensor, c: Tensor | None) -> Tensor:
+        """Return the same, every row in another direction in turn."""
+        parts = [x[d :: self.directions] for d in range(self.directions)]
+        out = [self(part, None if c is None else c[d :: self.directions], d) for d, part in enumerate(parts)]
+        mixed = out[0].new_empty(len(x), *out[0].shape[1:])
+        for d, part in enumerate(out):
+            mixed[d :: self.directions] = part
+        return mixed
+
+    def outputs(self, x: Tensor, c: Tensor | None, direction: int) -> Tensor:
+        """Return the numbers (B, G * P, H, W) of turned examples."""
+        return self.network(with_ones(self.scaled(x)), self._label(c, direction, len(x), x.device))
+
+    def of_sites(self, h: Tensor) -> Tensor:
+        """Return (B, S, P) for outputs (B, G * P, H, W)."""
+        return h.flatten(2).unflatten(1, (self.groups, -1)).transpose(2, 3).flatten(1, 2)
+
+    def _label(self, c: Tensor | None, direction: int, n: int, device: torch.device) -> Tensor | None:
+        """Return (n,) labels of the network: those of the data, with the direction if there are several."""
+        if self.directions == 1:
+            return c
+        return torch.full((n,), direction, device=device) if c is None else c * self.directions + direction
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Return values as the network sees them: the interval becomes [-1, 1]."""
+        return (x - self.middle) / self.scale
+
+    def steps(self, n: int, c: Tensor | None, direction: int = 0) -> Generator[Tensor, Tensor, None]:
+        """Yield the numbers (n, P) of one site after another in the order of a direction; receive their values (n, k).
+
+        Args:
+            n: images.
+            c: (n,) labels.
+            direction: in which they are read.
+        """
+        weight = next(self.network.parameters())
+        height, width = turned(torch.empty(1, *self.shape), direction).shape[2:]
+        steps = self.network.steps(n, width, self._label(c, direction, n, weight.device))
+        row = weight.new_zeros(n, self.shape[0] + 1, width)
+        steps.start_row(row)
+        for i in range(height * width):
+            column = i % width
+            if i and column == 0:
+                steps.start_row(row)
+                row.zero_()
+            x, x[:, -1] = row[:, :, column], 1.0
+            for group in range(self.groups):
+                h = steps.pixel(column, x).unflatten(1, (self.groups, -1))[:, group]
+                x[:, group * self.size : (group + 1) * self.size] = self.scaled((yield h))
+            steps.finish(column, x)
+
+
+def turned(x: Tensor, direction: int, *, back: bool = False) -> Tensor:
+    """Return images (B, C, H, W) as a direction reads them, or turned back.
+
+    Args:
+        x: images.
+        direction: 0 to 7; bits 0 and 1 mirror columns and rows, bit 2 then exchanges rows and columns.
+        back: the inverse.
+
+    Examples:
+        >>> turned(torch.arange(4).reshape(1, 1, 2, 2), 5).flatten().tolist()
+        [1, 3, 0, 2]
+    """
+    mirrored = [axis for bit, axis in ((1, 3), (2, 2)) if direction & bit]
+    if not back:
+        x = x.flip(mirrored) if mirrored else x
+        return x.transpose(2, 3) if direction & 4 else x
+    x = x.transpose(2, 3) if direction & 4 else x
+    return x.flip(mirrored) if mirrored else x
+
+
+def classes_of(classes: int, directions: int) -> int | None:
+    """Return how many labels a network of `Pixels` has: one for each class and direction; None: none."""
+    return max(classes, 1) * directions if classes or directions > 1 else None

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from veridical.config.sampling import SamplingOptions
 from veridical.config.training import TrainingConfig
 
-Need = Literal["labels", "image", "few-levels", "number"]
-"""Requirements on the data: labels; examples of shape (channels, height, width); components of at most `FEW_LEVELS`
-values; a known number of examples."""
+Need = Literal["labels", "image", "levels", "few-levels", "number"]
+"""Requirements on the data: labels; examples of shape (channels, height, width); components with levels; components of
+at most `FEW_LEVELS` values; a known number of examples."""
 
 FEW_LEVELS = 32
 """Largest number of values of a component with few levels."""

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 FAMILIES: dict[str, str] = {
     "autoencoder": "Autoencoder",
+    "causal-transformer": "CausalTransformer",
     "conditional-gan": "ConditionalGAN",
     "discrete-gan": "DiscreteGAN",
     "flow": "Flow",
     "gan": "GAN",
     "infogan": "InfoGAN",
     "noise-level": "NoiseLevel",
+    "pixelcnn": "PixelCNN",
+    "pixelcnn-plus-plus": "PixelCNNPlusPlus",
     "progressive-gan": "ProgressiveGAN",
     "semisupervised-gan": "SemiSupervisedGAN",
     "unrolled-gan": "UnrolledGAN",
