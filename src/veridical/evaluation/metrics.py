@@ -25,6 +25,8 @@ from veridical.evaluation.discrimination import EXAMPLES as JUDGED
 from veridical.evaluation.discrimination import measure_discrimination
 from veridical.evaluation.divergence import measure_divergence
 from veridical.evaluation.inception_score import measure_inception_score
+from veridical.evaluation.inverse import EXAMPLES as INVERTED
+from veridical.evaluation.inverse import measure_inverse
 from veridical.evaluation.latent import EXAMPLES as ENCODED
 from veridical.evaluation.latent import measure_codes
 from veridical.evaluation.likelihood import measure_likelihood
@@ -142,6 +144,10 @@ def _codes(s: Any) -> list[Measurement]:
     return measure_codes(s.model, s.examples(s.some(s.held_out, min(s.n, ENCODED))), s.model.device, s.seed)
 
 
+def _inverse(s: Any) -> list[Measurement]:
+    return measure_inverse(s.model, s.examples(s.some(s.held_out, min(s.n, INVERTED))), s.model.device, s.seed)
+
+
 def _coded_factors(s: Any) -> list[Measurement]:
     return measure_coded_factors(s.model, s.train.target, min(s.n, PAIRS), s.model.device, s.seed)
 
@@ -191,6 +197,7 @@ METRICS: Mapping[str, Metric] = {
     "annealed": Metric((needs.DECODER, needs.SEVERAL), _annealed, on_request=COSTLY),
     "denoising": Metric((needs.DENOISER, needs.ENOUGH_HELD_OUT), _denoising),
     "codes": Metric((needs.ENCODER, needs.ENOUGH_HELD_OUT), _codes),
+    "inverse": Metric((needs.BIJECTIVE, needs.SEVERAL), _inverse),
     "encoded_factors": Metric(
         (needs.ENCODER, needs.ENOUGH_HELD_OUT, needs.FACTORS, needs.KNOWN_ROWS), _encoded_factors
     ),

@@ -16,7 +16,17 @@ from veridical.evaluation.features import left_out
 from veridical.evaluation.recovery import factors_of
 from veridical.evaluation.subject import Subject
 from veridical.evaluation.target import mismatch
-from veridical.model import Classifier, Coded, Conditional, Denoiser, Discriminating, Encoder, LatentVariable, Sampler
+from veridical.model import (
+    Bijective,
+    Classifier,
+    Coded,
+    Conditional,
+    Denoiser,
+    Discriminating,
+    Encoder,
+    LatentVariable,
+    Sampler,
+)
 from veridical.noise import SampleNoise
 from veridical.targets.law import (
     HasDensity,
@@ -192,6 +202,7 @@ KNOWN_ROWS = Need(_unknown_rows)
 
 SAMPLER = of_model(Sampler, "cannot sample")
 ENCODER = of_model(Encoder, "has no encoder")
+BIJECTIVE = of_model(Bijective, "has no inverse")
 LATENT = of_model(LatentVariable, "has no latent codes")
 DENOISER = of_model(Denoiser, "is no denoiser")
 DISCRIMINATOR = of_model(Discriminating, "has no discriminator")

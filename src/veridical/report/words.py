@@ -248,6 +248,12 @@ METRICS = {
         "gap between codes and prior",
         "Difference between the codes of real examples and the prior from which samples are drawn; lower is better.",
     ),
+    "inverse_error": Metric(
+        "error of the inverse",
+        "Mean distance of an example from the inverse of its code, in standard deviations of the data; lower is "
+        "better. If it is not small, likelihood and samples belong to different models. It hardly depends on how "
+        "good the model is.",
+    ),
     "reconstruction_error": Metric(
         "reconstruction error",
         "Mean squared error of held-out examples after encoding and decoding; it is 1 if every reconstruction is the "

@@ -26,6 +26,7 @@ FAMILIES: dict[str, str] = {
     "pixelcnn-plus-plus": "PixelCNNPlusPlus",
     "progressive-gan": "ProgressiveGAN",
     "semisupervised-gan": "SemiSupervisedGAN",
+    "transformer-flow": "TransformerFlow",
     "unrolled-gan": "UnrolledGAN",
     "vae": "VAE",
 }
