@@ -5,7 +5,7 @@ import numpy as np
 from veridical.ising import sample
 from veridical.ising.comparisons import Order, compare, holm, solve
 from veridical.ising.estimates import estimate_coupling
-from veridical.ising.explanations import explain, fits
+from veridical.ising.explanations import Evidence, explain, fits
 from veridical.ising.files import Configurations, as_configurations
 from veridical.ising.measurements import measure
 
@@ -13,7 +13,7 @@ from veridical.ising.measurements import measure
 def explained(x: Configurations, asked: float) -> str:
     m = measure(x, 1)
     failed = {t.name: t for t in holm(compare(m, solve(x.height, x.width, asked), Order(1))) if t.corrected < 0.01}
-    return explain(x, m, failed, asked, estimate_coupling(m, Order(1)), Order(1), 0.01, None)
+    return explain(Evidence(x, m, asked, estimate_coupling(m, Order(1)), Order(1), 0.01), failed)
 
 
 def test_twice_and_half_the_coupling_are_called_so() -> None:

@@ -29,12 +29,12 @@ from veridical.ising.comparisons import (
     solve,
 )
 from veridical.ising.estimates import CouplingEstimate, estimate_coupling
-from veridical.ising.explanations import explain
+from veridical.ising.explanations import Evidence, explain
 from veridical.ising.files import Configurations, ConfigurationsError, as_configurations
 from veridical.ising.law import CRITICAL_COUPLING
 from veridical.ising.measurements import Measured, measure
 from veridical.ising.repeats import repeats
-from veridical.ising.sets import Parts, one_set
+from veridical.ising.sets import one_set
 
 FEWEST = 20
 """Smallest number of configurations for a verdict."""
@@ -110,7 +110,8 @@ def check(
     tau_energy, tau_squared = order.tau(m.energy), order.tau(m.magnetization.astype(float) ** 2)
     estimate = estimate_coupling(m, order)
     effective = m.n / (2 * max(tau_energy, tau_squared))
-    outcome, verdict = _judge(x, m, coupling, tests, effective, estimate, order, level, None if cut is None else cut[1])
+    evidence = Evidence(x, m, coupling, estimate, order, level, None if cut is None else cut[1])
+    outcome, verdict = _judge(evidence, tests, effective)
     return CheckReport(
         m.height,
         m.width,
@@ -131,22 +132,20 @@ def check(
 
 
 def _judge(
-    x: Configurations,
-    m: Measured,
-    coupling: float,
-    tests: list[Comparison],
-    effective: float,
-    estimate: CouplingEstimate,
-    order: Order,
-    level: float,
-    parts: Parts | None,
+    e: Evidence, tests: list[Comparison], effective: float
 ) -> tuple[Literal["consistent", "inconsistent", "undecided"], str]:
-    """Return the meaning of the tests in one sentence; the arguments are those of `explain`."""
-    law = f"the exact law of the {m.height} x {m.width} torus at {describe(coupling)}"
-    failed = {t.name: t for t in tests if t.corrected < level}
+    """Return the meaning of the tests in one sentence.
+
+    Args:
+        e: what is known of the configurations.
+        tests: all that were made.
+        effective: independent configurations of as much information.
+    """
+    m = e.m
+    law = f"the exact law of the {m.height} x {m.width} torus at {describe(e.asked)}"
+    failed = {t.name: t for t in tests if t.corrected < e.level}
     if failed:
-        why = explain(x, m, failed, coupling, estimate, order, level, parts)
-        return "inconsistent", f"These configurations do not follow {law}: {why}"
+        return "inconsistent", f"These configurations do not follow {law}: {explain(e, failed)}"
     if effective < FEWEST or (effective < _FEWEST_CORRELATED and m.n > 2 * effective):
         return "undecided", (
             f"Too few to judge: {m.n} configurations carry as much information as {effective:.0f} independent ones. "

@@ -6,7 +6,7 @@ rows and columns exchanged, another boundary, or several couplings in no order.
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -24,43 +24,48 @@ _GRID, _REACH, _ROUNDS = 21, 3.0, 300  # couplings of a mixture
 _SIGMAS = 5.0
 
 
-def explain(
-    x: Configurations,
-    m: Measured,
-    failed: dict[str, Comparison],
-    asked: float,
-    estimate: CouplingEstimate,
-    order: Order,
-    level: float,
-    parts: Parts | None,
-) -> str:
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of the configurations of a file, without the tests that they failed."""
+
+    x: Configurations
+    """As they were read."""
+    m: Measured
+    """Their measurements."""
+    asked: float
+    """Coupling of the law."""
+    estimate: CouplingEstimate
+    """Coupling by the energy."""
+    order: Order
+    """Of the file."""
+    level: float
+    """Of the tests."""
+    parts: Parts | None = None
+    """Of the file, if it was cut."""
+
+
+def explain(e: Evidence, failed: dict[str, Comparison]) -> str:
     """Name the plainest cause of what failed.
 
     Args:
-        x: configurations.
-        m: their measurements.
+        e: what is known of the configurations.
         failed: the tests that failed, by name.
-        asked: coupling of the law.
-        estimate: coupling by the energy.
-        order: of the file.
-        level: of the tests.
-        parts: of the file, if it was cut.
     """
-    coupling = estimate.coupling
+    coupling = e.estimate.coupling
     if "copies" in failed:
         return f"{failed['copies'].says}."
-    if "one set" in failed and parts is not None:
-        return _sets(m, parts)
-    if "energy" in failed and fits(m, coupling, order, level):
-        return f"they look like {estimate}{_ratio(coupling, asked)}"
-    other = next(_arrangements(x, asked, coupling, order, level), None)
+    if "one set" in failed and e.parts is not None:
+        return _sets(e.m, e.parts)
+    if "energy" in failed and fits(e.m, coupling, e.order, e.level):
+        return f"they look like {e.estimate}{_ratio(coupling, e.asked)}"
+    other = next(_arrangements(e), None)
     if other is not None:
         return f"they follow the law with {other}."
     if "boundaries" in failed:
-        return f"the edge is not like the rest ({failed['boundaries'].says}); {_boundary(m)}."
+        return f"the edge is not like the rest ({failed['boundaries'].says}); {_boundary(e.m)}."
     if set(failed) == {"both signs"}:
         return f"the two signs are not equally frequent ({failed['both signs'].says})."
-    return _mixture(m, coupling, order, level) or _rest(failed, estimate)
+    return _mixture(e.m, coupling, e.order, e.level) or _rest(failed, e.estimate)
 
 
 def fits(m: Measured, coupling: float, order: Order, level: float) -> bool:
@@ -162,8 +167,9 @@ def _explains(m: Measured, couplings: list[float], weights: Float64[np.ndarray, 
     return bool((np.abs(observed.mean(0) - expected) <= _SIGMAS * np.maximum(errors, 1e-9)).all())
 
 
-def _arrangements(x: Configurations, asked: float, coupling: float, order: Order, level: float) -> Iterator[str]:
+def _arrangements(e: Evidence) -> Iterator[str]:
     """Yield other ways to read the same numbers under which all tests pass, at the expected coupling or another."""
+    x = e.x
     others = []
     if x.height != x.width and not x.packed:
         flat = replace(x, raw=x.raw.reshape(len(x), x.width, x.height), height=x.width, width=x.height)
@@ -173,8 +179,8 @@ def _arrangements(x: Configurations, asked: float, coupling: float, order: Order
         others.append(("the bits of every byte in the other order", replace(x, raw=table[:, 0][x.raw])))
     for name, other in others:
         m = measure(replace(other, raw=other.raw[:_MOST_TRIED]), 1)
-        for k in (asked, coupling):
-            if abs(k) < STRONGEST and fits(m, k, order, level):
+        for k in (e.asked, e.estimate.coupling):
+            if abs(k) < STRONGEST and fits(m, k, e.order, e.level):
                 yield f"{name}, at K = {k:.6g}"
 
 
