@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -316,11 +317,23 @@ def test_other_edits_of_the_metadata_are_noticed(tmp_path: Path, change: dict[st
     assert checkpoint.damage(path) == "meta.json does not match its checksum"
 
 
+def test_what_was_read_restores_without_the_files_and_is_emptied(tmp_path: Path) -> None:
+    """Mutants: the folder is read again; a second copy of the state stays in memory."""
+    state = process(0)
+    path = checkpoint.save(tmp_path, state, {}, [checkpoint.of_this_process(state)], 1)
+    content = checkpoint.read_newest(tmp_path, print, checkpoint.ALL)
+    shutil.rmtree(path)
+    resumed = toys.chained(4)
+    checkpoint.load(content, resumed, {}, 0)
+    toys.assert_equal(toys.everything(state), toys.everything(resumed))
+    assert not content.files and content.step == resumed.step == state.step
+
+
 @pytest.mark.parametrize("key", ["step", "steps", "seconds", "ema_updates", "files", "topology"])
 def test_missing_entries_are_damage(tmp_path: Path, key: str) -> None:
     state = process(0)
     path = checkpoint.save(tmp_path, state, {}, [checkpoint.of_this_process(state)], 1)
-    meta = checkpoint.read_meta(path)
+    meta = dict(checkpoint.read(path).meta)
     del meta[key]
     checkpoint.write_meta(path, meta)
     assert checkpoint.damage(path) == f"meta.json has no {key}"

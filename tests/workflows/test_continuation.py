@@ -47,7 +47,7 @@ def as_if_on_cuda(run: Run) -> None:
     """Let a run look as if it had been trained on CUDA, in bf16."""
     edit(run.config_file, "device: auto", "device: cuda")
     for folder in run.checkpoints.iterdir():
-        meta = checkpoint.read_meta(folder)
+        meta = checkpoint.read(folder).meta
         checkpoint.write_meta(folder, {**meta, "topology": {**meta["topology"], "device": "cuda"}})
     about = run.read_json("environment.json") | {"arithmetic": {"precision": "bf16", "channels_last": True}}
     run.write_json("environment.json", about)

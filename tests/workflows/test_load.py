@@ -80,7 +80,7 @@ def test_the_step_is_that_of_the_checkpoint_that_was_read(tmp_path: Path, monkey
 
     def slow(*arguments: Any) -> GenerativeModel:
         last = run.checkpoints / checkpoint.named(2)
-        meta = checkpoint.read_meta(last)
+        meta = checkpoint.read(last).meta
         shutil.copytree(last, run.checkpoints / checkpoint.named(7))
         checkpoint.write_meta(run.checkpoints / checkpoint.named(7), {**meta, "step": 7})
         shutil.rmtree(last)

@@ -4,17 +4,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from tests.workflows.runs import VAE, digest, lines, silent
 from veridical.config import DataConfig, GANConfig, RunConfig
+from veridical.data import sources
+from veridical.data.files import read_file
 from veridical.data.source import spread
-from veridical.data.sources import load as load_data
+from veridical.data.sources import splits_of
 from veridical.run import Run
 from veridical.training.callbacks import seeded
 from veridical.workflows.load import load
 from veridical.workflows.probe import EXAMPLES, SEED, held_out_part
+from veridical.workflows.resume import resume
 from veridical.workflows.start import train
 
 TINY = GANConfig(network="mlp", width=8, depth=1, discriminator_depth=1, latent_dim=2, fourier_octaves=0)
@@ -36,8 +40,9 @@ def test_weights_and_losses_do_not_depend_on_probes(tmp_path: Path) -> None:
 
 def test_the_last_probe_is_the_bound_of_the_loaded_model(tmp_path: Path) -> None:
     run = run_with(VAE, tmp_path / "run", 5)
-    data = load_data(DataConfig(source="digits"))
-    held_out = held_out_part(DataConfig(source="digits"), data)
+    parts = splits_of(DataConfig(source="digits"))
+    data = parts("train")
+    held_out = held_out_part(data, parts)
     assert held_out is not None
     found = []
     for average in (False, True):
@@ -62,3 +67,16 @@ def test_a_discriminator_is_asked_about_held_out_examples(tmp_path: Path) -> Non
     row = lines(run_with(config, tmp_path / "run", 5))[-1]
     assert {"probe/logit_train", "probe/logit_held_out", "probe/logit_fake", "probe/energy_average"} <= row.keys()
     assert row["probe/logit_train"] == pytest.approx(row["probe/logit_held_out"], abs=0.2)
+
+
+def test_probes_do_not_read_the_data_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start and at a resumption a file is read once. Mutant: `load(config, "test")` reads it twice."""
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32))
+    reads: list[Path] = []
+    monkeypatch.setattr(sources, "read_file", lambda path: (reads.append(path), read_file(path))[1])
+    run = run_with(replace(VAE, data=DataConfig(source=str(tmp_path / "a.npy"))), tmp_path / "run", 5)
+    assert len(reads) == 1 and "probe/nats_held_out" in lines(run)[-1]
+    resume(run.path, steps=VAE.training.steps + 5, say=silent)
+    assert len(reads) == 2 and "probe/nats_held_out" in lines(run)[-1]
+    unprobed = run_with(replace(VAE, data=DataConfig(source=str(tmp_path / "a.npy"))), tmp_path / "unprobed", 0)
+    assert len(reads) == 3 and not any("probe/" in key for key in lines(unprobed)[-1])

@@ -28,7 +28,7 @@ from veridical.data.stacked import STACKED, read_stacked
 from veridical.data.stacked import SUMMARY as STACKED_SUMMARY
 from veridical.nearest import did_you_mean, nearest
 
-__all__ = ["get", "load", "load_splits", "names", "split_folder"]
+__all__ = ["get", "load", "load_splits", "names", "split_folder", "splits_of"]
 
 Split = Literal["train", "test"]
 
@@ -62,7 +62,7 @@ def load(config: DataConfig, split: Split = "train", *, memory_limit: int | None
 
 
 def load_splits(config: DataConfig) -> tuple[ArrayData, ArrayData | None]:
-    """Read the training data and the examples held out, both from one reading of a file or folder that has no splits.
+    """Read the training data and the examples held out (`splits_of`).
 
     Returns:
         The training data; the held-out examples, or None if there are none.
@@ -70,14 +70,23 @@ def load_splits(config: DataConfig) -> tuple[ArrayData, ArrayData | None]:
     Raises:
         DataError: no such source, or data that cannot be used.
     """
-    parts = partial(load, config)
-    if set_name(config.source) is None and split_folder(path := find_path(config.source)) is None:
-        parts = _parts(path, config, None)
+    parts = splits_of(config)
     try:
         test = parts("test")
     except NoTestSplitError:
         test = None
     return parts("train"), test
+
+
+def splits_of(config: DataConfig) -> Callable[[Split], ArrayData]:
+    """Return the function that takes a split of the data; a file or folder without splits is read once, here.
+
+    Raises:
+        DataError: no such source, or data that cannot be used.
+    """
+    if set_name(config.source) is None and split_folder(path := find_path(config.source)) is None:
+        return _parts(path, config, None)
+    return partial(load, config)
 
 
 def _parts(path: Path, config: DataConfig, memory_limit: int | None) -> Callable[[Split], ArrayData]:

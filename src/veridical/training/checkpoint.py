@@ -35,7 +35,7 @@ from veridical.atomic import remove_left_over, temporary_for
 from veridical.nn.buffers import BufferRole, buffer_roles
 from veridical.run import CHECKPOINT_META as META
 from veridical.seal import digest, is_intact, sealed
-from veridical.training.content import AVERAGE, REST, WEIGHTS, CheckpointError, Content
+from veridical.training.content import ALL, AVERAGE, REST, WEIGHTS, CheckpointError, Content
 from veridical.training.fit import Callback, State
 from veridical.training.generators import random_state, seed_process, set_random_state
 
@@ -353,18 +353,6 @@ def describe_newest(folder: Path) -> str:
         return "There is no undamaged checkpoint."
 
 
-def read_meta(checkpoint: Path) -> dict[str, Any]:
-    """Read meta.json of a checkpoint.
-
-    Raises:
-        CheckpointError: it is damaged.
-    """
-    try:
-        return _checked_meta(checkpoint)
-    except _Damaged as error:
-        raise CheckpointError(f"{checkpoint} is damaged: {error}.") from error
-
-
 def load_weights(checkpoint: Path | Content, model: nn.Module, *, average: bool = True) -> None:
     """Load a checkpoint's weights, averaged where there is an average, into a model.
 
@@ -382,13 +370,13 @@ def load_weights(checkpoint: Path | Content, model: nn.Module, *, average: bool 
 
 def _read(checkpoint: Path) -> Content:
     try:
-        return read(checkpoint, (WEIGHTS, AVERAGE, REST))
+        return read(checkpoint, ALL)
     except _Damaged as error:
         raise CheckpointError(f"{checkpoint} is damaged: {error}.") from error
 
 
 def load(
-    checkpoint: Path, state: State, callbacks: dict[str, Callback], rank: int = 0, *, seed: int = 0
+    checkpoint: Path | Content, state: State, callbacks: dict[str, Callback], rank: int = 0, *, seed: int = 0
 ) -> dict[str, Any]:
     """Restore a checkpoint and return its metadata. Random generators are restored last.
 
@@ -397,7 +385,7 @@ def load(
     numbers of every process follow from seed, rank and step.
 
     Args:
-        checkpoint: its folder.
+        checkpoint: its folder; or what was read (`read_newest` with `ALL`), which is emptied once it is restored.
         state: to be restored.
         callbacks: their state is restored too.
         rank: of this process.
@@ -406,12 +394,12 @@ def load(
     Raises:
         CheckpointError: the checkpoint is damaged, or does not fit the model.
     """
-    content = _read(checkpoint)
+    content = checkpoint if isinstance(checkpoint, Content) else _read(checkpoint)
     meta = dict(content.meta)
     load_weights(content, state.module, average=False)
     if state.ema is not None and AVERAGE not in content.files:
         raise CheckpointError(
-            f"{checkpoint} contains no averaged weights, but the run keeps an average (training.ema)."
+            f"{content.path} contains no averaged weights, but the run keeps an average (training.ema)."
         )
     if state.ema is not None:
         state.ema.load(content.tensors_of(AVERAGE), meta["ema_updates"])
@@ -431,6 +419,7 @@ def load(
         set_random_state(own["random"])
     else:
         seed_process(seed, rank, state.step)
+    content.files.clear()  # a training should not keep a second copy of its state
     return meta
 
 

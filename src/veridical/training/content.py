@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors import torch as safetensors
 from torch import Tensor
 
-WEIGHTS, AVERAGE, REST = "weights.safetensors", "ema.safetensors", "state.pt"
+ALL = WEIGHTS, AVERAGE, REST = "weights.safetensors", "ema.safetensors", "state.pt"
 
 
 class CheckpointError(RuntimeError):
@@ -32,7 +32,7 @@ class Content:
     meta: Mapping[str, Any]
     """Its metadata."""
 
-    files: Mapping[str, bytes]
+    files: dict[str, bytes]
     """The content of the files that were requested."""
 
     @property

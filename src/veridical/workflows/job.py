@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -39,7 +38,7 @@ from veridical.workflows import environment, images
 from veridical.workflows.facts import health_facts
 from veridical.workflows.location import absolute_source
 from veridical.workflows.periodic import CannotEvaluateError, PeriodicEvaluation
-from veridical.workflows.probe import Probe, material
+from veridical.workflows.probe import Material, Probe
 from veridical.workflows.progress import Progress, Say, duration
 
 
@@ -71,8 +70,10 @@ class Job:
     extra: Sequence[Callback] = ()
     lock: Lock | None = None
     """The lock of the run directory, which is renewed; the first process holds it."""
+    probed: Material | None = None
+    """The examples of the probes, in the first process."""
 
-    def train(self, resume_from: Path | None = None) -> Run:
+    def train(self, resume_from: checkpoint.Content | None = None) -> Run:
         """Train to the end, or until interrupted; the run's status says which."""
         training = self.config.training
         seed_start(training.seed, self.engine.rank)
@@ -186,10 +187,7 @@ class Job:
         training = self.config.training
         callbacks: list[Callback] = [Movement(training.log_every)]
         if training.probe_every and isinstance(self.data, ArrayData):
-            own_data = bool(self.run.read_json("environment.json").get("own_data"))
-            first = self.engine.rank == 0
-            seen = material(self.config.data, self.data, own_data=own_data) if first else None
-            callbacks.append(Probe(seen, training.probe_every, training.log_every, self.engine))
+            callbacks.append(Probe(self.probed, training.probe_every, training.log_every, self.engine))
         return callbacks
 
     def _watchers(self) -> list[Callback]:

@@ -16,17 +16,20 @@ health (`veridical.health`); `veridical evaluate` measures precisely. The terms,
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from veridical.config import DataConfig
+from veridical.config import DataConfig, RunConfig
 from veridical.data.batch import Batch
+from veridical.data.convert import as_data
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
-from veridical.data.source import spread
-from veridical.data.sources import load
+from veridical.data.source import BatchSource, spread
+from veridical.data.sources import splits_of
 from veridical.evaluation.target import Target, mismatch
 from veridical.model import (
     Conditional,
@@ -44,6 +47,7 @@ from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State
 from veridical.training.spacing import LINES, distance
 from veridical.training.terms import Row
+from veridical.workflows.progress import is_first
 
 EXAMPLES = 128
 """Largest number of examples of each kind."""
@@ -183,25 +187,54 @@ def on(batch: Batch, device: torch.device) -> Batch:
     return Batch(batch.x.to(device), batch.index.to(device), c)
 
 
-def material(config: DataConfig, data: ArrayData, *, own_data: bool) -> Material:
-    """Return the examples of a training's probes.
+def read_data(config: DataConfig, *, probed: bool) -> tuple[ArrayData, Material | None]:
+    """Read training data, and the examples of probes; of a file or folder without splits in one reading.
 
     Args:
         config: of the data.
-        data: training data.
-        own_data: the data were passed as objects, so that no held-out part can be read.
+        probed: False: no probes are made here.
+
+    Raises:
+        DataError: no such source, or data that cannot be used.
     """
-    held_out = None if own_data or data.nbytes > LARGEST else held_out_part(config, data)
+    parts = splits_of(config)
+    data = parts("train")
+    return data, material(data, parts) if probed else None
+
+
+def given(config: RunConfig, data: Any) -> tuple[ArrayData | BatchSource, Material | None]:
+    """Return data that were passed as objects, and the examples of probes, none of which are held out.
+
+    Raises:
+        DataError: they cannot be used.
+    """
+    data = as_data(data)
+    return data, material(data) if are_probed(config) and isinstance(data, ArrayData) else None
+
+
+def are_probed(config: RunConfig) -> bool:
+    """Return whether this process makes probes."""
+    return config.training.probe_every > 0 and is_first()
+
+
+def material(data: ArrayData, parts: Callable[[Literal["test"]], ArrayData] | None = None) -> Material:
+    """Return the examples of a training's probes.
+
+    Args:
+        data: training data.
+        parts: takes the held-out part; None: there is none, as of data that were passed as objects.
+    """
+    held_out = None if parts is None or data.nbytes > LARGEST else held_out_part(data, parts)
     log_p = None
     if held_out is not None and isinstance(data.target, HasDensity) and mismatch(data.target, data.space) is None:
         log_p = Target(data.target, data.space).log_prob(held_out.x)
     return Material(spread(data, EXAMPLES), held_out, log_p)
 
 
-def held_out_part(config: DataConfig, data: ArrayData) -> Batch | None:
+def held_out_part(data: ArrayData, parts: Callable[[Literal["test"]], ArrayData]) -> Batch | None:
     """Return examples that are kept from training; None if there are none like the training data."""
     try:
-        kept = load(config, "test")
+        kept = parts("test")
     except (DataError, OSError):
         return None
     return spread(kept, EXAMPLES) if kept.space.shape == data.space.shape and len(kept) > 1 else None

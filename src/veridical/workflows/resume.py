@@ -10,10 +10,8 @@ from typing import Any
 from veridical.atomic import write_atomically
 from veridical.config import RunConfig
 from veridical.config.files import Origins, read, to_yaml
-from veridical.data.convert import as_data
 from veridical.data.dataset import ArrayData
 from veridical.data.source import BatchSource, count
-from veridical.data.sources import load as load_data
 from veridical.lock import holding
 from veridical.model import Facts, GenerativeModel
 from veridical.run import Run
@@ -27,6 +25,7 @@ from veridical.workflows.continuation import continued_arithmetic, resumption, s
 from veridical.workflows.job import Job, remove_left_over_in
 from veridical.workflows.load import build_model, record_of
 from veridical.workflows.location import absolute_source, locate
+from veridical.workflows.probe import Material, are_probed, given, read_data
 from veridical.workflows.progress import Progress, Say, is_first, quiet_unless_first
 from veridical.workflows.start import set_threads
 
@@ -77,8 +76,8 @@ def resume(
         edits = run.changes()
         for edit in edits:
             say(edit)
-        found = checkpoint.newest(run.checkpoints, say)
-        meta = checkpoint.read_meta(found)
+        found = checkpoint.read_newest(run.checkpoints, say, checkpoint.ALL)
+        meta = dict(found.meta)
         configured = config.training.steps
         requested = {"steps": steps, "lr_scale": lr_scale, "clip_norm": clip_norm}
         config, changes = change(config, {**requested, "precision": precision, "device": device})
@@ -91,11 +90,11 @@ def resume(
             _record_end(run, meta["step"], configured, say)
             if is_first():  # a process killed at its very end removed nothing
                 remove_left_over_in(run)
-                checkpoint.prune(found, config.training.keep)
+                checkpoint.prune(found.path, config.training.keep)
             say(_nothing_to_do(run, meta["step"], config.training.steps))
             return run
         _require_own(run, about, model, data)
-        data = _read(config, run, data, moved, say)
+        data, probed = _read(config, run, data, moved, say)
         _require_same_data(data, about)
         set_threads(config.training.threads)
         engine = _engine(config, run)
@@ -112,7 +111,7 @@ def resume(
             resumed = [*about.get("resumed", []), resumption(engine, config.training, meta["step"], edits)]
             _record(run, config, origins, about | {"resumed": resumed})
         progress = progress or Progress(say, config.training.batch_size)
-        return Job(run, config, data, engine, model, say, progress, callbacks, lock).train(found)
+        return Job(run, config, data, engine, model, say, progress, callbacks, lock, probed).train(found)
 
 
 def _record_end(run: Run, step: int, configured: int, say: Say) -> None:
@@ -145,13 +144,15 @@ def _require_own(run: Run, about: Mapping[str, Any], model: GenerativeModel | No
         )
 
 
-def _read(config: RunConfig, run: Run, data: Any, moved: bool, say: Say) -> ArrayData | BatchSource:
-    """Return the given data, or find and read those of the run."""
-    if data is None:
-        place = config.data if moved else locate(config.data, run)
-        say(f"Reading {place.source.removeprefix('set:')}.")
-        data = load_data(place, "train")
-    return as_data(data)
+def _read(
+    config: RunConfig, run: Run, data: Any, moved: bool, say: Say
+) -> tuple[ArrayData | BatchSource, Material | None]:
+    """Return the given data, or find and read those of the run; and the examples of probes in the first process."""
+    if data is not None:
+        return given(config, data)
+    place = config.data if moved else locate(config.data, run)
+    say(f"Reading {place.source.removeprefix('set:')}.")
+    return read_data(place, probed=are_probed(config))
 
 
 def _announce(

@@ -13,11 +13,10 @@ import torch
 from veridical.config import RunConfig, TrainingConfig
 from veridical.config.files import Origins, flatten
 from veridical.config.presets import find_preset
-from veridical.data.convert import EXPECTED, as_data
+from veridical.data.convert import EXPECTED
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import NoSuchDataError
 from veridical.data.source import BatchSource, batch_size, batches, count
-from veridical.data.sources import load as load_data
 from veridical.lock import holding
 from veridical.model import Facts, GenerativeModel
 from veridical.run import Run
@@ -30,6 +29,7 @@ from veridical.workflows.announce import bounded_logits, describe
 from veridical.workflows.finetune import take_weights
 from veridical.workflows.job import Job
 from veridical.workflows.load import build_model, record_of
+from veridical.workflows.probe import Material, are_probed, given, read_data
 from veridical.workflows.progress import Progress, Say, Stopwatch, quiet_unless_first
 
 DRY_STEPS = 20
@@ -90,7 +90,7 @@ def train(
         require_tensorboard()
     notes: dict[str, Any] = {"own_data": not isinstance(data, str | Path | None)}
     own_model = model is not None
-    data = _read(config, data, say)
+    data, probed = _read(config, data, say)
     set_threads(config.training.threads)
     engine = Engine(config.training.device, config.training.processes)
     engine.launch()
@@ -115,7 +115,7 @@ def train(
     say(f"run        {run.path}")
     progress = progress or Progress(say, settings.batch_size)
     with holding(run.path, engine.rank == 0) as lock:
-        job = Job(run, config, data, engine, model, say, progress, callbacks, lock)
+        job = Job(run, config, data, engine, model, say, progress, callbacks, lock, probed)
         if engine.rank == 0:
             job.begin(origins, own_model, notes | _computed(engine, settings, why))
         engine.barrier()
@@ -134,14 +134,14 @@ def _chosen(
     return config
 
 
-def _read(config: RunConfig, data: Any, say: Say) -> ArrayData | BatchSource:
-    """Return the given data, or read those of the configuration."""
+def _read(config: RunConfig, data: Any, say: Say) -> tuple[ArrayData | BatchSource, Material | None]:
+    """Return the given data, or read those of the configuration; and the examples of probes in the first process."""
     if isinstance(data, str | Path | None):
         if not config.data.source:
             raise NoSuchDataError("no data are given.", f"In data=..., {EXPECTED}.")
         say(f"Reading {config.data.source}.")
-        data = load_data(config.data, "train")
-    return as_data(data)
+        return read_data(config.data, probed=are_probed(config))
+    return given(config, data)
 
 
 def _computed(engine: Engine, settings: TrainingConfig, why: str) -> dict[str, Any]:
