@@ -34,7 +34,7 @@ def test_a_share_below_half_of_a_perfect_model_is_not_to_be_trusted() -> None:
     verdict = judge(record(), [GOOD, share(0.2, 0.44)])
     assert (
         verdict.level == "bad"
-        and "1 of 2 measurements is short of a perfect model, manifold coverage by more" in verdict.headline
+        and "1 of 2 measurements is short of a perfect model; manifold coverage reaches less" in verdict.headline
     )
     assert judge(record(), [GOOD, share(0.2, 0.46)]).level == "caution"
 
@@ -181,4 +181,4 @@ def test_of_many_far_faults_the_number_is_said() -> None:
     } | HIGHER
     far = [read_measured({"name": name} | row) for name in ("precision", "recall", "coverage", "accuracy", "c2st")]
     headline = judge(record(), [m for m in far if m is not None]).headline
-    assert "short of a perfect model, 5 of them by more than half: most clearly " in headline
+    assert "of a perfect model; 5 of them reach less than half of its score: most clearly " in headline

@@ -8,6 +8,7 @@ from tests.families.test_contract import SPACES, build, examples, fulfils
 
 from veridical.families import FAMILIES
 from veridical.report.words import METRICS, TERMS, metric_words, term_words
+from veridical.workflows import probe
 
 
 def test_every_explained_measurement_says_which_way_is_better_or_what_is_right() -> None:
@@ -48,3 +49,9 @@ def test_every_term_of_a_family_has_a_name(family: str) -> None:
     for player in model.players:
         for term in model.loss(examples(space), player=player, step=0).terms:
             assert term in TERMS or re.fullmatch(r"(penalty|information)_.+", term), term
+
+
+def test_every_term_of_probes_and_steps_has_a_name() -> None:
+    """The terms that `workflows.probe` documents, and the movement of the weights."""
+    probed = re.findall(r"probe/(\w+)", probe.__doc__ or "")
+    assert len(probed) >= 11 and {*probed, "update", "sigma_max", "grad_norm", "lr"} <= TERMS.keys()

@@ -50,7 +50,7 @@ class NoMovement(Monitor):
                 f"The weights of player {self.player} hardly move: a step changes them by {update:.1e} of their norm, "
                 f"and all {step:,} steps together by at most {self.path:.1e}."
             )
-        scale = f" by a factor of about {USUAL / update:.0e} (--lr-scale)" if update > 0 else " (--lr-scale)"
+        scale = f" (--lr-scale {float(f'{USUAL / update:.1g}'):.0f})" if update > 0 else " (--lr-scale 10)"
         option = "optimizer.lr" if self.player == "model" else f"{self.player}-optimizer.lr"
         return Finding(
             step,

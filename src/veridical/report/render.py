@@ -30,13 +30,18 @@ def render(context: dict[str, Any]) -> str:
 
 
 def flags(text: str) -> Markup:
-    """Mark command line options in a text as code.
+    """Mark commands in backticks and command line options in a text as code.
 
     Examples:
         >>> flags("Try <b> --r1 1, or --relativistic.")
         Markup('Try &lt;b&gt; <code>--r1 1</code>, or <code>--relativistic</code>.')
+        >>> flags("Go on (`veridical resume RUN --steps N`).")
+        Markup('Go on (<code>veridical resume RUN --steps N</code>).')
+        >>> flags("Take (--objective hinge; slower).")
+        Markup('Take (<code>--objective hinge</code>; slower).')
     """
     from markupsafe import Markup, escape
 
-    marked = re.sub(r"--[a-z][a-z0-9-]*(?: [0-9]+(?:\.[0-9]+)?)?", r"<code>\g<0></code>", str(escape(text)))
-    return Markup(marked)
+    number = r"[0-9]+(?:\.[0-9]+)?(?![\w])"
+    code = rf"`([^`]+)`|(?<=\()(--[^();,]+)|(--[a-z][a-z0-9-]*(?:\.[a-z]+)*(?: {number})*)"
+    return Markup(re.sub(code, lambda m: f"<code>{m[1] or m[2] or m[3]}</code>", str(escape(text))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Any
 
@@ -79,11 +80,27 @@ def next_step(record: Record, level: str) -> tuple[str, str]:
     if not record.evaluation.get("measurements"):
         return _evaluate(record), "The model has not been measured yet. Measure it."
     if record.findings and level != "good":
-        return _again(record), "Train it again with the remedy under “Health of the training”."
+        return _remedied(record)
     if level in ("caution", "bad"):
         return _resume(record, twice=True), "Train it for twice as many steps, then measure it again."
     sample = _python(record, "load") if own else f"veridical sample {run} -n 64"
     return sample, "No fault was found. Draw samples."
+
+
+def _remedied(record: Record) -> tuple[str, str]:
+    """Return the first command of the gravest finding's remedy, or a training with its first option."""
+    first = min(record.findings, key=lambda finding: (finding.severity != "error", finding.step))
+    why = f"Follow a remedy of {first.name} (under “Health of the training”), then measure the model again."
+    if _own_modules(record):
+        return "veridical.train(model=model, data=data)", why
+    found = re.search(
+        r"`veridical (resume RUN --steps|data check)|\((--[^();,]+)|(--[a-z-]+ [0-9.]*[0-9])", first.remedy
+    )
+    if found is None:
+        return _again(record), why
+    if found[1] == "data check":
+        return f"veridical data check {shlex.quote(str(record.config.get('data.source') or 'DATA'))}", why
+    return _resume(record, twice=True) if found[1] else f"{_again(record)} {found[2] or found[3]}", why
 
 
 def commands(record: Record) -> list[tuple[str, str]]:

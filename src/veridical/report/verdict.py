@@ -93,7 +93,8 @@ def _headline(record: Record, measured: list[Measured]) -> tuple[Level, str]:
         names, clearest = _clearest(far), ""
         if len(far) > NAMED:
             names, clearest = f"{len(far)} of them", f": {names}"
-        return "bad", f"{_counted(len(short), of)} short of a perfect model, {names} by more than half{clearest}."
+        reach = f"{'reaches' if len(far) == 1 else 'reach'} less than half of its score"
+        return "bad", f"{_counted(len(short), of)} short of a perfect model; {names} {reach}{clearest}."
     if suspicious:
         return "caution", (
             f"{_counted(len(suspicious), of)} better than possible for a perfect model: check "

@@ -299,6 +299,7 @@ TERMS = {
     "lr": Term("learning rate"),
     "nats": Term("negative log-likelihood or its bound", "nats per example"),
     "inverse_error": Term("error of the inverse", "standard deviations of the data"),
+    "update": Term("size of a step", "relative to the weights"),
     "reconstruction": Term("reconstruction loss", "nats per example"),
     "kl": Term("KL divergence of codes from the prior", "nats per example"),
     "active_units": Term("active latent dimensions", "count"),
@@ -321,6 +322,17 @@ TERMS = {
     "level_error": Term("error of the noise level", "root mean square, log sigma"),
     "growth": Term("growth", "stages"),
     "unrolled_gain": Term("gain by unrolling", "discriminator loss"),
+    "logit_train": Term("logit of training examples", "mean"),
+    "logit_held_out": Term("logit of held-out examples", "mean"),
+    "nats_train": Term("negative log-likelihood of training examples", "nats per example"),
+    "nats_held_out": Term("negative log-likelihood of held-out examples", "nats per example"),
+    "nats_error": Term("standard error of held-out minus training", "nats per example"),
+    "excess": Term("excess over the entropy", "nats per example; never negative on average"),
+    "excess_error": Term("standard error of the excess", "nats per example"),
+    "average_excess": Term("averaged minus latest weights", "nats per example; above 0 the average is worse"),
+    "average_error": Term("standard error of averaged minus latest weights", "nats per example"),
+    "energy_live": Term("energy distance, latest weights", "relative to the mean distance of examples"),
+    "energy_average": Term("energy distance, averaged weights", "relative to the mean distance of examples"),
 }
 
 
