@@ -434,14 +434,15 @@ def main() -> None:
     parser.add_argument("file", type=Path)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--minutes", type=float, default=math.inf)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--first", type=int, default=0, help="round to begin with")
+    parser.add_argument("--only", nargs="*", default=[""], help="parts of keys; a run needs one of them")
     given = parser.parse_args()
     torch.set_num_threads(1)
     write_data()
     started = time.monotonic()
     done = {run["key"] for run in read(given.file)}
     for seed, (key, plan) in enumerate(plans(given.rounds), start=1_000):
-        if key in done or given.only not in key:
+        if key in done or int(key.split("/")[0]) < given.first or not any(word in key for word in given.only):
             continue
         if time.monotonic() - started > 60 * given.minutes:
             break

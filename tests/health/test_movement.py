@@ -14,7 +14,7 @@ def test_a_frozen_player_is_named_with_its_option() -> None:
 
 def test_tiny_steps_are_summed_over_the_run() -> None:
     (found,) = feed(NoMovement("model"), model__update=[1e-8] * 20)
-    assert "hardly move" in found.message and "1e+05" in found.remedy and "--optimizer.lr" in found.remedy
+    assert "hardly move" in found.message and "--lr-scale 100000)" in found.remedy and "--optimizer.lr" in found.remedy
     # 400 steps of 1e-4 are 0.04 of the weights: enough to change a model; 300 of 5e-5 are 0.015, too little.
     assert feed(NoMovement("model"), model__update=[1e-4] * 20) == []
     assert len(feed(NoMovement("model"), model__update=[5e-5] * 6)) == 1

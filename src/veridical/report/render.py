@@ -37,8 +37,8 @@ def flags(text: str) -> Markup:
         Markup('Try &lt;b&gt; <code>--r1 1</code>, or <code>--relativistic</code>.')
         >>> flags("Go on (`veridical resume RUN --steps N`).")
         Markup('Go on (<code>veridical resume RUN --steps N</code>).')
-        >>> flags("Take (--objective hinge; slower).")
-        Markup('Take (<code>--objective hinge</code>; slower).')
+        >>> flags("Take (--precision fp32; slower).")
+        Markup('Take (<code>--precision fp32</code>; slower).')
     """
     from markupsafe import Markup, escape
 
