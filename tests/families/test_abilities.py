@@ -8,14 +8,17 @@ import torch
 
 from veridical.config.families.table import FAMILIES
 from veridical.model import (
+    Batch,
     Classifier,
     Coded,
     Conditional,
     Denoiser,
     Discriminating,
     Encoder,
+    Facts,
     GenerativeModel,
     LatentVariable,
+    Restorer,
     Space,
 )
 
@@ -25,7 +28,9 @@ SPACE = Space((1, 8, 8), levels=2, classes=3)
 def smallest(name: str, **changes: object) -> GenerativeModel:
     module = name.replace("-", "_")
     config = import_module(f"veridical.config.families.{module}").FAMILY.smallest
-    return getattr(import_module(f"veridical.families.{module}"), FAMILIES[name])(replace(config, **changes), SPACE)
+    return getattr(import_module(f"veridical.families.{module}"), FAMILIES[name])(
+        replace(config, **changes), Facts(SPACE, 6)
+    )
 
 
 MODELS = {name: smallest(name).eval() for name in FAMILIES}
@@ -87,6 +92,14 @@ def test_a_denoiser_denoises_within_its_range(name: str) -> None:
         assert model.denoise(X, torch.full((6,), sigma)).shape == X.shape
 
 
+@pytest.mark.parametrize("name", with_ability(Restorer))
+def test_what_is_restored_has_the_shape_of_examples(name: str) -> None:
+    model = MODELS[name]
+    assert isinstance(model, Restorer)
+    restored = model.restore(Batch(X[:3], torch.tensor([4, 0, 5])))
+    assert restored.shape == X[:3].shape and restored.isfinite().all()
+
+
 def test_abilities_that_have_a_user_are_declared_by_someone() -> None:
-    for ability in (Classifier, Coded, Conditional, Denoiser, Discriminating, Encoder, LatentVariable):
+    for ability in (Classifier, Coded, Conditional, Denoiser, Discriminating, Encoder, LatentVariable, Restorer):
         assert with_ability(ability), ability

@@ -18,7 +18,7 @@ from veridical.data.dataset import ArrayData
 from veridical.data.errors import NoSuchDataError
 from veridical.data.source import BatchSource, batch_size, batches, count
 from veridical.lock import holding
-from veridical.model import Facts, GenerativeModel
+from veridical.model import Facts, GenerativeModel, StartsFromData
 from veridical.run import Run
 from veridical.training.callbacks import generators_kept
 from veridical.training.determinism import is_deterministic
@@ -103,6 +103,8 @@ def train(
         model = build_model(config, Facts(data.space, count(data)))
     if start is not None:
         notes["start"] = take_weights(model, start, say)
+    elif isinstance(model, StartsFromData) and isinstance(data, ArrayData):
+        model.start_from(data)
     shape = (settings.batch_size, *data.space.shape)
     engine.arithmetic, why = engine.choose_arithmetic(model, shape, settings.precision)
     describe(say, config, data, model, engine, why)

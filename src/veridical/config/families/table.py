@@ -20,6 +20,7 @@ FAMILIES: dict[str, str] = {
     "discrete-gan": "DiscreteGAN",
     "flow": "Flow",
     "gan": "GAN",
+    "glo": "GLO",
     "infogan": "InfoGAN",
     "noise-level": "NoiseLevel",
     "pixelcnn": "PixelCNN",

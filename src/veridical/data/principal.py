@@ -1,0 +1,95 @@
+r"""Principal components of a data set, read a few thousand examples at a time.
+
+Up to `LARGEST` components per example the covariance is computed and diagonalised, in double precision. Beyond, its
+leading eigenvectors are found by subspace iteration from a fixed random start with `SPARE` more columns than wanted;
+the result is exact where the data have no more dimensions than that, and close where the spectrum falls.
+
+Reference: Halko, Martinsson & Tropp, Finding Structure with Randomness (2011), Alg. 4.4.
+https://arxiv.org/abs/0909.4061
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from veridical.data.dataset import ArrayData
+
+LARGEST = 2048
+SPARE = 16
+PASSES = 5
+_CHUNK = 2000
+
+
+@final
+@dataclass(frozen=True)
+class PrincipalComponents:
+    """The directions of largest variance, in double precision."""
+
+    mean: Float[Tensor, "D"]
+    axes: Float[Tensor, "k D"]
+    """Orthonormal rows, the direction of largest variance first; the largest component of each is positive."""
+
+    variances: Float[Tensor, "k"]
+    """Variance of the data along each axis (divided by n)."""
+
+    def scores(self, data: ArrayData) -> Float[Tensor, "n k"]:
+        """Return the coordinates of all examples along the axes."""
+        return torch.cat([(x - self.mean) @ self.axes.T for x in _chunks(data)])
+
+    def errors(self, data: ArrayData) -> Float[Tensor, "n k+1"]:
+        """Return the squared distance of every example from its projection on the first 0, 1, ..., k axes."""
+        whole = torch.cat([(x - self.mean).square().sum(1) for x in _chunks(data)])
+        captured = self.scores(data).square().cumsum(1)
+        return (whole[:, None] - torch.cat([torch.zeros_like(whole)[:, None], captured], 1)).clamp(min=0)
+
+
+def principal_components(data: ArrayData, k: int) -> PrincipalComponents:
+    """Return the first k principal components.
+
+    Raises:
+        ValueError: k is below 1, or above the number of components of an example.
+    """
+    dim = data.space.dim
+    if not 1 <= k <= dim:
+        raise ValueError(f"k is {k}; expected at least 1 and at most {dim}, the components of an example.")
+    mean = sum((x.sum(0) for x in _chunks(data)), torch.zeros(dim, dtype=torch.float64)) / len(data)
+    axes = _exact(data, mean) if dim <= LARGEST else _iterated(data, mean, min(k + SPARE, dim))
+    axes = axes[:k]
+    signs = axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()
+    axes = signs * axes
+    variances = sum((((x - mean) @ axes.T).square().sum(0) for x in _chunks(data)), torch.zeros(k).double()) / len(data)
+    return PrincipalComponents(mean, axes, variances)
+
+
+def _exact(data: ArrayData, mean: Tensor) -> Tensor:
+    """Return (D, D) all axes, from the covariance."""
+    covariance = torch.zeros(len(mean), len(mean), dtype=torch.float64)
+    for x in _chunks(data):
+        covariance.addmm_((x - mean).T, x - mean)
+    return torch.linalg.eigh(covariance).eigenvectors.flip(1).T
+
+
+def _iterated(data: ArrayData, mean: Tensor, k: int) -> Tensor:
+    """Return (k, D) the leading axes, by subspace iteration."""
+    start = torch.Generator().manual_seed(0)
+    basis = torch.linalg.qr(torch.randn(len(mean), k, dtype=torch.float64, generator=start)).Q
+    moved = torch.zeros_like(basis)
+    for _ in range(PASSES):
+        moved = torch.zeros_like(basis)
+        for x in _chunks(data):
+            moved += (x - mean).T @ ((x - mean) @ basis)
+        basis = torch.linalg.qr(moved).Q
+    inner = sum(
+        (((x - mean) @ basis).T @ ((x - mean) @ basis) for x in _chunks(data)), torch.zeros(k, k, dtype=torch.float64)
+    )
+    return (basis @ torch.linalg.eigh(inner).eigenvectors.flip(1)).T
+
+
+def _chunks(data: ArrayData) -> Iterator[Tensor]:
+    """Yield the examples as vectors, (B, D) float64 on the CPU."""
+    for rows in torch.arange(len(data)).split(_CHUNK):
+        yield data.batch(rows, "cpu").x.flatten(1).double()
