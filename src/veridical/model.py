@@ -12,7 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -52,6 +52,7 @@ __all__ = [
     "Space",
     "StartsFromData",
     "Trainable",
+    "draws_classes",
     "has_exact_likelihood",
 ]
 
@@ -301,9 +302,15 @@ class Discriminating(ABC):
 
 
 class Conditional(ABC):
-    """Draws examples of a given class: `sample(n, c)` takes labels 0..classes-1."""
+    """Draws examples of a given class: `sample(n, c)` takes labels 0..classes-1; see `draws_classes`."""
 
     classes: int
+    """Number of classes; 0: a family that can use labels was built without."""
+
+
+def draws_classes(model: object) -> TypeGuard[Conditional]:
+    """Return whether a model draws examples of a given class."""
+    return isinstance(model, Conditional) and model.classes > 0
 
 
 class Classifier(ABC):

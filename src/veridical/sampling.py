@@ -18,7 +18,7 @@ from torch import Tensor
 from veridical.config.sampling import ConditionedSampling, RefinedSampling, SamplingOptions
 from veridical.data.cache import available_memory
 from veridical.latent.guidance import Classifier, Draw, conditioned, labels_for, refined, sampler_of
-from veridical.model import Conditional, GenerativeModel, Sampler
+from veridical.model import Conditional, GenerativeModel, Sampler, draws_classes
 from veridical.noise import Noise, SampleNoise
 from veridical.training.callbacks import seeded
 
@@ -183,6 +183,8 @@ def refuse_label(model: GenerativeModel, label: int | None) -> None:
     if label is not None and (classes is None or not 0 <= label < classes):
         have = f"labels 0 to {classes - 1}" if classes else "no labels"
         raise ValueError(f"label is {label}; the data of this model have {have}.")
+    if label is not None and isinstance(model, Conditional) and not draws_classes(model):
+        raise ValueError(f"label is {label}; this model was trained without labels. Train with --model.labels.")
 
 
 def labels_at(shares: Tensor, noise: Noise) -> Tensor:
@@ -204,7 +206,7 @@ def refuse_shares(model: GenerativeModel, label: int | None, shares: Tensor | No
     """
     if shares is None:
         return
-    if not isinstance(model, Conditional) or label is not None:
+    if not draws_classes(model) or label is not None:
         why = "one label is given as well" if label is not None else f"{type(model).__name__} draws no given class"
         raise ValueError(f"shares are given, but {why}. Leave out one of them.")
     if shares.shape != (model.classes,) or bool((shares < 0).any()) or not float(shares.sum()) > 0:

@@ -18,7 +18,7 @@ from veridical.evaluation.extractors import Extractor
 from veridical.evaluation.features import FeatureSets, extract
 from veridical.evaluation.measurement import Measurement
 from veridical.evaluation.neighbours import nearest
-from veridical.model import Classifier, Conditional, GenerativeModel, Sampler
+from veridical.model import Classifier, GenerativeModel, Sampler, draws_classes
 from veridical.noise import SampleNoise
 from veridical.statistics import wilson_interval
 
@@ -34,7 +34,7 @@ def class_shares(model: GenerativeModel, data: ArrayData) -> Float[Tensor, " cla
     A perfect conditional model has the distribution of the data where its labels have the shares of the data.
     """
     labels = data.labels
-    if not isinstance(model, Conditional) or labels is None or labels.ndim != 1 or labels.is_floating_point():
+    if not draws_classes(model) or labels is None or labels.ndim != 1 or labels.is_floating_point():
         return None
     return torch.bincount(labels.cpu(), minlength=model.classes).double() / len(labels)
 

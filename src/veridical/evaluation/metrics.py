@@ -48,7 +48,7 @@ from veridical.evaluation.tilting import measure_tilting
 from veridical.evaluation.two_sample import measure_frechet, measure_kernel, measure_manifold, measure_memorisation
 from veridical.evaluation.typicality import measure_typicality
 from veridical.evaluation.vendi import measure_vendi
-from veridical.model import Conditional
+from veridical.model import draws_classes
 
 __all__ = ["METRICS", "Metric", "Subject"]
 
@@ -102,7 +102,7 @@ def _matched_classes(s: Any) -> list[Measurement]:
 
 
 def _discrimination(s: Any) -> list[Measurement]:
-    conditional = isinstance(s.model, Conditional)
+    conditional = draws_classes(s.model)
     rows = s.some(s.held_out, min(len(s.samples), JUDGED))
     c = s.held_out.labels.cpu()[rows] if conditional else None
     samples = s.samples[:JUDGED] if c is None else draw_of(s.model, c, s.model.device, s.seed)

@@ -20,12 +20,12 @@ from veridical.model import (
     Bijective,
     Classifier,
     Coded,
-    Conditional,
     Denoiser,
     Discriminating,
     Encoder,
     LatentVariable,
     Sampler,
+    draws_classes,
 )
 from veridical.noise import SampleNoise
 from veridical.targets.law import (
@@ -127,6 +127,12 @@ def _too_few_for_a_mean(subject: Subject) -> str | None:
     return "the mean over one example has no interval; at least 2 are needed"
 
 
+def _no_given_class(subject: Subject) -> str | None:
+    if subject.model is None:
+        return "only samples are given, not the model that made them"
+    return None if draws_classes(subject.model) else f"{type(subject.model).__name__} cannot draw a given class"
+
+
 def _no_classes(subject: Subject) -> str | None:
     return "the data have no class labels" if subject.train.space.classes is None else None
 
@@ -207,7 +213,7 @@ LATENT = of_model(LatentVariable, "has no latent codes")
 DENOISER = of_model(Denoiser, "is no denoiser")
 DISCRIMINATOR = of_model(Discriminating, "has no discriminator")
 JUDGED_ALONE = Need(_not_judged_alone)
-CONDITIONAL = of_model(Conditional, "cannot draw a given class")
+CONDITIONAL = Need(_no_given_class)
 CLASSIFIER = of_model(Classifier, "is no classifier")
 CODED = of_model(Coded, "has no codes that can be read from examples")
 

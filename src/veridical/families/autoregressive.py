@@ -52,11 +52,13 @@ import torch
 from torch import Tensor
 
 from veridical.config.families.autoregressive import AutoregressiveSampling
+from veridical.config.families.family import FEW_LEVELS
 from veridical.config.sampling import SamplingOptions, options_of
 from veridical.kinds import TermKind
 from veridical.model import (
     Batch,
     Completer,
+    Conditional,
     ExactLikelihood,
     Facts,
     GenerativeModel,
@@ -67,7 +69,7 @@ from veridical.model import (
     refuse_labels,
 )
 from veridical.nn.buffers import BufferRole
-from veridical.nn.heads import Bernoulli, Categorical, GaussianMixture, Grid, Head, inverse
+from veridical.nn.heads import Bernoulli, Categorical, Features, GaussianMixture, Grid, Head, LogisticMixture, inverse
 from veridical.nn.precision import at_least_single
 from veridical.nn.triangular import Chain, Steps, Task, from_sites, solve, to_sites
 from veridical.noise import Noise, noise_for
@@ -95,7 +97,7 @@ class Cached(ABC):
         """Start n examples with labels (n,); the state lives in the generator, so that no call sees that of another."""
 
 
-class Autoregressive(GenerativeModel, Replayable, Sampler, ExactLikelihood, Completer):
+class Autoregressive(GenerativeModel, Replayable, Sampler, Conditional, ExactLikelihood, Completer):
     """Base of the autoregressive families; see the module docstring.
 
     Args:
@@ -310,7 +312,7 @@ class Autoregressive(GenerativeModel, Replayable, Sampler, ExactLikelihood, Comp
             raise ValueError(
                 f"{count} of {self.sites} sites are known, but they do not come first in the order of this model, so "
                 "the others have no conditional distribution that can be computed. Give the first sites of the order "
-                "(from the top of an image), or train a made with orders='any'."
+                "(from the top of an image), or train a MADE with order='any'."
             )
         return suited
 
@@ -380,6 +382,25 @@ def scalar_head(space: Space, components: int = 10) -> Head:
     if space.levels is None:
         return GaussianMixture(space.mean, space.std, space.support, components)
     return Bernoulli(grid_of(space)) if space.levels == 2 else Categorical(grid_of(space))
+
+
+def compact_head(space: Space, components: int = 10) -> Head:
+    """Return the usual head, but for more than 32 levels a mixture of logistic distributions, with far fewer numbers.
+
+    Args:
+        space: of the examples.
+        components: distributions in a mixture.
+    """
+    few = space.levels is None or space.levels <= FEW_LEVELS
+    return scalar_head(space, components) if few else LogisticMixture(grid_of(space), components)
+
+
+def features_for(space: Space) -> Features:
+    """Return what a network sees of the data: bits as -1 and 1, up to 32 levels one-hot, else standard deviations."""
+    if space.levels is None or space.levels > FEW_LEVELS:
+        return Features(space.mean, space.std)
+    grid = grid_of(space)
+    return Features(grid.low + grid.width / 2, grid.width / 2) if space.levels == 2 else Features(0.0, 1.0, grid)
 
 
 def grid_of(space: Space) -> Grid:

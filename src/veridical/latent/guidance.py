@@ -11,7 +11,7 @@ from veridical.config.sampling import ConditionedSampling, RefinedSampling
 from veridical.latent.plug_and_play import Prior, log_label, plug_and_play
 from veridical.latent.refinement import log_constant, refine, refine_codes
 from veridical.mcmc.langevin import LogDensity
-from veridical.model import Discriminating, GenerativeModel, LatentVariable, Sampler
+from veridical.model import Conditional, Discriminating, GenerativeModel, LatentVariable, Sampler
 from veridical.noise import Noise, SampleNoise
 
 Draw = Callable[[Noise, Tensor | None], Tensor]
@@ -137,11 +137,12 @@ def labels_for(model: GenerativeModel, noise: Noise, label: int | None, draw: bo
         model: whose classes are used.
         noise: one row per label.
         label: that of all; None: see `draw`.
-        draw: draw labels uniformly if the model has classes.
+        draw: draw labels uniformly if the data have classes and the model was not built without.
     """
     if label is not None:
         return torch.full((noise.n,), label, device=noise.device)
-    return noise.integers(model.space.classes) if draw and model.space.classes else None
+    classes = model.classes if isinstance(model, Conditional) else model.space.classes
+    return noise.integers(classes) if draw and classes else None
 
 
 def decoder(latent: LatentVariable, c: Tensor | None) -> Callable[[Tensor], Tensor]:

@@ -284,6 +284,32 @@ class GaussianMixture(Head):
         return torch.special.ndtr(low), torch.special.ndtr(high)
 
 
+@final
+@dataclass(frozen=True)
+class Features:
+    """What a network sees of a site of one component: its deviation from the mean, or its level one-hot."""
+
+    mean: float
+    """Value that becomes 0."""
+
+    std: float
+    """Distance that becomes 1."""
+
+    grid: Grid | None = None
+    """Levels, to be given one-hot."""
+
+    @property
+    def count(self) -> int:
+        """F, numbers that describe a site."""
+        return 1 if self.grid is None else self.grid.levels
+
+    def __call__(self, sites: Tensor) -> Tensor:
+        """Return (..., F) for sites (..., 1)."""
+        if self.grid is None:
+            return (sites - self.mean) / self.std
+        return F.one_hot(self.grid.index(sites[..., 0]), self.grid.levels).to(sites.dtype)
+
+
 def inverse(logits: Tensor, u: Tensor) -> Tensor:
     """Return (..., 1) int64, the first index at which the distribution function of softmax(logits) exceeds u (..., 1).
 

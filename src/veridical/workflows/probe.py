@@ -32,13 +32,13 @@ from veridical.data.source import BatchSource, spread
 from veridical.data.sources import splits_of
 from veridical.evaluation.target import Target, mismatch
 from veridical.model import (
-    Conditional,
     Discriminating,
     ExactLikelihood,
     GenerativeModel,
     LatentVariable,
     LikelihoodBound,
     Sampler,
+    draws_classes,
 )
 from veridical.objectives.diagnostics import distances, energy_distance
 from veridical.targets.law import HasDensity
@@ -171,7 +171,7 @@ def compare(live: dict[str, Tensor], average: dict[str, Tensor]) -> dict[str, fl
 
 def labels(model: GenerativeModel, c: Tensor | None) -> Tensor | None:
     """Return labels for a model that uses them, None for the others."""
-    return c if isinstance(model, Conditional) else None
+    return c if draws_classes(model) else None
 
 
 def samples_for(model: GenerativeModel, batch: Batch) -> Tensor | None:

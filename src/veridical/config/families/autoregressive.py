@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from veridical.config import checks
 from veridical.config.sampling import SamplingOptions
@@ -14,6 +14,8 @@ Method = Literal["auto", "cached", "naive", "jacobi"]
 @dataclass(frozen=True)
 class AutoregressiveSampling(SamplingOptions):
     """Sampling site by site."""
+
+    labels: ClassVar[bool] = True
 
     method: Method = "auto"
     """How the same sample is computed. cached: site by site, keeping what does not change; naive: site by site, with
