@@ -22,6 +22,7 @@ FAMILIES: dict[str, str] = {
     "gan": "GAN",
     "glo": "GLO",
     "infogan": "InfoGAN",
+    "made": "MADE",
     "noise-level": "NoiseLevel",
     "pixelcnn": "PixelCNN",
     "pixelcnn-plus-plus": "PixelCNNPlusPlus",
