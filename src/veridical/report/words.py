@@ -304,6 +304,7 @@ TERMS = {
     "error": Term("error of reconstructions", "variances of the data"),
     "psnr": Term("peak signal to noise of reconstructions", "dB"),
     "perceptual": Term("distance of features of reconstructions"),
+    "code_norm": Term("norm of the codes", "mean"),
     "kl": Term("KL divergence of codes from the prior", "nats per example"),
     "active_units": Term("active latent dimensions", "count"),
     "sigma": Term("standard deviation of the decoder", "units of the data"),
