@@ -126,7 +126,7 @@ def test_later_channels_follow_the_drawn_levels_of_earlier_ones() -> None:
         ("log_bin", "self.grid.width / 2", "self.grid.width"),
         ("log_bin", "self.grid.levels - 1, 0.0", "self.grid.levels, 0.0"),
         ("log_bin", "index == 0, 0.0", "index == -1, 0.0"),
-        ("log_bin", "torch.where(inside, between, 0.0)", "between"),
+        ("log_bin", "between.masked_fill(~inside, 0.0)", "between"),
         ("centre", "c * (c - 1) // 2", "0"),
     ],
 )

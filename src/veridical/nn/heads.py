@@ -185,7 +185,7 @@ class LogisticMixture(Head):
         h = h.unflatten(-1, (self.components, -1))
         half = (self.grid.high - self.grid.low) / 2
         means = self.grid.low + half + half * h[..., 1 : 1 + k]
-        scales = half * h[..., 1 + k : 1 + 2 * k].clamp(min=-7.0).exp()
+        scales = half * F.threshold(h[..., 1 + k : 1 + 2 * k], -7.0, -7.0).exp()
         return h[..., 0], means, scales, h[..., 1 + 2 * k :].tanh()
 
     def centre(self, means: Tensor, slopes: Tensor, x: Tensor, c: int) -> Tensor:
@@ -209,7 +209,7 @@ class LogisticMixture(Head):
         down = F.logsigmoid(-below).masked_fill(index == 0, 0.0)
         inside = (index > 0) & (index < self.grid.levels - 1)
         between = (-torch.expm1(-self.grid.width / scale)).log()
-        return up + down + torch.where(inside, between, 0.0)
+        return up + down + between.masked_fill(~inside, 0.0)
 
 
 @final
@@ -274,7 +274,7 @@ class GaussianMixture(Head):
             means = self.mean + self.std * means
         else:
             means = self.support[0] + (self.support[1] - self.support[0]) * means.sigmoid()
-        return weights, means, self.std * (1e-3 + scales.clamp(max=5.0).exp())
+        return weights, means, self.std * (1e-3 + (-F.threshold(-scales, -5.0, -5.0)).exp())
 
     def ends(self, means: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
         """Return the values of each component's distribution function at the ends of the support."""
