@@ -3,11 +3,16 @@
     nice -n 10 python benchmarks/coverage.py                        # 400 repetitions, resumes where it stopped
     nice -n 10 python benchmarks/coverage.py --repetitions 100 --n 500 --only fid kid
     python benchmarks/coverage.py --table                           # prints the table of what was measured
+    python benchmarks/coverage.py --check                           # the numbers are those of an evaluation
 
 A repetition draws training data (twice n), n held-out examples and n samples of two models: a perfect one, and one in
 which the fifth of the distribution that is largest in one direction is half as frequent, and everything is a little
-shrunk. The metrics are those of `veridical.evaluation`, called as an evaluation calls them. The interval of a value
-should contain the mean of the values over all repetitions, the expected value at this n, in 95 % of cases.
+shrunk. The interval of a value should contain the mean of the values over all repetitions, the expected value at this
+n, in 95 % of cases. For `memorised` and `copied` the second model is a perfect one of whose samples 3 % are copies, so
+that the expected share is not at the end of its range.
+
+The metrics are those of `veridical.evaluation`. Where their tests cost more than their intervals, only value and
+interval are computed, by the same functions; `--check` compares them with those of whole measurements.
 
 Metrics whose question is put by the training data (which cells, which classifier, which distance counts as a
 collision) are measured on one training set for all repetitions: their intervals hold for those training data. Left
@@ -26,37 +31,52 @@ import json
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from coverage_sources import SOURCES, Source
 from torch import Tensor
 
-from veridical.config import DataConfig
 from veridical.data.dataset import ArrayData
-from veridical.data.sources import load
-from veridical.data.space import Space
-from veridical.evaluation.authenticity import measure_authenticity
+from veridical.evaluation import authenticity as authenticity_page
+from veridical.evaluation import clipped as clipped_page
+from veridical.evaluation import coverage as of_modes
+from veridical.evaluation import manifold_intervals as manifold_page
+from veridical.evaluation import mmd as mmd_page
+from veridical.evaluation import neighbours
+from veridical.evaluation.authenticity import authentic, authenticity_interval, measure_authenticity
 from veridical.evaluation.birthday import measure_birthday
 from veridical.evaluation.c2st import measure_c2st, measure_nearest_neighbour
 from veridical.evaluation.cells import measure_ndb, measure_shares
-from veridical.evaluation.clipped import measure_clipped
+from veridical.evaluation.clipped import clipped, measure_clipped
+from veridical.evaluation.clipped_calibration import K, calibrated
+from veridical.evaluation.clipped_intervals import clipped_intervals
 from veridical.evaluation.coverage import measure_modes
 from veridical.evaluation.density import Density
 from veridical.evaluation.divergence import measure_divergence
 from veridical.evaluation.exchange import exchange
-from veridical.evaluation.extractors import extractor_for
 from veridical.evaluation.extractors.pixels import Values
-from veridical.evaluation.features import FeatureSets, extract_data
+from veridical.evaluation.features import K_COVERAGE, K_PRECISION, FeatureSets
+from veridical.evaluation.frechet import GaussianFit, frechet_with_interval
 from veridical.evaluation.inception_score import measure_inception_score
+from veridical.evaluation.kernel import KernelSample, kernel_distance
 from veridical.evaluation.likelihood import measure_likelihood
-from veridical.evaluation.measurement import Measurement
-from veridical.evaluation.mmd import measure_mmd
+from veridical.evaluation.manifold import Sample, manifold
+from veridical.evaluation.manifold_intervals import LISTED, manifold_intervals
+from veridical.evaluation.measurement import Interval, Measurement
+from veridical.evaluation.mmd import (
+    discrepancy_interval,
+    gaussian_kernel,
+    kernel_discrepancies,
+    measure_mmd,
+    median_distance,
+)
 from veridical.evaluation.observables import measure_observables
 from veridical.evaluation.outcomes import measure_outcomes
 from veridical.evaluation.target import Target
@@ -64,8 +84,6 @@ from veridical.evaluation.two_sample import measure_frechet, measure_kernel, mea
 from veridical.evaluation.typicality import measure_typicality
 from veridical.evaluation.vendi import measure_vendi
 from veridical.statistics import wilson_interval
-from veridical.targets import Law, correlated, heavy_tailed, ring, simplex
-from veridical.targets.categorical import zipf
 from veridical.targets.ising import Ising
 from veridical.targets.law import HasDensity, HasEntropy, HasModes, HasOutcomes
 
@@ -76,94 +94,31 @@ N, REPETITIONS, DRAWS = 1_000, 400, 99
 TRAIN = 2
 """Training examples, in multiples of n."""
 
-RARE, FACTOR = 0.2, 0.5
-"""The imperfect model has this share of the distribution less often, by this factor."""
+COPIED = 0.03
+"""Share of copies in the samples of the model that memorises."""
 
-Rows = Tensor
+FEWEST, MOST = 0.93, 0.97
+"""Coverage that intervals of 95 % should have."""
 
-
-@dataclass(frozen=True)
-class Source:
-    """Draws of a distribution, and of a model that is a little wrong."""
-
-    draw: Callable[[int, torch.Generator], Tensor]
-    wrong: Callable[[int, torch.Generator], Tensor]
-    law: Law | None = None
-    space: Space | None = None
-    shrunk: float = 1.0
-    classes: int | None = None
-    """Number of classes; the last column of the draws is then the class."""
+of_modes._simulated_references = cache(of_modes._simulated_references)  # the same in all repetitions
+neighbours._BLOCK_VALUES = mmd_page._BLOCK_VALUES = 1 << 18  # stay in the cache
 
 
-def rarer(x: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """Return n rows, of which the fifth that is largest in one direction is half as frequent."""
-    score = x.flatten(1)[:, 0] if x.shape[1] < 100 and x.ndim == 2 else x.flatten(1).sum(dim=1)
-    odd = (score > score.quantile(1 - RARE)) & (torch.rand(len(x), generator=generator) > FACTOR)
-    return x[~odd][:n]
+_KNOWN: dict[tuple[float, float, int], neighbours.Neighbours] = {}
 
 
-def of_law(law: Law, shrunk: float) -> Source:
-    """Return draws of a law of vectors."""
-
-    def draw(n: int, generator: torch.Generator) -> Tensor:
-        return law.sample(n, generator, torch.float32)
-
-    def wrong(n: int, generator: torch.Generator) -> Tensor:
-        return shrunk * rarer(draw(2 * n, generator), n, generator)
-
-    x = draw(10_000, torch.Generator().manual_seed(9))
-    space = Space(tuple(x.shape[1:]), "vector", None, None, mean=float(x.mean()), std=float(x.std()))
-    return Source(draw, wrong, law, space, shrunk)
+def once(x: Tensor, k: int) -> neighbours.Neighbours:
+    """Return the neighbours of rows, found once for all metrics and both models."""
+    key = (float(x.double().sum()), float(x[-1].double().sum()), len(x))
+    if key not in _KNOWN:
+        while len(_KNOWN) > 3:
+            del _KNOWN[next(iter(_KNOWN))]
+        _KNOWN[key] = neighbours.neighbours(x, min(LISTED, len(x) - 1))
+    return neighbours.Neighbours(_KNOWN[key].distance[:, :k], _KNOWN[key].index[:, :k])
 
 
-def of_pool(pool: Tensor, wrong: Callable[[int, torch.Generator], Tensor], **other: Any) -> Source:
-    """Return draws without replacement from a large pool."""
-    return Source(lambda n, g: pool[torch.randperm(len(pool), generator=g)[:n]], wrong, **other)
-
-
-def images() -> Source:
-    """Return features of images with their class in the last column; the model has softer, fewer ones."""
-    parts = [load(DataConfig(source="fashion-mnist-10k"), split) for split in ("train", "test")]
-    extractor = extractor_for(parts[0].space, "fashion-28", torch.device("cpu"))
-    rows = torch.cat([extract_data(part, extractor) for part in parts])
-    labels = torch.cat([part.labels.cpu() for part in parts])  # type: ignore[union-attr]
-    pool, middle = torch.cat([rows, labels[:, None].float()], dim=1), rows.mean(dim=0)
-
-    def wrong(n: int, generator: torch.Generator) -> Tensor:
-        x = rarer(pool[torch.randperm(len(pool), generator=generator)[: 2 * n]], n, generator)
-        return torch.cat([middle + 0.97 * (x[:, :-1] - middle), x[:, -1:]], dim=1)
-
-    return of_pool(pool, wrong, classes=10)
-
-
-def spins() -> Source:
-    """Return critical lattices; the model is 3 % too hot, and its positive lattices are fewer."""
-    law, hot = Ising(8), Ising(8, coupling=0.97 * Ising(8).coupling)
-    pool, other = (
-        at.sample(40_000, torch.Generator().manual_seed(i), torch.float32) for i, at in enumerate((law, hot))
-    )
-    space = Space(law.shape, kind="lattice", support=(-1.0, 1.0), levels=2, mean=0.0, std=1.0)
-
-    def wrong(n: int, generator: torch.Generator) -> Tensor:
-        return rarer(other[torch.randperm(len(other), generator=generator)[: 2 * n]], n, generator)
-
-    return of_pool(pool, wrong, law=law, space=space)
-
-
-def outcomes() -> Source:
-    """Return draws of a categorical law."""
-    return of_law(zipf(), 1.0)
-
-
-SOURCES: Mapping[str, Callable[[], Source]] = {
-    "ring": lambda: of_law(ring(), 0.995),
-    "simplex": lambda: of_law(simplex(), 0.97),
-    "correlated": lambda: of_law(correlated(), 0.97),
-    "heavy-tailed": lambda: of_law(heavy_tailed(), 0.97),
-    "images": images,
-    "spins": spins,
-    "categorical": outcomes,
-}
+for page in (clipped_page, manifold_page, authenticity_page):
+    page.neighbours = once  # type: ignore[attr-defined]
 
 
 @dataclass
@@ -176,6 +131,9 @@ class Repetition:
     """The training data of all repetitions."""
     test: Tensor
     samples: Tensor
+    perfect: Tensor
+    """Samples of the perfect model."""
+    model: str
 
     def _rows(self, x: Tensor) -> Tensor:
         return (x[:, :-1] if self.source.classes else x).flatten(1)
@@ -209,6 +167,69 @@ class Repetition:
         return self.fixed[:, -1].long() if self.source.classes else None
 
 
+class Found(NamedTuple):
+    """A value with its interval."""
+
+    name: str
+    value: float
+    interval: Interval | None
+
+
+def fid(r: Repetition) -> list[Found]:
+    """Fréchet distance."""
+    found = frechet_with_interval(GaussianFit(r.features.reference), GaussianFit(r.features.generated))
+    return [Found("fid", *found)]
+
+
+def kid(r: Repetition) -> list[Found]:
+    """Kernel distance."""
+    found = kernel_distance(KernelSample(r.features.reference), KernelSample(r.features.generated))
+    return [Found("kid", found.value, found.interval)]
+
+
+def prdc(r: Repetition) -> list[Found]:
+    """Precision, recall, density, coverage."""
+    real, generated = r.features.reference[: len(r.samples)], r.features.generated
+    values = manifold(*(Sample(x, K_PRECISION, K_COVERAGE) for x in (real, generated)))
+    intervals = manifold_intervals(real, generated, values, K_PRECISION, K_COVERAGE)
+    return [Found(name, getattr(values, name), getattr(intervals, name)) for name in values._fields]
+
+
+def clipped_shares(r: Repetition) -> list[Found]:
+    """Clipped density and coverage."""
+    real, x = r.features.reference, r.features.generated
+    found = clipped(real, x, torch.ones(1, len(x), dtype=torch.bool))
+    values = float(found.scores.double().mean()), float(calibrated(found.covered.numpy(), len(x), len(real))[0])
+    intervals = clipped_intervals(real, x, *values, K) or (None, None)
+    names = ("clipped_density", "clipped_coverage")
+    return [Found(*found) for found in zip(names, values, intervals, strict=True)]
+
+
+def mmd(r: Repetition) -> list[Found]:
+    """Discrepancy under Gaussian kernels."""
+    pool, e = r.features.pool, r.features.exchange
+    kernel = gaussian_kernel(median_distance(pool, r.features.seed))
+    values = kernel_discrepancies(pool, e, kernel)
+    value, null = float(values[0]), float(values[1:].var())
+    return [Found("mmd", value, discrepancy_interval(pool, value, null, e, kernel))]
+
+
+def authenticity(r: Repetition) -> list[Found]:
+    """Share of authentic samples."""
+    real, x = r.features.reference, r.features.generated
+    value = int(authentic(x, real).sum()) / len(x)
+    return [Found("authenticity", value, authenticity_interval(real, x, value))]
+
+
+def memorisation(r: Repetition) -> list[Measurement]:
+    """Measure memorised and copied shares; the second model copies."""
+    if r.model == "perfect":
+        return measure_memorisation(r.features)
+    copies = round(COPIED * len(r.samples))
+    samples = torch.cat([r.train[:copies], r.test[: len(r.samples) - copies]])
+    return measure_memorisation(replace(r, samples=samples, test=r.perfect).features)
+
+
 def modes(r: Repetition) -> list[Measurement]:
     """Count known modes."""
     return measure_modes(r.samples, r.source.law) if isinstance(r.source.law, HasModes) else []
@@ -233,23 +254,23 @@ def counted(r: Repetition) -> bool:
     return isinstance(r.source.law, HasOutcomes)
 
 
-MEASURED: Mapping[str, Callable[[Repetition], list[Measurement]]] = {
-    "fid": lambda r: measure_frechet(r.features),
-    "kid": lambda r: measure_kernel(r.features),
-    "prdc": lambda r: measure_manifold(r.features),
-    "clipped": lambda r: measure_clipped(r.features),
+MEASURED: Mapping[str, Callable[[Repetition], Sequence[Found | Measurement]]] = {
+    "fid": fid,
+    "kid": kid,
+    "prdc": prdc,
+    "clipped": clipped_shares,
     "shares": lambda r: measure_shares(r.given, r.labels, r.source.classes or 0),
     "c2st": lambda r: measure_c2st(r.features),
-    "memorisation": lambda r: measure_memorisation(r.features),
+    "memorisation": memorisation,
     "ndb": lambda r: measure_ndb(r.given),
-    "mmd": lambda r: measure_mmd(r.features),
+    "mmd": mmd,
     "nearest_neighbour": lambda r: measure_nearest_neighbour(r.features),
     "vendi": lambda r: measure_vendi(r.features),
     "birthday": lambda r: measure_birthday(r.given),
     "inception_score": lambda r: (
         [] if r.labels is None else measure_inception_score(r.given, r.labels, r.source.classes or 0)
     ),
-    "authenticity": lambda r: measure_authenticity(r.features),
+    "authenticity": authenticity,
     "modes": modes,
     "outcomes": lambda r: measure_outcomes(r.samples, r.source.law) if counted(r) else [],  # type: ignore[arg-type]
     "observables": lambda r: (
@@ -263,6 +284,16 @@ MEASURED: Mapping[str, Callable[[Repetition], list[Measurement]]] = {
     "likelihood": likelihood,
 }
 """The metrics by name; those of features first."""
+
+WHOLE: Mapping[str, Callable[[FeatureSets], list[Measurement]]] = {
+    "fid": measure_frechet,
+    "kid": measure_kernel,
+    "prdc": measure_manifold,
+    "clipped": measure_clipped,
+    "mmd": measure_mmd,
+    "authenticity": measure_authenticity,
+}
+"""The whole measurements of those of which only value and interval are computed here."""
 
 
 def measure(log: Path, n: int, repetitions: int, laws: Iterable[str], only: Iterable[str]) -> None:
@@ -292,14 +323,18 @@ def fixed_of(name: str, n: int) -> Tensor:
     return source_of(name).draw(TRAIN * n, torch.Generator().manual_seed(999_999))
 
 
-def _repeat(name: str, n: int, seed: int, wanted: Iterable[str]) -> list[dict]:
+def drawn(name: str, n: int, seed: int) -> dict[str, Repetition]:
+    """Draw a repetition of both models."""
     source, generator = source_of(name), torch.Generator().manual_seed(seed)
     real = source.draw((TRAIN + 2) * n, generator)
     fixed, wrong = fixed_of(name, n), source.wrong(n, generator)
     train, test, perfect = real.split([TRAIN * n, n, n])
     both = {"perfect": perfect, "wrong": wrong}
-    made = {model: Repetition(source, train, fixed, test, x) for model, x in both.items()}
-    rows = []
+    return {model: Repetition(source, train, fixed, test, x, perfect, model) for model, x in both.items()}
+
+
+def _repeat(name: str, n: int, seed: int, wanted: Iterable[str]) -> list[dict]:
+    made, rows = drawn(name, n, seed), []
     for metric in wanted:
         began, found = time.process_time(), {}
         for model, r in made.items():
@@ -309,11 +344,27 @@ def _repeat(name: str, n: int, seed: int, wanted: Iterable[str]) -> list[dict]:
     return rows
 
 
-def _numbers(m: Measurement) -> list[float] | None:
+def check(laws: Iterable[str], n: int = 400) -> None:
+    """Compare values and intervals with those of whole measurements.
+
+    Raises:
+        ValueError: a number differs.
+    """
+    for law in laws:
+        for model, r in drawn(law, n, 0).items():
+            for metric, whole in WHOLE.items() if not counted(r) else ():
+                found = {m.name: _numbers(m) for m in MEASURED[metric](r)}
+                expected = {m.name: _numbers(m) for m in whole(r.features)}
+                if found != expected:
+                    raise ValueError(f"{metric} of the {model} model of {law}: {found}; expected {expected}.")
+    print("values and intervals are those of whole measurements")
+
+
+def _numbers(m: Found | Measurement) -> list[float]:
     """Value and interval, to six digits."""
     low, high = m.interval or (math.nan, math.nan)
     value = m.value
-    if m.name in ("memorised", "copied"):  # values are cut at 0; the expected one is not
+    if isinstance(m, Measurement) and m.name in ("memorised", "copied"):  # values are cut at 0; the expected one is not
         value = float(m.detail["share_below"]) - float(m.detail["level"])  # type: ignore[arg-type]
     return [float(f"{x:.6g}") for x in (value, low, high)]
 
@@ -373,10 +424,30 @@ def table(log: Path, n: int) -> None:
     print("|---|" + "---|" * (len(laws) + 2))
     for name in dict.fromkeys(name for name, _ in found):
         print(_row(name, {model: found.get((name, model), {}) for model in ("perfect", "wrong")}, laws))
+    outside(found)
+
+
+def outside(found: Mapping[tuple[str, str], Mapping[str, np.ndarray]]) -> None:
+    """Print the cells that are shown to cover less than 93 % or more than 97 %."""
+    total = sum(len(of) for of in found.values())
+    print(f"\nOf {total} cells, those whose 95 % interval lies below {FEWEST} or above {MOST}:\n")
+    print("| measurement | model | distribution | coverage | expected value lies above / below | repetitions |")
+    print("|---|---|---|---|---|---|")
+    for (name, model), of in found.items():
+        for law, rows in of.items():
+            share, above, below, _ = covered(rows, _least(name))
+            low, high = wilson_interval(min(share * len(rows), len(rows)), len(rows))
+            if high < FEWEST or low > MOST:
+                cells = f"{share:.3f} ({low:.3f} to {high:.3f}) | {below:.3f} / {above:.3f} | {len(rows)}"
+                print(f"| {name} | {model} | {law} | {cells} |")
+
+
+def _least(name: str) -> float:
+    return 0.0 if name in ("memorised", "copied") else -math.inf
 
 
 def _row(name: str, found: Mapping[str, Mapping[str, np.ndarray]], laws: Iterable[str]) -> str:
-    least = 0.0 if name in ("memorised", "copied") else -math.inf
+    least = _least(name)
     cells, hits, total, widths = [], 0.0, 0, []
     for law in laws:
         both = [(covered(of[law], least), len(of[law])) for of in found.values() if law in of]
@@ -392,6 +463,7 @@ def main() -> None:
     """Measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", action="store_true", help="print the table of what was measured")
+    parser.add_argument("--check", action="store_true", help="compare the numbers with those of an evaluation")
     parser.add_argument("--log", type=Path, default=LOG)
     parser.add_argument("--n", type=int, default=N)
     parser.add_argument("--repetitions", type=int, default=REPETITIONS)
@@ -399,6 +471,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=list(MEASURED), choices=list(MEASURED))
     given = parser.parse_args()
     torch.set_num_threads(1)
+    if given.check:
+        check(given.laws)
+        return
     if not given.table:
         measure(given.log, given.n, given.repetitions, given.laws, given.only)
     table(given.log, given.n)

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from tests.evaluation.sets import normal, sets
+from veridical.evaluation import authenticity as page
 from veridical.evaluation.authenticity import authentic, measure_authenticity
+from veridical.evaluation.neighbours import distance_blocks, neighbours
 
 
 def test_it_is_the_definition() -> None:
@@ -21,6 +23,17 @@ def test_a_perfect_model_does_not_score_one_half(d: int, share: float) -> None:
     g = torch.Generator().manual_seed(d)
     found = authentic(torch.rand(4000, d, generator=g), torch.rand(4000, d, generator=g))
     assert float(found.double().mean()) == pytest.approx(share, abs=0.036)
+
+
+def test_parts_are_measured_as_samples_of_their_own() -> None:
+    train, x = normal(200, 3, 6).double(), normal(120, 3, 7).double()
+    found = [block.topk(64, dim=1, largest=False, sorted=True) for _, block in distance_blocks(x, train)]
+    own = neighbours(train, 64)
+    lists = torch.cat([of.indices for of in found]), torch.cat([of.values for of in found]), own.index, own.distance
+    a, b = torch.arange(200) % 4, torch.arange(120) % 4
+    shares = page._parts(*(of.numpy() for of in lists), a.numpy(), b.numpy(), 4)
+    expected = [float(authentic(x[b == part], train[a == part]).double().mean()) for part in range(4)]
+    assert shares[:, 0].tolist() == pytest.approx(expected)
 
 
 def test_copies_are_not_authentic() -> None:

@@ -32,6 +32,14 @@ def test_it_is_the_definition(k: int) -> None:
     assert (float(found.scores.mean()), float(found.covered[0])) == pytest.approx(by_loops(real, x, k), rel=1e-6)
 
 
+def test_ties_count_among_real_examples_as_among_samples() -> None:
+    """On a lattice more than k rows lie within the radius of a ball; a perfect model scored 1.3 to 1.7 there."""
+    g = torch.Generator().manual_seed(0)
+    real, x = (torch.randint(0, 3, (n, 3), generator=g).double() for n in (60, 40))
+    found = clipped(real, x, ALL, 5)
+    assert (float(found.scores.mean()), float(found.covered[0])) == pytest.approx(by_loops(real, x, 5), rel=1e-6)
+
+
 def test_every_labelling_counts_its_own_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     g = torch.Generator().manual_seed(0)
     real, pool = torch.randn(50, 2, generator=g), torch.randn(40, 2, generator=g)

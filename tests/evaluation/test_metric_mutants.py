@@ -57,6 +57,13 @@ MUTANTS = {
     "samples count more than once": Mutant(
         clipped, "clipped", "(counts / k).clamp(max=1.0)", "(counts / k)", test_clipped.test_it_is_the_definition, (3,)
     ),
+    "only the nearest of equally near real examples count": Mutant(
+        clipped,
+        "_own_score",
+        "own.distance[:, -1] <= radius",
+        "own.distance[:, -1] < 0.0",
+        test_clipped.test_ties_count_among_real_examples_as_among_samples,
+    ),
     "coverage is not clipped": Mutant(
         clipped, "clipped", "part.clamp_(max=k)", "part", test_clipped.test_it_is_the_definition, (3,)
     ),

@@ -25,7 +25,8 @@ from veridical.evaluation.exchange import exchange_test, mean_differences
 from veridical.evaluation.features import FeatureSets
 from veridical.evaluation.halves import sampling_variance, share_interval
 from veridical.evaluation.measurement import Interval, Measurement
-from veridical.evaluation.neighbours import distance_blocks, nearest
+from veridical.evaluation.neighbours import distance_blocks, nearest, neighbours
+from veridical.ising.kernels.compilation import kernel
 from veridical.statistics import wilson_interval
 
 TOLERANCE = 0.05
@@ -33,6 +34,9 @@ TOLERANCE = 0.05
 
 ROWS, SPLITS = 2_000, 40
 """Rows of either set, and partitions, in which the variance is measured."""
+
+LISTED = 64
+"""Nearest training examples of every row, among which that of its own part is found."""
 
 FEWEST = 40
 """Rows below which samples count as independent."""
@@ -67,22 +71,54 @@ def authenticity_interval(train: Float[Tensor, "N d"], x: Float[Tensor, "n d"], 
     train, x = train[: round(part * len(train))], x[: round(part * len(x))]
     if min(len(train), len(x)) < FEWEST:
         return wilson_interval(value * len(x), len(x))
-    across = torch.cat([block for _, block in distance_blocks(x, train)])
-    among = torch.cat([block for _, block in distance_blocks(train, train)]).fill_diagonal_(torch.inf)
+    listed = min(LISTED, len(train) - 1)
+    own = neighbours(train, listed)
+    found = [block.topk(listed, dim=1, largest=False, sorted=True) for _, block in distance_blocks(x, train)]
+    lists = torch.cat([of.indices for of in found]), torch.cat([of.values for of in found]), own.index, own.distance
 
-    def statistic(a: Int[Tensor, " N"], b: Int[Tensor, " n"], parts: int) -> list[list[float]]:
-        found = []
-        for p in range(parts):
-            rows = a == p
-            near = across[b == p][:, rows].min(dim=1)
-            own = among[rows][:, rows].amin(dim=1)
-            found.append([float((own[near.indices] < near.values).double().mean())])
-        return found
+    def statistic(a: Int[Tensor, " N"], b: Int[Tensor, " n"], parts: int) -> Float[np.ndarray, "parts 1"]:
+        return _parts(*(of.numpy() for of in lists), a.numpy(), b.numpy(), parts)
 
     variance = sampling_variance(
         statistic, len(train), len(x), seed=0, splits=SPLITS, times=1 / part, shares=np.ones(1, bool)
     )
     return share_interval(value, float(variance[0]))
+
+
+@kernel
+def _parts(
+    index: np.ndarray,
+    distance: np.ndarray,
+    index_train: np.ndarray,
+    distance_train: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    parts: int,
+) -> np.ndarray:
+    """Share of authentic samples of every part: (parts, 1).
+
+    Args:
+        index: nearest training examples of every sample, in ascending order of distance.
+        distance: their distances.
+        index_train: nearest other training examples of every training example.
+        distance_train: their distances.
+        a: part of every training example.
+        b: part of every sample.
+        parts: number of parts.
+    """
+    right, size = np.zeros((parts, 1)), np.zeros(parts)
+    for j in range(len(index)):
+        p = 0
+        while p < index.shape[1] - 1 and a[index[j, p]] != b[j]:
+            p += 1
+        r, q = index[j, p], 0
+        while q < index_train.shape[1] - 1 and a[index_train[r, q]] != b[j]:
+            q += 1
+        size[b[j]] += 1
+        right[b[j], 0] += distance_train[r, q] < distance[j, p]
+    for part in range(parts):
+        right[part] /= size[part]
+    return right
 
 
 def measure_authenticity(features: FeatureSets) -> list[Measurement]:

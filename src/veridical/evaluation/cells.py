@@ -36,6 +36,7 @@ from veridical.evaluation.features import FeatureSets
 from veridical.evaluation.halves import normal_interval, sampling_variance, share_interval
 from veridical.evaluation.linear import LinearDiscriminant
 from veridical.evaluation.measurement import JSON, Interval, Measurement
+from veridical.evaluation.plug_in import METHOD, js_interval
 from veridical.verdict import Test
 
 SIGNIFICANT = 1.959963984540054
@@ -99,8 +100,8 @@ def cell_shares(cells: Int[Tensor, " pool"], exchange: Exchange, count: int) -> 
     )
 
 
-def cell_variances(cells: Int[Tensor, " pool"], exchange: Exchange, count: int) -> Float[np.ndarray, "3"]:
-    """Variance of total variation, NDB / K and Jensen-Shannon divergence over draws of both, from halves and quarters.
+def cell_variances(cells: Int[Tensor, " pool"], exchange: Exchange, count: int) -> Float[np.ndarray, "2"]:
+    """Variance of total variation and NDB / K over draws of both, from halves and quarters.
 
     That of NDB / K is in units of p(1 - p), since it grows with n.
 
@@ -111,7 +112,7 @@ def cell_variances(cells: Int[Tensor, " pool"], exchange: Exchange, count: int) 
     """
     sides = cells[: exchange.n], cells[exchange.n :]
 
-    def statistic(x: Tensor, y: Tensor, parts: int) -> Float[Tensor, "parts 3"]:
+    def statistic(x: Tensor, y: Tensor, parts: int) -> Float[Tensor, "parts 2"]:
         p, q = (
             torch.bincount(part * count + side, minlength=parts * count).double().reshape(parts, count)
             for part, side in zip((x, y), sides, strict=True)
@@ -119,9 +120,9 @@ def cell_variances(cells: Int[Tensor, " pool"], exchange: Exchange, count: int) 
         smaller = replace(exchange, n=exchange.n // parts, m=exchange.m // parts)
         p, q = p / p.sum(dim=1, keepdim=True), q / q.sum(dim=1, keepdim=True)
         different = (z_scores(p, q, smaller).abs() > SIGNIFICANT).double().mean(dim=1)
-        return torch.stack([(p - q).abs().sum(dim=1) / 2, different, jensen_shannon(p, q)], dim=1)
+        return torch.stack([(p - q).abs().sum(dim=1) / 2, different], dim=1)
 
-    shares = np.array([False, True, False])
+    shares = np.array([False, True])
     return sampling_variance(statistic, exchange.n, exchange.m, seed=0, shares=shares)
 
 
@@ -254,10 +255,11 @@ def measure_ndb(features: FeatureSets) -> list[Measurement]:
     js = exchange_test(shares.js, e, bad="high")
     variance = cell_variances(cells, e, count)
     found = float(shares.different[0]), float(shares.js[0])
-    of_different, of_js = share_interval(found[0], variance[1]), normal_interval(found[1], variance[2], least=0.0)
+    counts = (torch.bincount(side, minlength=count).numpy() for side in (cells[: e.n], cells[e.n :]))
+    of_different, of_js = share_interval(found[0], variance[1]), js_interval(*counts)
     return [
         _measured(features, "ndb", found[0], "share", different, of_different, began, detail, 2),
-        _measured(features, "cell_js", found[1], "nats", js, of_js, began, detail, 2),
+        _measured(features, "cell_js", found[1], "nats", js, of_js, began, detail, 2, METHOD),
     ]
 
 
@@ -287,6 +289,7 @@ def _measured(
     began: float,
     detail: dict[str, JSON],
     share: int = 1,
+    method: str = "variance from halves and quarters",
 ) -> Measurement:
     return compared(
         features,
@@ -296,7 +299,7 @@ def _measured(
         test,
         higher_is_better=False,
         interval=interval,
-        method="variance from halves and quarters",
+        method=method,
         began=began,
         detail=detail,
         share=share,

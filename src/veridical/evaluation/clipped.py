@@ -76,8 +76,8 @@ def clipped(
     Returns:
         Scores of the pool, and the clipped coverage of every labelling, not yet calibrated.
     """
-    own = neighbours(real, k)
-    radius = own.distance[:, -1]
+    own = neighbours(real, k + (len(real) > k + 1))  # one more shows ties
+    radius = own.distance[:, k - 1]
     small = radius.clamp(max=float(radius.median()))
     counts, covered = torch.zeros(len(pool)), torch.zeros(2, len(labels), dtype=torch.float64)
     columns = labels.T.to(torch.float32).contiguous()  # (pool, labellings)
@@ -88,7 +88,7 @@ def clipped(
         members = _product(inside, columns)
         for at, part in enumerate((members, inside.sum(dim=1, keepdim=True) - members)):
             covered[at] += part.clamp_(max=k).sum(dim=0, dtype=torch.float64)
-    scores = (counts / k).clamp(max=1.0) / _own_score(own, small)
+    scores = (counts / k).clamp(max=1.0) / _own_score(real, own, small, k)
     return Clipped(scores, *(covered / (k * len(real))))
 
 
@@ -126,11 +126,21 @@ def measure_clipped(features: FeatureSets) -> list[Measurement]:
     ]
 
 
-def _own_score(own: Neighbours, radius: Tensor) -> float:
-    """Mean clipped score of real examples in the balls of the others, which only contain neighbours."""
-    n, k = own.distance.shape
-    members = own.index[own.distance <= radius[:, None]]
-    return float((torch.bincount(members, minlength=n).double() / k).clamp(max=1.0).mean())
+def _own_score(real: Tensor, own: Neighbours, radius: Tensor, k: int) -> float:
+    """Mean clipped score of real examples in the balls of the others.
+
+    A ball contains listed neighbours only, but where its radius is also the distance of the last one listed: of
+    lattices, where few distances occur, more rows may be as near, and all of them count, as samples do.
+    """
+    full = own.distance[:, -1] <= radius
+    members = own.index[(own.distance <= radius[:, None]) & ~full[:, None]]
+    counts = torch.bincount(members, minlength=len(real)).double()
+    balls, of = full.nonzero()[:, 0], radius[full]
+    for start, distance in distance_blocks(real[balls], real):
+        inside = distance <= of[start : start + len(distance), None]
+        counts += inside.sum(dim=0)
+    counts[balls] -= 1  # its own ball
+    return float((counts / k).clamp(max=1.0).mean())
 
 
 def _product(inside: Bool[Tensor, "block pool"], columns: Float[Tensor, "pool labellings"]) -> Tensor:

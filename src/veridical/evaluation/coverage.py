@@ -31,6 +31,7 @@ from torch import Tensor
 
 from veridical.evaluation.exchange import simulated_test
 from veridical.evaluation.measurement import Interval, Measurement, ReferenceKind
+from veridical.evaluation.plug_in import METHOD, kl_interval
 from veridical.statistics import mean_interval, wilson_interval
 from veridical.targets.law import HasModes
 
@@ -118,7 +119,7 @@ def measure_modes(samples: Float[Tensor, "n d"], target: HasModes, seed: int = 0
     Args:
         samples: of a model, in the units of the law.
         target: the law.
-        seed: of resampling and of the simulated references.
+        seed: of the simulated references.
 
     Returns:
         The measurements; mode_width only where some mode has two samples of high quality.
@@ -131,7 +132,7 @@ def measure_modes(samples: Float[Tensor, "n d"], target: HasModes, seed: int = 0
     exact = separate(target)
     law, perfect = _exact_references(target, n, rng) if exact else _simulated_references(target, n, seed)
     values = _values(found, law)
-    intervals = _intervals(found, law, values, rng)
+    intervals = _intervals(found, law, values)
     key = ("simulated modes", n, seed)
     detail = {"law": repr(target), "reference": "exact" if exact else f"{_SIMULATIONS} simulations"}
     if len(law) <= _LISTED_MODES:
@@ -191,19 +192,14 @@ def _kl(counts: np.ndarray, law: np.ndarray) -> np.ndarray:
     return (special.xlogy(share, share) - special.xlogy(share, law)).sum(axis=-1)
 
 
-def _intervals(
-    found: Modes, law: np.ndarray, values: dict[str, float], rng: np.random.Generator
-) -> dict[str, tuple[Interval, str]]:
+def _intervals(found: Modes, law: np.ndarray, values: dict[str, float]) -> dict[str, tuple[Interval | None, str]]:
     n = int(found.nearest.sum())
     missed = np.exp(-found.high_quality[found.high_quality > 0])  # chance that another n samples miss the mode
     spread = 1.96 * math.sqrt(float((missed * (1 - missed)).sum()))
-    kl = _kl(rng.multinomial(n, found.nearest / n, _RESAMPLES), law)
-    kl += values["mode_kl"] - kl.mean()  # resampling adds the plug-in bias once more
-    low, high = np.quantile(kl, [0.025, 0.975])
-    intervals = {
+    intervals: dict[str, tuple[Interval | None, str]] = {
         "modes": ((values["modes"] - spread, min(values["modes"] + spread, float(len(law)))), "Poisson hits per mode"),
         "high_quality": (wilson_interval(int(found.high_quality.sum()), n), "Wilson"),
-        "mode_kl": ((max(0.0, float(low)), max(0.0, float(high))), "bootstrap, recentred"),
+        "mode_kl": (kl_interval(found.nearest, law), METHOD),
     }
     if "mode_width" in values:
         low, high = mean_interval(found.squares)

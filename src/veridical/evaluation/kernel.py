@@ -26,8 +26,11 @@ squares then say of $\zeta$ is noise.
 where $V_0$ is the variance between equal distributions (the sum of the subtracted terms) and $c\,\theta$ the first
 order. The interval holds the $\theta$ with $|\mathrm{MMD}^2 - \theta| \le 1.96\sqrt{V(\theta)}$, as Wilson's does for
 shares: an estimate that is too small by chance would otherwise have an error that is too small as well. Near 0, where c
-cannot be measured, it is $4\operatorname{tr}\Sigma^2/\operatorname{tr}\Sigma$ of the error's covariance $\Sigma$ in the
-space of the kernel.
+cannot be measured, it follows from the error's covariance $\Sigma$ in the space of the kernel: a distance seen by
+chance lies along the eigenvectors of $\Sigma$ in proportion to the variances $2\lambda^2$ of their parts, and along one
+of them $c = 4\lambda$, so that $c = 4\operatorname{tr}\Sigma^3/\operatorname{tr}\Sigma^2$ (`null_slope`). Weights
+$\lambda$ instead of $\lambda^2$ understate it many times where one direction has most of the variance (the
+magnetisation of spins).
 
 References:
     Gretton, Borgwardt, Rasch, Schölkopf & Smola, A Kernel Two-Sample Test (2012).
@@ -67,8 +70,6 @@ class _Gram(NamedTuple):
     columns: Tensor
     mean: float
     zeta: float
-    trace: float
-    """Mean of the diagonal less the mean of the others; 0 for two samples."""
 
 
 class _Centre(NamedTuple):
@@ -108,6 +109,11 @@ class KernelSample:
         """Sums of the Gram matrix without its diagonal, centred at its own landmarks."""
         return _gram(self.rows, self.rows, self.centre, same=True)
 
+    @cached_property
+    def slope(self) -> float:
+        """Growth of the variance with the distance near 0, in units of 1/n + 1/m (`null_slope`)."""
+        return null_slope(cubic_kernel(self.centre.landmarks, self.centre.landmarks))
+
 
 def kernel_distance(x: KernelSample, y: KernelSample) -> KernelDistance:
     """Unbiased squared maximum mean discrepancy under the cubic kernel, in units of the kernel (pure number).
@@ -136,29 +142,54 @@ def kernel_distance(x: KernelSample, y: KernelSample) -> KernelDistance:
     value = xx.mean + yy.mean - 2 * xy.mean
     return KernelDistance(
         value,
-        squared_distance_interval(value, first - 2 * null, null, xx.trace / n + yy.trace / m),
+        squared_distance_interval(value, first - 2 * null, null, (1 / n + 1 / m) * x.slope),
         math.sqrt(2 * xx.zeta) * (1 / n + 1 / m),
     )
 
 
-def squared_distance_interval(value: float, first: float, null: float, trace: float) -> Interval:
+def squared_distance_interval(value: float, first: float, null: float, slope: float) -> Interval:
     """95 % interval of an expected squared distance, from an unbiased estimate (module docstring).
 
     Args:
         value: the estimate.
         first: its variance of first order, estimated without bias; may be negative by chance.
         null: its variance between equal distributions.
-        trace: expected squared distance of the estimated means from the true ones, in the space of the kernel.
+        slope: growth of the variance with the distance, c, near 0.
 
     Examples:
-        >>> [round(side, 2) for side in squared_distance_interval(0.0, 0.0, 1.0, math.inf)]
+        >>> [round(side, 2) for side in squared_distance_interval(0.0, 0.0, 1.0, 0.0)]
         [-1.96, 1.96]
     """
     spread = math.sqrt(null)
-    slope = (max(0.0, first) + 2 * null / trace * spread) / (max(0.0, value) + spread) if spread > 0 else 0.0
+    slope = (max(0.0, first) + slope * spread) / (max(0.0, value) + spread) if spread > 0 else 0.0
     middle = value + 1.96**2 * slope / 2
     half = 1.96 * math.sqrt(max(null, null + slope * value + (1.96 * slope) ** 2 / 4))
     return middle - half, middle + half
+
+
+def null_slope(gram: Float[Tensor, "n n"]) -> float:
+    r"""Growth of the variance of a squared distance with the distance, near 0, in units of 1/n + 1/m.
+
+    It is $4\operatorname{tr}\Sigma^3/\operatorname{tr}\Sigma^2$ of the covariance of one example in the space of the
+    kernel, from pairs and triples of different rows, and at least $4\operatorname{tr}\Sigma^2/\operatorname{tr}\Sigma$.
+
+    Args:
+        gram: kernel of n independent rows, at least three, not centred.
+
+    Examples:
+        >>> x = torch.randn(400, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        >>> 3.0 < null_slope(x @ x.T) < 5.0  # one direction of variance 1
+        True
+    """
+    n, means = len(gram), gram.mean(dim=0)
+    k = gram - means - means[:, None] + means.mean()
+    trace = float(k.diagonal().mean())
+    k.fill_diagonal_(0.0)
+    square = float(k.square().sum()) / (n * (n - 1))
+    if not square > 0 or not trace > 0:
+        return 0.0
+    cube = float(((k @ k) * k).sum()) / (n * (n - 1) * (n - 2))
+    return 4 * max(cube / square, square / trace)
 
 
 def cubic_kernel(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Float[Tensor, "n m"]:
@@ -184,5 +215,4 @@ def _gram(x: Tensor, y: Tensor, centre: _Centre, same: bool) -> _Gram:
     mean = float(row_means.mean())
     spread = square / (len(x) * others) - mean**2
     zeta = spread - float(row_means.var()) - float(column_means.var())
-    trace = float(((x.square().sum(dim=1) / x.shape[1] + 1).pow(3) - 2 * g_x).mean()) - mean if same else 0.0
-    return _Gram(row_means, column_means, mean, max(0.0, zeta), trace)
+    return _Gram(row_means, column_means, mean, max(0.0, zeta))

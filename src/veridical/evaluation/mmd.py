@@ -23,11 +23,11 @@ from torch import Tensor
 from veridical.evaluation.compared import compared
 from veridical.evaluation.exchange import Exchange, exchange_test
 from veridical.evaluation.features import FeatureSets
-from veridical.evaluation.kernel import squared_distance_interval
+from veridical.evaluation.kernel import LANDMARKS, null_slope, squared_distance_interval
 from veridical.evaluation.measurement import Interval, Measurement
 
 SCALES = (0.25, 0.5, 1.0)
-"""Widths of the kernels, in median distances."""
+"""Widths of the kernels, in median distances, each twice the one before."""
 
 MEDIAN_OF = 1_000
 _BLOCK_VALUES = 1 << 23
@@ -51,7 +51,11 @@ def gaussian_kernel(sigma: float) -> Kernel:
 
     def kernel(x: Tensor, y: Tensor) -> Tensor:
         square = torch.addmm(x.square().sum(dim=1, keepdim=True) + y.square().sum(dim=1), x, y.T, alpha=-2.0)
-        return sum((-square.clamp(min=0.0) / (2 * (s * sigma) ** 2)).exp() for s in SCALES) / len(SCALES)  # type: ignore[return-value]
+        part = square.clamp_(min=0.0).div_(-2 * (SCALES[-1] * sigma) ** 2).exp_()
+        total = part.clone()
+        for _ in SCALES[1:]:  # half the width is the fourth power
+            total += part.square_().square_()
+        return total.div_(len(SCALES))
 
     return kernel
 
@@ -96,9 +100,10 @@ def discrepancy_interval(
     to_samples, to_others = sums.T
     a = (to_samples[:n] - 1) / max(1, n - 1) - to_others[:n] / m
     b = (to_others[n:] - 1) / max(1, m - 1) - to_samples[n:] / n
-    level = float((to_samples + to_others - 1).mean()) / (n + m - 1)
     first = 4 * float(a.var()) / n + 4 * float(b.var()) / m
-    return squared_distance_interval(value, first - 2 * null, null, (1 - level) * (1 / n + 1 / m))
+    landmarks = pool[n:][:LANDMARKS]
+    slope = (1 / n + 1 / m) * null_slope(kernel(landmarks, landmarks)) if m > 2 else 0.0
+    return squared_distance_interval(value, first - 2 * null, null, slope)
 
 
 def measure_mmd(features: FeatureSets) -> list[Measurement]:

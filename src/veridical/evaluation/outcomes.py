@@ -22,6 +22,7 @@ from scipy import special
 
 from veridical.evaluation.exchange import simulated_test
 from veridical.evaluation.measurement import Measurement
+from veridical.evaluation.plug_in import METHOD, kl_interval
 from veridical.targets.law import HasOutcomes
 from veridical.verdict import TOLERANCES
 
@@ -57,7 +58,7 @@ def measure_outcomes(samples: Float[torch.Tensor, "n d"], target: HasOutcomes, s
     Args:
         samples: of a model.
         target: the law, in whose units the samples are.
-        seed: of resampling.
+        seed: of the draws of the law.
 
     Returns:
         Both measurements.
@@ -72,8 +73,6 @@ def measure_outcomes(samples: Float[torch.Tensor, "n d"], target: HasOutcomes, s
         )
     counts, law = count_outcomes(samples, target), target.probabilities.numpy()
     value = float(kl_to_law(counts, law))
-    resampled = kl_to_law(rng.multinomial(n, counts / n, _RESAMPLES), law)
-    low, high = np.quantile(resampled + value - resampled.mean(), [0.025, 0.975])  # resampling adds the bias again
     perfect = rng.multinomial(n, law, _RESAMPLES)
     floor, reached = kl_to_law(perfect, law), (perfect > 0).sum(axis=1)
     off = float((target.index(samples.to(torch.float64)) < 0).double().mean())
@@ -99,8 +98,8 @@ def measure_outcomes(samples: Float[torch.Tensor, "n d"], target: HasOutcomes, s
             "nats",
             n,
             higher_is_better=False,
-            interval=(max(0.0, float(low)), max(0.0, float(high))),
-            method="bootstrap, recentred",
+            interval=kl_interval(counts, law),
+            method=METHOD,
             reference=float(floor.mean()),
             reference_kind="floor",
             reference_interval=_middle(floor),

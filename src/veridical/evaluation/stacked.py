@@ -41,6 +41,7 @@ from veridical.data.stacked import DIGITS, MODES, mode_of
 from veridical.evaluation.exchange import simulated_test
 from veridical.evaluation.extractors.digits import CLASSES, classify_digits, load
 from veridical.evaluation.measurement import Interval, Measurement
+from veridical.evaluation.plug_in import METHOD, kl_interval
 from veridical.targets.law import HasDigits
 from veridical.verdict import TOLERANCES
 
@@ -167,8 +168,8 @@ def measure_stacks(samples: Float[Tensor, "n 3 28 28"], data: ArrayData, seed: i
             "nats",
             n,
             higher_is_better=False,
-            interval=_kl_interval(counts, kl, rng),
-            method="bootstrap, recentred",
+            interval=kl_interval(counts.ravel(), np.full(MODES, 1 / MODES)),
+            method=METHOD,
             reference=perfect_kl.value,
             reference_kind="floor",
             reference_interval=perfect_kl.interval,
@@ -203,9 +204,3 @@ def _modes_interval(counts: np.ndarray) -> Interval:
     missed, modes = np.exp(-counts[counts > 0]), float((counts > 0).sum())
     spread = 1.96 * math.sqrt(float((missed * (1 - missed)).sum()))
     return modes - spread, min(modes + spread, float(len(counts)))
-
-
-def _kl_interval(counts: np.ndarray, kl: float, rng: np.random.Generator) -> Interval:
-    resampled = kl_to_uniform(rng.multinomial(counts.sum(), counts / counts.sum(), _RESAMPLES))
-    low, high = np.quantile(resampled + kl - resampled.mean(), [0.025, 0.975])  # resampling adds the bias once more
-    return max(0.0, float(low)), max(0.0, float(high))
