@@ -23,6 +23,7 @@ FAMILIES: dict[str, str] = {
     "glo": "GLO",
     "infogan": "InfoGAN",
     "made": "MADE",
+    "nade": "NADE",
     "noise-level": "NoiseLevel",
     "pixelcnn": "PixelCNN",
     "pixelcnn-plus-plus": "PixelCNNPlusPlus",
