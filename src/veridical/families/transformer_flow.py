@@ -5,9 +5,10 @@ shifts and scales that a causal transformer computes from the tokens before (`nn
 
 $$ z_t = (x_t - \mu(x_{<t}))\, e^{-a(x_{<t})}, $$
 
-and the next block reads them in the opposite order. The codes of the last block are standard normal. A single block
-makes every token normal given those before; several blocks make a rich density. The last layer of every transformer is
-zero at the start, so that the flow begins as the identity.
+and the next block reads them in the opposite order. Before the first block every token is standardised by the first
+batch (ActNorm). The codes of the last block are standard normal. A single block makes every token normal given those
+before; several blocks make a rich density. The last layer of every transformer is zero at the start, so that training
+begins with independent tokens.
 
 **Objective.** The mean of $-\log p(x) = -\log \mathcal N(z; 0, I) + \sum a$ in nats. Data with levels get noise within
 the cells of their levels, uniform or learned, and a lower bound, as in `flow`.
@@ -35,7 +36,7 @@ from veridical.config.families.normalizing import NormalizingSampling
 from veridical.config.families.transformer_flow import TransformerFlowConfig, TransformerFlowSampling
 from veridical.families.normalizing import NormalizingFlow
 from veridical.model import Facts, Space
-from veridical.nn.invertible import Reshape
+from veridical.nn.invertible import ActNorm, Chain, Reshape
 from veridical.nn.transformer_flow import Patches, TransformerBlock, TransformerFlowNetwork
 
 MOST_TOKENS = 64
@@ -95,7 +96,7 @@ def build_flow(config: TransformerFlowConfig, space: Space) -> TransformerFlowNe
         TransformerBlock(tokens, config.width, config.layers, config.heads, config.dropout, bool(i % 2))
         for i in range(config.blocks)
     ]
-    return TransformerFlowNetwork(cut, blocks, tokens)
+    return TransformerFlowNetwork(Chain([cut, ActNorm(tokens[0])]), blocks, tokens)
 
 
 def token_size(space: Space) -> int:
