@@ -101,14 +101,16 @@ def test_images_of_several_directions_are_the_same_in_every_way(directions: int)
     assert_every_way_to_draw_agrees(model, torch.tensor([2, 0, 1]))
 
 
-def test_directions_are_averaged_in_probability_and_mixed_in_training() -> None:
-    model, x = build(LEVELS, directions=4), LEVELS.std * torch.randn(8, *LEVELS.shape)
-    x = -1 + ((x.clamp(-1, 1) + 1) * 8).round() / 8
-    nats = torch.stack([model.site_log_probs(chain, x, None).sum(1) for chain in model.chains()])  # (4, 8)
-    torch.testing.assert_close(model.log_prob(x), nats.logsumexp(0) - math.log(4))
-    expected = -nats[torch.arange(8) % 4, torch.arange(8)].mean()
-    torch.testing.assert_close(model.loss(Batch(x, torch.arange(8)), player="model", step=0).loss, expected)
-    assert nats.std(0).min() > 0.001
+@pytest.mark.parametrize(("space", "directions"), [(LEVELS, 4), (BITS, 8), (BITS, 2)], ids=["square", "oblong", "two"])
+def test_directions_are_averaged_in_probability_and_mixed_in_training(space: Space, directions: int) -> None:
+    model, c = build(space, directions=directions, labels=True), torch.arange(9) % 3
+    level = torch.randint(space.levels or 0, (9, *space.shape))
+    x = -1 + (space.bin_width or 0) * level
+    nats = torch.stack([model.site_log_probs(chain, x, c).sum(1) for chain in model.chains()])  # (directions, 9)
+    torch.testing.assert_close(model.log_prob(x, c), nats.logsumexp(0) - math.log(directions))
+    expected = -nats[torch.arange(9) % directions, torch.arange(9)].mean()
+    torch.testing.assert_close(model.loss(Batch(x, torch.arange(9), c), player="model", step=0).loss, expected)
+    assert nats.std(0).max() > 0.001
 
 
 def test_variants_are_their_networks() -> None:

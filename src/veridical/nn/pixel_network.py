@@ -176,27 +176,36 @@ class Pixels(nn.Module):
         return self.of_sites(turned(self.outputs(turned(x, direction), c, direction), direction, back=True))
 
     def mixed(self, x: Tensor, c: Tensor | None) -> Tensor:
-        """Return the same, every row in another direction in turn."""
-        parts = [x[d :: self.directions] for d in range(self.directions)]
-        out = [self(part, None if c is None else c[d :: self.directions], d) for d, part in enumerate(parts)]
-        mixed = out[0].new_empty(len(x), *out[0].shape[1:])
-        for d, part in enumerate(out):
-            mixed[d :: self.directions] = part
+        """Return the same, every row in another direction in turn; square images in one pass of the network."""
+        every, mixed = range(self.directions), None
+        for together in [every] if self.shape[1] == self.shape[2] else [every[:4], every[4:]]:
+            rows = [slice(d, None, self.directions) for d in together]
+            if not rows:
+                continue
+            images = torch.cat([turned(x[row], d) for row, d in zip(rows, together, strict=True)])
+            labels = [self._label(c, d, x) for d in together]
+            given = [label[row] for row, label in zip(rows, labels, strict=True) if label is not None]
+            h = self.network(with_ones(self.scaled(images)), torch.cat(given) if given else None)
+            for row, d, part in zip(rows, together, h.split([len(x[row]) for row in rows]), strict=True):
+                sites = self.of_sites(turned(part, d, back=True))
+                mixed = sites.new_empty(len(x), *sites.shape[1:]) if mixed is None else mixed
+                mixed[row] = sites
+        assert mixed is not None
         return mixed
 
     def outputs(self, x: Tensor, c: Tensor | None, direction: int) -> Tensor:
         """Return the numbers (B, G * P, H, W) of turned examples."""
-        return self.network(with_ones(self.scaled(x)), self._label(c, direction, len(x), x.device))
+        return self.network(with_ones(self.scaled(x)), self._label(c, direction, x))
 
     def of_sites(self, h: Tensor) -> Tensor:
         """Return (B, S, P) for outputs (B, G * P, H, W)."""
         return h.flatten(2).unflatten(1, (self.groups, -1)).transpose(2, 3).flatten(1, 2)
 
-    def _label(self, c: Tensor | None, direction: int, n: int, device: torch.device) -> Tensor | None:
-        """Return (n,) labels of the network: those of the data, with the direction if there are several."""
+    def _label(self, c: Tensor | None, direction: int, x: Tensor) -> Tensor | None:
+        """Return labels of the network for the rows of x: those of the data, with the direction if there are some."""
         if self.directions == 1:
             return c
-        return torch.full((n,), direction, device=device) if c is None else c * self.directions + direction
+        return torch.full((len(x),), direction, device=x.device) if c is None else c * self.directions + direction
 
     def scaled(self, x: Tensor) -> Tensor:
         """Return values as the network sees them: the interval becomes [-1, 1]."""
@@ -212,8 +221,8 @@ class Pixels(nn.Module):
         """
         weight = next(self.network.parameters())
         height, width = turned(torch.empty(1, *self.shape), direction).shape[2:]
-        steps = self.network.steps(n, width, self._label(c, direction, n, weight.device))
         row = weight.new_zeros(n, self.shape[0] + 1, width)
+        steps = self.network.steps(n, width, self._label(c, direction, row))
         steps.start_row(row)
         for i in range(height * width):
             column = i % width
