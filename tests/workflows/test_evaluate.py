@@ -16,6 +16,7 @@ from PIL import Image
 
 from veridical.cli import run as command
 from veridical.config import DataConfig, RunConfig, TrainingConfig, VAEConfig
+from veridical.config.families.glo import GLOConfig
 from veridical.config.reading import Reading
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
@@ -251,3 +252,22 @@ def test_results_that_changed_data_make_invalid_are_not_shown(
     assert command(["evaluate", str(run.path), "-n", "50"]) == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if "the data have changed" in line]
     assert len(rows) == 1  # of all that need the old split
+
+
+def test_restored_examples_are_measured_and_drawn_but_not_of_other_data(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 255, (40, 9, 8), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", x)
+    config = RunConfig(
+        GLOConfig(latent_dim=4, width=8, network="mlp"),
+        DataConfig(source=str(tmp_path / "x.npy"), kind="image"),
+        TrainingConfig(steps=2, batch_size=8, precision="fp32"),
+    )
+    run = train(config, out=tmp_path / "run", say=silent)
+    found = evaluate_run(run.path, n=20, metrics=["restoration"], say=silent)
+    assert (
+        found["restored"].n == run.read_json("environment.json")["data"]["n"] and 5 < found["restored_psnr"].value < 35
+    )
+    with Image.open(run.samples / "restored.png") as panel:
+        assert panel.width > 7 * panel.height  # sixteen images above what is left of them
+    other = evaluate_run(run.path, n=20, metrics=["restoration"], against=str(tmp_path / "x.npy"), say=silent)
+    assert not other.measurements and "not those of the training" in other.skipped["restored"]

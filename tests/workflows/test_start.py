@@ -10,12 +10,15 @@ import torch
 from torch import nn
 
 from tests.workflows.runs import QUICK, VAE, silent
-from veridical.config import DataConfig, GANConfig
+from veridical.config import DataConfig, GANConfig, RunConfig, TrainingConfig
+from veridical.config.families.glo import GLOConfig
 from veridical.config.files import read
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
 from veridical.errors import OutputExistsError
 from veridical.families.gan import GAN
+from veridical.families.glo import GLO, first_codes
+from veridical.model import Facts
 from veridical.sampling import draw
 from veridical.training import checkpoint
 from veridical.workflows.load import load
@@ -128,3 +131,24 @@ def test_a_preset_is_given_by_its_name(tmp_path: Path) -> None:
         train("VAE", data="digits", say=silent)
     with pytest.raises(DataError, match=r"no data are given.*a torch Dataset or DataLoader"):
         train("vae", say=silent)
+
+
+def test_what_starts_from_the_data_does_so_once(tmp_path: Path) -> None:
+    """The codes of a resumed or fine-tuned run are those of the run."""
+    data = ArrayData(torch.rand(30, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+    config = GLOConfig(latent_dim=3, width=8, network="mlp", code_lr=1e-9)
+    quick = TrainingConfig(steps=1, batch_size=10, precision="fp32", ema=0.0)
+    run = train(RunConfig(config, training=quick), data=data, out=tmp_path / "first", say=silent)
+    codes = load(run.path).get_parameter("codes")
+    expected = GLO(config, Facts(data.space, 30)).project(first_codes(data, 3).float())
+    torch.testing.assert_close(codes, expected, rtol=0, atol=1e-6)
+    moved = train(
+        RunConfig(dataclasses.replace(config, code_lr=0.1), training=quick),
+        data=data,
+        out=tmp_path / "moved",
+        say=silent,
+    )
+    again = train(RunConfig(config, training=quick), data=data, out=tmp_path / "second", start=moved, say=silent)
+    torch.testing.assert_close(
+        load(again.path).get_parameter("codes"), load(moved.path).get_parameter("codes"), rtol=0, atol=1e-6
+    )

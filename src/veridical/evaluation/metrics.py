@@ -21,6 +21,7 @@ from veridical.evaluation.clipped import measure_clipped
 from veridical.evaluation.coverage import measure_modes
 from veridical.evaluation.denoising import EXAMPLES as DENOISED
 from veridical.evaluation.denoising import measure_denoising
+from veridical.evaluation.dimension import measure_code_dimension
 from veridical.evaluation.discrimination import EXAMPLES as JUDGED
 from veridical.evaluation.discrimination import measure_discrimination
 from veridical.evaluation.divergence import measure_divergence
@@ -42,6 +43,8 @@ from veridical.evaluation.recovery import (
     measure_matched_classes,
     measure_sample_factors,
 )
+from veridical.evaluation.restoration import EXAMPLES as RESTORED
+from veridical.evaluation.restoration import measure_restoration
 from veridical.evaluation.stacked import measure_stacks
 from veridical.evaluation.subject import Subject
 from veridical.evaluation.tilting import measure_tilting
@@ -148,6 +151,11 @@ def _inverse(s: Any) -> list[Measurement]:
     return measure_inverse(s.model, s.examples(s.some(s.held_out, min(s.n, INVERTED))), s.model.device, s.seed)
 
 
+def _code_dimension(s: Any) -> list[Measurement]:
+    x = s.examples(s.some(s.held_out, min(s.n, ENCODED)))
+    return measure_code_dimension(s.model, x, s.model.device)
+
+
 def _coded_factors(s: Any) -> list[Measurement]:
     return measure_coded_factors(s.model, s.train.target, min(s.n, PAIRS), s.model.device, s.seed)
 
@@ -196,8 +204,13 @@ METRICS: Mapping[str, Metric] = {
     ),
     "annealed": Metric((needs.DECODER, needs.SEVERAL), _annealed, on_request=COSTLY),
     "denoising": Metric((needs.DENOISER, needs.ENOUGH_HELD_OUT), _denoising),
-    "codes": Metric((needs.ENCODER, needs.ENOUGH_HELD_OUT), _codes),
     "inverse": Metric((needs.BIJECTIVE, needs.SEVERAL), _inverse),
+    "restoration": Metric(
+        (needs.RESTORER, needs.BOUNDED, needs.SAME_EXAMPLES),
+        lambda s: measure_restoration(s.model, s.train, s.some(s.train, RESTORED).sort().values, s.model.device),
+    ),
+    "codes": Metric((needs.ENCODER, needs.ENOUGH_HELD_OUT), _codes),
+    "code_dimension": Metric((needs.ENCODER, needs.ENOUGH_HELD_OUT), _code_dimension),
     "encoded_factors": Metric(
         (needs.ENCODER, needs.ENOUGH_HELD_OUT, needs.FACTORS, needs.KNOWN_ROWS), _encoded_factors
     ),

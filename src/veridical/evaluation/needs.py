@@ -24,6 +24,7 @@ from veridical.model import (
     Discriminating,
     Encoder,
     LatentVariable,
+    Restorer,
     Sampler,
     draws_classes,
 )
@@ -191,6 +192,18 @@ def _unknown_rows(subject: Subject) -> str | None:
     return None if known is not None else f"the factors of the rows of {data.name} are not known (is it a subset?)"
 
 
+def _other_examples(subject: Subject) -> str | None:
+    facts = None if subject.model is None else vars(subject.model).get("facts")
+    n = None if facts is None else facts.n
+    if n is None or n == len(subject.train):
+        return None
+    return f"the model was trained on {n:,} examples, and these data have {len(subject.train):,}"
+
+
+def _unbounded(subject: Subject) -> str | None:
+    return "the data have no bounds" if subject.train.space.support is None else None
+
+
 SAMPLES = Need(_no_samples)
 LIKELIHOOD = Need(_no_density)
 ENOUGH = Need(_too_few, more_examples=True)
@@ -206,9 +219,13 @@ CODES = Need(_no_codes)
 DECODER = Need(_no_decoder)
 KNOWN_ROWS = Need(_unknown_rows)
 
+SAME_EXAMPLES = Need(_other_examples)
+BOUNDED = Need(_unbounded)
+
 SAMPLER = of_model(Sampler, "cannot sample")
 ENCODER = of_model(Encoder, "has no encoder")
 BIJECTIVE = of_model(Bijective, "has no inverse")
+RESTORER = of_model(Restorer, "does not restore training examples")
 LATENT = of_model(LatentVariable, "has no latent codes")
 DENOISER = of_model(Denoiser, "is no denoiser")
 DISCRIMINATOR = of_model(Discriminating, "has no discriminator")

@@ -252,6 +252,17 @@ def _codes(m: Measured) -> list[str]:
     return lines
 
 
+def _restored(m: Measured) -> list[str]:
+    share, median, worst = m.get("restored"), m.get("restored_psnr"), m.get("restored_worst")
+    if share is None or median is None or worst is None:
+        return []
+    count = round(share.value * share.n)
+    return [
+        f"It restores {count:,} of {share.n:,} training examples with at least {share.detail['limit_dB']:.0f} dB "
+        f"(median {_number(median.value)} dB, worst {_number(worst.value)} dB)."
+    ]
+
+
 def _discrimination(m: Measured) -> list[str]:
     x = m.get("js_discriminator")
     if x is None or x.verdict != SHORT:
@@ -278,6 +289,7 @@ JUDGES: tuple[Callable[[Measured], list[str]], ...] = (
     _likelihood,
     _denoising,
     _codes,
+    _restored,
     _discrimination,
     power,
 )

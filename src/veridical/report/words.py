@@ -259,6 +259,30 @@ METRICS = {
         "Mean squared error of held-out examples after encoding and decoding; it is 1 if every reconstruction is the "
         "mean of the data. Lower is better. It does not depend on samples from the prior.",
     ),
+    "restored": Metric(
+        "training examples restored",
+        "Share of training examples that the model restores with a peak signal-to-noise ratio of at least 35 dB; "
+        "higher is better. It does not depend on the samples.",
+    ),
+    "restored_psnr": Metric(
+        "accuracy of restored examples",
+        "Median peak signal-to-noise ratio of restored training examples; higher is better. It does not show the "
+        "worst.",
+    ),
+    "restored_worst": Metric(
+        "accuracy of the worst restored example",
+        "Smallest peak signal-to-noise ratio of a restored training example; higher is better.",
+    ),
+    "restored_sharpness": Metric(
+        "sharpness of restored examples",
+        "Finest detail in restored training images relative to the images themselves; closer to 1 is better, below 1 "
+        "they are blurred.",
+    ),
+    "code_dimension": Metric(
+        "dimensions that codes fill",
+        "Eigenvalues of the covariance of the codes above a hundredth of the largest. Where the encoder has extra "
+        "linear layers, they estimate the dimension of the data; otherwise they may depend on chance.",
+    ),
     "denoising_error": Metric(
         "denoising error",
         "Mean squared error of held-out examples after adding noise and denoising; lower is better. It does not depend "

@@ -25,7 +25,7 @@ from veridical.evaluation import evaluate_samples as measure_samples
 from veridical.evaluation.classes import class_shares
 from veridical.evaluation.evaluate import check_metrics
 from veridical.evaluation.extractors import check_name
-from veridical.model import GenerativeModel, Sampler
+from veridical.model import GenerativeModel, Restorer, Sampler
 from veridical.run import Run
 from veridical.sampling import draw
 from veridical.workflows import images
@@ -37,6 +37,12 @@ AS_IS = Reading()
 
 OF_THE_SPLIT = ("memorised", "copied", "authenticity", "overfit_nats")
 """Measurements that are not valid where held-out examples may have been training examples."""
+
+OF_THE_ROWS = ("restored", "restored_psnr", "restored_worst", "restored_sharpness")
+"""Measurements that are not valid where the data are not those of the training."""
+
+WORST = 16
+"""Number of training images in the panel of restored ones: those that are restored least accurately."""
 
 PANEL = 10
 """Number of samples in the nearest-neighbour panel: the first of the measured samples."""
@@ -93,7 +99,9 @@ def evaluate_run(
         model, train, test, samples=samples, n=n, seed=seed, extractor=extractor, metrics=metrics, progress=say
     )
     if changed:
-        found = withhold(found, "the data have changed since training")
+        found = withhold(found, "the data have changed since training", OF_THE_SPLIT + OF_THE_ROWS)
+    elif against is not None:
+        found = withhold(found, "the data are not those of the training", OF_THE_ROWS)
     status = run.outcome()
     of_step = f"The results are for the checkpoint of step {step}." if step != status.step else ""
     warnings = " ".join(filter(None, (status.warning, of_step)))
@@ -103,6 +111,10 @@ def evaluate_run(
     run.write_evaluation({**found.to_json(), **about})
     if samples is not None and len(model.space.shape) == 3:
         nearest_panel(samples[:PANEL], train, run.samples / "nearest.png")
+    worst = next((m for m in found.measurements if m.name == "restored"), None)
+    if isinstance(model, Restorer) and worst is not None and len(model.space.shape) == 3:
+        listed: Any = worst.detail["row_and_dB_from_the_worst"]
+        restored_panel(model, train, torch.tensor([row for row, _ in listed[:WORST]]), run.samples / "restored.png")
     return found
 
 
@@ -204,10 +216,10 @@ def noted(found: Evaluation, *notes: str) -> Evaluation:
     return replace(found, notes=tuple(filter(None, notes)))
 
 
-def withhold(found: Evaluation, reason: str) -> Evaluation:
-    """Leave out the measurements that compare training and held-out examples: they are not valid for this reason."""
-    names = [m.name for m in found.measurements if m.name in OF_THE_SPLIT]
-    kept = tuple(m for m in found.measurements if m.name not in OF_THE_SPLIT)
+def withhold(found: Evaluation, reason: str, invalid: Sequence[str] = OF_THE_SPLIT) -> Evaluation:
+    """Leave out measurements that are not valid for this reason: by default those of training and held-out examples."""
+    names = [m.name for m in found.measurements if m.name in invalid]
+    kept = tuple(m for m in found.measurements if m.name not in invalid)
     return replace(found, measurements=kept, skipped={**found.skipped, **dict.fromkeys(names, reason)})
 
 
@@ -250,6 +262,21 @@ def nearest_panel(x: Tensor, train: ArrayData, path: Path, k: int = 4) -> None:
     panel = torch.cat([x[:, None], neighbours], dim=1).reshape(n * (k + 1), *x.shape[1:])
     sheet = images.grid(images.pixels(panel, train.space), columns=k + 1)
     images.write(_with_rule(sheet, k + 1), path)
+
+
+@torch.no_grad()
+def restored_panel(model: Restorer, train: ArrayData, rows: Tensor, path: Path) -> None:
+    """Draw training images above what a model restores of them.
+
+    Args:
+        model: restores them.
+        train: the training images.
+        rows: which of them, from left to right.
+        path: path of the PNG file.
+    """
+    batch = train.batch(rows, model.device if isinstance(model, GenerativeModel) else "cpu")
+    both = torch.cat([batch.x, model.restore(batch)]).cpu()
+    images.write(images.grid(images.pixels(both, train.space), columns=len(rows)), path)
 
 
 def nearest(x: Tensor, train: ArrayData, k: int) -> Tensor:
