@@ -150,10 +150,10 @@ MUTANTS = {
     "directions in blocks instead of in turn": Mutant(
         (pixel_network.Pixels,),
         "mixed",
-        "slice(d, None, self.directions)",
-        "slice(d, d + 3)",
+        "mixed[d :: self.directions] = part",
+        "mixed[d * len(part) : (d + 1) * len(part)] = part",
         test_pixelcnn.test_directions_are_averaged_in_probability_and_mixed_in_training,
-        (test_pixelcnn.LEVELS, 4),
+        (test_pixelcnn.BITS, 2),
     ),
     "attention sees what comes after": Mutant(
         (causal_attention.CausalBlock,),

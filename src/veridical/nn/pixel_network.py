@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from veridical.nn.buffers import BufferRole
 from veridical.nn.causal_conv import PixelConv, colour_groups, sees
 from veridical.nn.triangular import Chain
 
@@ -139,6 +140,9 @@ class Pixels(nn.Module):
         directions: from which the network is used: 1, 2, 4 or 8.
     """
 
+    buffer_roles = {"orders": BufferRole.LIVE}
+    orders: Tensor
+
     def __init__(
         self,
         network: PixelNetwork,
@@ -151,14 +155,14 @@ class Pixels(nn.Module):
         super().__init__()
         self.network, self.shape, self.size, self.directions = network, shape, size, directions
         self.groups = shape[0] // size
+        self.register_buffer("orders", torch.stack([self.order(d) for d in range(directions)]), persistent=False)
         self.middle, self.scale = sum(interval) / 2, (interval[1] - interval[0]) / 2
 
     def chains(self) -> list[Chain]:
         """Return one factorisation for each direction."""
-        device = next(self.network.parameters()).device
         return [
-            Chain(self.order(d).to(device), partial(self, direction=d), partial(self.steps, direction=d))
-            for d in range(self.directions)
+            Chain(order, partial(self, direction=d), partial(self.steps, direction=d))
+            for d, order in enumerate(self.orders)
         ]
 
     def mixed_chain(self) -> Chain:
@@ -177,21 +181,24 @@ class Pixels(nn.Module):
 
     def mixed(self, x: Tensor, c: Tensor | None) -> Tensor:
         """Return the same, every row in another direction in turn; square images in one pass of the network."""
-        every, mixed = range(self.directions), None
-        for together in [every] if self.shape[1] == self.shape[2] else [every[:4], every[4:]]:
-            rows = [slice(d, None, self.directions) for d in together]
-            if not rows:
-                continue
-            images = torch.cat([turned(x[row], d) for row, d in zip(rows, together, strict=True)])
-            labels = [self._label(c, d, x) for d in together]
-            given = [label[row] for row, label in zip(rows, labels, strict=True) if label is not None]
-            h = self.network(with_ones(self.scaled(images)), torch.cat(given) if given else None)
-            for row, d, part in zip(rows, together, h.split([len(x[row]) for row in rows]), strict=True):
-                sites = self.of_sites(turned(part, d, back=True))
-                mixed = sites.new_empty(len(x), *sites.shape[1:]) if mixed is None else mixed
-                mixed[row] = sites
-        assert mixed is not None
+        if self.directions == 1:
+            return self(x, c)
+        every, square = range(self.directions), self.shape[1] == self.shape[2]
+        passes = [every] if square else [every[:4], every[4:]]
+        parts = [part for together in passes if together for part in self._shares(x, c, together)]
+        mixed = parts[0].new_empty(len(x), *parts[0].shape[1:])
+        for d, part in enumerate(parts):
+            mixed[d :: self.directions] = part
         return mixed
+
+    def _shares(self, x: Tensor, c: Tensor | None, together: range) -> list[Tensor]:
+        """Return the numbers of some directions, each for its share of the rows, in one pass of the network."""
+        rows = [slice(d, None, self.directions) for d in together]
+        images = torch.cat([turned(x[row], d) for row, d in zip(rows, together, strict=True)])
+        labels = [self._label(None if c is None else c[row], d, x[row]) for row, d in zip(rows, together, strict=True)]
+        h = self.network(with_ones(self.scaled(images)), torch.cat([label for label in labels if label is not None]))
+        parts = h.split([len(x[row]) for row in rows])
+        return [self.of_sites(turned(part, d, back=True)) for part, d in zip(parts, together, strict=True)]
 
     def outputs(self, x: Tensor, c: Tensor | None, direction: int) -> Tensor:
         """Return the numbers (B, G * P, H, W) of turned examples."""
