@@ -14,6 +14,7 @@ from veridical.config.families.adversarial import AdversarialSampling
 from veridical.config.families.conditional_gan import ConditionalGANSampling
 from veridical.config.families.discrete_gan import DiscreteGANSampling
 from veridical.config.families.gan import GANConfig
+from veridical.config.families.made import MADEConfig
 from veridical.config.families.noise_level import NoiseLevelSampling
 from veridical.config.families.table import find_family
 from veridical.config.families.vae import VAEConfig, VAESampling
@@ -21,10 +22,11 @@ from veridical.config.sampling import SamplingOptions
 from veridical.data.space import Space
 from veridical.families import FAMILIES, unmet
 from veridical.families.gan import GAN
+from veridical.families.made import MADE
 from veridical.families.vae import VAE
 from veridical.model import Facts, GenerativeModel, Sampler
 from veridical.noise import FreshNoise, Noise, SampleNoise
-from veridical.sampling import block_size, draw, draw_blocks, labels_at
+from veridical.sampling import Given, block_size, draw, draw_blocks, labels_at
 
 PLANE = Space((2,), kind="vector", support=None, levels=None, mean=3.0, std=2.0, classes=3)
 IMAGES = Space((1, 8, 8), levels=17, classes=4)
@@ -302,3 +304,17 @@ def test_shares_belong_to_conditional_models_alone() -> None:
         draw(conditional, 2, shares=shares, label=0)
     with pytest.raises(ValueError, match="probabilities"):
         draw(conditional, 2, shares=torch.ones(7))
+
+
+def test_sample_i_completes_example_i() -> None:
+    """Whatever is drawn together, and again from the first example after the last."""
+    model = MADE(MADEConfig(width=8), Space((1, 2, 3), levels=2)).eval()
+    x, known = draw(model, 4, seed=1), torch.tensor([[[True] * 3, [False] * 3]])
+    given = Given(x, known)
+    completed = draw(model, 10, seed=2, given=given)
+    assert torch.equal(completed[:, known], x[torch.arange(10) % 4][:, known])
+    assert torch.equal(draw(model, 5, seed=2, given=given, first=3), completed[3:8])
+    with pytest.raises(ValueError, match="VAE does not know the distribution of missing components"):
+        draw(VAE(VAEConfig(latent_dim=2, width=8), Space((1, 2, 3), levels=2)), 4, given=given)
+    with pytest.raises(ValueError, match="expected at least one example"):
+        Given(x[:0], known)

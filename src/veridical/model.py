@@ -351,6 +351,10 @@ class Completer(ABC):
         """
 
     @abstractmethod
+    def leading(self, share: float) -> Tensor:
+        """Return (*event) bool: about this share of the components, such that the others can be completed."""
+
+    @abstractmethod
     def log_prob_missing(self, x: Tensor, known: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (B,) log p(missing components | known ones) in nats, in data space; see `complete`."""
 

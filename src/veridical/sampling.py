@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,9 +19,32 @@ from torch import Tensor
 from veridical.config.sampling import ConditionedSampling, RefinedSampling, SamplingOptions
 from veridical.data.cache import available_memory
 from veridical.latent.guidance import Classifier, Draw, conditioned, labels_for, refined, sampler_of
-from veridical.model import Conditional, GenerativeModel, Sampler, draws_classes
+from veridical.model import Completer, Conditional, GenerativeModel, Sampler, draws_classes
 from veridical.noise import Noise, SampleNoise
 from veridical.training.callbacks import seeded
+
+
+@dataclass(frozen=True)
+class Given:
+    """Examples of which a part is known: sample i completes example i, after the last again the first."""
+
+    x: Tensor
+    """(m, *event) examples in data space, of which the known components count."""
+
+    known: Tensor
+    """(*event) bool, the same for all."""
+
+    def __post_init__(self) -> None:
+        if len(self.x) == 0 or self.x.shape[1:] != self.known.shape:
+            raise ValueError(
+                f"x has shape {tuple(self.x.shape)} and known {tuple(self.known.shape)}; expected at least one example "
+                "of that shape."
+            )
+
+    def rows(self, first: int, n: int) -> Tensor:
+        """Return (n, *event): the examples of the samples first, first + 1, ..."""
+        return self.x[(first + torch.arange(n)) % len(self.x)]
+
 
 ON_GPU, SMALL, LARGE = 512, 256, 64
 """Examples computed together: on a GPU; on a CPU, of fewer than 256 components, and of more."""
@@ -36,6 +60,7 @@ def draw(
     first: int = 0,
     classifier: Classifier | None = None,
     shares: Tensor | None = None,
+    given: Given | None = None,
 ) -> Tensor:
     """Draw examples first, first + 1, ... of a seed.
 
@@ -48,6 +73,7 @@ def draw(
         first: index of the first example.
         classifier: logits of the classes that `options.condition` names.
         shares: (classes,) probabilities of the classes of a conditional model; None: all alike.
+        given: examples to be completed by a `Completer`, instead of new ones.
 
     Returns:
         (n, *event) float32 examples in data space, on the CPU.
@@ -57,7 +83,15 @@ def draw(
     """
     require_memory(n, model)
     blocks = draw_blocks(
-        model, n, seed=seed, label=label, options=options, first=first, classifier=classifier, shares=shares
+        model,
+        n,
+        seed=seed,
+        label=label,
+        options=options,
+        first=first,
+        classifier=classifier,
+        shares=shares,
+        given=given,
     )
     return torch.cat([torch.empty(0, *model.space.shape), *blocks])
 
@@ -86,6 +120,7 @@ def draw_blocks(
     first: int = 0,
     classifier: Classifier | None = None,
     shares: Tensor | None = None,
+    given: Given | None = None,
     block: int | None = None,
 ) -> Iterator[Tensor]:
     """Return the same examples as `draw` in pieces of at most `block` examples, each drawn when it is needed.
@@ -99,6 +134,7 @@ def draw_blocks(
         first: see `draw`.
         classifier: see `draw`.
         shares: see `draw`.
+        given: see `draw`.
         block: examples computed together; None: `block_size`.
 
     Raises:
@@ -110,7 +146,7 @@ def draw_blocks(
     refuse_label(model, label)
     refuse_shares(model, label, shares)
     with drawing(model, seed):
-        drawer = drawer_of(model, options, seed, label, classifier)
+        drawer = drawer_of(model, options, seed, label, classifier, given)
     labels = options is not None and type(options).labels
 
     def blocks() -> Iterator[Tensor]:
@@ -137,6 +173,7 @@ def drawer_of(
     seed: int,
     label: int | None,
     classifier: Classifier | None,
+    given: Given | None = None,
 ) -> Draw:
     """Return the function from noise to examples for these options.
 
@@ -146,17 +183,39 @@ def drawer_of(
         seed: of the samples that are drawn once, before all blocks.
         label: class to draw.
         classifier: logits of the classes that a condition names.
+        given: examples to be completed; the noise is then that of a seed.
 
     Raises:
         ValueError: the model cannot be sampled in this way.
     """
     sampler = sampler_of(model)
     refuse_deaf(sampler)
+    if given is not None:
+        return completed(model, options, given)
     if isinstance(options, RefinedSampling) and options.refine is not None:
         return refined(model, options, seed, label)
     if isinstance(options, ConditionedSampling) and options.condition is not None:
         return conditioned(model, options, classifier)
     return lambda noise, c: sampler.sample(noise.n, c, noise=noise, options=options)
+
+
+def completed(model: GenerativeModel, options: SamplingOptions | None, given: Given) -> Draw:
+    """Return the function from the noise of a seed to completed examples.
+
+    Raises:
+        ValueError: the model does not know the distribution of what is missing.
+    """
+    if not isinstance(model, Completer):
+        raise ValueError(
+            f"{type(model).__name__} does not know the distribution of missing components; an autoregressive model "
+            "does, such as made or pixelcnn."
+        )
+
+    def draw(noise: Noise, c: Tensor | None) -> Tensor:
+        assert isinstance(noise, SampleNoise)
+        return model.complete(given.rows(noise.first, noise.n), given.known, c, noise=noise, options=options)
+
+    return draw
 
 
 @contextmanager

@@ -129,3 +129,18 @@ def test_a_discriminator_of_noise_levels_trains_and_samples(tmp_path: Path) -> N
     assert run(["sample", where, "-n", "3", "--out", str(tmp_path / "x.npz")]) == 0
     x = np.load(tmp_path / "x.npz", allow_pickle=False)["x"]
     assert x.shape == (3, 1, 8, 8) and -1 <= x.min() and x.max() <= 1
+
+
+def test_examples_are_completed(tmp_path: Path, capsys: pytest.CaptureFixture[str], game: str) -> None:
+    where = str(tmp_path / "made")
+    assert run(["train", "made", "--data", "digits", "--out", where, *QUICK]) == 0
+    whole, half = str(tmp_path / "whole.npz"), str(tmp_path / "half.npz")
+    assert run(["sample", where, "-n", "3", "--out", whole]) == 0
+    assert run(["sample", where, "-n", "7", "--complete", whole, "--keep", "0.5", "--seed", "5", "--out", half]) == 0
+    x, completed = drawn(tmp_path / "whole.npz"), drawn(tmp_path / "half.npz")
+    assert np.array_equal(completed[:, :, :4], x[[0, 1, 2, 0, 1, 2, 0], :, :4])
+    assert not np.array_equal(completed[:3, :, 4:], x[:, :, 4:]) and not np.array_equal(completed[0], completed[3])
+    assert run(["sample", where, "--keep", "0.5"]) == 2
+    assert "give them with --complete" in capsys.readouterr().err
+    assert run(["sample", game, "--complete", whole]) == 2
+    assert "no option --complete" in capsys.readouterr().err

@@ -56,16 +56,38 @@ class Labelled:
     """Class to draw: its number, or its name if the data have class names; all classes if omitted."""
 
 
+@dataclass(frozen=True)
+class Completion:
+    """Options of models that can complete examples."""
+
+    complete: Path | None = None
+    """Draw the missing part of given examples instead of new ones. FILE: an array of examples in data space (.npz as
+    --out writes it, .npy), NaN where something is missing; or an image of the size of the data, transparent there.
+    Sample i completes example i, after the last again the first."""
+
+    keep: float | None = None
+    """Share of each example of --complete that is kept, from the first site of the model's order (images: from the
+    top); the rest is drawn."""
+
+    def __post_init__(self) -> None:
+        if self.keep is not None:
+            checks.share("keep", self.keep)
+            if self.complete is None:
+                raise ValueError(f"keep is {self.keep} without examples; give them with --complete FILE.")
+
+
 def run(arguments: list[str]) -> None:
     """Draw samples and save them."""
     kind = family_options(run_in(arguments))
-    command, sampling, *labelled = parse_sections(sections(kind), "sample", arguments, about=Sample.__doc__ or "")
+    command, sampling, *more = parse_sections(sections(kind), "sample", arguments, about=Sample.__doc__ or "")
+    chosen = {type(section): section for section in more}
+    labelled, completion = chosen.get(Labelled, Labelled()), chosen.get(Completion, Completion())
     from veridical.run import Run
 
     opened = Run.open(command.run)
     from veridical.sampling import draw_blocks
     from veridical.training.engine import choose_device
-    from veridical.workflows import sample
+    from veridical.workflows import complete, sample
     from veridical.workflows.load import load
 
     out = command.out or sample.default_output(command.run, command.n, command.seed)
@@ -77,18 +99,20 @@ def run(arguments: list[str]) -> None:
         model,
         command.n,
         seed=command.seed,
-        label=sample.label_of(opened, labelled[0].label) if labelled else None,
+        label=sample.label_of(opened, labelled.label),
         options=sampling,
         first=command.first,
         classifier=sample.classifier_for(model, sampling),
+        given=None if completion.complete is None else complete.given_for(model, completion.complete, completion.keep),
     )
     say(f"wrote {sample.save(blocks, command.n, model, out, say)}")
 
 
 def sections(kind: type[SamplingOptions]) -> list[Section]:
-    """Return the options of the command, those of a family, and the label if the family supports labels."""
+    """Return the options of the command, those of a family, and what else the family can: labels, completion."""
     own = [Section("options", Sample), Section("sampling (of the run's family)", kind, kind(), "sampling")]
-    return [*own, Section("labels", Labelled, Labelled())] if kind.labels else own
+    labels = [Section("labels", Labelled, Labelled())] if kind.labels else []
+    return [*own, *labels, *([Section("completion", Completion, Completion())] if kind.completes else [])]
 
 
 def run_in(arguments: list[str]) -> Path | None:

@@ -17,6 +17,9 @@ class SamplingOptions:
     labels: ClassVar[bool] = False
     """Whether the family can draw examples of a given class."""
 
+    completes: ClassVar[bool] = False
+    """Whether the family can draw missing components of given examples."""
+
 
 @dataclass(frozen=True)
 class RefinedSampling(SamplingOptions):

@@ -211,6 +211,13 @@ class Autoregressive(GenerativeModel, Replayable, Sampler, Conditional, ExactLik
         self.known_sites(known)  # refuses other masks before x is read with them
         return self.completed(self.accepted(x, known), known, c, noise=noise, options=options).x
 
+    def leading(self, share: float) -> Tensor:
+        """Return (*event) bool: this share of the sites, rounded, from the first in the order of the first chain."""
+        first = self.chains()[0].order[: round(share * self.sites)]
+        sites = torch.zeros(1, self.sites, self.head.size, dtype=torch.bool, device=self.device)
+        sites[:, first] = True
+        return self.from_sites(sites)[0]
+
     @torch.no_grad()
     def log_prob_missing(self, x: Tensor, known: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (B,) nats in data space: log p(missing | known)."""

@@ -16,6 +16,7 @@ class AutoregressiveSampling(SamplingOptions):
     """Sampling site by site."""
 
     labels: ClassVar[bool] = True
+    completes: ClassVar[bool] = True
 
     method: Method = "auto"
     """How the same sample is computed. cached: site by site, keeping what does not change; naive: site by site, with
