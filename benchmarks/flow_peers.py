@@ -47,7 +47,7 @@ def build(steps: int, width: int, batch: int) -> tuple[Flow, Any]:
     """Return our model and that of normflows, with the same weights."""
     import normflows as nf  # pyright: ignore[reportMissingImports]
 
-    config = FlowConfig(layers="glow", steps=steps, width=width)
+    config = FlowConfig(layers="glow", couplings=steps, width=width)
     space = Space((1, 28, 28), levels=None)
     ours = Flow(config, space, conditioner=lambda n, m: Adapter(n, m, width))
     channels = [2 ** (len(ours.flow.scales) - 1 - i) * 4 for i in range(len(ours.flow.scales))]  # coarse to fine

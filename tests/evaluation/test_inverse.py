@@ -32,7 +32,7 @@ def test_it_is_the_mean_with_its_interval_and_the_largest() -> None:
 def test_every_evaluation_of_a_flow_measures_it() -> None:
     torch.manual_seed(0)
     data = ArrayData(torch.randn(100, 2))
-    found = evaluate(Flow(FlowConfig(width=8, steps=2, depth=1), PLANE), data, None, n=50, metrics=None)
+    found = evaluate(Flow(FlowConfig(width=8, couplings=2, depth=1), PLANE), data, None, n=50, metrics=None)
     assert 0 <= found["inverse_error"].value < 1e-5
     assert {"likelihood": "exact", "source": "log_prob"}.items() <= found["nats_train"].detail.items()
 
@@ -41,7 +41,7 @@ def test_levels_are_scored_by_a_bound_that_states_its_noise() -> None:
     torch.manual_seed(0)
     space = Space((2,), kind="vector", levels=4)
     data = ArrayData(2 * torch.randint(4, (60, 2)) / 3 - 1, space=space)
-    model = Flow(FlowConfig(width=8, steps=1, depth=1, dequantisation="variational"), space)
+    model = Flow(FlowConfig(width=8, couplings=1, depth=1, dequantisation="variational"), space)
     found = evaluate(model, data, data, n=50, metrics=["likelihood", "inverse"])
     assert found["inverse_error"].value < 1e-5
     for name in ("nats_train", "nats_test", "bits_per_dim"):
@@ -51,6 +51,6 @@ def test_levels_are_scored_by_a_bound_that_states_its_noise() -> None:
 
 def test_the_noise_is_that_of_the_seed() -> None:
     space = Space((2,), kind="vector", levels=4)
-    model, x = Flow(FlowConfig(width=8, steps=1, depth=1), space), torch.ones(20, 2)
+    model, x = Flow(FlowConfig(width=8, couplings=1, depth=1), space), torch.ones(20, 2)
     first, again = (measure_inverse(model, x, CPU, seed=3)[0].value for _ in range(2))
     assert first == again

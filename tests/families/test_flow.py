@@ -42,7 +42,7 @@ def scattered(model: Flow) -> Flow:
 def test_log_determinants_are_those_of_autograd(name: str, layers: str) -> None:
     torch.manual_seed(1)
     space = SPACES[name]
-    model = scattered(Flow(FlowConfig(layers=layers, width=8, steps=2, depth=1), space).double())  # type: ignore[arg-type]
+    model = scattered(Flow(FlowConfig(layers=layers, width=8, couplings=2, depth=1), space).double())  # type: ignore[arg-type]
     x = space.mean + space.std * torch.randn(2, *space.shape, dtype=torch.float64)
     z = model.encode(x)
     codes = model.log_density(x) - sum(log_base(model, row) for row in z.T)
@@ -62,13 +62,13 @@ def log_base(model: Flow, z: Tensor) -> Tensor:
 
 def test_an_image_is_not_padded() -> None:
     for layers, sizes in (("glow", [392, 392]), ("realnvp", [392, 392]), ("nice", [784])):
-        model = Flow(FlowConfig(layers=layers, width=8, steps=1), Space((1, 28, 28)))  # type: ignore[arg-type]
+        model = Flow(FlowConfig(layers=layers, width=8, couplings=1), Space((1, 28, 28)))  # type: ignore[arg-type]
         assert model.latent_shape == (784,) and model.flow.sizes == sizes
 
 
 def test_hidden_scales_are_at_the_mean_of_what_is_coarser() -> None:
     torch.manual_seed(0)
-    model = scattered(Flow(FlowConfig(width=8, steps=1), Space((1, 8, 8), levels=None)))
+    model = scattered(Flow(FlowConfig(width=8, couplings=1), Space((1, 8, 8), levels=None)))
     sizes = model.flow.sizes
     assert sizes == [16, 16, 32]
     z = torch.randn(3, 64)
@@ -91,7 +91,7 @@ def test_your_own_networks_condition_the_couplings() -> None:
         made.append((inputs, outputs))
         return nn.Linear(inputs, outputs)
 
-    model = Flow(FlowConfig(layers="glow", steps=3), PLANE, conditioner=conditioner)
+    model = Flow(FlowConfig(layers="glow", couplings=3), PLANE, conditioner=conditioner)
     assert made == 3 * [(1, 2)] and model.log_prob(torch.zeros(2, 2)).shape == (2,)
 
 
@@ -100,7 +100,7 @@ def test_a_correlated_gaussian_is_learned() -> None:
     torch.manual_seed(0)
     cause = torch.randn(4096, 2)
     x = cause @ torch.tensor([[2.0, 0.0], [1.5, 0.5]]) + torch.tensor([1.0, -3.0])
-    config = FlowConfig(steps=1, width=8, depth=1, optimizer=OptimizerConfig(lr=0.02, schedule="cosine"))
+    config = FlowConfig(couplings=1, width=8, depth=1, optimizer=OptimizerConfig(lr=0.02, schedule="cosine"))
     space = Space((2,), kind="vector", support=None, levels=None, mean=float(x.mean()), std=float(x.std()))
     state = State(Flow(config, space), steps=150)
     fit(state, Loader(ArrayData(x), 1024))

@@ -148,13 +148,13 @@ def image_networks(config: FlowConfig, space: Space) -> Conditioner:
 
 def nice_layers(config: FlowConfig, dim: int, conditioner: Conditioner) -> list[Invertible]:
     """Return additive couplings of alternating components, and scales."""
-    masks = [alternating(dim, odd=bool(i % 2)) for i in range(config.steps)]
+    masks = [alternating(dim, odd=bool(i % 2)) for i in range(config.couplings)]
     return [*(MaskedCoupling(mask, conditioner(dim, dim), "additive") for mask in masks), Scale(dim)]
 
 
 def _vector_layers(config: FlowConfig, dim: int, conditioner: Conditioner) -> list[Invertible]:
     layers: list[Invertible] = []
-    for i in range(config.steps):
+    for i in range(config.couplings):
         if config.layers == "glow" and dim > 1:
             layers += [ActNorm(dim), ChannelMixing(dim), channel_coupling(dim, conditioner)]
         else:
@@ -198,7 +198,7 @@ def halvings(height: int, width: int) -> int:
 def site_layers(config: FlowConfig, shape: tuple[int, ...], conditioner: Conditioner) -> list[Invertible]:
     """Return affine couplings of the fields of a chessboard, in turn."""
     layers: list[Invertible] = []
-    for i in range(config.steps):
+    for i in range(config.couplings):
         mask = checkerboard(shape[1], shape[2], odd=bool(i % 2))
         layers += [ActNorm(shape[0]), MaskedCoupling(mask, conditioner(shape[0], 2 * shape[0]), "affine")]
     return layers
@@ -209,7 +209,7 @@ def channel_layers(config: FlowConfig, shape: tuple[int, ...], conditioner: Cond
     channels, layers = shape[0], list[Invertible]()
     if channels == 1:
         return [] if config.layers == "realnvp" else site_layers(config, shape, conditioner)
-    for i in range(config.steps):
+    for i in range(config.couplings):
         mixing = [ChannelMixing(channels)] if config.layers == "glow" else []
         flip = config.layers == "realnvp" and bool(i % 2)
         layers += [ActNorm(channels), *mixing, channel_coupling(channels, conditioner, flip)]

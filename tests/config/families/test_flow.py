@@ -11,7 +11,7 @@ from veridical.config.families.flow import FAMILY, FlowConfig, FlowSampling
     ("choices", "words"),
     [
         ({"layers": "iaf"}, "layers is 'iaf'"),
-        ({"steps": 0}, "steps"),
+        ({"couplings": 0}, "couplings"),
         ({"scales": 0}, "scales"),
         ({"depth": -1}, "depth"),
     ],
@@ -29,4 +29,4 @@ def test_scales_that_are_hidden_are_counted() -> None:
 def test_nice_is_that_of_its_paper() -> None:
     """Four additive couplings and logistic codes, Dinh et al. (2015), Sec. 5.1."""
     nice = FAMILY.presets["nice"].model
-    assert (nice.layers, nice.steps, nice.dequantisation) == ("nice", 4, "uniform")
+    assert (nice.layers, nice.couplings, nice.dequantisation) == ("nice", 4, "uniform")

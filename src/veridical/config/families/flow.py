@@ -32,7 +32,7 @@ class FlowConfig(NormalizingConfig):
     sites and of channels. glow: affine couplings of channels that are mixed before. The last two standardise channels.
     """
 
-    steps: int = 4
+    couplings: int = 4
     """Couplings of a scale; realnvp: of each mask, so that images have twice as many."""
 
     scales: int | None = None
@@ -47,7 +47,7 @@ class FlowConfig(NormalizingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.one_of("layers", self.layers, ("nice", "realnvp", "glow"))
-        checks.positive("steps", self.steps, most=checks.MOST_LAYERS)
+        checks.positive("couplings", self.couplings, most=checks.MOST_LAYERS)
         checks.positive("scales", self.scales, most=checks.MOST_LAYERS)
         checks.positive("width", self.width, most=checks.MOST_UNITS)
         checks.positive("depth", self.depth, zero=True, most=checks.MOST_LAYERS)
@@ -60,7 +60,7 @@ FAMILY = Family(
     purpose="likelihood",
     good_at="the exact density of continuous data; codes of examples without loss; samples in one pass",
     weak_at="needs many layers; on data with levels the likelihood is a bound; as many codes as components",
-    smallest=FlowConfig(width=8, steps=1, depth=1, noise_width=8, noise_steps=1),
+    smallest=FlowConfig(width=8, couplings=1, depth=1, noise_width=8, noise_steps=1),
     presets={
         "nice": Preset(
             "NICE: additive couplings, learned scales and logistic codes.",
