@@ -22,7 +22,7 @@ from veridical.config.families.table import FAMILIES, find_family
 
 ROOT = Path(__file__).parents[2]
 SUBCOMMANDS = {"data": ("list", "get", "check"), "config": ("show", "validate"), "ising": ("sample", "exact", "check")}
-COMMAND = re.compile(r"\bveridical (?!import\b)([a-z]+)(?: ([a-z]+)\b)?")
+COMMAND = re.compile(r"\bveridical (?!import\b)([a-z]+(?:-[a-z]+)*)(?: ([a-z]+)\b)?")
 FLAG = re.compile(r"(?<![\w-])--([a-z][a-z0-9_-]*(?:\.[a-z0-9-]+)*)(?!\.[A-Z])\b")
 PROSE = {"does", "or", "is"}
 """Words that follow the name of the package in a sentence."""

@@ -19,6 +19,7 @@ COMMANDS = {
     "sample": "draw samples from a trained model",
     "export": "write a sampler that works without veridical",
     "evaluate": "measure a model, or a folder of images, against real data",
+    "latent-dim": "find the smallest dimension of codes that restores images",
     "runs": "list runs: state, step, verdict, age",
     "report": "write an HTML report about one or more runs",
     "ising": "sample, solve and check the Ising model",
@@ -28,7 +29,7 @@ COMMANDS = {
     "doctor": "check the installation and show the device in use",
     "cite": "print the papers to cite for a run",
 }
-"""Every command with a description; the module of a command is `veridical.cli.<command>`."""
+"""Every command with a description; the module of a command `some-name` is `veridical.cli.some_name`."""
 
 
 class UsageError(RequestError):
@@ -72,7 +73,7 @@ def _instead(command: str) -> str:
 def _guarded(command: str, arguments: list[str], debug: bool) -> int:
     """Run a command; print errors as one sentence and return the exit code."""
     try:
-        module = importlib.import_module(f"veridical.cli.{command}")
+        module = importlib.import_module(f"veridical.cli.{command.replace('-', '_')}")
         return module.run(arguments) or 0
     except SystemExit as exit:  # the parser: help, or wrong usage
         return exit.code if isinstance(exit.code, int) else 0 if exit.code is None else 2
