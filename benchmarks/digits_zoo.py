@@ -71,10 +71,16 @@ class Entry:
 
 def entries() -> Mapping[str, Entry]:
     """The models, from the simplest."""
+    from veridical.config.families.flow import FlowConfig
     from veridical.config.families.vae import VAEConfig
+    from veridical.config.training import OptimizerConfig
 
+    learned: Any = {"dequantisation": "variational", "noise_width": 16, "margin": 1e-3}
+    cosine = OptimizerConfig(lr=2e-3, schedule="cosine", warmup=100)
+    realnvp = FlowConfig(layers="realnvp", width=32, optimizer=cosine, **learned)
     return {
         "vae": Entry(VAEConfig(), steps=4_000, published=100.5),
+        "realnvp": Entry(realnvp, steps=480, ema=0.998, clip_norm=100.0, published=137.6),
     }
 
 
