@@ -20,7 +20,16 @@ from mkdocs.structure.files import File, Files
 from veridical.config.families.family import Need
 from veridical.config.families.table import FAMILIES, find_family, module_name
 from veridical.config.presets import by_purpose
-from veridical.model import Denoiser, Discriminating, Encoder, ExactLikelihood, LatentVariable, LikelihoodBound, Sampler
+from veridical.model import (
+    Denoiser,
+    Dequantised,
+    Discriminating,
+    Encoder,
+    ExactLikelihood,
+    LatentVariable,
+    LikelihoodBound,
+    Sampler,
+)
 
 DOCS = Path(__file__).parent
 SOURCE = Path(__file__).parents[1] / "src" / "veridical"
@@ -108,9 +117,7 @@ def ability_table() -> str:
     lines += ["|---|" + ":-:|" * 6 + "---|---|"]
     for name, kind in FAMILIES.items():
         model = getattr(import_module(f"veridical.families.{module_name(name)}"), kind)
-        density = (
-            "exact" if issubclass(model, ExactLikelihood) else "bound" if issubclass(model, LikelihoodBound) else ""
-        )
+        density = density_of(model)
         can = [issubclass(model, a) for a in (Sampler, LatentVariable, Encoder, Denoiser, Discriminating)]
         draws, *others = ["yes" if able else "" for able in can]
         needs = ", ".join(NEEDS[need] for need in find_family(name).needs) or "any data"
@@ -119,6 +126,13 @@ def ability_table() -> str:
     lines += ["", "| family | choose it for | not for |", "|---|---|---|"]
     lines += [f"| `{name}` | {find_family(name).good_at} | {find_family(name).weak_at} |" for name in FAMILIES]
     return "\n".join(lines)
+
+
+def density_of(model: type) -> str:
+    """Return whether a family has the density of its data."""
+    if issubclass(model, ExactLikelihood):
+        return "exact; of levels a bound" if issubclass(model, Dequantised) else "exact"
+    return "bound" if issubclass(model, LikelihoodBound) else ""
 
 
 def page_of(family: str) -> Path:
