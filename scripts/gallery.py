@@ -100,27 +100,6 @@ ENTRIES = (
         run="runs/vae",
     ),
     Entry(
-        "flow",
-        "Flow over three scales",
-        "RealNVP on images of 32x32 pixels. From left to right the same samples with all codes drawn, with the codes "
-        "of the finest scale at their mean given the coarser ones, and with those of the two finest.",
-        "Three grids of the same generated images of clothes, each smoother than the one before",
-        (
-            "veridical train realnvp --data fashion-mnist-10k --size 32 --width 32 --couplings 2 --batch-size 32 "
-            "--steps 600 --lr-scale 2 --ema 0.99 --threads 1 --out runs/flow",
-            "veridical evaluate runs/flow -n 2000 --metrics likelihood inverse",
-            *(f"veridical sample runs/flow -n 36 --hide-scales {k} --out {k}.png" for k in range(3)),
-        ),
-        python="""\
-import numpy as np
-from PIL import Image
-
-grids = [np.asarray(Image.open(f"{k}.png").convert("L")) for k in range(3)]
-Image.fromarray(np.hstack([np.pad(grid, ((0, 0), (0, 6)), constant_values=255) for grid in grids])).save("flow.png")
-""",
-        run="runs/flow",
-    ),
-    Entry(
         "cgan",
         "Conditional GAN",
         "One class on request: `--label` takes its number, or its name where the data have names.",
