@@ -25,8 +25,9 @@ squares then say of $\zeta$ is noise.
 **Interval.** Its variance grows with the distance: $V(\theta) = V_0 + c\,\theta$ at an expected distance $\theta$,
 where $V_0$ is the variance between equal distributions (the sum of the subtracted terms) and $c\,\theta$ the first
 order. The interval holds the $\theta$ with $|\mathrm{MMD}^2 - \theta| \le 1.96\sqrt{V(\theta)}$, as Wilson's does for
-shares: an estimate that is too small by chance would otherwise have an error that is too small as well. Near 0, where c
-cannot be measured, it follows from the error's covariance $\Sigma$ in the space of the kernel: a distance seen by
+shares: an estimate that is too small by chance would otherwise have an error that is too small as well. (Below 0, where
+no distance is, it goes down with $V_0$ alone, so that it contains the estimate.) Near 0, where c cannot be measured, it
+follows from the error's covariance $\Sigma$ in the space of the kernel: a distance seen by
 chance lies along the eigenvectors of $\Sigma$ in proportion to the variances $2\lambda^2$ of their parts, and along one
 of them $c = 4\lambda$, so that $c = 4\operatorname{tr}\Sigma^3/\operatorname{tr}\Sigma^2$ (`null_slope`). Weights
 $\lambda$ instead of $\lambda^2$ understate it many times where one direction has most of the variance (the
@@ -164,7 +165,8 @@ def squared_distance_interval(value: float, first: float, null: float, slope: fl
     slope = (max(0.0, first) + slope * spread) / (max(0.0, value) + spread) if spread > 0 else 0.0
     middle = value + 1.96**2 * slope / 2
     half = 1.96 * math.sqrt(max(null, null + slope * value + (1.96 * slope) ** 2 / 4))
-    return middle - half, middle + half
+    low = middle - half
+    return low if low > 0 else value - 1.96 * spread, middle + half
 
 
 def null_slope(gram: Float[Tensor, "n n"]) -> float:
