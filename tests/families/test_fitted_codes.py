@@ -178,7 +178,7 @@ class Mutant(NamedTuple):
 
 MUTANTS = {
     "codes are drawn once for both ends": Mutant(
-        FittedCodes, "draw_codes", "self.project(torch.lerp(first, second, share))", "first",
+        FittedCodes, "draw_codes", "torch.lerp(first, known[noise.integers(len(known))], share)", "first",
         test_points_between_two_examples_are_on_their_line,
     ),
     "a Gaussian although a mixture was asked for": Mutant(

@@ -15,10 +15,12 @@ import torch
 
 from veridical.cli import run as command
 from veridical.config import ConditionalGANConfig, GANConfig, InfoGANConfig, NoiseLevelConfig, VAEConfig
+from veridical.config.families.glo import GLOConfig
 from veridical.data.space import Space
 from veridical.errors import OutputExistsError
 from veridical.families.conditional_gan import ConditionalGAN
 from veridical.families.gan import GAN
+from veridical.families.glo import GLO
 from veridical.families.infogan import InfoGAN
 from veridical.families.noise_level import NoiseLevel
 from veridical.families.vae import VAE
@@ -172,3 +174,12 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert command(["export", where]) == 2
     assert command(["export", "--out", str(tmp_path / "b.pt2"), "--which", "best", where]) == 1
     assert "no best checkpoint" in capsys.readouterr().err
+
+
+def test_a_density_fitted_to_codes_is_part_of_the_file(tmp_path: Path) -> None:
+    """`export_sampler` compares the file with the model; the codes themselves are not in it."""
+    torch.manual_seed(0)
+    model = GLO(GLOConfig(latent_dim=3, width=4, network="mlp"), Facts(IMAGES, 5_000))
+    manifest = export_sampler(model, tmp_path / "s.pt2", say=silent)
+    assert [(given.kind, given.shape) for given in manifest.inputs] == [("uniform", ()), ("normal", (3,))]
+    assert (tmp_path / "s.pt2").stat().st_size < 4 * model.codes.numel() * 2

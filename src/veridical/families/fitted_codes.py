@@ -162,7 +162,12 @@ class FittedCodes(GenerativeModel, Sampler, LatentVariable, Restorer):
         return self.as_data(h)
 
     def density(self, components: int = 1) -> GaussianMixture | None:
-        """Return the Gaussian (or the mixture of several) fitted to the known codes; None: no code is known."""
+        """Return the Gaussian (or the mixture of several) fitted to the known codes; None: no code is known.
+
+        While a sampler is exported, it is the one that was fitted last, as constants.
+        """
+        if torch.compiler.is_exporting() and self._fit is not None:
+            return self._fit[1]
         codes = self.known_codes().detach().flatten(1)
         if not len(codes):
             return None
@@ -181,18 +186,20 @@ class FittedCodes(GenerativeModel, Sampler, LatentVariable, Restorer):
     def draw_codes(self, noise: Noise, options: CodeSampling) -> Tensor:
         """Draw codes (n, *latent_shape), one for each row of the noise; standard normal while none is known."""
         kind = self.default_codes if options.codes == "auto" else options.codes
+        like = next(self.parameters())
+        if kind in ("gaussian", "mixture"):
+            fitted = self.density(options.components if kind == "mixture" else 1)
+            if fitted is not None:
+                return self.project(fitted.draw(noise).to(like).unflatten(1, self.latent_shape))
+            return self.project(noise.normal(*self.latent_shape))
         known = self.known_codes().detach()
         if not len(known):
             return self.project(noise.normal(*self.latent_shape))
+        first = known[noise.integers(len(known))]
         if kind == "training":
-            return known[noise.integers(len(known))]
-        if kind == "between":
-            first, second = known[noise.integers(len(known))], known[noise.integers(len(known))]
-            share = noise.uniform(*([1] * (known.dim() - 1)), dtype=known.dtype)
-            return self.project(torch.lerp(first, second, share))
-        fitted = self.density(options.components if kind == "mixture" else 1)
-        assert fitted is not None
-        return self.project(fitted.draw(noise).to(known).unflatten(1, self.latent_shape))
+            return first
+        share = noise.uniform(*([1] * (known.dim() - 1)), dtype=known.dtype)
+        return self.project(torch.lerp(first, known[noise.integers(len(known))], share))
 
     @property
     def default_codes(self) -> str:

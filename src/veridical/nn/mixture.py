@@ -13,6 +13,7 @@ the Latent Space of Generative Networks (2018), Sec. 3; Ghosh et al., From Varia
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import torch
@@ -37,13 +38,18 @@ class GaussianMixture:
     means: Float[Tensor, "K d"]
     covariances: Float[Tensor, "K d d"]
 
+    @cached_property
+    def roots(self) -> Float[Tensor, "K d d"]:
+        """The symmetric square roots of the covariances."""
+        return roots(self.covariances)
+
     def draw(self, noise: Noise) -> Float[Tensor, "n d"]:
         """Draw a point for every row of the noise: its component, then the point by the root of the covariance."""
         ends = self.weights.cumsum(0)
         u = noise.uniform(dtype=torch.float64).to(ends.device)
         component = torch.searchsorted(ends / ends[-1], u, right=True).clamp(max=len(ends) - 1)
         eps = noise.normal(self.means.shape[1], dtype=torch.float64).to(ends.device)
-        return self.means[component] + torch.einsum("nij,nj->ni", roots(self.covariances)[component], eps)
+        return self.means[component] + torch.einsum("nij,nj->ni", self.roots[component], eps)
 
     def log_prob(self, z: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
         """Return (n,) log densities, nats."""
