@@ -54,6 +54,8 @@ class Entry:
 def entries() -> Mapping[str, Entry]:
     """The models."""
     from veridical.config.families.causal_transformer import CausalTransformerConfig
+    from veridical.config.families.made import MADEConfig
+    from veridical.config.families.nade import NADEConfig
     from veridical.config.families.pixelcnn import PixelCNNConfig
     from veridical.config.families.pixelcnn_plus_plus import PixelCNNPlusPlusConfig
 
@@ -61,7 +63,10 @@ def entries() -> Mapping[str, Entry]:
     pixels = PixelCNNConfig(width=16, layers=3, first_kernel=7, kernel=5, optimizer=falling)
     plus = PixelCNNPlusPlusConfig(width=16, blocks=1, scales=2, components=2, optimizer=falling)
     transformer = CausalTransformerConfig(width=32, layers=2, optimizer=dataclasses.replace(falling, lr=3e-3))
+    vectors = OptimizerConfig(lr=1e-2, schedule="cosine")
     return {
+        "made": Entry(MADEConfig(width=200, optimizer=vectors), steps=3_000),
+        "nade": Entry(NADEConfig(width=100, optimizer=vectors), steps=3_000),
         "gated-pixelcnn": Entry(pixels),
         "pixelcnn": Entry(dataclasses.replace(pixels, network="plain")),
         "pixelcnn++": Entry(plus),
