@@ -3,9 +3,9 @@
     python benchmarks/binary_vectors.py --data dna.npz mushrooms.npz nips.npz
 
 A file holds `train_data`, `valid_data` and `test_data`, (n, D) of zeros and ones, as in the repository of the MADE
-paper (https://github.com/mgermain/MADE). Every setting of the grid is trained until the nats of the validation part have
-not improved for `--patience` epochs; the averaged weights of the best epoch of the best setting are scored once on the
-test part. Published figures: Germain et al. 2015, Table 4 (nats, higher is better).
+paper (https://github.com/mgermain/MADE). Every setting of the grid is trained until the nats of the validation part
+have not improved for `--patience` epochs; the averaged weights of the best epoch of the best setting are scored once on
+the test part. Published figures: Germain et al. 2015, Table 4 (nats, higher is better).
 """
 
 from __future__ import annotations

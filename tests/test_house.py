@@ -233,11 +233,14 @@ def names_of(source: str) -> Iterator[tuple[int, str]]:
 
 
 def banned_in(source: str, law: bool = False) -> list[str]:
-    """Line and text of every banned word or phrase; "law" in a text only if it is not allowed there."""
+    """Line and text of every banned word or phrase; "law" in a text only if it is not allowed there, never "μ-law"."""
     banned = "|".join(map(re.escape, BANNED))
     return [
         f"{line}: {found}"
-        for texts, pattern in ((prose_of(source), banned if law else f"{banned}|law|laws"), (names_of(source), banned))
+        for texts, pattern in (
+            (prose_of(source), banned if law else f"{banned}|(?<!-)laws?"),
+            (names_of(source), banned),
+        )
         for line, text in texts
         for found in re.findall(rf"\b({pattern})\b", text)
     ]
@@ -255,4 +258,4 @@ def test_banned_words_are_found_in_every_place() -> None:
     assert banned_in("x = 1  # whoever\nbeside = f'{x} as told'") == ["1: whoever", "2: as told", "2: beside"]
     assert banned_in("write_beside = chosen.law") == ["1: beside"]
     assert banned_in("'a law'", law=True) == []
-    assert banned_in("x = {'said': 'a lawful sledge'}") == []
+    assert banned_in("x = {'said': 'a lawful sledge', 'coded': 'by the μ-law'}") == []

@@ -17,16 +17,16 @@ from veridical.targets.ising import Ising
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_DRAWS", "_SHAPES", "_LATTICES"):
+    for name in ("_DRAWS", "_SHAPES", "_TONES", "_LATTICES"):
         monkeypatch.setattr(drawn, name, {"train": (600, 0), "test": (300, 1)})
 
 
 def test_names() -> None:
-    assert all(is_drawn(name) for name in (*LAWS, "shapes", "ising:4", "ising:4x6", "bars:4"))
+    assert all(is_drawn(name) for name in (*LAWS, "shapes", "tones", "ising:4", "ising:4x6", "bars:4"))
     assert not is_drawn("digits") and set(LAWS) < set(SUMMARIES)
 
 
-@pytest.mark.parametrize("name", [*LAWS, "ising:4x6", "bars:5"])
+@pytest.mark.parametrize("name", [*LAWS, "tones", "ising:4x6", "bars:5"])
 def test_splits_share_the_space_and_no_example(name: str) -> None:
     train, test = draw(DataConfig(source=name), "train"), draw(DataConfig(source=name), "test")
     assert train.space == test.space and train.name == test.name and (len(train), len(test)) == (600, 300)
@@ -71,6 +71,7 @@ def test_lattices_are_spins_of_exact_moments() -> None:
     [
         ({"source": "ring", "size": 8}, "are points"),
         ({"source": "shapes", "channels": "colour"}, "are grey"),
+        ({"source": "tones", "size": 8}, "are sequences"),
         ({"source": "ising:4", "size": 8}, "are lattices"),
         ({"source": "ising:1"}, "names no lattice"),
         ({"source": "ising:4x4x4"}, "names no lattice"),

@@ -20,6 +20,7 @@ from veridical.targets.bars import BarsAndStripes
 from veridical.targets.categorical import Categorical, zipf, zipf_bits
 from veridical.targets.ising import Ising
 from veridical.targets.shapes import Shapes
+from veridical.targets.tones import Tones
 
 Split = Literal["train", "test"]
 
@@ -50,14 +51,19 @@ LATTICE = "ising:L"
 BARS = "bars:N"
 """The named set of bars and stripes of side N."""
 
+TONES = "tones"
+"""The named set of sequences with a known density."""
+
 _DRAWS = {"train": (100_000, 0), "test": (25_000, 1)}  # size and seed of each split of a drawn set
 _SHAPES = {"train": (50_000, 0), "test": (10_000, 1)}
+_TONES = {"train": (20_000, 0), "test": (5_000, 1)}
 _LATTICES = {"train": (50_000, 0), "test": (10_000, 1)}
 
 SUMMARIES: dict[str, str] = {
     **{name: summary for name, (summary, _) in LAWS.items()},
     SHAPES: "50,000 grey 28x28 images of a shape whose kind, scale, orientation and place are known; drawn",
     LATTICE: "50,000 critical configurations of the Ising model on a torus of side L (or ising:HxW), 2 levels; drawn",
+    TONES: "20,000 sequences of 128 steps at 8 kHz: a resonator of 440 Hz driven by noise, density known; drawn",
     BARS: "50,000 images of N x N bits, all rows equal or all columns (bars and stripes, N from 2 to 30); drawn",
 }
 """One line on each, by name."""
@@ -65,7 +71,7 @@ SUMMARIES: dict[str, str] = {
 
 def is_drawn(name: str) -> bool:
     """Return whether a name is that of a distribution that is drawn from."""
-    return name in LAWS or name == SHAPES or name.startswith((LATTICE[:-1], BARS[:-1]))
+    return name in LAWS or name in (SHAPES, TONES) or name.startswith((LATTICE[:-1], BARS[:-1]))
 
 
 def draw(config: DataConfig, split: Split) -> ArrayData:
@@ -78,6 +84,8 @@ def draw(config: DataConfig, split: Split) -> ArrayData:
         return _points(config, split)
     if config.source.startswith(BARS[:-1]):
         return _bars(config, split)
+    if config.source == TONES:
+        return _tones(config, split)
     return _shapes(config, split) if config.source == SHAPES else _lattices(config, split)
 
 
@@ -127,6 +135,17 @@ def _shapes(config: DataConfig, split: Split) -> ArrayData:
     space = None if split == "train" else _shapes(config, "train").space
     labels = factors[:, 0].long() if config.labels else None
     return ArrayData(x, labels, space=space, class_names=shapes_law.SHAPES, name=config.source, target=law)
+
+
+def _tones(config: DataConfig, split: Split) -> ArrayData:
+    """Draw sequences; mean and standard deviation of a step are exact."""
+    if config.size is not None or config.channels != "auto":
+        raise DataError(f"{config.source} are sequences, not images.", "Leave out size and channels.")
+    n, seed = _TONES[split]
+    law = Tones()
+    x = law.sample(n, torch.Generator().manual_seed(seed), torch.float32)
+    space = Space((1, law.steps), "sequence", None, None, mean=0.0, std=1.0, sample_rate=law.sample_rate)
+    return ArrayData(x, space=space, name=config.source, target=law)
 
 
 def _lattices(config: DataConfig, split: Split) -> ArrayData:

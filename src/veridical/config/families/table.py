@@ -32,6 +32,7 @@ FAMILIES: dict[str, str] = {
     "transformer-flow": "TransformerFlow",
     "unrolled-gan": "UnrolledGAN",
     "vae": "VAE",
+    "wavenet": "WaveNet",
 }
 """Name of the family, as in config.yaml → name of the class."""
 
