@@ -2,17 +2,22 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any, NamedTuple
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from veridical.config import OptimizerConfig
 from veridical.config.families.autoencoder import AutoencoderConfig
+from veridical.config.families.glo import GLOConfig
 from veridical.config.sampling import CodeSampling
+from veridical.data.dataset import ArrayData
 from veridical.families import fitted_codes
 from veridical.families.autoencoder import Autoencoder
 from veridical.families.fitted_codes import MISFITS, FittedCodes
+from veridical.families.glo import GLO
 from veridical.model import Facts, Space
 from veridical.noise import SampleNoise
 from veridical.objectives.likelihoods import bernoulli_log_prob, dequantised_gaussian_log_prob, gaussian_log_prob
@@ -212,3 +217,53 @@ def mutated_method(owner: type, name: str, before: str, after: str) -> Callable[
     namespace = dict(vars(fitted_codes))
     exec(source.replace(before, after), namespace)
     return namespace[name]
+
+
+AUTOENCODER = AutoencoderConfig(latent_dim=4, width=8, kept=6)
+GLO_CONFIG = GLOConfig(latent_dim=4, width=8)
+CHANGES: dict[str, Any] = {
+    "code": "one-hot",
+    "reconstruction": "laplace",
+    "linear_layers": 1,
+    "network": "mlp",
+    "latent_dim": 3,
+    "width": 4,
+    "depth": 3,
+    "kept": 2,
+    "optimizer": OptimizerConfig(lr=0.5),
+    "codes": "sphere",
+    "start": "random",
+    "code_lr": 0.5,
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        (config, field.name)
+        for config in (AUTOENCODER, GLO_CONFIG)
+        for field in fields(config)
+        if field.name != "perceptual_weight"  # of features that are passed in Python
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_every_choice_has_an_effect(config: Any, name: str) -> None:
+    """A setting that is accepted and never used is found here."""
+    other = replace(config, **{name: CHANGES[name]})
+    if name == "depth":
+        config, other = replace(config, network="mlp"), replace(other, network="mlp")
+    assert effect(config) != effect(other)
+
+
+def effect(config: Any) -> tuple[Any, ...]:
+    """What can be seen of a configuration: the loss, the weights, the rates, the known codes."""
+    torch.manual_seed(0)
+    images = ArrayData(torch.rand(6, 1, 9, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+    kind: Any = Autoencoder if isinstance(config, AutoencoderConfig) else GLO
+    model = kind(config, Facts(images.space, 6))
+    if isinstance(model, GLO):
+        model.start_from(images)
+    loss = model.loss(images.batch(torch.arange(6)), player="model", step=0).loss
+    rates = [group.get("lr", model.optimizer("model").lr) for group in model.player_parameters("model")]
+    codes = model.known_codes().detach()
+    return loss.item(), [p.shape for p in model.parameters()], rates, codes.shape, float(codes.norm())
