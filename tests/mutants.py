@@ -4,7 +4,11 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Callable
+from functools import partial
+from types import ModuleType
 from typing import Any
+
+import pytest
 
 
 def mutated(function: Callable[..., Any], before: str, after: str) -> Callable[..., Any]:
@@ -20,3 +24,33 @@ def mutated(function: Callable[..., Any], before: str, after: str) -> Callable[.
     namespace = dict(vars(sys.modules[function.__module__]))
     exec(source.replace(before, after), namespace)
     return namespace[function.__name__]
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, module: ModuleType, before: str, after: str, *users: ModuleType) -> Any:
+    """Replace a part of a module's source, for the module itself and for modules that import from it.
+
+    Tables of functions are made anew, so that they hold the mistake too.
+
+    Args:
+        monkeypatch: undoes it.
+        module: with the mistake.
+        before: a part of its source that occurs once.
+        after: what stands there instead.
+        users: modules whose names are replaced where they come from the module.
+
+    Returns:
+        The namespace of the module with the mistake, by attribute.
+    """
+    source = inspect.getsource(module)
+    assert source.count(before) == 1, f"{source.count(before)} times: {before}"
+    wrong = ModuleType(module.__name__)
+    wrong.__dict__.update({name: value for name, value in vars(module).items() if name.startswith("__")})
+    exec(compile(source.replace(before, after), module.__file__ or "", "exec"), wrong.__dict__)
+    own = {id(value): vars(wrong)[name] for name, value in vars(module).items() if name in vars(wrong)}
+    for user in users:
+        for name, value in [(n, v) for n, v in vars(user).items() if not n.startswith("__")]:
+            if isinstance(value, partial) and id(value.func) in own:
+                monkeypatch.setattr(user, name, partial(own[id(value.func)], *value.args, **value.keywords))
+            elif id(value) in own:
+                monkeypatch.setattr(user, name, own[id(value)])
+    return wrong

@@ -1,4 +1,4 @@
-"""Three small densities that are right, and the faults that well-known code has had, one at a time.
+"""Small densities that are right, and the faults that well-known code has had, one at a time.
 
 Each class takes the name of a fault; without one it passes every proof of `proofs.py`.
 """
@@ -13,6 +13,7 @@ from torch.distributions import Independent, Normal
 from veridical.config import OptimizerConfig
 from veridical.config.sampling import SamplingOptions
 from veridical.data.preprocess import log_det
+from veridical.families.autoregressive import Autoregressive
 from veridical.model import (
     Batch,
     Encoder,
@@ -25,12 +26,14 @@ from veridical.model import (
     Sampler,
     Space,
 )
+from veridical.nn.heads import Bernoulli, Grid
+from veridical.nn.invertible import Invertible
 from veridical.noise import Noise, noise_for
 from veridical.objectives.bounds import gaussian_kl
 
 
 class Small(GenerativeModel):
-    """What the three have in common."""
+    """What they have in common."""
 
     def __init__(self, space: Space, fault: str = "") -> None:
         super().__init__(space)
@@ -284,3 +287,76 @@ class Bits(Small, Sampler, LatentVariable, ObservationModel, LikelihoodBound):
     def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
         loss = -self.elbo(batch.x).mean()
         return Loss(loss, {"loss": loss})
+
+
+class Shear(Invertible):
+    """The second component is scaled and moved by functions of the first."""
+
+    def __init__(self, fault: str = "") -> None:
+        super().__init__()
+        self.fault = fault
+        self.weight = nn.Parameter(torch.tensor([0.8, -0.6, 0.4]))
+        self.remembered: Tensor | None = None
+
+    def affine(self, first: Tensor) -> tuple[Tensor, Tensor]:
+        a, b, c = self.weight
+        return a * first.square(), b * torch.tanh(first) + c
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        shift, log_scale = self.affine(x[:, 0])
+        self.remembered = x
+        log_det = {"no log-determinant": 0 * log_scale, "the other sign": -log_scale}.get(self.fault, log_scale)
+        return torch.stack([x[:, 0], x[:, 1] * log_scale.exp() + shift], 1), log_det
+
+    def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        shift, log_scale = self.affine(z[:, 0])
+        if self.fault == "the inverse comes from a cache" and self.remembered is not None:
+            return self.remembered, -log_scale
+        if self.fault == "the inverse subtracts after it divides":
+            return torch.stack([z[:, 0], z[:, 1] * (-log_scale).exp() - shift], 1), -log_scale
+        if self.fault == "the inverse has the sign of the map":
+            return torch.stack([z[:, 0], (z[:, 1] - shift) * (-log_scale).exp()], 1), log_scale
+        return torch.stack([z[:, 0], (z[:, 1] - shift) * (-log_scale).exp()], 1), -log_scale
+
+
+class OneShear(Small, ExactLikelihood):
+    """A flow of one layer."""
+
+    def __init__(self, space: Space, fault: str = "") -> None:
+        super().__init__(space, fault)
+        self.layer = Shear(fault)
+
+    def log_prob(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        z, log_det = self.layer(x)
+        return Normal(0.0, 1.0).log_prob(z).sum(1) + log_det
+
+    def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
+        loss = -self.log_prob(batch.x).mean()
+        return Loss(loss, {"loss": loss})
+
+
+class Masked(Autoregressive):
+    """Logits linear in the sites that a mask admits, in an order that is not its own inverse."""
+
+    seen: Tensor
+
+    def __init__(self, space: Space, fault: str = "") -> None:
+        super().__init__(space, head=Bernoulli(Grid(-1.0, 2.0, levels=2)), order=[2, 0, 3, 1])
+        self.weight = nn.Parameter(
+            torch.tensor([[0.5, -1.0, 0.7, 1.3], [1.1, 0.4, -0.6, 0.9], *[[0.8, -0.7, 1.2, -0.3]] * 2])
+        )
+        place = torch.argsort(self.order)  # the position of every site in the order
+        if fault == "the order for its inverse":
+            place = self.order
+        seen = place[:, None] > place
+        if fault == "the site itself is seen":
+            seen = place[:, None] >= place
+        if fault == "the first site is masked too":
+            seen = seen & (place > 0)
+        self.register_buffer("seen", seen)
+
+    def conditionals(self, x: Tensor, c: Tensor | None) -> Tensor:
+        return (x.flatten(1) @ (self.weight * self.seen).T)[..., None]
+
+    def optimizer(self, player: str) -> OptimizerConfig:
+        return OptimizerConfig()

@@ -6,7 +6,7 @@ at most `ENUMERABLE`, and integrals over one or two continuous components are su
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 import torch
 from scipy import stats
 from torch import Tensor
+from torch.autograd.functional import jacobian
 from torch.distributions import MultivariateNormal
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -23,6 +24,7 @@ from veridical.config.sampling import SamplingOptions
 from veridical.data.preprocess import log_det
 from veridical.evaluation.density import density_of
 from veridical.evaluation.importance import can_be_weighted, importance_bound, log_weights
+from veridical.families.autoregressive import Autoregressive
 from veridical.model import (
     Classifier,
     Denoiser,
@@ -37,6 +39,7 @@ from veridical.model import (
     Sampler,
     Space,
 )
+from veridical.nn.invertible import Invertible
 from veridical.noise import FreshNoise
 
 ENUMERABLE = 2**14
@@ -47,6 +50,9 @@ RATE = 1e-4
 
 DRAWS = 3_000
 """Samples of a goodness of fit."""
+
+POINTS = {1: 1601, 2: 161}
+"""Points of a grid along each of one or two components."""
 
 PRIOR = 10_000
 """Codes over which the probabilities of a latent-variable model are averaged."""
@@ -135,7 +141,7 @@ def sums_to_one(model: GenerativeModel, c: int | None = None) -> None:
 def integrates_to_one(model: GenerativeModel, c: int | None = None) -> None:
     """The density of one or two continuous components integrates to 1."""
     assert isinstance(model, ExactLikelihood)
-    x, weight = grid(model.space, 2001 if model.space.dim == 1 else 301)
+    x, weight = grid(model.space, POINTS[model.space.dim])
     assert (in_blocks(log_prob_of(model, c), x) + weight).exp().sum().item() == pytest.approx(1.0, abs=2e-3)
 
 
@@ -241,7 +247,7 @@ def samples_follow_the_density(model: GenerativeModel, c: int | None = None) -> 
     """Samples of one or two continuous components follow the density: in one Kolmogorov-Smirnov, in two by cells."""
     assert isinstance(model, ExactLikelihood)
     space, x = model.space, draws(model, c).double().flatten(1)
-    points, weight = grid(space, 2001 if space.dim == 1 else 301)
+    points, weight = grid(space, POINTS[space.dim])
     mass = (in_blocks(log_prob_of(model, c), points) + weight).exp()
     if space.dim == 1:
         order = points.flatten().numpy()
@@ -249,9 +255,9 @@ def samples_follow_the_density(model: GenerativeModel, c: int | None = None) -> 
         assert stats.kstest(x.flatten().numpy(), lambda v: np.interp(v, order, below)).pvalue > RATE
         return
     edges = [torch.quantile(x[:, i], torch.linspace(0.1, 0.9, 5, dtype=x.dtype)).contiguous() for i in range(2)]
-    axis = points.flatten(1)[:: len(points) // 301, 0]
+    axis = points.flatten(1)[:: POINTS[2], 0]
     first, second = (shares(axis, edge) for edge in edges)
-    expected = (first.T @ mass.reshape(301, 301) @ second).flatten()
+    expected = (first.T @ mass.reshape(POINTS[2], POINTS[2]) @ second).flatten()
     counts = torch.bincount(cell_of(x, edges), minlength=36).numpy()
     # The edges come from the samples, which only makes the margins fit better: the rate is at most the stated one.
     chi_squared(counts, DRAWS * (expected / expected.sum()).numpy(), inflation=1.1)
@@ -334,11 +340,11 @@ def affine(model: GenerativeModel) -> tuple[Tensor, Tensor] | None:
     """Return W (D, d) and b (D,) of a decoder x = Wz + b; None where it is not affine."""
     assert isinstance(model, LatentVariable)
     d = math.prod(model.latent_shape)
-    corners = torch.cat([torch.zeros(1, d), torch.eye(d), 3 * torch.eye(d)]).reshape(-1, *model.latent_shape)
+    z = torch.cat([torch.zeros(1, d), torch.eye(d), torch.randn(8, d)])
     with torch.no_grad():
-        b, *rest = model.decode(corners).double().flatten(1)
+        b, *rest = model.decode(z.reshape(-1, *model.latent_shape)).double().flatten(1)
     W = torch.stack(rest[:d], 1) - b[:, None]
-    return (W, b) if torch.allclose(torch.stack(rest[d:], 1) - b[:, None], 3 * W, atol=1e-9) else None
+    return (W, b) if torch.allclose(torch.stack(rest[d:]), z[1 + d :] @ W.T + b, atol=1e-9) else None
 
 
 def evidence(model: GenerativeModel) -> MultivariateNormal | None:
@@ -354,7 +360,7 @@ def evidence(model: GenerativeModel) -> MultivariateNormal | None:
 
 
 def bounds_are_below_the_evidence(model: GenerativeModel) -> None:
-    """On a linear Gaussian model elbo <= bound of k codes <= log p, which is known in closed form; then they meet."""
+    """On a linear Gaussian model elbo <= bound of k codes <= log p, which is known in closed form."""
     exact = evidence(model)
     assert exact is not None and has_weights(model)
     x = exact.sample((8,)).reshape(8, *model.space.shape)
@@ -362,7 +368,8 @@ def bounds_are_below_the_evidence(model: GenerativeModel) -> None:
     bounds_are_below(model, log_p, x)
     with torch.no_grad():
         many = torch.stack([log_weights(as_any(model), x, 2_000) for _ in range(10)]).exp().mean(2) / log_p.exp()
-    assert (abs(many.mean(0) - 1) < errors(16) * many.std(0) / math.sqrt(10) * 2 + 1e-6).all()
+    # The mean of the weights is 1. One side only: where weights are uneven, few draws miss the large ones.
+    assert (many.mean(0) - 1 < errors(8) * many.std(0) / math.sqrt(10) * 2 + 1e-6).all()
 
 
 def bound_is_below_the_cell(model: GenerativeModel) -> None:
@@ -370,12 +377,12 @@ def bound_is_below_the_cell(model: GenerativeModel) -> None:
     assert isinstance(model, ExactLikelihood) and isinstance(model, LikelihoodBound)
     space = model.space
     assert space.bin_width is not None and space.dim <= 2
-    x, points = all_examples(space), 41
+    x, points = all_examples(space), 11
     offset = (torch.arange(points) + 0.5) / points - 0.5
     inside = space.bin_width * torch.cartesian_prod(*[offset] * space.dim).reshape(-1, 1, *space.shape)
     density = model.log_density if isinstance(model, Dequantised) else log_prob_of(model, None)
     log_p = in_blocks(density, (x + inside).flatten(0, 1)).reshape(len(inside), -1)
-    repeats = 400
+    repeats = 100
     with torch.no_grad():
         bound = model.elbo(x.repeat_interleave(repeats, 0)).double().reshape(len(x), repeats)
     cell = log_p.logsumexp(0) - math.log(len(inside))
@@ -426,3 +433,63 @@ def derivative_of_decode(model: GenerativeModel) -> None:
     with torch.no_grad():
         expected = (model.decode(z + step * direction) - model.decode(z - step * direction)) / (2 * step)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6 * model.space.std)
+
+
+# Flows and autoregression.
+
+
+def layers_are_invertible(model: GenerativeModel, x: Tensor) -> None:
+    """Each layer's log-determinant is that of its Jacobian, and its inverse returns inputs that it has not seen."""
+    layers = invertible_layers(model, x)
+    assert layers
+    for layer, (example, *context) in layers.items():
+        fresh = (0.6 * example[:2] + 0.4 * example[1:3]).detach()  # within what the layer maps, where that is convex
+        given = [None if c is None else c[:2].detach() for c in context]
+        layer_is_invertible(lambda v, layer=layer, given=given: layer(v, *given), layer, fresh, given)
+
+
+def layer_is_invertible(forward: Callable[..., Any], layer: Invertible, x: Tensor, given: Sequence[Any]) -> None:
+    with torch.no_grad():
+        z, log_det = forward(x)
+        forward(x + 1.0)  # whatever a layer keeps, the inverse below is not that of its last input
+        back, inverse_log_det = layer.inverse(z, *given)
+    torch.testing.assert_close(back, x, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(inverse_log_det + log_det, torch.zeros_like(log_det), rtol=0, atol=1e-6)
+    for row in range(len(x)):
+        of_row = [None if c is None else c[row : row + 1] for c in given]
+        matrix: Any = jacobian(lambda v, of_row=of_row: layer(v[None], *of_row)[0].flatten(), x[row])
+        expected = torch.linalg.slogdet(matrix.reshape(x[row].numel(), -1)).logabsdet
+        torch.testing.assert_close(log_det[row], expected, rtol=1e-6, atol=1e-6)
+
+
+def invertible_layers(model: GenerativeModel, x: Tensor) -> dict[Invertible, tuple[Any, ...]]:
+    """Return the invertible layers through which examples pass, with their inputs."""
+    seen: dict[Invertible, tuple[Any, ...]] = {}
+
+    def note(layer: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        seen[layer] = inputs
+
+    hooks = [m.register_forward_hook(note) for m in model.modules() if isinstance(m, Invertible)]
+    with torch.no_grad():
+        model.elbo(x) if isinstance(model, LikelihoodBound) else as_any(model).log_prob(x)
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
+def sites_see_the_past_alone(model: GenerativeModel) -> None:
+    """Changing a site changes the numbers of later sites, some of them at least, and of no other."""
+    assert isinstance(model, Autoregressive)
+    space, sites = model.space, model.sites
+    low, high = space.support or (space.mean - space.std, space.mean + space.std)
+    start = model.to_sites(torch.full((1, *space.shape), low))
+    for chain in list(model.chains())[:2]:
+        changed = start.repeat(sites + 1, 1, 1)
+        for position, site in enumerate(chain.order.tolist()):
+            changed[position, site] = high
+        label = torch.zeros(sites + 1, dtype=torch.long) if model.classes else None
+        with torch.no_grad():
+            h = chain.conditionals(model.from_sites(changed), label)
+        moved = (h[:-1] - h[-1]).abs().amax(-1)[:, chain.order]  # (position of the change, position of the site)
+        assert not (moved > 1e-10).tril().any(), "a site sees itself or a later one"
+        assert all((moved[i, i + 1 :] > 1e-10).any() for i in range(sites - 1)), "a site is never seen"

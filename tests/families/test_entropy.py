@@ -27,14 +27,22 @@ from veridical.evaluation.summary import sentences
 from veridical.evaluation.target import Target
 from veridical.families import FAMILIES, unmet
 from veridical.health.likelihood import BetterThanEntropy
-from veridical.model import ExactLikelihood, Facts, GenerativeModel, LikelihoodBound, ObservationModel, Space
+from veridical.model import (
+    Dequantised,
+    ExactLikelihood,
+    Facts,
+    GenerativeModel,
+    LikelihoodBound,
+    ObservationModel,
+    Space,
+)
 from veridical.statistics import Estimate
 from veridical.targets.bars import BarsAndStripes
 from veridical.targets.ising import Ising
 from veridical.targets.law import HasDensity
 from veridical.workflows.probe import nats
 
-N = 400
+N = 250
 """Examples of a law that are scored."""
 
 ERRORS = 3.0
@@ -83,7 +91,7 @@ def data(law: str) -> tuple[ArrayData, ArrayData]:
     return first, second
 
 
-def trained(model: GenerativeModel, law: str, steps: int = 40, lr: float = 0.02) -> GenerativeModel:
+def trained(model: GenerativeModel, law: str, steps: int = 20, lr: float = 0.02) -> GenerativeModel:
     train, random = data(law)[0], torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     for player in model.players:
@@ -162,6 +170,7 @@ def flattered(model: GenerativeModel, by: float) -> GenerativeModel:
         (ExactLikelihood, "log_prob"),
         (LikelihoodBound, "elbo"),
         (ObservationModel, "log_likelihood"),
+        (Dequantised, "dequantised_bound"),
     ):
         if issubclass(kind, ability):
             methods[name] = lambda *given, _name=name, **named: getattr(kind, _name)(*given, **named) + by

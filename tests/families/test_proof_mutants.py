@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from tests.families import proofs
-from tests.families.densities import Autoregression, Bits, Flow, LinearGaussian, Small
+from tests.families.densities import Autoregression, Bits, Flow, LinearGaussian, Masked, OneShear, Small
 
-from veridical.model import Space
+from veridical.model import GenerativeModel, Space
 
 BITS = Space((1, 3, 3), levels=2)
 FOUR = Space((1, 2, 2), levels=2)
@@ -27,15 +27,23 @@ def planar_rows(model: Small) -> None:
     proofs.rows_are_independent(model, 3.0 + torch.randn(5, 2))
 
 
+def layers(model: OneShear) -> None:
+    proofs.layers_are_invertible(model, torch.randn(4, 2))
+
+
 Proof = Callable[[Any], None]
 
-RIGHT: dict[str, tuple[type[Small], Space, tuple[Proof, ...]]] = {
+FITS = proofs.samples_follow_the_probabilities
+
+RIGHT: dict[str, tuple[type[GenerativeModel], Space, tuple[Proof, ...]]] = {
     "bits": (Autoregression, BITS, (proofs.sums_to_one, proofs.samples_follow_the_probabilities, rows)),
     "levels": (Autoregression, LEVELS, (proofs.sums_to_one, proofs.samples_follow_the_probabilities)),
     "line": (Flow, LINE, (proofs.integrates_to_one, proofs.samples_follow_the_density)),
     "plane": (Flow, PLANE, (proofs.integrates_to_one, proofs.samples_follow_the_density, planar_rows)),
     "pair": (Flow, PAIR, (proofs.bound_is_below_the_cell,)),
     "linear": (LinearGaussian, VOLUME, (proofs.bounds_are_below_the_evidence, proofs.derivative_of_decode, rows)),
+    "layers": (OneShear, PLANE, (layers,)),
+    "masks": (Masked, FOUR, (proofs.sites_see_the_past_alone, proofs.sums_to_one, FITS)),
     "mixture": (
         Bits,
         FOUR,
@@ -52,12 +60,12 @@ RIGHT: dict[str, tuple[type[Small], Space, tuple[Proof, ...]]] = {
 class Mutant(NamedTuple):
     """A fault, and the proof that fails."""
 
-    kind: type[Small]
+    kind: Any
     space: Space
     proof: Proof
 
 
-SUMS, FITS = proofs.sums_to_one, proofs.samples_follow_the_probabilities
+SUMS, PAST = proofs.sums_to_one, proofs.sites_see_the_past_alone
 INTEGRATES, FOLLOWS = proofs.integrates_to_one, proofs.samples_follow_the_density
 EVIDENCE, MIXTURE = proofs.bounds_are_below_the_evidence, proofs.bounds_are_below_the_mixture
 
@@ -93,6 +101,14 @@ MUTANTS: dict[tuple[str, str], Mutant] = {
     ("linear", "the mean over components, not the sum"): Mutant(LinearGaussian, VOLUME, EVIDENCE),
     ("linear", "the code is cut off"): Mutant(LinearGaussian, VOLUME, proofs.derivative_of_decode),
     ("linear", "rows are normalised together"): Mutant(LinearGaussian, VOLUME, rows),
+    ("layers", "no log-determinant"): Mutant(OneShear, PLANE, layers),
+    ("layers", "the other sign"): Mutant(OneShear, PLANE, layers),
+    ("layers", "the inverse comes from a cache"): Mutant(OneShear, PLANE, layers),
+    ("layers", "the inverse subtracts after it divides"): Mutant(OneShear, PLANE, layers),
+    ("layers", "the inverse has the sign of the map"): Mutant(OneShear, PLANE, layers),
+    ("masks", "the order for its inverse"): Mutant(Masked, FOUR, PAST),
+    ("masks", "the site itself is seen"): Mutant(Masked, FOUR, PAST),
+    ("masks", "the first site is masked too"): Mutant(Masked, FOUR, PAST),
     ("mixture", "the sigmoid is taken twice"): Mutant(Bits, FOUR, proofs.observations_sum_to_one),
     ("mixture", "only the ones count"): Mutant(Bits, FOUR, proofs.observations_sum_to_one),
     ("mixture", "drawn at another scale"): Mutant(Bits, FOUR, proofs.observations_follow_their_probabilities),

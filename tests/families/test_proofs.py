@@ -19,8 +19,10 @@ from tests.families import proofs
 from veridical.config.families.table import FAMILIES as NAMES
 from veridical.config.families.table import find_family
 from veridical.families import FAMILIES, unmet
+from veridical.families.autoregressive import Autoregressive
 from veridical.model import (
     Batch,
+    Bijective,
     Conditional,
     Encoder,
     EnergyBased,
@@ -174,6 +176,10 @@ def test_what_it_declares_is_true(model: GenerativeModel) -> None:
             proof(model, c)
     for proof in (*proofs_of_codes(model), *proofs_of_a_bound(model)):
         proof(model)
+    if isinstance(model, Autoregressive):
+        proofs.sites_see_the_past_alone(model)
+    if isinstance(model, Bijective) and model.space.dim <= 4:
+        proofs.layers_are_invertible(model, x)
 
 
 def proofs_of_a_density(model: GenerativeModel) -> Iterator[Callable[..., None]]:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
 from veridical.config import OptimizerConfig, VAEConfig
-from veridical.families.vae import LOG_VAR_BOUND, VAE
+from veridical.families.vae import VAE
+from veridical.families.variational import LOG_VAR_BOUND
 from veridical.model import Batch, Encoder, LatentVariable, LikelihoodBound, Sampler, Space, Trainable
 from veridical.training.fit import State, fit
 
@@ -283,6 +284,33 @@ def test_kl_weight_weighs_the_divergence() -> None:
     torch.manual_seed(1)
     elbo = VAE(replace(SMALL, kl_weight=4.0), PLANE).elbo(x).mean()
     torch.testing.assert_close(elbo, -losses[1].loss)  # the elbo does not depend on the weight in training
+
+
+def first_unit_alone(model: VAE) -> None:
+    """Let the first of two units depend on x, and the second hardly."""
+    with torch.no_grad():
+        last_layer(model.encoder).weight.mul_(torch.tensor([6.0, 0.1, 0.1, 0.1])[:, None])
+
+
+def test_units_below_the_free_bits_are_not_drawn_to_the_prior() -> None:
+    x, grads = VAE(SMALL, PLANE).sample(30), {}
+    for free in (0.0, 0.5, 1e3):
+        torch.manual_seed(1)
+        model = VAE(replace(SMALL, latent_dim=2, free_bits=free), PLANE)
+        first_unit_alone(model)
+        loss, terms = model.loss(batch(x), player="model", step=0)
+        loss.backward()
+        grads[free] = (last_layer(model.encoder).weight.grad, loss.detach(), terms)
+    torch.manual_seed(1)
+    model = VAE(replace(SMALL, latent_dim=2, kl_weight=0.0), PLANE)
+    first_unit_alone(model)
+    model.loss(batch(x), player="model", step=0).loss.backward()
+    torch.testing.assert_close(grads[1e3][0], last_layer(model.encoder).weight.grad)  # no divergence at all
+    first, second = (slice(0, None, 2), slice(1, None, 2))  # rows of the first and of the second unit
+    torch.testing.assert_close(grads[0.5][0][first], grads[0.0][0][first])
+    torch.testing.assert_close(grads[0.5][0][second], grads[1e3][0][second])
+    torch.testing.assert_close(grads[1e3][1], grads[0.0][1] - grads[0.0][2]["kl"] + 2e3)
+    assert grads[0.5][2]["kl"] == grads[0.0][2]["kl"]  # what is logged is the divergence
 
 
 def test_terms_say_what_they_name() -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
-from veridical.objectives.bounds import active_units, elbo, gaussian_kl, iwae_bound
+from veridical.objectives.bounds import active_units, elbo, free_bits, gaussian_kl, iwae_bound
 
 
 @pytest.fixture(autouse=True)
@@ -55,8 +55,8 @@ def test_gaussian_kl_is_the_mean_of_its_definition() -> None:
 
 def test_gaussian_kl_keeps_its_digits_near_the_prior() -> None:
     # (exp(v) - 1 - v) / 2 = v^2 / 4 + ... is far below the rounding of 1.
-    log_var = torch.full((1, 1), 1e-5)
-    torch.testing.assert_close(gaussian_kl(torch.zeros(1, 1), log_var), torch.tensor([0.25e-10]), rtol=1e-5, atol=0)
+    log_var = torch.full((1, 1), 1e-7)
+    torch.testing.assert_close(gaussian_kl(torch.zeros(1, 1), log_var), torch.tensor([0.25e-14]), rtol=1e-5, atol=0)
 
 
 def test_elbo_subtracts_the_weighted_divergence() -> None:
@@ -122,3 +122,21 @@ def test_active_units_counts_what_varies_with_x() -> None:
     count = active_units(mu)
     assert count == 2 and not count.requires_grad
     assert active_units(mu[:1]) == 0  # one example does not vary
+
+
+def test_free_bits_are_of_the_mean_over_the_batch() -> None:
+    kl = torch.tensor([[0.0, 3.0], [0.8, 5.0]])  # the first group has 0.4 on average, and 0.8 at most
+    assert free_bits(kl, 0.5).item() == pytest.approx(0.5 + 4.0)
+    assert free_bits(kl, 0.3).item() == pytest.approx(0.4 + 4.0)
+    assert free_bits(kl, 0.0).item() == pytest.approx(kl.sum(1).mean().item())
+
+
+def test_groups_below_the_free_bits_have_no_gradient() -> None:
+    mu, log_var = torch.randn(6, 3, requires_grad=True), torch.zeros(6, 3, requires_grad=True)
+    scale = torch.tensor([0.1, 1.0, 3.0])
+    units = gaussian_kl((mu * scale)[..., None], log_var[..., None])
+    free = float(units.detach().mean(0)[:2].mean())  # between the first and the second
+    free_bits(units, free).backward()
+    assert mu.grad is not None and (mu.grad[:, 0] == 0).all()
+    plain = torch.autograd.grad(gaussian_kl(mu * scale, log_var).mean(), mu)[0]
+    torch.testing.assert_close(mu.grad[:, 1:], plain[:, 1:])

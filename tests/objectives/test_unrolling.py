@@ -6,7 +6,7 @@ from torch import Tensor
 
 from veridical.objectives.unrolling import Moments, Rule, accumulate, adam_step, sgd_step, unroll
 
-BETAS = (0.5, 0.999)
+BETAS = (0.6, 0.999)
 ADAM: Rule = partial(adam_step, lr=0.05, betas=BETAS)
 SGD: Rule = partial(sgd_step, lr=0.05)
 

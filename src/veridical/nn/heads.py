@@ -185,7 +185,7 @@ class LogisticMixture(Head):
         h = h.unflatten(-1, (self.components, -1))
         half = (self.grid.high - self.grid.low) / 2
         means = self.grid.low + half + half * h[..., 1 : 1 + k]
-        scales = half * F.threshold(h[..., 1 + k : 1 + 2 * k], -7.0, -7.0).exp()
+        scales = half * F.threshold(h[..., 1 + k : 1 + 2 * k], -7.0, -7.0).clamp(max=7.0).exp()
         return h[..., 0], means, scales, h[..., 1 + 2 * k :].tanh()
 
     def centre(self, means: Tensor, slopes: Tensor, x: Tensor, c: int) -> Tensor:

@@ -206,7 +206,8 @@ class TransformerFlowNetwork(Invertible):
             assert isinstance(block, TransformerBlock)
             x, log_det = block.invert(x, method)
             total = total + log_det
-        return self.cut.inverse(x)[0], total
+        x, log_det = self.cut.inverse(x)
+        return x, total + log_det
 
 
 def _parts(h: Tensor) -> tuple[Tensor, Tensor]:

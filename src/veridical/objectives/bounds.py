@@ -86,6 +86,32 @@ def iwae_bound(log_w: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch"]:
     return torch.logsumexp(log_w, -1) - math.log(log_w.shape[-1])
 
 
+def free_bits(kl: Float[Tensor, "batch groups"], free: float) -> Float[Tensor, ""]:
+    r"""Divergence of which each group has some nats for nothing, on average over the batch.
+
+    $$ \sum_g \max\Big(\lambda,\; \frac1B\sum_b \mathrm{KL}_{bg}\Big) $$
+
+    A group whose mean divergence is below $\lambda$ has no gradient, so that nothing draws its posterior to the prior.
+    The mean comes before the maximum: an example may use more and another less.
+
+    Args:
+        kl: divergences of the groups of latent units, in nats.
+        free: $\lambda$ in nats for each group; at 0 the divergence itself.
+
+    Returns:
+        The mean over the batch, in nats; at least the divergence.
+
+    References:
+        Kingma, Salimans, Jozefowicz, Chen, Sutskever & Welling, Improved Variational Inference with Inverse
+            Autoregressive Flow (2016), Eq. 15. https://arxiv.org/abs/1606.04934
+
+    Examples:
+        >>> free_bits(torch.tensor([[0.1, 2.0], [0.3, 4.0]]), 0.5)
+        tensor(3.5000)
+    """
+    return kl.mean(0).clamp(min=free).sum()
+
+
 def active_units(mu: Float[Tensor, "batch d"], threshold: float = 0.01) -> Float[Tensor, ""]:
     r"""Count the latent units that a posterior uses: $\mathrm{Var}_x(\mathbb E_{q(z \mid x)} z_i) > 0.01$.
 

@@ -330,6 +330,8 @@ TERMS = {
     "perceptual": Term("distance of features of reconstructions"),
     "code_norm": Term("norm of the codes", "mean"),
     "kl": Term("KL divergence of codes from the prior", "nats per example"),
+    "kl_upper": Term("KL divergence of the upper codes from the prior", "nats per example"),
+    "kl_lower": Term("KL divergence of the lower codes from their prior, given the upper ones", "nats per example"),
     "active_units": Term("active latent dimensions", "count"),
     "sigma": Term("standard deviation of the decoder", "units of the data"),
     "penalty_r1": Term("R1 penalty"),

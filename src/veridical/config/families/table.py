@@ -21,6 +21,7 @@ FAMILIES: dict[str, str] = {
     "flow": "Flow",
     "gan": "GAN",
     "glo": "GLO",
+    "hierarchical-vae": "HierarchicalVAE",
     "infogan": "InfoGAN",
     "made": "MADE",
     "nade": "NADE",

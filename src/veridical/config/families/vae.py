@@ -7,46 +7,32 @@ from typing import Literal
 
 from veridical.config import checks
 from veridical.config.families.family import Family, Preset
-from veridical.config.sampling import ConditionedSampling
+from veridical.config.families.variational import LIKELIHOODS, OUTPUTS, Likelihood, VAESampling, check_free_bits
 from veridical.config.training import OptimizerConfig
-
-
-@dataclass(frozen=True)
-class VAESampling(ConditionedSampling):
-    """Sampling from a decoder."""
-
-    output: Literal["auto", "draw", "mean"] = "auto"
-    """Output for a latent code: a draw from p(x | z), or its mean; auto: the `sampling` of the model."""
-
-    temperature: float = 1.0
-    """Standard deviation of the latent codes; 1: the prior; below 1: better and less diverse images."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checks.one_of("output", self.output, ("auto", "draw", "mean"))
-        checks.positive("temperature", self.temperature)
-        if self.condition is not None and self.temperature != 1.0:
-            raise ValueError(
-                f"temperature is {self.temperature} with a condition, which draws codes from the prior; choose one."
-            )
 
 
 @dataclass(frozen=True)
 class VAEConfig:
     """An encoder and a decoder, trained on a bound of the likelihood (`families/vae.py`)."""
 
-    likelihood: Literal["auto", "bernoulli", "gaussian"] = "auto"
-    """p(x | z); auto: Bernoulli for two-valued data, Gaussian with a learned scale otherwise."""
+    likelihood: Likelihood = "auto"
+    """p(x | z); auto: Bernoulli for two-valued data, Gaussian with a learned scale otherwise. For 3 to 256 levels also
+    categorical (a number for each level) and discretised-logistic (a mixture of rounded logistic distributions), which
+    give probabilities to the levels."""
 
     sampling: Literal["auto", "draw", "mean"] = "auto"
     """Output of `sample` for a latent code: a draw from p(x | z), or its mean E[x | z], which is not a draw from the
-    model but has no pixel noise. auto: the mean for images of more than two levels."""
+    model but has no pixel noise. auto: the mean for images with a Gaussian likelihood."""
 
     kl_weight: float = 1.0
     """Weight of KL(q(z|x) || p(z)); with 1 the loss is a bound on the likelihood."""
 
     importance_samples: int = 1
     """Number k of samples: 1 trains the ELBO, k > 1 the IWAE bound."""
+
+    free_bits: float = 0.0
+    """Nats of KL divergence of each latent unit, on average over a batch, that cost nothing; above 0 the loss is no
+    bound. Keeps units from becoming inactive early (Kingma et al. 2016)."""
 
     network: Literal["auto", "mlp", "conv"] = "auto"
     """Networks; auto: conv for images and lattices of at least 8 x 8, mlp otherwise."""
@@ -63,14 +49,17 @@ class VAEConfig:
     optimizer: OptimizerConfig = field(default_factory=lambda: OptimizerConfig(lr=1e-3, schedule="cosine"))
 
     def __post_init__(self) -> None:
-        checks.one_of("likelihood", self.likelihood, ("auto", "bernoulli", "gaussian"))
-        checks.one_of("sampling", self.sampling, ("auto", "draw", "mean"))
+        checks.one_of("likelihood", self.likelihood, LIKELIHOODS)
+        checks.one_of("sampling", self.sampling, OUTPUTS)
         checks.one_of("network", self.network, ("auto", "mlp", "conv"))
         checks.positive("kl_weight", self.kl_weight, zero=True)
         checks.positive("depth", self.depth, zero=True, most=checks.MOST_LAYERS)
         for name in ("importance_samples", "latent_dim", "width"):
             checks.positive(name, getattr(self, name), most=checks.MOST_UNITS)
+        check_free_bits(self.free_bits, self.importance_samples)
 
+
+__all__ = ["FAMILY", "VAEConfig", "VAESampling"]
 
 FAMILY = Family(
     config=VAEConfig,
