@@ -10,15 +10,20 @@ import ast
 import contextlib
 import io
 import re
+import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests.workflows.runs import VAE, silent
 from veridical.cli import COMMANDS, parse, run
 from veridical.cli.options import Option, Section, vocabulary
 from veridical.config.families.table import FAMILIES, find_family
+from veridical.workflows.start import train
 
 ROOT = Path(__file__).parents[2]
 SUBCOMMANDS = {"data": ("list", "get", "check"), "config": ("show", "validate"), "ising": ("sample", "exact", "check")}
@@ -76,7 +81,11 @@ def options(command: str) -> frozenset[str]:
 
 def literals(file: Path) -> Iterator[tuple[int, str]]:
     """Yield line and text of every string of a source; what is filled in at run time becomes {}."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    return literals_of(ast.parse(file.read_text(encoding="utf-8")))
+
+
+def literals_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield line and text of every string below a node."""
     inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
@@ -168,3 +177,91 @@ def test_a_wrong_command_is_seen(text: str, wrong: list[str]) -> None:
 )
 def test_a_wrong_option_is_seen(text: str, wrong: list[str]) -> None:
     assert [w.replace("[]", "any command") for w in wrong_flags(text)] == wrong
+
+
+NAMED = re.compile(r"veridical (?:[a-z]+)\b(?:[^`;,()\n.:?]|\.(?=\w))*")
+
+
+def commands_of_messages() -> dict[str, str]:
+    """Every command that a message of the package names, and a place that names it; docstrings and usages left out."""
+    found: dict[str, str] = {}
+    for file in sorted((ROOT / "src").rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                node.body = [part for part in node.body if not is_docstring(part)]
+        for line, text in literals_of(tree):
+            for match in NAMED.finditer(text):
+                command = match[0].split()[1]
+                if command in COMMANDS and text[match.end() :][:1] != ":" and "VERB" not in match[0]:
+                    found[match[0].strip()] = f"{file.name}:{line}"
+    return {name: place for name, place in found.items() if not re.search(r"\[|\||VERB", name)}
+
+
+def is_docstring(part: ast.stmt) -> bool:
+    """Return whether a statement is a string alone."""
+    return isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str)
+
+
+SHORT = {
+    "train": ["--dry-run", "--steps", "2", "--device", "cpu"],
+    "evaluate": ["-n", "30", "--metrics", "codes"],
+    "sample": ["-n", "2"],
+}
+"""Options that make a command short, unless it says otherwise."""
+
+
+def as_run(template: str, run: Path) -> list[str]:
+    """Return the words of a command with everything filled in that it leaves open; files lie next to the run."""
+    words = template.split()[1:]
+    command = words[0]
+    fills = {"train": "vae", "config": "vae", "data": "digits", "experiment": "critical-lattice"}
+    gap = {**fills, "ising": str(run.parent / "spins.npz")}.get(command, str(run))
+    gap = str(run / "config.yaml") if "--config" in words else gap
+    places = {"RUN": run, "DATA": "digits", "PRESET": "vae", "NAME": "digits", "N": 6, "FILE": run / "config.yaml"}
+    places |= {"{}": gap, "64": 8, "100000": 200, "runs/0000-gan-fashion-mnist-10k": run}
+    words = [str(run.parent / word) if word.endswith(".npz") else str(places.get(word, word)) for word in words]
+    if command == "experiment" or words[:2] == ["data", "get"]:
+        return [*words, "--help"]  # minutes, or a download
+    if command == "train" and not {"--config", "--data", "--help"} & {*words}:
+        words += ["--data", "digits"]
+    words += [str(run)] if words == ["resume"] else []
+    short = SHORT.get(command, [])
+    return words if "--help" in words or {*short[:1]} & {*words} else words + short
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run of four steps, and files of spins."""
+    folder = tmp_path_factory.mktemp("place")
+    train(replace(VAE, training=replace(VAE.training, steps=4)), out=folder / "run", say=silent)
+    np.savez(folder / "spins.npz", x=np.random.default_rng(0).random((50, 8, 8)) < 0.5)
+    shutil.copy(folder / "spins.npz", folder / "tc64.npz")
+    return folder
+
+
+@pytest.mark.parametrize("template", sorted(commands_of_messages()))
+def test_every_command_that_a_message_names_runs(template: str, place: Path, tmp_path: Path) -> None:
+    """Random spins do not follow the law of the critical lattice, so that `ising check` ends with 1."""
+    shutil.copytree(place, tmp_path / "place")
+    if template.startswith("veridical ising sample"):
+        (tmp_path / "place" / "tc64.npz").unlink()
+    words = as_run(template, tmp_path / "place" / "run")
+    assert run(words) == (1 if words[:2] == ["ising", "check"] else 0), words
+
+
+def test_commands_of_messages_are_found() -> None:
+    found = commands_of_messages()
+    assert {
+        "veridical resume RUN --steps N",
+        "veridical resume {} --data DATA",
+        "veridical data check {}",
+    } <= found.keys()
+    assert len(found) >= 25
+
+
+@pytest.mark.parametrize(
+    "words", [["resume", "RUN", "--sise", "3"], ["train", "--data", "digit"], ["evaluate", "nothing"]]
+)
+def test_a_command_that_fails_would_be_seen(words: list[str], place: Path) -> None:
+    assert run([str(place / "run") if word == "RUN" else word for word in words]) != 0
