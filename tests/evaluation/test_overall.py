@@ -6,7 +6,7 @@ import pytest
 
 from tests.mutants import mutated
 from veridical.evaluation.measurement import Measurement
-from veridical.evaluation.overall import overall, power
+from veridical.evaluation.overall import overall
 from veridical.verdict import Test
 
 
@@ -58,8 +58,3 @@ def test_mutants_are_found(mutant: str) -> None:
 def test_long_lists_are_cut() -> None:
     many = [measured(f"m{i}", -0.3, 0.001) for i in range(9)]
     assert "m0, m1, m2, m3 and 5 others" in overall(many)
-
-
-def test_no_power_is_claimed_without_a_test() -> None:
-    assert power({"recall": Measurement("recall", 0.9, "share", 10, True)}) == []
-    assert "copies from 3.0 % of the samples on" in power({"copied": measured("copied", 0.0, 1.0)})[0]

@@ -18,7 +18,7 @@ References:
     Phipson & Smyth, Permutation p-values should never be zero (2010).
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,7 +28,7 @@ from jaxtyping import Bool, Float
 from scipy import special
 from torch import Tensor
 
-from veridical.verdict import Test, detectable
+from veridical.verdict import LEVEL, Test, detectable
 
 Bad = Literal["low", "high", "both"]
 """Which differences count against a perfect model: values below, above, or both (a two-sided test)."""
@@ -106,6 +106,9 @@ class Null:
     sides: int
     """1: only one direction counts; 2: both."""
 
+    smallest: Callable[[float], float] | None = None
+    """The difference shown with power .8 where the extremity must exceed a number; None: by the spread."""
+
 
 def exchange(n: int, m: int, seed: int, draws: int = DRAWS) -> Exchange:
     """Draw relabellings of n samples and m held-out examples.
@@ -159,6 +162,7 @@ def exchange_test(
     bad: Bad = "both",
     tolerance: float | None = None,
     method: str | None = None,
+    smallest: Callable[[float], float] | None = None,
 ) -> Test:
     """Test whether the true labelling stands out among all.
 
@@ -169,6 +173,8 @@ def exchange_test(
         bad: which differences count against a perfect model; the other direction is never called anything.
         tolerance: a smaller difference counts as none, in the unit of the statistic; None: none is stated.
         method: the test in words; None: that of the exchange.
+        smallest: the difference that is shown with power .8 where T must exceed a number, of rare counts; None: by
+            the spread.
 
     Returns:
         The test with its null, from which the table adjusts its p-value. The difference is counted from the mean over
@@ -191,10 +197,12 @@ def exchange_test(
         difference,
         (difference - float(high), difference - float(low)),
         rank_p_value(extremity),
-        detectable(spread, sides=_sides(bad)),
+        detectable(spread, sides=_sides(bad))
+        if smallest is None
+        else smallest(float(special.ndtri(1 - LEVEL / _sides(bad)))),
         tolerance,
         method or exchange.method,
-        null=Null(exchange.key, extremity, spread, _sides(bad)),
+        null=Null(exchange.key, extremity, spread, _sides(bad), smallest),
     )
 
 

@@ -25,6 +25,7 @@ Copies that were changed (noise, shifts, mirrored) are not near in these feature
 are left out of the reference are not seen either: the share is one of at least this size.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -37,6 +38,7 @@ from torch import Tensor
 from veridical.evaluation.exchange import Exchange
 from veridical.evaluation.measurement import Interval
 from veridical.evaluation.neighbours import Nearest
+from veridical.verdict import POWER
 
 NEAR_LEVEL, COPY_LEVEL = 0.01, 0.001
 """Share of held-out examples up to the threshold: of distances, and of their ratios."""
@@ -139,6 +141,28 @@ def relabelled_tail(
         near, below = samples.gather(1, at)[:, 0], others.gather(1, at)[:, 0]
         found.append(near.double() / exchange.n - below.double() / (exchange.m + 1))
     return torch.cat(found)
+
+
+def smallest_share(n: int, m: int, level: float, critical: float) -> float:
+    r"""Return the smallest share of copies that the exchange test shows with power .8.
+
+    Among K copies and b others up to the threshold, exchanges make a share $\pi = n/(n+m)$ samples, binomially. All
+    copies are samples and stand out by $K(1-\pi) / \sqrt{(K + b)\pi(1-\pi)}$, which must reach the critical value. K is
+    Poisson.
+
+    Args:
+        n: samples.
+        m: held-out examples.
+        level: of the threshold: a share of the held-out examples.
+        critical: standard deviations by which the test must be exceeded.
+
+    Examples:
+        >>> round(smallest_share(500, 500, 0.001, 3.0), 4)
+        0.025
+    """
+    square, others = critical**2 * n / m, level * (n + m)
+    least = math.ceil((square + math.sqrt(square * (square + 4 * others))) / 2)
+    return _root(lambda share: float(stats.poisson.cdf(least - 1, n * share)), 1 - POWER)
 
 
 def _rank(m: int, level: float) -> int:

@@ -12,10 +12,11 @@ References:
     Holm, A simple sequentially rejective multiple test procedure (1979).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy import special
 
 from veridical.evaluation.exchange import Null, rank_p_value
 from veridical.evaluation.measurement import Measurement
@@ -34,8 +35,9 @@ def adjusted(measurements: Sequence[Measurement]) -> list[Measurement]:
     tests = {i: test for i, test in tests.items() if test is not None}
     found = adjusted_p_values(list(tests.values()))
     levels = dict(zip(tests, levels_of_tests(list(tests.values())), strict=True))
+    criticals = dict(zip(tests, criticals_of_tests(list(tests.values())), strict=True))
     judged = {
-        i: replace(resized(test, levels[i], _sides(test)), adjusted=p, null=None)
+        i: replace(_resized(test, levels[i], criticals[i]), adjusted=p, null=None)
         for (i, test), p in zip(tests.items(), found, strict=True)
     }
     return [replace(m, test=judged[i]) if i in judged else m for i, m in enumerate(measurements)]
@@ -73,17 +75,37 @@ def levels_of_tests(tests: Sequence[Test]) -> list[float]:
     Returns:
         The p-value below which each test alone would be significant in the first step, in the order of the tests.
     """
-    groups, levels = _groups(tests), [LEVEL] * len(tests)
+    levels = [LEVEL] * len(tests)
+    for members, share, critical in _first_steps(tests):
+        for i in members:
+            beyond = share if len(members) == 1 else float((tests[i].null.extremity >= critical).mean())
+            levels[i] = min(share, max(beyond, 0.0 if len(members) == 1 else 1.0 / len(tests[i].null.extremity)))
+    return levels
+
+
+def criticals_of_tests(tests: Sequence[Test]) -> list[float]:
+    """Extremity (`exchange.Null`) beyond which each test alone would be significant in the first step.
+
+    Args:
+        tests: of one table.
+    """
+    criticals = [0.0] * len(tests)
+    for members, _, critical in _first_steps(tests):
+        for i in members:
+            criticals[i] = critical
+    return criticals
+
+
+def _first_steps(tests: Sequence[Test]) -> Iterator[tuple[list[int], float, float]]:
+    """Yield every group, its share of the level, and its critical extremity, a standard normal one of a single test."""
+    groups = _groups(tests)
+    share = LEVEL / max(1, len(groups))
     for members in groups.values():
-        share = LEVEL / len(groups)
+        critical = float(special.ndtri(1 - share / _sides(tests[members[0]])))
         if len(members) > 1:
             extremity = np.stack([tests[i].null.extremity for i in members])
-            critical = np.quantile(extremity.max(axis=0), 1 - share, method="higher")
-            for i, row in zip(members, extremity, strict=True):
-                levels[i] = min(share, max(1.0 / len(row), float((row >= critical).mean())))
-        else:
-            levels[members[0]] = share
-    return levels
+            critical = float(np.quantile(extremity.max(axis=0), 1 - share, method="higher"))
+        yield members, share, critical
 
 
 def _groups(tests: Sequence[Test]) -> dict[object, list[int]]:
@@ -91,6 +113,13 @@ def _groups(tests: Sequence[Test]) -> dict[object, list[int]]:
     for i, test in enumerate(tests):
         groups.setdefault(test.null.key if isinstance(test.null, Null) else (i,), []).append(i)
     return groups
+
+
+def _resized(test: Test, level: float, critical: float) -> Test:
+    """Return the test with the difference that it shows at its level in the table."""
+    if isinstance(test.null, Null) and test.null.smallest is not None:
+        return replace(test, detectable=test.null.smallest(critical))
+    return resized(test, level, _sides(test))
 
 
 def _sides(test: Test) -> int:

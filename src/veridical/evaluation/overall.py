@@ -1,6 +1,5 @@
-"""The verdict on the whole table in words, and the smallest faults that its examples would have shown."""
+"""The verdict on the whole table in words."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from veridical.evaluation.measurement import Measurement
@@ -38,26 +37,6 @@ def overall(measurements: Sequence[Measurement]) -> str:
     what = f"{faults} {'differs' if faults == 1 else 'differ'} from a perfect model's; {'; '.join(parts)}"
     first = f"Of {len(judged)} measurements {what if faults else 'none shows a difference from a perfect model'}."
     return " ".join([first, *_rest(good, open_)])
-
-
-def power(measurements: Mapping[str, Measurement]) -> list[str]:
-    """Return the smallest faults that this number of examples shows with probability .8; nothing if none is known."""
-    parts = [
-        text
-        for text in (
-            _part(measurements, ("copied",), "copies from {:.1f} % of the samples on", relative=False),
-            _part(measurements, ("recall", "coverage", "clipped_coverage"), "a missing part of {:.1f} % of the data"),
-            _part(measurements, ("precision", "clipped_density"), "samples unlike data from {:.1f} % on"),
-            _shift(measurements.get("fid")),
-        )
-        if text is not None
-    ]
-    if not parts:
-        return []
-    n = max(x.n for x in measurements.values() if x.test is not None)
-    return [
-        f"Faults of these sizes would have been seen at n = {n:,} with a probability of about 80 %: {'; '.join(parts)}."
-    ]
 
 
 def impossible(measurements: Mapping[str, Measurement]) -> list[str]:
@@ -103,19 +82,3 @@ def _names(found: Iterable[Measurement]) -> str:
     names = [x.name for x in found]
     more = len(names) - _LISTED
     return listed(names) if more <= 1 else listed([*names[:_LISTED], f"{more} others"])
-
-
-def _part(measured: Mapping[str, Measurement], names: Sequence[str], text: str, relative: bool = True) -> str | None:
-    """The share that the most sensitive measurement shows, as a part of a perfect model's score."""
-    sizes = []
-    for x in (measured[name] for name in names if name in measured):
-        if x.test is not None and x.test.detectable is not None and (not relative or (x.reference or 0.0) > 0):
-            sizes.append(x.test.detectable / (x.reference if relative and x.reference else 1.0))
-    return text.format(100 * min(sizes)) if sizes and min(sizes) < 1 else None
-
-
-def _shift(x: Measurement | None) -> str | None:
-    """A shift of all features whose squared distance is the detectable one; the tolerance is 1 % of the variance."""
-    if x is None or x.test is None or x.test.detectable is None or not x.test.tolerance:
-        return None
-    return f"a shift of all features by {math.sqrt(0.01 * x.test.detectable / x.test.tolerance):.2g} deviations"

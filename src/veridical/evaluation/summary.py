@@ -7,7 +7,8 @@ that no difference is shown at this number of samples, because it proves no more
 from collections.abc import Callable, Iterable, Mapping
 
 from veridical.evaluation.measurement import Interval, Measurement
-from veridical.evaluation.overall import SHORT, SUSPICIOUS, impossible, listed, overall, power
+from veridical.evaluation.overall import SHORT, SUSPICIOUS, impossible, listed, overall
+from veridical.evaluation.power import power
 from veridical.verdict import NO_FAULT, WIDEST, far_short
 
 Measured = Mapping[str, Measurement]

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -25,8 +26,16 @@ from veridical.evaluation.kernel import KernelSample, kernel_distance
 from veridical.evaluation.manifold import Manifold, Sample, coverage_of_perfect_model, manifold
 from veridical.evaluation.manifold_intervals import manifold_intervals
 from veridical.evaluation.measurement import JSON, Interval, Measurement
-from veridical.evaluation.memorisation import COPY_LEVEL, NEAR_LEVEL, copy_ratio, excess_share, relabelled_tail
+from veridical.evaluation.memorisation import (
+    COPY_LEVEL,
+    NEAR_LEVEL,
+    copy_ratio,
+    excess_share,
+    relabelled_tail,
+    smallest_share,
+)
 from veridical.evaluation.neighbours import Neighbours, nearest
+from veridical.evaluation.power import effects_of_moves
 from veridical.evaluation.relabelled import Relabelled
 from veridical.evaluation.relabelled_moments import (
     COMPONENTS,
@@ -146,6 +155,7 @@ def measure_manifold(features: FeatureSets) -> list[Measurement]:
     perfect = {name: min(max(score, 0.0), most[name]) for name, score in perfect.items()}
     tests = {name: _counted_from(tests[name], value - perfect[name]) for name, value in values._asdict().items()}
     bands = manifold_intervals(real.rows, pool[e.n :], Manifold(**perfect), K_PRECISION, K_COVERAGE)
+    moves = effects_of_moves(real, pool[e.n :])
     return [
         compared(
             features,
@@ -159,7 +169,8 @@ def measure_manifold(features: FeatureSets) -> list[Measurement]:
             reference=perfect[name],
             reference_interval=getattr(bands, name),
             began=began,
-            detail={"n_reference": r, "k": K_COVERAGE if name in ("density", "coverage") else K_PRECISION},
+            detail={"n_reference": r, "k": K_COVERAGE if name in ("density", "coverage") else K_PRECISION}
+            | moves.get(name, {}),
             share=4,
         )
         for name, value in values._asdict().items()
@@ -209,7 +220,8 @@ def _memory(
     """The share beyond that of a perfect model, which is the difference itself: exchanges only give its p-value."""
     e = features.exchange
     tail = excess_share(scores[: e.n], scores[e.n :], level)
-    test = exchange_test(relabelled_tail(scores, e, level), e, bad="high", tolerance=MEMORY_TOLERANCE[name])
+    statistics, smallest = relabelled_tail(scores, e, level), partial(smallest_share, e.n, e.m, level)
+    test = exchange_test(statistics, e, bad="high", tolerance=MEMORY_TOLERANCE[name], smallest=smallest)
     return compared(
         features,
         name,

@@ -1,0 +1,102 @@
+"""Whether faults of the sizes that a table states are found in about 80 % of tables.
+
+    python benchmarks/power.py [--tables 60] [--n 500] [--only shrunk] [--log power.jsonl]
+
+Five perfect models give the sizes that `evaluation.power` states (their median); then samples with a planted fault of
+that size are measured, and a table counts if any of its verdicts is a fault. Samples, held-out and twice as many
+training examples are drawn from one law, with all metrics of features measured by default and 199 exchanges.
+
+- copies: samples replaced by training examples;
+- missing: samples without one end of the distribution, along its first principal component, the data's own share of it;
+- unlike: samples replaced by examples moved by five deviations in every feature, in random directions;
+- shift: all samples moved by so many deviations of each feature;
+- shrunk: all samples moved towards their mean.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+
+import torch
+from calibration import DISTRIBUTIONS, FAULTS, measured, sets_of
+from torch import Tensor
+
+from veridical.evaluation.measurement import Measurement
+from veridical.evaluation.power import smallest_faults
+from veridical.statistics import wilson_interval
+
+LAWS = ("ring, 2-D", "mixture, 32-D", "heavy-tailed, 8-D", "features of images, 64-D")
+
+
+def table(law: str, n: int, seed: int, kind: str = "", size: float = 0.0) -> list[Measurement]:
+    """Measure n samples of a law with a planted fault."""
+    generator = torch.Generator().manual_seed(seed)
+    parts = list(DISTRIBUTIONS[law](5 * n, generator).split((2 * n, n, 2 * n)))
+    spare, held_out, train = parts
+    samples = planted(kind, size, spare, train, generator)[:n] if kind else spare[:n]
+    return measured(sets_of([samples, held_out, train], seed, 199))
+
+
+def planted(kind: str, size: float, x: Tensor, train: Tensor, generator: torch.Generator) -> Tensor:
+    """Return samples with a fault; of x as many are used as are needed."""
+    mean, spread = train.mean(dim=0), train.std(dim=0)
+    if kind == "shift":
+        return x + size * spread
+    if kind == "shrunk":
+        return mean + (1 - size) * (x - mean)
+    if kind == "missing":
+        along = torch.pca_lowrank(train, q=1)[2][:, 0]
+        return x[(x @ along) <= torch.quantile(train @ along, 1 - size)]
+    chosen = torch.rand(len(x), generator=generator) < size
+    x = x.clone()
+    if kind == "copies":
+        x[chosen] = train[torch.randint(len(train), (len(x),), generator=generator)][chosen]
+    else:
+        x[chosen] += 5 * spread * torch.randn(x.shape, generator=generator).sign()[chosen]
+    return x
+
+
+def faults(found: list[Measurement]) -> list[str]:
+    """Names of the measurements whose verdict is a fault."""
+    return [m.name for m in found if m.verdict in FAULTS]
+
+
+def sizes(law: str, n: int) -> dict[str, float]:
+    """Median sizes that five tables of a perfect model state."""
+    stated = [smallest_faults({m.name: m for m in table(law, n, 10_000 + seed)}) for seed in range(5)]
+    kinds = dict.fromkeys(kind for one in stated for kind in one)
+    return {kind: statistics.median(one[kind] for one in stated if kind in one) for kind in kinds}
+
+
+def main() -> None:
+    """Print a row per law and kind."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tables", type=int, default=60)
+    parser.add_argument("--n", type=int, default=500)
+    parser.add_argument("--only", nargs="*", default=[])
+    parser.add_argument("--laws", nargs="*", default=LAWS)
+    parser.add_argument("--log", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    for law in given.laws:
+        for kind, size in sizes(law, given.n).items():
+            if given.only and kind not in given.only:
+                continue
+            found = [faults(table(law, given.n, seed, kind, size)) for seed in range(given.tables)]
+            hits = sum(map(bool, found))
+            names = {name: sum(name in one for one in found) for one in found for name in one}
+            low, high = wilson_interval(hits, given.tables)
+            row = {"law": law, "n": given.n, "kind": kind, "size": size, "found": hits, "of": given.tables, "by": names}
+            print(
+                f"| {law} | {kind} | {size:.3g} | {hits}/{given.tables} | {low:.2f} to {high:.2f} | {names}", flush=True
+            )
+            if given.log:
+                with given.log.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+
+
+if __name__ == "__main__":
+    main()

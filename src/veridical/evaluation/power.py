@@ -1,0 +1,144 @@
+r"""The smallest faults of each kind that a table of measurements shows with probability .8.
+
+Every test states the smallest difference $\Delta$ of its value that it shows at the level of the whole table
+(`verdict.Test.detectable`). What fault makes such a difference depends on the kind:
+
+- copies: a share p of copied samples raises `copied` by p;
+- a missing part: without a share p of the data, recall and coverage fall by p of their score;
+- samples unlike data: a share p of such samples lowers precision by p of its score;
+- a shift of all features by s standard deviations raises the Fréchet distance by $s^2$ of the variance of the data;
+- shrunk samples: so does moving samples by the share s of the way to their mean.
+
+Besides, how much precision and density change by a shift, or as samples shrink, is measured on real examples that take
+the place of samples (`effects_of_moves`).
+
+A kind is shown as soon as one measurement shows it, so that the smallest size counts. Measurements that show a fault
+are left out: samples that differ make other samples seem usual, and their exchanges state no power.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from veridical.evaluation.manifold import Sample
+from veridical.evaluation.measurement import JSON, Measurement
+from veridical.evaluation.neighbours import distance_blocks
+from veridical.verdict import NO_FAULT
+
+STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+"""Sizes of moves: deviations of a shift, and shares of the way to the mean."""
+
+MOVED = 1000
+"""Examples that are moved, at most."""
+
+WORDS = {
+    "copies": "copies from {:.1%} of the samples on",
+    "missing": "a missing part of {:.1%} of the data",
+    "unlike": "samples unlike data from {:.1%} on",
+    "shift": "a shift of all features by {:.2g} deviations",
+    "shrunk": "samples shrunk by {:.1%}",
+}
+"""Faults, by kind."""
+
+Measured = Mapping[str, Measurement]
+
+
+def power(measurements: Measured) -> list[str]:
+    """Return the smallest faults in a sentence; nothing if none is known."""
+    sizes = smallest_faults(measurements)
+    if not sizes:
+        return []
+    n = max(x.n for x in measurements.values() if x.test is not None)
+    parts = "; ".join(WORDS[kind].format(size).replace("%", " %") for kind, size in sizes.items())
+    return [f"Faults of these sizes would have been seen at n = {n:,} with a probability of about 80 %: {parts}."]
+
+
+def smallest_faults(measurements: Measured) -> dict[str, float]:
+    """Return the smallest fault of every kind of `WORDS` that the table shows with probability .8.
+
+    Args:
+        measurements: by name, with the tests of the whole table.
+
+    Returns:
+        Shares of samples or data, and standard deviations for the shift.
+    """
+    ways = {
+        "copies": (size for _, size in _shown(measurements, ("copied",))),
+        "missing": _shares(measurements, ("recall", "coverage", "clipped_coverage")),
+        "unlike": _shares(measurements, ("precision", "clipped_density")),
+        "shift": _moves(measurements, "shift"),
+        "shrunk": _moves(measurements, "shrunk"),
+    }
+    found = {kind: min(sizes) for kind, sizes in ((kind, list(way)) for kind, way in ways.items()) if sizes}
+    return {kind: size for kind, size in found.items() if size < 1}
+
+
+def effects_of_moves(real: Sample, examples: Float[Tensor, "m d"]) -> dict[str, dict[str, JSON]]:
+    """Return how much precision and density of real examples change when they are shifted or shrunk.
+
+    Args:
+        real: the reference.
+        examples: real examples in the place of samples; at most `MOVED` of them are used.
+
+    Returns:
+        By the name of the score and of the move, pairs (size of the move, change of the score).
+    """
+    rows, centre, spread = examples[:MOVED], real.rows.mean(dim=0), real.rows.std(dim=0)
+    before = _scores(real, rows)
+    found: dict[str, dict[str, JSON]] = {name: {} for name in before}
+    for move in ("shift", "shrunk"):
+        moved = [rows + s * spread if move == "shift" else centre + (1 - s) * (rows - centre) for s in STEPS]
+        after = [_scores(real, x) for x in moved]
+        for name in before:
+            found[name][move] = [[s, x[name] - before[name]] for s, x in zip(STEPS, after, strict=True)]
+    return found
+
+
+def _scores(real: Sample, rows: Tensor) -> dict[str, float]:
+    precise, inside = torch.zeros(len(rows), dtype=torch.bool), 0
+    for start, distance in distance_blocks(real.rows, rows):
+        part = slice(start, start + len(distance))
+        precise |= (distance <= real.radius[part, None]).any(dim=0)
+        inside += int((distance <= real.radius_coverage[part, None]).sum())
+    return {"precision": float(precise.double().mean()), "density": inside / (real.k_coverage * len(rows))}
+
+
+def _shares(measured: Measured, names: Sequence[str]) -> Iterator[float]:
+    """Shares that measurements show, as parts of a perfect model's score."""
+    return (size / x.reference for x, size in _shown(measured, names) if x.reference)
+
+
+def _moves(measured: Measured, move: str) -> Iterator[float]:
+    """Sizes of a move: those whose squared distance is the detectable one, and those at which scores change so much."""
+    for x, size in _shown(measured, ("fid",)):
+        if x.test is not None and x.test.tolerance:  # 1 % of the variance
+            yield math.sqrt(0.01 * size / x.test.tolerance)
+    for x, size in _shown(measured, ("precision", "density")):
+        curve: Any = x.detail.get(move)
+        if curve:
+            yield crossing(curve, size)
+
+
+def _shown(measured: Measured, names: Sequence[str]) -> Iterator[tuple[Measurement, float]]:
+    """Measurements that show no fault, and the differences that they would have shown."""
+    for x in (measured[name] for name in names if name in measured):
+        if x.test is not None and x.test.detectable is not None and x.verdict in NO_FAULT:
+            yield x, x.test.detectable
+
+
+def crossing(curve: Sequence[Sequence[float]], size: float) -> float:
+    """Return where a curve of effects first reaches a size, by lines between its points; infinite if it does not.
+
+    Examples:
+        >>> round(crossing([[0.1, 0.2], [0.2, 0.6]], 0.4), 3)
+        0.15
+    """
+    for (s, a), (t, b) in pairwise([(0.0, 0.0), *curve]):
+        if abs(b) >= size:
+            return s + (t - s) * (size - abs(a)) / (abs(b) - abs(a))
+    return math.inf

@@ -1,0 +1,130 @@
+"""The faults that a table would have shown: sizes follow from what its tests show, and planted ones are found."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.mutants import mutated
+from veridical.evaluation import memorisation
+from veridical.evaluation import power as page
+from veridical.evaluation.exchange import exchange, exchange_test
+from veridical.evaluation.manifold import Sample
+from veridical.evaluation.measurement import Measurement
+from veridical.evaluation.memorisation import COPY_LEVEL, relabelled_tail, smallest_share
+from veridical.evaluation.power import MOVED, STEPS, WORDS, crossing, effects_of_moves, power, smallest_faults
+from veridical.verdict import Test
+
+
+def measured(name: str, detectable: float | None, p: float = 1.0, **rest: Any) -> Measurement:
+    test = Test(0.1, (-0.2, 0.4), p, detectable, 0.05, "exchanges", adjusted=p)
+    return Measurement(name, 0.9, "share", 2000, True, reference=0.5, reference_kind="null", test=test, **rest)
+
+
+def by_name(*found: Measurement) -> Mapping[str, Measurement]:
+    return {m.name: m for m in found}
+
+
+def test_no_power_is_claimed_without_a_test() -> None:
+    assert power({"recall": Measurement("recall", 0.9, "share", 10, True)}) == []
+    assert power(by_name(measured("recall", None))) == []
+
+
+CURVE = [[0.1, 0.01], [0.2, 0.05]]
+CASES = {
+    "copies are a share of the samples": ([measured("copied", 0.03)], {"copies": 0.03}),
+    "recall is lost in proportion": ([measured("recall", 0.03), measured("coverage", 0.1)], {"missing": 0.06}),
+    "a share above one is none": ([measured("precision", 0.6)], {}),
+    "a fault states no power": ([measured("recall", 0.03, p=0.001), measured("coverage", 0.1)], {"missing": 0.2}),
+    "squared distances": ([measured("fid", 0.2)], {"shift": 0.2, "shrunk": 0.2}),
+    "a curve of a move": ([measured("density", 0.03, detail={"shrunk": CURVE})], {"shrunk": 0.15}),
+    "the smaller size counts": (
+        [measured("fid", 0.2), measured("density", 0.03, detail={"shrunk": CURVE})],
+        {"shift": 0.2, "shrunk": 0.15},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_sizes_follow_from_what_is_detectable(case: str) -> None:
+    found, sizes = CASES[case]
+    assert smallest_faults(by_name(*found)) == pytest.approx(sizes)
+
+
+MUTANTS = {
+    "shares are not of the score": ("_shares", "size / x.reference", "size"),
+    "distances are not squared": ("_moves", "math.sqrt(0.01 * size / x.test.tolerance)", "0.01 * size"),
+    "faults count": ("_shown", " and x.verdict in NO_FAULT", ""),
+    "the largest size": ("smallest_faults", "min(sizes)", "max(sizes)"),
+    "curves begin anywhere": ("crossing", "[(0.0, 0.0), *curve]", "curve"),
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_mutants_are_found(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, before, after = MUTANTS[mutant]
+    monkeypatch.setattr(page, name, mutated(getattr(page, name), before, after))
+    wrong = [
+        case for case, (found, sizes) in CASES.items() if page.smallest_faults(by_name(*found)) != pytest.approx(sizes)
+    ]
+    assert wrong or page.crossing([[0.1, 0.2]], 0.1) != 0.05
+
+
+def test_curves_are_read_between_their_points() -> None:
+    assert crossing([[0.1, 0.2]], 0.1) == pytest.approx(0.05) and crossing(
+        [[0.1, -0.2], [0.2, -0.6]], 0.4
+    ) == pytest.approx(0.15)
+    assert crossing([[0.1, 0.2]], 0.3) == float("inf")
+
+
+def test_a_sentence_names_every_kind() -> None:
+    found = by_name(*(measured(name, 0.03) for name in ("copied", "recall", "precision", "fid")))
+    (sentence,) = power(found)
+    assert "at n = 2,000" in sentence and "copies from 3.0 % of the samples on" in sentence
+    assert "a missing part of 6.0 % of the data" in sentence and "samples shrunk by" in sentence
+    assert set(smallest_faults(found)) == set(WORDS)
+
+
+def test_moves_change_scores_as_they_should() -> None:
+    """Shrunk samples of a Gaussian are denser and look real; shifted ones do not. Rows beyond `MOVED` are left out."""
+    real, rows = torch.randn(2, MOVED, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    effects: Any = effects_of_moves(Sample(real[:300]), rows)
+    assert effects == effects_of_moves(Sample(real[:300]), torch.cat([rows, 100 + rows]))
+    assert effects.keys() == {"precision", "density"} and effects["density"].keys() == {"shift", "shrunk"}
+    shrunk = [change for _, change in effects["density"]["shrunk"]]
+    assert [size for size, _ in effects["density"]["shift"]] == list(STEPS)
+    assert shrunk == sorted(shrunk) and shrunk[-1] > 0.2 and effects["precision"]["shift"][-1][1] < 0
+
+
+def share_of_tests_that_see(share: float, critical: float, n: int = 300, tries: int = 80) -> float:
+    """Share of exchange tests, at a critical value, that see copies planted among n samples."""
+    rng, hits = np.random.default_rng(0), 0
+    for seed in range(tries):
+        scores = rng.random(2 * n)
+        scores[:n][rng.random(n) < share] = 0.0
+        e = exchange(n, n, seed, 199)
+        test = exchange_test(relabelled_tail(torch.from_numpy(scores), e, COPY_LEVEL), e, bad="high")
+        hits += test.null.extremity[0] >= critical
+    return hits / tries
+
+
+def sees_as_stated() -> bool:
+    """Power .8 by 80 tests: outside of .6 to .95 with a probability of 1e-4."""
+    size = memorisation.smallest_share(300, 300, COPY_LEVEL, 3.0)
+    return 0.6 <= share_of_tests_that_see(size, 3.0) <= 0.95
+
+
+def test_the_stated_share_of_copies_is_seen_in_about_80_percent() -> None:
+    assert sees_as_stated() and smallest_share(300, 300, COPY_LEVEL, 4.0) > smallest_share(300, 300, COPY_LEVEL, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("critical**2 * n / m", "critical * n / m"), ("1 - POWER", "0.5")],
+    ids=["not squared", "power of one half"],
+)
+def test_another_share_would_be_noticed(before: str, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memorisation, "smallest_share", mutated(smallest_share, before, after))
+    assert not sees_as_stated()
