@@ -172,6 +172,8 @@ def flattered(model: GenerativeModel, by: float) -> GenerativeModel:
         (ObservationModel, "log_likelihood"),
         (Dequantised, "dequantised_bound"),
     ):
+        if issubclass(kind, Dequantised):  # all its likelihoods are made of one
+            name = "log_density"
         if issubclass(kind, ability):
             methods[name] = lambda *given, _name=name, **named: getattr(kind, _name)(*given, **named) + by
     cheat = type(kind.__name__, (kind,), methods).__new__(type(kind.__name__, (kind,), methods))
