@@ -3,6 +3,7 @@
     nice -n 10 python benchmarks/coverage.py                        # 400 repetitions, resumes where it stopped
     nice -n 10 python benchmarks/coverage.py --repetitions 100 --n 500 --only fid kid
     python benchmarks/coverage.py --table                           # prints the table of what was measured
+    python benchmarks/coverage.py --table --log docs/logs/coverage.jsonl.gz    # of what the documentation shows
     python benchmarks/coverage.py --check                           # the numbers are those of an evaluation
 
 A repetition draws training data (twice n), n held-out examples and n samples of two models: a perfect one, and one in
@@ -27,6 +28,7 @@ Distributions: `ring` (2 dimensions), `simplex` (32), `correlated` (64), `heavy-
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import math
 import time
@@ -36,7 +38,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -305,7 +307,7 @@ def measure(log: Path, n: int, repetitions: int, laws: Iterable[str], only: Iter
             wanted = [metric for metric in only if (name, repetition, metric) not in done]
             if wanted:
                 rows = _repeat(name, n, 10_000 * i + repetition, wanted)
-                with log.open("a") as file:
+                with opened(log, "at") as file:
                     file.writelines(
                         json.dumps({"law": name, "n": n, "repetition": repetition, **row}) + "\n" for row in rows
                     )
@@ -369,9 +371,18 @@ def _numbers(m: Found | Measurement) -> list[float]:
     return [float(f"{x:.6g}") for x in (value, low, high)]
 
 
+def opened(log: Path, mode: str) -> IO[Any]:
+    """Open a log, compressed where its name says so."""
+    file: Any = gzip.open(log, mode) if log.suffix == ".gz" else log.open(mode)
+    return file
+
+
 def read(log: Path) -> list[dict]:
     """Return the lines of the log."""
-    return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    if not log.exists():
+        return []
+    with opened(log, "rt") as file:
+        return [json.loads(line) for line in file]
 
 
 def covered(numbers: np.ndarray, least: float = -math.inf) -> tuple[float, float, float, float]:
