@@ -74,6 +74,7 @@ FAMILY = Family(
             training=TrainingConfig(clip_norm=100.0),
             paper="Dinh, Sohl-Dickstein & Bengio, Density Estimation Using Real NVP (2017)",
             published="CIFAR-10: 3.49 bits/dim",
+            measured="digits (rows of the file): 83.5 nats (bound of 16 draws) with variational noise, width 32, 48 s",
         ),
         "glow": Preset(
             "Glow: affine couplings and mixing of channels, over several scales.",
