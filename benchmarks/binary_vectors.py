@@ -42,7 +42,7 @@ PUBLISHED = {
 GRID: dict[str, list[dict[str, Any]]] = {
     "made": [{"width": 500, "order": "random", "decay": decay} for decay in (0.0, 0.1, 1.0)],
     "made-masks": [{"width": 500, "order": "random", "masks": 16, "decay": decay} for decay in (0.0, 0.1)],
-    "nade": [{"width": width, "decay": decay} for width, decay in ((100, 0.1), (500, 0.0), (500, 0.1), (500, 1.0))],
+    "nade": [{"width": 200, "decay": decay} for decay in (0.1, 1.0)],
 }
 """Settings of each model: fields of its configuration, and the decoupled weight decay."""
 

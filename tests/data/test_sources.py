@@ -169,6 +169,8 @@ class TestNames:
             "categorical",
             "categorical-bits",
             "ising:L",
+            "bars:N",
+            "tones",
         }
         assert "in the package" in lines["digits"]
         assert "veridical data get mnist" in lines["mnist"]

@@ -27,8 +27,8 @@ class Sample:
     """Number of samples."""
 
     out: Path | None = None
-    """FILE.png (one grid), FILE.npz (an array x in data space) or a folder (one PNG each); a grid in the run directory
-    if omitted."""
+    """FILE.png (one grid), FILE.npz (an array x in data space), FILE.wav (sequences, one after the other) or a folder
+    (one PNG or WAV each); a grid in the run directory if omitted."""
 
     seed: int = 0
     """Seed of the samples."""

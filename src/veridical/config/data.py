@@ -10,7 +10,7 @@ from veridical.config import checks
 
 @dataclass(frozen=True)
 class DataConfig:
-    """A named set, a folder of images, one image, or a file of arrays (npy, npz, pt, csv, idx, idx.gz)."""
+    """A named set, a folder of images or recordings, one of them, or a file of arrays (npy, npz, pt, csv, idx)."""
 
     source: str = field(default="", metadata={"flag": "data", "metavar": "NAME|FOLDER|FILE"})
     """Name (`veridical data list`), folder or file. If a folder has the name of a data set, write ./NAME for the
@@ -51,6 +51,9 @@ class DataConfig:
     sample_rate: float | None = None
     """Steps per second of sequences, in Hz."""
 
+    window: int = 1024
+    """Number of steps of one sequence; recordings (WAV) are cut into windows of this length, one after the other."""
+
     order: Literal["epoch", "iid", "repeated"] = "epoch"
     """epoch: every example once per epoch, in shuffled order. iid: independent draws with replacement. repeated: such a
     draw is used for `repeats` consecutive steps."""
@@ -72,6 +75,7 @@ class DataConfig:
         checks.one_of("background", self.background, ("black", "white"))
         checks.one_of("flip", self.flip, ("none", "horizontal", "vertical", "both"))
         checks.positive("repeats", self.repeats)
+        checks.positive("window", self.window, most=2**24)
         checks.positive("sample_rate", self.sample_rate)
         checks.at_least("levels", self.levels, 2, 2**32)
         checks.interval("value_range", self.value_range)

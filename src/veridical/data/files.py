@@ -44,6 +44,9 @@ class Arrays(NamedTuple):
     kind: Kind | None = None
     """What the axes mean, where the file says so."""
 
+    sample_rate: float | None = None
+    """Steps per second of sequences, where the file says so."""
+
     eight_bit: bool = False
     """Whether these are images decoded to 8 bits."""
 

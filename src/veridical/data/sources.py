@@ -26,6 +26,7 @@ from veridical.data.space import Space
 from veridical.data.split import held_out
 from veridical.data.stacked import STACKED, read_stacked
 from veridical.data.stacked import SUMMARY as STACKED_SUMMARY
+from veridical.data.wav import read_wavs, wavs_in
 from veridical.nearest import did_you_mean, nearest
 
 __all__ = ["get", "load", "load_splits", "names", "split_folder", "splits_of"]
@@ -204,6 +205,8 @@ def _read_path(path: Path, config: DataConfig, memory_limit: int | None) -> Arra
     """Read a folder, one image or a file of arrays."""
     if path.is_dir():
         return _read_folder(path, config, memory_limit)
+    if path.suffix.lower() == ".wav":
+        return read_wavs([path], config.window)
     if path.suffix.lower() in extensions():
         return _decoded(Listing(path.parent, [path], None, ()), config, memory_limit)
     return _shaped(read_file(path), config, str(path))
@@ -215,6 +218,8 @@ def _read_folder(path: Path, config: DataConfig, memory_limit: int | None) -> Ar
         name = recognise(arrays.x[: arrays.n_train], "train")
         note = (f"these are the images of {name} (their SHA-256 is the published one)",) if name else ()
         return _shaped(arrays._replace(notes=note), config, str(path))
+    if recordings := wavs_in(path):
+        return read_wavs(recordings, config.window)
     return _decoded(list_images(path, labels=config.labels), config, memory_limit)
 
 
@@ -253,7 +258,7 @@ def _array_data(
         levels=_levels(arrays, config) if levels is None else levels,
         kind=kind,
         value_range=config.value_range,
-        sample_rate=config.sample_rate,
+        sample_rate=arrays.sample_rate if config.sample_rate is None else config.sample_rate,
         class_names=arrays.class_names if config.labels else None,
         name=name,
     )

@@ -17,7 +17,7 @@ from veridical.latent.guidance import DATA, Classifier
 from veridical.model import GenerativeModel
 from veridical.run import Run
 from veridical.sampling import require_memory
-from veridical.workflows import images
+from veridical.workflows import audio, images
 from veridical.workflows.progress import Say
 
 MOST_IN_A_GRID = 100_000
@@ -75,14 +75,15 @@ def require_output(out: Path) -> None:
         NoSuchFormatError: no such format.
     """
     require_free(out)
-    if out.suffix not in (".png", ".npz", ""):
+    if out.suffix not in (".png", ".npz", ".wav", ""):
         raise NoSuchFormatError(
-            f"out is {out}; expected a .png (one grid), a .npz (an array x) or a folder (one PNG each)."
+            f"out is {out}; expected a .png (one grid), a .npz (an array x), a .wav (sequences, one after the other) "
+            "or a folder (one PNG or WAV each)."
         )
 
 
 def save(blocks: Iterator[Tensor], n: int, model: GenerativeModel, out: Path, say: Say) -> Path:
-    """Write examples as one grid (.png), as an array `x` in data space (.npz), or as one PNG each (a folder).
+    """Write examples as one grid (.png), an array `x` in data space (.npz), sound (.wav), or one file each (a folder).
 
     Args:
         blocks: (B, *event) examples in data space, block by block.
@@ -95,6 +96,9 @@ def save(blocks: Iterator[Tensor], n: int, model: GenerativeModel, out: Path, sa
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".png" and n > MOST_IN_A_GRID:
         raise ValueError(f"n is {n:,}; one image shows at most {MOST_IN_A_GRID:,} samples. Use .npz or a folder.")
+    if out.suffix == ".wav":
+        audio.save_one(blocks, model.space, out)
+        return out
     if out.suffix:
         require_memory(n, model)
         x = torch.cat(list(blocks))
@@ -103,6 +107,11 @@ def save(blocks: Iterator[Tensor], n: int, model: GenerativeModel, out: Path, sa
         else:
             with replacing(out) as temporary, open(temporary, "wb") as file:
                 np.savez_compressed(file, x=x.numpy())
+        return out
+    if model.space.kind == "sequence":
+        audio.require_audio(model.space)
+        out.mkdir(parents=True, exist_ok=True)
+        audio.save_each(blocks, model.space, n, out)
         return out
     if len(model.space.shape) != 3:
         raise ValueError(f"a folder of images needs images; these examples have shape {model.space.shape}. Use .npz.")
