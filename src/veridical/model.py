@@ -42,6 +42,7 @@ __all__ = [
     "ExactLikelihood",
     "Facts",
     "GenerativeModel",
+    "Interpolating",
     "LatentVariable",
     "LikelihoodBound",
     "Loss",
@@ -389,6 +390,24 @@ class LatentVariable(ABC):
         """Draw (n, *latent_shape) codes; standard normal by default."""
         device = next(self.parameters()).device  # type: ignore[attr-defined]
         return noise_for(n, device, noise).normal(*self.latent_shape)
+
+
+class Interpolating(ABC):
+    """Has codes of training examples, and ways of its own between codes."""
+
+    @abstractmethod
+    def known_codes(self) -> Tensor:
+        """Return (m, *latent_shape) codes of training examples; none before the first step of some models."""
+
+    @abstractmethod
+    def interpolate(self, first: Tensor, second: Tensor, steps: int = 8) -> Tensor:
+        """Return (steps, B, *event) decoded codes on the way from the first to the second, both ends included.
+
+        Args:
+            first: (B, *latent_shape) codes.
+            second: (B, *latent_shape) codes.
+            steps: number of points.
+        """
 
 
 class Encoder(ABC):

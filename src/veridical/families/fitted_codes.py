@@ -30,7 +30,17 @@ import torch
 from torch import Tensor, nn
 
 from veridical.config.sampling import CodeSampling, SamplingOptions, options_of
-from veridical.model import Facts, GenerativeModel, LatentVariable, PriorKind, Restorer, Sampler, Space, refuse_labels
+from veridical.model import (
+    Facts,
+    GenerativeModel,
+    Interpolating,
+    LatentVariable,
+    PriorKind,
+    Restorer,
+    Sampler,
+    Space,
+    refuse_labels,
+)
 from veridical.nn.autoencoding import Network, Restandardise, decoder_network
 from veridical.nn.conv import fits_convolutions
 from veridical.nn.mixture import GaussianMixture, fit_gaussian, fit_mixture
@@ -47,7 +57,7 @@ FITTED = 5_000
 """Codes to which a density is fitted at most, evenly spaced among those that are known."""
 
 
-class FittedCodes(GenerativeModel, Sampler, LatentVariable, Restorer):
+class FittedCodes(GenerativeModel, Sampler, LatentVariable, Restorer, Interpolating):
     """Base of models whose codes get their density after training.
 
     Args:
@@ -68,10 +78,6 @@ class FittedCodes(GenerativeModel, Sampler, LatentVariable, Restorer):
         if misfit in ("gaussian", "laplace"):
             self.log_scale = nn.Parameter(torch.tensor([math.log(self.space.std / 2)]))
         self._fit: tuple[tuple[Any, ...], GaussianMixture] | None = None
-
-    @abstractmethod
-    def known_codes(self) -> Tensor:
-        """Return (m, *latent_shape) codes of training examples; none before the first step of some models."""
 
     @abstractmethod
     def decoder_output(self, z: Tensor) -> Tensor:

@@ -59,12 +59,16 @@ def label_of(run: Run, name: str | None) -> int | None:
 
 def default_output(run: Path, n: int, seed: int) -> Path:
     """Return samples/drawn-nN-seedS.png inside the run; a number is added if the file exists."""
-    path = run / "samples" / f"drawn-n{n}-seed{seed}.png"
-    number = 1
-    while path.exists():
-        path = path.with_name(f"drawn-n{n}-seed{seed}-{number}.png")
+    return free_name(run / "samples" / f"drawn-n{n}-seed{seed}.png")
+
+
+def free_name(path: Path) -> Path:
+    """Return the path, with a number added to its name if the file exists."""
+    found, number = path, 1
+    while found.exists():
+        found = path.with_name(f"{path.stem}-{number}{path.suffix}")
         number += 1
-    return path
+    return found
 
 
 def require_output(out: Path) -> None:

@@ -1,0 +1,30 @@
+"""`veridical interpolate` as a person types it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from veridical.cli import run
+
+QUICK = ["--steps", "2", "--batch-size", "16", "--width", "8", "--network", "mlp", "--precision", "fp32"]
+
+
+def test_ways_between_examples_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = str(tmp_path / "vae")
+    assert run(["train", "vae", "--data", "digits", "--out", where, *QUICK]) == 0
+    out = tmp_path / "ways.npz"
+    assert run(["interpolate", where, "--rows", "3", "0", "5", "--steps", "4", "--out", str(out)]) == 0
+    assert np.load(out)["x"].shape == (2, 4, 1, 8, 8)
+    assert run(["interpolate", where, "--out", str(out)]) == 2
+    assert "nothing is overwritten" in capsys.readouterr().err
+    for name in ("interpolated.png", "interpolated-1.png"):
+        assert run(["interpolate", where]) == 0
+        with Image.open(Path(where) / "samples" / name) as image:
+            assert image.size[0] > 100
+    assert run(["interpolate", where, "--rows", "0", "99999"]) == 2
+    assert "has the rows 0 to" in capsys.readouterr().err
+    assert run(["interpolate", where, "--rows", "4"]) == 2
