@@ -1,4 +1,4 @@
-"""Restored training images: how many of them, in what time, and how sharp they are by the width of the decoder.
+"""Restored training images: how many of them, in what time, and how much detail they keep by the width of the decoder.
 
     python benchmarks/codes.py glo --data fashion-mnist-10k -n 100 --steps 1000
     python benchmarks/codes.py glo --data digits -n 1000 --steps 4000 --width 256
@@ -58,9 +58,9 @@ def note(line: dict[str, Any]) -> None:
 
 
 def measures(model: FittedCodes, data: ArrayData) -> dict[str, float]:
-    """Return what is left of images: their ratios in dB, the error in data variances, the sharpness."""
-    ratios, sharp = restored(model, data, torch.arange(len(data)), CPU)
-    assert sharp is not None and data.space.support is not None
+    """Return what is left of images: their ratios in dB, the error in data variances, the detail that is kept."""
+    ratios, detail = restored(model, data, torch.arange(len(data)), CPU)
+    assert detail is not None and data.space.support is not None
     low, high = data.space.support
     mse = (high - low) ** 2 * 10 ** (-ratios / 10)
     return {
@@ -68,7 +68,7 @@ def measures(model: FittedCodes, data: ArrayData) -> dict[str, float]:
         "worst_dB": float(ratios.min()),
         "median_dB": float(ratios.median()),
         "error": float(mse.mean()) / data.space.std**2,
-        "sharpness": float(sharp.mean()),
+        "detail": float(detail.mean()),
     }
 
 

@@ -72,12 +72,12 @@ def test_of_some_examples_there_are_intervals() -> None:
     assert found["restored_psnr"].interval == pytest.approx((40, 60), abs=1e-3)
 
 
-def test_a_shift_leaves_the_sharpness_and_blur_takes_it() -> None:
-    assert measured()["restored_sharpness"].value == pytest.approx(1.0, abs=1e-6)
-    assert measured(blur=True)["restored_sharpness"].value == pytest.approx(0.0, abs=1e-6)
+def test_a_shift_leaves_the_detail_and_blur_takes_it() -> None:
+    assert measured()["restored_detail"].value == pytest.approx(1.0, abs=1e-6)
+    assert measured(blur=True)["restored_detail"].value == pytest.approx(0.0, abs=1e-6)
 
 
-def test_vectors_have_no_sharpness() -> None:
+def test_vectors_have_no_detail() -> None:
     space = Space((3,), kind="vector", levels=None)
     data = ArrayData(torch.zeros(4, 3), space=space)
 

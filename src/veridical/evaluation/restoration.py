@@ -5,8 +5,9 @@ a root mean square error of 4.5 levels of 255.
 
 - restored: share of training examples of at least `ENOUGH` dB.
 - restored_psnr: the median; restored_worst: the smallest.
-- restored_sharpness: mean absolute value of the finest Laplacian level of restored images over that of the images
-  themselves; 1 where no detail is lost, below 1 for blur.
+- restored_detail: share of the finest detail of images that is kept, $\sum_i \langle L_0(x_i), L_0(\hat x_i)\rangle
+  / \sum_i \lVert L_0(x_i) \rVert^2$ with the finest level $L_0$ of the Laplacian pyramid; 1 where none is lost, below 1
+  for blur. Noise in restored images adds nothing to it.
 
 None of them has the score of a perfect model: restoring training examples is no aim of a model of their distribution.
 What is measured is memory, of models that are meant to have it.
@@ -23,7 +24,7 @@ from veridical.data.dataset import ArrayData
 from veridical.evaluation.density import BATCH
 from veridical.evaluation.measurement import JSON, Interval, Measurement
 from veridical.model import Restorer
-from veridical.objectives.reconstruction import psnr, sharpness
+from veridical.objectives.reconstruction import kept_detail, psnr
 from veridical.statistics import mean_interval, wilson_interval
 
 ENOUGH = 35.0
@@ -51,7 +52,7 @@ def measure_restoration(
         device: where the model is.
     """
     began = time.perf_counter()
-    ratios, sharp = restored(model, data, rows, device)
+    ratios, detail = restored(model, data, rows, device)
     sampled = len(rows) < len(data)
     values = ratios.tolist()
     order = ratios.argsort()
@@ -81,11 +82,11 @@ def measure_restoration(
         ),
         Measurement("restored_worst", values[int(order[0])], "dB", detail={"row": int(rows[order[0]])}, **shared),
     ]
-    if sharp is not None:
-        interval = mean_interval(sharp) if sampled else None
+    if detail is not None:
+        interval = mean_interval(detail) if sampled else None
         method = "Student" if sampled else ""
         found.append(
-            Measurement("restored_sharpness", float(sharp.mean()), "1", interval=interval, method=method, **shared)
+            Measurement("restored_detail", float(detail.mean()), "1", interval=interval, method=method, **shared)
         )
     return found
 
@@ -94,7 +95,7 @@ def measure_restoration(
 def restored(
     model: Restorer, data: ArrayData, rows: Tensor, device: torch.device
 ) -> tuple[Float[Tensor, "n"], Float[Tensor, "n"] | None]:
-    """Return (n,) ratios in dB, and (n,) sharpness of restored images over the mean of the images; None: no images.
+    """Return (n,) ratios in dB, and (n,) kept detail over the mean detail of the images; None: no images.
 
     Args:
         model: restores them.
@@ -104,18 +105,19 @@ def restored(
     """
     assert data.space.support is not None
     low, high = data.space.support
-    ratios, sharp, own = [], [], []
+    ratios, detail, own = [], [], []
     pictures = len(data.space.shape) == 3
     for part in rows.split(BATCH):
         batch = data.batch(part, device)
         again = model.restore(batch)
         ratios.append(psnr(batch.x.double(), again.double(), high - low).cpu().clamp(max=BEST))
         if pictures:
-            sharp.append(sharpness(again.double()).cpu())
-            own.append(sharpness(batch.x.double()).cpu())
+            kept, whole = kept_detail(batch.x.double(), again.double())
+            detail.append(kept.cpu())
+            own.append(whole.cpu())
     if not pictures or not float(torch.cat(own).mean()) > 0:
         return torch.cat(ratios), None
-    return torch.cat(ratios), torch.cat(sharp) / torch.cat(own).mean()
+    return torch.cat(ratios), torch.cat(detail) / torch.cat(own).mean()
 
 
 def _of_the_median(values: Tensor) -> Interval:

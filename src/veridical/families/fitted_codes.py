@@ -57,6 +57,10 @@ FITTED = 5_000
 """Codes to which a density is fitted at most, evenly spaced among those that are known."""
 
 
+FIRST = 0.1
+"""Factor on the first weights of a decoder's last layer."""
+
+
 class FittedCodes(GenerativeModel, Sampler, LatentVariable, Restorer, Interpolating):
     """Base of models whose codes get their density after training.
 
@@ -137,12 +141,18 @@ class FittedCodes(GenerativeModel, Sampler, LatentVariable, Restorer, Interpolat
     def built_decoder(self, network: Network, width: int | None, depth: int) -> nn.Module:
         """Build the network (B, latent_dim) → (B, *event): logits, or values of which some may exceed the support.
 
+        Its first outputs are close to the mean of the data: noise of the first weights that no training example
+        corrects would stay in what is decoded from other codes.
+
         Args:
             network: its kind.
             width: see `decoder_network`.
             depth: see `decoder_network`.
         """
         body = decoder_network(self.space, self.latent_dim, network, width, depth, logits=True)
+        last = [module for module in body.modules() if isinstance(module, nn.Linear | nn.ConvTranspose2d)][-1]
+        with torch.no_grad():
+            last.weight.mul_(FIRST)
         return body if self.bernoulli else nn.Sequential(body, Restandardise(self.space))
 
     def means(self, h: Tensor) -> Tensor:

@@ -154,12 +154,15 @@ def psnr(x: Float[Tensor, "B *event"], restored: Float[Tensor, "B *event"], span
     return 10 * torch.log10(span**2 / squared_error(x, restored))
 
 
-def sharpness(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B"]:
-    """Return (B,) the mean absolute value of the finest level of the Laplacian pyramid, in units of x.
+def kept_detail(x: Float[Tensor, "B C H W"], restored: Float[Tensor, "B C H W"]) -> tuple[Tensor, Tensor]:
+    r"""Return (B,) $\langle L_0(x), L_0(\hat x)\rangle$ and (B,) $\lVert L_0(x)\rVert^2$, means over the components.
 
-    It measures what blur removes: a blurred image has a smaller value than the image, a constant one has 0.
+    $L_0$ is the finest level of the Laplacian pyramid. The sum of the first over the sum of the second is the share of
+    the finest detail that is kept: 1 for the images themselves, 0 for images without detail, and in expectation also
+    for noise, which has detail but not that of the images.
     """
-    return laplacian_pyramid(x, 2)[0].abs().flatten(1).mean(1)
+    own, again = laplacian_pyramid(x, 2)[0], laplacian_pyramid(restored, 2)[0]
+    return (own * again).flatten(1).mean(1), own.square().flatten(1).mean(1)
 
 
 def default_levels(height: int, width: int) -> int:

@@ -273,10 +273,10 @@ METRICS = {
         "accuracy of the worst restored example",
         "Smallest peak signal-to-noise ratio of a restored training example; higher is better.",
     ),
-    "restored_sharpness": Metric(
-        "sharpness of restored examples",
-        "Finest detail in restored training images relative to the images themselves; closer to 1 is better, below 1 "
-        "they are blurred.",
+    "restored_detail": Metric(
+        "detail of restored examples",
+        "Share of the finest detail of training images that their restored images keep; closer to 1 is better, below 1 "
+        "they are blurred. Noise does not raise it.",
     ),
     "code_dimension": Metric(
         "dimensions that codes fill",

@@ -38,7 +38,7 @@ AS_IS = Reading()
 OF_THE_SPLIT = ("memorised", "copied", "authenticity", "overfit_nats")
 """Measurements that are not valid where held-out examples may have been training examples."""
 
-OF_THE_ROWS = ("restored", "restored_psnr", "restored_worst", "restored_sharpness")
+OF_THE_ROWS = ("restored", "restored_psnr", "restored_worst", "restored_detail")
 """Measurements that are not valid where the data are not those of the training."""
 
 WORST = 16
