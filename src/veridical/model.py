@@ -23,6 +23,7 @@ from veridical.data.batch import Batch
 from veridical.data.space import Space
 from veridical.kinds import TermKind
 from veridical.noise import Noise, noise_for
+from veridical.objectives.bounds import iwae_bound
 
 if TYPE_CHECKING:
     from veridical.data.dataset import ArrayData
@@ -248,8 +249,12 @@ class Dequantised(LikelihoodBound, ABC):
         """Return (B,) log densities, nats in data space, of continuous values."""
 
     @abstractmethod
+    def noise_log_weights(self, x: Tensor, k: int) -> Tensor:
+        """Return (B, k) nats in data space: log p(x + noise) - log q(noise) of k draws for each example."""
+
     def dequantised_bound(self, x: Tensor, k: int) -> Tensor:
-        """Return (B,) nats in data space: the importance-weighted bound of k draws of the noise for each example."""
+        """Return (B,) nats in data space: the importance-weighted bound of k draws, in expectation at most log p(x)."""
+        return iwae_bound(self.noise_log_weights(x, k))
 
 
 class Bijective(ABC):

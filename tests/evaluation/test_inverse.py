@@ -46,6 +46,7 @@ def test_levels_are_scored_by_a_bound_that_states_its_noise() -> None:
     assert found["inverse_error"].value < 1e-5
     for name in ("nats_train", "nats_test", "bits_per_dim"):
         assert {"likelihood": "lower bound", "draws": 16, "noise": "variational"}.items() <= found[name].detail.items()
+    assert 1 <= found["nats_test"].detail["effective_draws_least"] <= found["nats_test"].detail["effective_draws"] <= 16  # type: ignore[operator]
     assert found["nats_test"].bound == "lower" and found["bits_per_dim"].bound == "upper"
 
 

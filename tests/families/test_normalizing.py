@@ -13,7 +13,7 @@ from torch import Tensor
 from veridical.config.families.flow import FlowConfig
 from veridical.families.flow import Flow
 from veridical.families.normalizing import NormalizingFlow
-from veridical.model import Batch, Space, has_exact_likelihood
+from veridical.model import Batch, Dequantised, Space, has_exact_likelihood
 from veridical.nn.dequantisation import Logit, VariationalNoise
 
 LINE = Space((1,), kind="vector", support=None, levels=None, mean=2.0, std=3.0)
@@ -111,13 +111,8 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
     "sign of the volume": (NormalizingFlow, "log_density", " + volume", " - volume"),
     "half a cell": (NormalizingFlow, "dequantise", "width * (u - 0.5)", "width * (u - 0.5) / 2"),
     "a cell to one side": (NormalizingFlow, "dequantise", "(u - 0.5)", "u"),
-    "the noise has no density": (NormalizingFlow, "dequantised_bound", " - log_q", ""),
-    "a sum instead of a mean": (
-        NormalizingFlow,
-        "dequantised_bound",
-        "iwae_bound(",
-        "(lambda w: w.logsumexp(1))(",
-    ),
+    "the noise has no density": (NormalizingFlow, "noise_log_weights", " - log_q", ""),
+    "a sum instead of a mean": (Dequantised, "dequantised_bound", "iwae_bound(", "(lambda w: w.logsumexp(1))("),
     "the units are not counted": (NormalizingFlow, "_code", " + in_units", ""),
 }
 

@@ -47,7 +47,10 @@ class Density:
     """Examples that are scored at most, because each is costly; None: any number."""
 
     codes: Callable[[Tensor], Tensor] | None = None
-    """(B, *event) → (B,) codes that count, of `importance.CODES`; None: no codes are weighted."""
+    """(B, *event) → (B,) codes or draws that count, of `importance.CODES` or `NOISE_DRAWS`; None: none are weighted."""
+
+    counted: Literal["codes", "draws"] = "codes"
+    """What is weighted: codes, or draws of noise."""
 
     facts: Mapping[str, JSON] = field(default_factory=dict)
     """Further facts of how the nats are computed: draws of noise, ..."""
@@ -97,6 +100,8 @@ def _dequantised(model: Dequantised, space: Space) -> Density:
         "lower bound",
         source=f"importance sampling, {k} draws of {model.noise_kind} noise per example",
         examples=importance.examples_scored(space, k),
+        codes=lambda x: importance.effective_codes(model.noise_log_weights(x, k).double()),
+        counted="draws",
         facts={"draws": k, "noise": model.noise_kind},
     )
 

@@ -85,11 +85,12 @@ def measure_likelihood(
 
 
 def _of(density: Density, data: ArrayData, seed: int, device: torch.device) -> dict[str, JSON]:
-    """Describe the density; for weighted codes also how many of them count, on the first examples."""
+    """Describe the density; for weighted codes or draws also how many of them count, on the first examples."""
     if density.codes is None:
         return density.detail
     counted = score(density.codes, _some(data, _INSPECTED, seed), device, seed)
-    return density.detail | {"effective_codes": float(counted.median()), "effective_codes_least": float(counted.min())}
+    name = f"effective_{density.counted}"
+    return density.detail | {name: float(counted.median()), f"{name}_least": float(counted.min())}
 
 
 def _bound(density: Density) -> Bound | None:

@@ -32,7 +32,6 @@ from veridical.nn.dequantisation import Logit, Standardise, VariationalNoise, lo
 from veridical.nn.invertible import Invertible, statistics_from_data
 from veridical.nn.precision import at_least_single
 from veridical.noise import Noise, noise_for
-from veridical.objectives.bounds import iwae_bound
 from veridical.objectives.likelihoods import gaussian_log_prob
 
 INVERSE_EVERY, INVERSE_EXAMPLES = 100, 8
@@ -153,8 +152,8 @@ class NormalizingFlow(
         refuse_labels(c)
         return self.log_density(x) if self.space.levels is None else self.dequantised_bound(x, 1)
 
-    def dequantised_bound(self, x: Tensor, k: int) -> Tensor:
-        """Return (B,) nats: the importance-weighted bound of k draws of the noise, in expectation at most log p(x).
+    def noise_log_weights(self, x: Tensor, k: int) -> Tensor:
+        """Return (B, k) log weights p(x + noise) / q(noise) of draws of the noise, nats in data space.
 
         Args:
             x: (B, *event) on the grid of levels.
@@ -169,9 +168,9 @@ class NormalizingFlow(
                 "noise, and levels. Continuous data have log_prob."
             )
         drawn = (self.dequantise(x) for _ in range(k))
-        bound = iwae_bound(torch.stack([self.log_density(y) - log_q for y, log_q in drawn], dim=1))
+        weights = torch.stack([self.log_density(y) - log_q for y, log_q in drawn], dim=1)
         # Of two levels the probability is returned, of more the density of the noisy data.
-        return bound + log_det(self.space) if self.space.levels == 2 else bound
+        return weights + log_det(self.space) if self.space.levels == 2 else weights
 
     def encode(self, x: Tensor) -> Tensor:
         """Return codes (B, D) of examples; those of data with levels are the codes of the centres of their cells."""
