@@ -42,7 +42,7 @@ from veridical.targets.ising import Ising
 from veridical.targets.law import HasDensity
 from veridical.workflows.probe import nats
 
-N = 250
+N = 200
 """Examples of a law that are scored."""
 
 ERRORS = 3.0
@@ -91,7 +91,7 @@ def data(law: str) -> tuple[ArrayData, ArrayData]:
     return first, second
 
 
-def trained(model: GenerativeModel, law: str, steps: int = 20, lr: float = 0.02) -> GenerativeModel:
+def trained(model: GenerativeModel, law: str, steps: int = 12, lr: float = 0.02) -> GenerativeModel:
     train, random = data(law)[0], torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     for player in model.players:

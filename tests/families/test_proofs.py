@@ -48,6 +48,9 @@ SPACES = {
     "plane": Space((2,), kind="vector", support=None, levels=None, mean=3.0, std=0.5),
     "volume": Space((3,), kind="vector", support=None, levels=None, mean=3.0, std=5.0),
 }
+LABELLED = "labelled"
+"""Not a preset: the smallest configuration that learns p(x | c), where there is such a choice."""
+
 LINEAR = "linear"
 """Not a preset: the smallest configuration without hidden layers, whose evidence is known where it is Gaussian."""
 
@@ -75,21 +78,27 @@ def cases() -> Iterator[Case]:
     for family in NAMES:
         if is_density(FAMILIES[family]):
             yield from (Case(family, "", space) for space in SPACES)
-            yield from (Case(family, p, s) for p, s in itertools.product(find_family(family).presets, FIRST))
-            if any(field.name == "depth" for field in fields(find_family(family).smallest)):
+            others = [p for p in find_family(family).presets if configuration(Case(family, p, "")) != smallest(family)]
+            yield from (Case(family, p, s) for p, s in itertools.product(others, FIRST))
+            if any(field.name == "labels" for field in fields(smallest(family))):
+                yield Case(family, LABELLED, "few-bits")
+            if any(field.name == "depth" for field in fields(smallest(family))):
                 yield Case(family, LINEAR, "volume")
 
 
 def configuration(case: Case) -> Any:
     """Return the smallest configuration, with the choices of a preset where the smallest one keeps the defaults."""
-    declared = find_family(case.family)
-    smallest, default = declared.smallest, declared.config()
-    if not case.preset:
-        return smallest
-    if case.preset == LINEAR:
-        return replace(smallest, depth=0)
-    small = [f.name for f in fields(smallest) if getattr(smallest, f.name) != getattr(default, f.name)]
-    return replace(declared.presets[case.preset].model, **{name: getattr(smallest, name) for name in small})
+    declared, least = find_family(case.family), smallest(case.family)
+    changed = {"": {}, LINEAR: {"depth": 0}, LABELLED: {"labels": True}}
+    if case.preset in changed:
+        return replace(least, **changed[case.preset])
+    default = declared.config()
+    small = [f.name for f in fields(least) if getattr(least, f.name) != getattr(default, f.name)]
+    return replace(declared.presets[case.preset].model, **{name: getattr(least, name) for name in small})
+
+
+def smallest(family: str) -> Any:
+    return find_family(family).smallest
 
 
 def perturbed(model: GenerativeModel) -> GenerativeModel:
@@ -162,6 +171,8 @@ def model(request: pytest.FixtureRequest) -> GenerativeModel:
 
 def classes_of(model: GenerativeModel) -> list[int | None]:
     """Return the labels under which a density is proved."""
+    if isinstance(model, Autoregressive) and model.classes:
+        return [0, model.classes - 1, None]  # without a label p(x) is the mean over the classes
     if isinstance(model, Conditional) and model.space.classes is not None and model.classes:
         return [0, model.classes - 1]
     return [None]
