@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from scipy import stats
 from tests.mutants import mutated
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from veridical.config.families.made import FAMILY, MADEConfig
 from veridical.families import made
 from veridical.families.made import MADE, masks_of
 from veridical.model import Batch, Space
+from veridical.nn import triangular
 from veridical.noise import SampleNoise
 from veridical.training.fit import State, fit
 
@@ -192,6 +194,25 @@ def test_samplers_agree_in_a_random_order() -> None:
     torch.testing.assert_close(p, model.log_prob(everything(BITS)).exp())
     h = model.conditionals(everything(BITS), None)
     torch.testing.assert_close(model.chains()[0].conditionals(everything(BITS), None), h)
+
+
+def test_samples_in_a_random_order_follow_the_probabilities() -> None:
+    """50,000 samples of 2x3 bits in an order that is not its own inverse, against the enumeration."""
+    model, x, n = random_model(replace(SMALL, order="random"), BITS), everything(BITS), 50_000
+    drawn = model.sample(n, noise=SampleNoise(0, 0, n))
+    index = (drawn.flatten(1) > 0).long() @ (2 ** torch.arange(5, -1, -1))
+    counts, expected = torch.bincount(index, minlength=64), n * model.log_prob(x).exp().detach()
+    common = expected > 5
+    observed = [*counts[common].tolist(), int(counts[~common].sum())]
+    awaited = [*expected[common].tolist(), expected[~common].sum().item()]
+    assert stats.chisquare(observed, awaited, sum_check=False).pvalue > 1e-6  # false-alarm rate
+
+
+def test_sampling_in_the_inverse_order_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    inverse = mutated(triangular.in_order, "task.chain.order.tolist()", "task.chain.order.argsort().tolist()")
+    monkeypatch.setattr(triangular, "in_order", inverse)
+    with pytest.raises(AssertionError):
+        test_samples_in_a_random_order_follow_the_probabilities()
 
 
 def test_presets_and_their_paper() -> None:
