@@ -26,6 +26,7 @@ from veridical.targets.law import (
     Law,
 )
 from veridical.targets.shapes import Shapes
+from veridical.targets.tones import Tones
 
 ABILITIES = (
     HasDensity,
@@ -44,6 +45,7 @@ KNOWN = [
     (correlated(), {HasDensity, HasEntropy, HasScore}),
     (principal_mixture(torch.eye(12).repeat(4, 1), torch.arange(48) % 2, 3), {HasDensity, HasEntropy, HasScore}),
     (heavy_tailed(), {HasDensity, HasEntropy}),
+    (Tones(12), {HasDensity, HasEntropy}),
     (zipf(), {HasDensity, HasEntropy, HasLevels, HasOutcomes}),
     (zipf_bits(), {HasDensity, HasEntropy, HasLevels, HasOutcomes}),
     (Ising(4), {HasDensity, HasEntropy, HasLevels, HasLogPartition}),
@@ -73,7 +75,7 @@ def test_samples_have_the_type_that_is_asked_for_and_repeat_with_their_generator
 @pytest.mark.parametrize(
     "law",
     [
-        *(ring(), simplex(), correlated(), heavy_tailed(), zipf(), zipf_bits(), Ising(4)),
+        *(ring(), simplex(), correlated(), heavy_tailed(), Tones(12), zipf(), zipf_bits(), Ising(4)),
         GaussianMixture(torch.ones(1, 3), 0.5),
     ],
     ids=repr,
