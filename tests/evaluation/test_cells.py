@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from tests.evaluation.sets import sets
+from tests.mutants import mutated
+from veridical.evaluation import cells as page
 from veridical.evaluation.cells import (
     cell_of,
     cell_shares,
@@ -46,6 +48,27 @@ def test_disjoint_cells_and_uneven() -> None:
 def test_jensen_shannon_is_zero_for_equal_shares() -> None:
     p = torch.tensor([0.2, 0.0, 0.8])
     assert float(jensen_shannon(p, p)) == pytest.approx(0.0, abs=1e-7)
+
+
+def covered(rare: float, repetitions: int = 400, n: int = 1000) -> float:
+    """Share of the intervals of NDB / K that contain the expected value; a fifth of 50 cells is rarer."""
+    rng, law, found = np.random.default_rng(0), np.full(50, 0.02), []
+    wrong = np.where(np.arange(50) < 10, rare, 1.0) / (40 + 10 * rare)
+    for _ in range(repetitions):
+        p, q = (torch.from_numpy(rng.multinomial(n, of) / n) for of in (wrong, law))
+        z = z_scores(p, q, exchange(n, n, 0, 1)).numpy()
+        found.append(((np.abs(z) > 1.96).mean(), *page.different_interval(z)))
+    value, low, high = np.array(found).T
+    return float(((low <= value.mean()) & (value.mean() <= high)).mean())
+
+
+@pytest.mark.parametrize("rare", [1.0, 0.5])
+def test_the_interval_of_different_bins_covers(rare: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """400 repetitions: four standard errors below .95; halves and quarters covered .91. Mutant: half the variance."""
+    assert covered(rare) > 0.906
+    wrong = mutated(page.different_interval, "len(z) * expected", "2 * len(z) * expected")
+    monkeypatch.setattr(page, "different_interval", wrong)
+    assert covered(rare) < 0.906
 
 
 def test_ndb_of_a_perfect_model_is_five_per_cent() -> None:

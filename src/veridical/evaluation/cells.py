@@ -21,6 +21,7 @@ References:
     Richardson & Weiss, On GANs and GMMs (2018), Sec. 3.2 (NDB). https://arxiv.org/abs/1805.12462
 """
 
+import math
 import time
 from dataclasses import replace
 from typing import NamedTuple
@@ -28,15 +29,17 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy import special
 from torch import Tensor
 
 from veridical.evaluation.compared import compared
 from veridical.evaluation.exchange import Exchange, Null, exchange_test, extremities, rank_p_value
 from veridical.evaluation.features import FeatureSets
-from veridical.evaluation.halves import normal_interval, sampling_variance, share_interval
+from veridical.evaluation.halves import normal_interval, sampling_variance
 from veridical.evaluation.linear import LinearDiscriminant
 from veridical.evaluation.measurement import JSON, Interval, Measurement
 from veridical.evaluation.plug_in import METHOD, js_interval
+from veridical.statistics import wilson_interval
 from veridical.verdict import Test
 
 SIGNIFICANT = 1.959963984540054
@@ -100,30 +103,53 @@ def cell_shares(cells: Int[Tensor, " pool"], exchange: Exchange, count: int) -> 
     )
 
 
-def cell_variances(cells: Int[Tensor, " pool"], exchange: Exchange, count: int) -> Float[np.ndarray, "2"]:
-    """Variance of total variation and NDB / K over draws of both, from halves and quarters.
-
-    That of NDB / K is in units of p(1 - p), since it grows with n.
+def variation_interval(cells: Int[Tensor, " pool"], exchange: Exchange, count: int, value: float) -> Interval:
+    """95 % interval of the total variation over draws of both, from halves and quarters.
 
     Args:
         cells: 0..count-1 of every example of the pool; the cells themselves are given.
         exchange: n and m.
         count: number K of cells.
+        value: the total variation.
     """
     sides = cells[: exchange.n], cells[exchange.n :]
 
-    def statistic(x: Tensor, y: Tensor, parts: int) -> Float[Tensor, "parts 2"]:
+    def statistic(x: Tensor, y: Tensor, parts: int) -> Float[Tensor, "parts 1"]:
         p, q = (
             torch.bincount(part * count + side, minlength=parts * count).double().reshape(parts, count)
             for part, side in zip((x, y), sides, strict=True)
         )
-        smaller = replace(exchange, n=exchange.n // parts, m=exchange.m // parts)
         p, q = p / p.sum(dim=1, keepdim=True), q / q.sum(dim=1, keepdim=True)
-        different = (z_scores(p, q, smaller).abs() > SIGNIFICANT).double().mean(dim=1)
-        return torch.stack([(p - q).abs().sum(dim=1) / 2, different], dim=1)
+        return (p - q).abs().sum(dim=1, keepdim=True) / 2
 
-    shares = np.array([False, True])
-    return sampling_variance(statistic, exchange.n, exchange.m, seed=0, shares=shares)
+    variance = sampling_variance(statistic, exchange.n, exchange.m, seed=0)
+    return normal_interval(value, variance[0], least=0.0)
+
+
+def different_interval(z: Float[np.ndarray, " K"]) -> Interval:
+    r"""95 % interval of the expected share of cells with |z| > 1.96.
+
+    A cell whose true difference is $\mu$ standard errors is called different with the probability
+    $\pi(\mu) = P(|N(\mu, 1)| > 1.96)$, almost independently of the others, so that the variance of NDB / K is the sum
+    of $\pi(1-\pi)/K^2$: that of K equal cells where the model is perfect, less where some cells are surely different.
+    The $\mu$ are taken to be normal with the variance of the z beyond 1 (empirical Bayes), and the interval is Wilson's
+    with as many independent cells as have that variance.
+
+    Args:
+        z: of every cell.
+
+    Examples:
+        >>> [round(side, 3) for side in different_interval(np.zeros(50))]  # as many as in 0 of 50
+        [0.0, 0.071]
+    """
+    tau = max(0.0, float(np.square(z).mean()) - 1)
+    shrink = tau / (1 + tau)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(21)
+    mu = shrink * z[:, None] + math.sqrt(shrink) * nodes
+    pi = special.ndtr(mu - SIGNIFICANT) + special.ndtr(-mu - SIGNIFICANT)
+    expected, variance = (float((x @ weights).mean() / weights.sum()) for x in (pi, pi * (1 - pi)))
+    independent = max(1.0, len(z) * expected * (1 - expected) / max(variance, 1e-12))
+    return wilson_interval(float((np.abs(z) > SIGNIFICANT).mean()) * independent, independent)
 
 
 def z_scores(p: Float[Tensor, "*rows K"], q: Float[Tensor, "*rows K"], exchange: Exchange) -> Float[Tensor, "*rows K"]:
@@ -238,11 +264,9 @@ def measure_shares(
     test = share_test(shares, e)
     name = "cell_shares" if labels is None else "class_shares"
     detail = {"cells": count, "read_by": what, **_most_different(cells, e, count, None if labels is None else names)}
-    variance = cell_variances(cells, e, count)
     value = float(shares.total_variation[0])
-    return [
-        _measured(features, name, value, "share", test, normal_interval(value, variance[0], least=0.0), began, detail)
-    ]
+    interval = variation_interval(cells, e, count, value)
+    return [_measured(features, name, value, "share", test, interval, began, detail)]
 
 
 def measure_ndb(features: FeatureSets) -> list[Measurement]:
@@ -253,12 +277,12 @@ def measure_ndb(features: FeatureSets) -> list[Measurement]:
     detail: dict[str, JSON] = {"cells": count}
     different = exchange_test(shares.different, e, bad="high", tolerance=TOLERANCE)
     js = exchange_test(shares.js, e, bad="high")
-    variance = cell_variances(cells, e, count)
+    counts = [torch.bincount(side, minlength=count) for side in (cells[: e.n], cells[e.n :])]
+    z = z_scores(counts[0].double() / e.n, counts[1].double() / e.m, e).numpy()
+    of_different, of_js = different_interval(z), js_interval(*(of.numpy() for of in counts))
     found = float(shares.different[0]), float(shares.js[0])
-    counts = (torch.bincount(side, minlength=count).numpy() for side in (cells[: e.n], cells[e.n :]))
-    of_different, of_js = share_interval(found[0], variance[1]), js_interval(*counts)
     return [
-        _measured(features, "ndb", found[0], "share", different, of_different, began, detail, 2),
+        _measured(features, "ndb", found[0], "share", different, of_different, began, detail, 2, "Wilson, of cells"),
         _measured(features, "cell_js", found[1], "nats", js, of_js, began, detail, 2, METHOD),
     ]
 
