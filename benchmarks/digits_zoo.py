@@ -33,6 +33,7 @@ from typing import Any
 import torch
 
 from veridical.config.families.table import name_of
+from veridical.config.presets import find_preset
 from veridical.data.dataset import ArrayData
 from veridical.data.loader import Loader
 from veridical.data.preprocess import log_det
@@ -72,16 +73,24 @@ class Entry:
 def entries() -> Mapping[str, Entry]:
     """The models, from the simplest."""
     from veridical.config.families.flow import FlowConfig
-    from veridical.config.families.vae import VAEConfig
     from veridical.config.training import OptimizerConfig
 
     learned: Any = {"dequantisation": "variational", "noise_width": 16, "margin": 1e-3}
     cosine = OptimizerConfig(lr=2e-3, schedule="cosine", warmup=100)
     realnvp = FlowConfig(layers="realnvp", width=32, optimizer=cosine, **learned)
     return {
-        "vae": Entry(VAEConfig(), steps=4_000, published=100.5),
+        "vae": of_preset("vae-levels", published=100.5),
+        "iwae": of_preset("iwae-levels", published=100.5),
+        "hierarchical-vae": of_preset("hierarchical-levels", published=100.4),
         "realnvp": Entry(realnvp, steps=480, ema=0.998, clip_norm=100.0, published=137.6),
     }
+
+
+def of_preset(name: str, published: float | None) -> Entry:
+    """Return the entry of a preset, which states its training too."""
+    preset = find_preset(name)
+    training = preset.training
+    return Entry(preset.model, training.steps, training.batch_size, training.ema, training.clip_norm, published)
 
 
 def digits() -> dict[str, ArrayData]:

@@ -185,7 +185,8 @@ class LogisticMixture(Head):
         h = h.unflatten(-1, (self.components, -1))
         half = (self.grid.high - self.grid.low) / 2
         means = self.grid.low + half + half * h[..., 1 : 1 + k]
-        scales = half * F.threshold(h[..., 1 + k : 1 + 2 * k], -7.0, -7.0).clamp(max=7.0).exp()
+        log_scales = F.threshold(h[..., 1 + k : 1 + 2 * k], -7.0, -7.0)
+        scales = half * (-F.threshold(-log_scales, -7.0, -7.0)).exp()  # within 7 of 0: the exponential overflows
         return h[..., 0], means, scales, h[..., 1 + 2 * k :].tanh()
 
     def centre(self, means: Tensor, slopes: Tensor, x: Tensor, c: int) -> Tensor:

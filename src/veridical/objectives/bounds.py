@@ -11,6 +11,7 @@ The inequalities hold in expectation over the $z_i$: a single draw may lie above
 import math
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -109,7 +110,7 @@ def free_bits(kl: Float[Tensor, "batch groups"], free: float) -> Float[Tensor, "
         >>> free_bits(torch.tensor([[0.1, 2.0], [0.3, 4.0]]), 0.5)
         tensor(3.5000)
     """
-    return kl.mean(0).clamp(min=free).sum()
+    return (free + F.relu(kl.mean(0) - free)).sum()
 
 
 def active_units(mu: Float[Tensor, "batch d"], threshold: float = 0.01) -> Float[Tensor, ""]:

@@ -8,7 +8,7 @@ from typing import Literal
 from veridical.config import checks
 from veridical.config.families.family import Family, Preset
 from veridical.config.families.variational import LIKELIHOODS, OUTPUTS, Likelihood, VAESampling, check_free_bits
-from veridical.config.training import OptimizerConfig
+from veridical.config.training import OptimizerConfig, TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,19 @@ FAMILY = Family(
         "hierarchical-vae": Preset(
             "Variational autoencoder with two levels of codes.",
             model=HierarchicalVAEConfig(),
+        ),
+        "hierarchical-levels": Preset(
+            "The same with probabilities of levels and five importance samples, for few small images.",
+            model=HierarchicalVAEConfig(
+                likelihood="discretised-logistic",
+                network="mlp",
+                upper_dim=8,
+                lower_dim=16,
+                importance_samples=5,
+                dropout=0.2,
+                optimizer=OptimizerConfig(name="adamw", lr=1e-3, weight_decay=0.3, schedule="cosine"),
+            ),
+            training=TrainingConfig(steps=800, ema=0.99),
         ),
     },
 )

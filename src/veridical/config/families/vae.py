@@ -8,7 +8,7 @@ from typing import Literal
 from veridical.config import checks
 from veridical.config.families.family import Family, Preset
 from veridical.config.families.variational import LIKELIHOODS, OUTPUTS, Likelihood, VAESampling, check_free_bits
-from veridical.config.training import OptimizerConfig
+from veridical.config.training import OptimizerConfig, TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,27 @@ FAMILY = Family(
         "iwae": Preset(
             "Importance-weighted autoencoder with 5 samples.",
             model=VAEConfig(importance_samples=5),
+        ),
+        "vae-levels": Preset(
+            "Variational autoencoder with probabilities of levels, for few small images.",
+            model=VAEConfig(
+                likelihood="discretised-logistic",
+                network="mlp",
+                latent_dim=16,
+                optimizer=OptimizerConfig(name="adamw", lr=1e-3, weight_decay=0.3, schedule="cosine"),
+            ),
+            training=TrainingConfig(steps=800, ema=0.99),
+        ),
+        "iwae-levels": Preset(
+            "Importance-weighted autoencoder with probabilities of levels, for few small images.",
+            model=VAEConfig(
+                likelihood="discretised-logistic",
+                network="mlp",
+                latent_dim=16,
+                importance_samples=5,
+                optimizer=OptimizerConfig(name="adamw", lr=1e-3, weight_decay=1.0, schedule="cosine"),
+            ),
+            training=TrainingConfig(steps=800, ema=0.99),
         ),
     },
 )
