@@ -51,3 +51,9 @@ def test_left_overs_of_killed_processes_are_removed_and_nothing_else(tmp_path: P
     remove_left_over(tmp_path)
     assert sorted(tmp_path.iterdir()) == sorted([running, far, *mine])
     assert not own.exists()
+
+
+def test_a_lone_surrogate_is_written_as_its_number(tmp_path: Path) -> None:
+    """As in a name read from JSON; it has no bytes in UTF-8."""
+    write_atomically(tmp_path / "page.html", "a\ud800b")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == "a\\ud800b"

@@ -44,10 +44,10 @@ def write_atomically(path: Path, text: str, *, flush: bool = True) -> None:
 
     Args:
         path: of the file.
-        text: its content.
+        text: its content; a lone surrogate, which a JSON file may hold, is written as its number.
         flush: to the disk, which takes milliseconds; without, a power failure can leave an empty file.
     """
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)
         file.flush()
         if flush:

@@ -98,13 +98,17 @@ NUMBERS = sorted({n for kind in (*SECTIONS, *SAMPLING) for n in numbers(kind)}, 
 
 
 @pytest.mark.parametrize("kind", [int, float])
-@pytest.mark.parametrize("value", ["huge", "nan", "inf", "negative"])
+@pytest.mark.parametrize("value", ["huge", "nan", "inf", "negative", "beyond single precision"])
 def test_every_numeric_setting_refuses_values_without_meaning(kind: type, value: str) -> None:
     """Mutant: a setting without a check; its name is then in the list."""
-    given = {"huge": 10**400, "nan": math.nan, "inf": math.inf, "negative": -1}[value]
+    given = {"huge": 10**400, "nan": math.nan, "inf": math.inf, "negative": -1}.get(value, 1e300)
     accepted = []
     for owner, name, of in NUMBERS:
-        if of is not kind or (kind is int and value in ("nan", "inf")) or (kind is float and value == "huge"):
+        if (
+            of is not kind
+            or (kind is int and value in ("nan", "inf", "beyond single precision"))
+            or (kind is float and value == "huge")
+        ):
             continue
         try:
             owner(**{name: given})

@@ -252,4 +252,4 @@ def test_beyond_the_exact_distribution_the_rest_is_tested():
         "entropy from below",
         "entropy from above",
     }
-    assert any("beyond 65536 spins" in note for note in found.notes)
+    assert any("beyond 256 x 256 spins" in note for note in found.notes)

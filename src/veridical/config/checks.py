@@ -8,6 +8,9 @@ from typing import TypeGuard
 MOST = 10**12
 """Largest whole number: a billion steps a second take a quarter of an hour for as many."""
 
+LARGEST = 1e18
+"""Largest number that is not whole: the product of two has a value in single precision."""
+
 MOST_SAMPLES, MOST_BATCH = 10**8, 10**6
 MOST_UNITS, MOST_LAYERS, MOST_TURNS, MOST_REPEATS = 16_384, 1_000, 1_000, 100_000
 """Width of a network, its depth, updates of a player in one step, and what is repeated for one sample."""
@@ -32,6 +35,8 @@ def positive(name: str, value: float | None, *, zero: bool = False, most: float 
         return
     if isinstance(value, int) and value > most:
         raise ValueError(f"{name} is {_written(value)}; expected a whole number of at most {most:,}.")
+    if LARGEST < value < math.inf and not isinstance(value, int):
+        raise ValueError(f"{name} is {value}; expected a number of at most {LARGEST:g}.")
     if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
         raise ValueError(f"{name} is {_written(value)}; expected a finite number {'at least' if zero else 'above'} 0.")
 

@@ -18,7 +18,6 @@ from jaxtyping import Num
 from scipy.special import ndtri
 
 from veridical.ising.comparisons import (
-    MOST_SITES,
     Comparison,
     Order,
     Solution,
@@ -26,6 +25,7 @@ from veridical.ising.comparisons import (
     entropy_from_above,
     find_order,
     holm,
+    is_solvable,
     solve,
 )
 from veridical.ising.estimates import CouplingEstimate, estimate_coupling
@@ -126,7 +126,7 @@ def check(
         estimate,
         level,
         tuple(tests),
-        (*_notes(m, order, max(tau_energy, tau_squared)), *_power(tests, law, level)),
+        (*_notes(m, law, order, max(tau_energy, tau_squared)), *_power(tests, law, level)),
         x.metadata,
     )
 
@@ -158,7 +158,7 @@ def _judge(
     )
 
 
-def _notes(m: Measured, order: Order, tau: float) -> list[str]:
+def _notes(m: Measured, law: Solution, order: Order, tau: float) -> list[str]:
     notes = []
     if order.stride > 1:
         notes.append(f"every {order.stride}th configuration is correlated: taken as {order.stride} chains in turn")
@@ -166,9 +166,10 @@ def _notes(m: Measured, order: Order, tau: float) -> list[str]:
         notes.append(
             f"successive configurations are correlated (tau = {tau:.1f}); errors count {m.n} as {m.n / (2 * tau):.0f}"
         )
-    if m.sites > MOST_SITES:
+    if not is_solvable(law.height, law.width):
         notes.append(
-            f"beyond {MOST_SITES} spins only energies, directions, edges, the local law and entropies are tested"
+            "beyond 256 x 256 spins, and in long strips, only energies, directions, edges, the local law and entropies "
+            "are tested"
         )
     return notes
 

@@ -90,6 +90,12 @@ class Solution(NamedTuple):
         return self.height * self.width
 
 
+def is_solvable(height: int, width: int) -> bool:
+    """Return whether energy distribution and two-point function of a torus are computed; long strips cost more."""
+    largest = math.isqrt(MOST_SITES)
+    return height * width <= MOST_SITES and exact.torus_work(height, width) <= exact.torus_work(largest, largest)
+
+
 @functools.lru_cache(maxsize=4)
 def solve(height: int, width: int, coupling: float) -> Solution:
     """Compute what is known exactly of a torus: seconds on large ones, so that the last few are kept.
@@ -100,7 +106,7 @@ def solve(height: int, width: int, coupling: float) -> Solution:
     sites = height * width
     across, down = (float(c) for c in exact.bond_correlations(height, width, coupling))
     heat = float(exact.specific_heat(height, width, coupling))
-    small = sites <= MOST_SITES
+    small = is_solvable(height, width)
     two_point = exact.torus_correlation(height, width, coupling) if small else None
     return Solution(
         height,

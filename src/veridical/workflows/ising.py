@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 Size = tuple[int, int]
 
 _MOST_PACKED = 1 << 26  # bytes of one piece of configurations on the way to the disk
-_MOST_TWO_POINT = 128 * 128  # sites up to which the table has the magnetisation: a second on one core
+_LARGEST = (128, 128)  # torus up to whose work the table has the magnetisation: two seconds on one core
 
 
 def sample_to_file(
@@ -137,7 +137,7 @@ def exact_rows(sizes: Sequence[Size], coupling: float = CRITICAL_COUPLING) -> li
     rows = []
     for height, width in sizes:
         entropy = float(exact.entropy_per_site(height, width, coupling))
-        small = height * width <= _MOST_TWO_POINT
+        small = exact.torus_work(height, width) <= exact.torus_work(*_LARGEST)
         rows.append(
             {
                 "lattice": f"{height} x {width}",
@@ -164,8 +164,9 @@ def check_file(
         level: probability of rejecting correct configurations.
         say: called with a description of the file and with the progress.
     """
+    from veridical.ising import exact
     from veridical.ising.check import check
-    from veridical.ising.comparisons import MOST_SITES
+    from veridical.ising.comparisons import is_solvable
     from veridical.ising.files import read
 
     x = read(path, size)
@@ -176,7 +177,7 @@ def check_file(
     say(f"{path}: {len(x):,} configurations of {x.height} x {x.width}, {form}")
     if x.metadata:
         say("its metadata: " + ", ".join(f"{key} {value}" for key, value in x.metadata.items()))
-    if _MOST_TWO_POINT < x.sites <= MOST_SITES:
+    if is_solvable(x.height, x.width) and exact.torus_work(x.height, x.width) > exact.torus_work(*_LARGEST):
         say(f"solving the {x.height} x {x.width} torus: about ten seconds")
     pace = Pace(len(x), x.sites, say)
     return check(x, coupling, level=level, progress=pace.update)

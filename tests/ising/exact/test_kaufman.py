@@ -194,3 +194,29 @@ def test_what_cannot_be_answered_is_refused_with_a_way_out() -> None:
         log_partition(4, 4, 400.0)
     with pytest.raises(ValueError, match="one finite number"):
         exact_table([4], (0.1, 0.2))  # pyright: ignore[reportArgumentType]
+
+
+WEAK = [1e-300, -1e-100, 1e-61, 1e-30, 1e-12, 1e-8, 4.9e-6, 5.1e-6, 1e-4]
+
+
+@pytest.mark.parametrize("coupling", WEAK)
+def test_a_weak_coupling_loses_no_digits_to_cancellation(coupling: float) -> None:
+    """To second order in K, the error is of the fourth on these sides; an overflow would be an error, too."""
+    assert log_partition(4, 6, coupling) == pytest.approx(24 * math.log(2), rel=1e-7)
+    assert energy_per_site(4, 6, coupling) == pytest.approx(-2 * coupling, rel=1e-5, abs=0)
+    assert specific_heat(4, 6, coupling) == pytest.approx(2 * coupling**2, rel=1e-4, abs=0)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (2, 4), (3, 3)])
+@pytest.mark.parametrize("coupling", [1e-6, 4.9e-6, (1e-6, 3e-6)])
+def test_weak_couplings_of_short_sides(shape: tuple[int, int], coupling: float | tuple[float, float]) -> None:
+    """Bonds that are constant or doubled count as they do in the enumeration."""
+    truth = enumerate_lattice(*uniform_couplings(*shape, coupling))
+    assert log_partition(*shape, coupling) == pytest.approx(truth.log_partition, rel=1e-14)
+    assert sum(bond_correlations(*shape, coupling)) == pytest.approx(
+        float(
+            truth.correlations[0].reshape(shape)[0, 1 % shape[1]]
+            + truth.correlations[0].reshape(shape)[1 % shape[0], 0]
+        ),
+        rel=1e-5,
+    )

@@ -129,3 +129,14 @@ def test_what_cannot_be_answered_is_refused() -> None:
         torus_correlation(4, 4, 19.0)
     with pytest.raises(ValueError, match="at least 3"):
         second_moment_correlation_length(2, 0.3)
+
+
+def test_a_strip_may_lie_or_stand() -> None:
+    """Paths run along the longer side, whichever it is; the sides of the couplings follow."""
+    lying = torus.torus_correlation(2, 30, (0.3, 0.5))
+    np.testing.assert_allclose(lying, torus.torus_correlation(30, 2, (0.5, 0.3)).T, rtol=1e-12)
+    assert lying[1, 0] == pytest.approx(bond_correlations(2, 30, (0.3, 0.5))[1], rel=1e-12)
+
+
+def test_the_work_of_a_strip_grows_as_the_cube_of_its_length() -> None:
+    assert torus.torus_work(2, 1000) == torus.torus_work(1000, 2) == 2 * 1002.0**3

@@ -62,6 +62,7 @@ from veridical.ising.exact.torus import (
     second_moment_correlation_length,
     structure_factor,
     torus_correlation,
+    torus_work,
 )
 from veridical.ising.exact.transfer import (
     MagnetizationDistribution,
@@ -111,6 +112,7 @@ __all__ = [
     "spontaneous_magnetization",
     "structure_factor",
     "torus_correlation",
+    "torus_work",
     "transfer_expectation",
     "transfer_log_partition",
     "uniform_couplings",

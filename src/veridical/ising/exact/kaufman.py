@@ -30,6 +30,9 @@ import numpy as np
 from veridical.ising.exact.lattice import Coupling, check_sides, single_coupling, split_coupling
 
 _STRONGEST = 300.0
+_WEAK = 5e-6
+"""Below, the first terms in the coupling are closer than Kaufman's formula, whose sectors cancel: energies at this
+coupling have a relative error of 1e-5, and smaller ones at others."""
 
 
 class _Jet(NamedTuple):
@@ -152,11 +155,12 @@ def _along(height: int, width: int, coupling: Coupling, direction: Coupling) -> 
     horizontal, vertical = horizontal.reshape(-1), vertical.reshape(-1)
     horizontal, across = _ferromagnetic(horizontal, across, width, "horizontal", "width")
     vertical, down = _ferromagnetic(vertical, down, height, "vertical", "height")
-    upright, lying = (vertical >= horizontal) & (vertical > 0), horizontal > vertical
+    weak = np.maximum(horizontal, vertical) < _WEAK
+    upright, lying = (vertical >= horizontal) & ~weak, (horizontal > vertical) & ~weak
     jets = (
         _torus(width, height, horizontal, vertical, across, down, where=upright),
         _torus(height, width, vertical, horizontal, down, across, where=lying),
-        _uncoupled(height, width, across, down),
+        _weakly_coupled(height, width, horizontal, vertical, across, down),
     )
     chosen = (np.select([upright, lying], parts[:2], parts[2]) for parts in zip(*jets, strict=True))
     return _Jet(*(part.reshape(shape) for part in chosen))
@@ -178,12 +182,18 @@ def _ferromagnetic(k: np.ndarray, a: np.ndarray, side: int, name: str, along: st
     return np.abs(k), np.where(k < 0, -a, a)
 
 
-def _uncoupled(height: int, width: int, across: np.ndarray, down: np.ndarray) -> _Jet:
-    """Jet at zero coupling: independent spins; bonds repeat on a side of 2 and are constant on a side of 1."""
+def _weakly_coupled(
+    height: int, width: int, kh: np.ndarray, kv: np.ndarray, across: np.ndarray, down: np.ndarray
+) -> _Jet:
+    """Jet to second order: independent spins, whose bonds repeat on a side of 2 and are constant on a side of 1."""
     sites = height * width
-    constant = across * (width == 1) + down * (height == 1)
-    variance = across**2 * {1: 0, 2: 2}.get(width, 1) + down**2 * {1: 0, 2: 2}.get(height, 1)
-    return _Jet(sites * math.log(2) + 0 * across, sites * constant, sites * variance)
+    value, first, second = np.full(kh.shape, math.log(2)), np.zeros(kh.shape), np.zeros(kh.shape)
+    for side, k, a in ((width, kh, across), (height, kv, down)):
+        mean, variance = float(side == 1), {1: 0.0, 2: 2.0}.get(side, 1.0)
+        value = value + mean * k + 0.5 * variance * k**2
+        first = first + a * (mean + variance * k)
+        second = second + variance * a**2
+    return _Jet(sites * value, sites * first, sites * second)
 
 
 def _torus(n: int, m: int, kh: np.ndarray, kv: np.ndarray, ah: np.ndarray, av: np.ndarray, where: np.ndarray) -> _Jet:
