@@ -171,6 +171,14 @@ def test_misfits_without_a_meaning_are_refused(space: Space, misfit: Any) -> Non
         model_of(space, reconstruction=misfit)
 
 
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_a_new_decoder_returns_nearly_the_mean_of_the_data(network: Any) -> None:
+    """With the usual first weights the outputs deviate by more than the data do, and by 0.2 of them at a tenth."""
+    model = model_of(IMAGES, network=network, reconstruction="squared")
+    h = model.decoder_output(torch.randn(200, 2))
+    assert (h - IMAGES.mean).square().mean().sqrt() < 0.4 * IMAGES.std
+
+
 class Mutant(NamedTuple):
     """A wrong line, and the test that notices it."""
 
