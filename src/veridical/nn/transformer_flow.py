@@ -99,10 +99,10 @@ class TransformerBlock(Invertible):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map all tokens in one pass."""
-        x = self._in_order(x)
+        x = self.in_order(x)
         shift, log_scale = self._given(x)
         z = (x - shift) * (-log_scale).exp()
-        return self._in_order(z), -log_scale.flatten(1).sum(1)
+        return self.in_order(z), -log_scale.flatten(1).sum(1)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Map token by token, with kept keys and values where no derivative is needed."""
@@ -115,14 +115,14 @@ class TransformerBlock(Invertible):
             z: (B, T, c).
             method: see the module docstring; auto: cached, or naive where derivatives are needed.
         """
-        z = self._in_order(z)
+        z = self.in_order(z)
         if method == "auto":
             method = "naive" if torch.is_grad_enabled() else "cached"
         if method == "jacobi":
             x, log_scale = self.jacobi(z)[:2]
         else:
             x, log_scale = self._cached(z) if method == "cached" else self._naive(z)
-        return self._in_order(x), log_scale.flatten(1).sum(1)
+        return self.in_order(x), log_scale.flatten(1).sum(1)
 
     def jacobi(self, z: Tensor) -> tuple[Tensor, Tensor, int]:
         """Return x, log-scales and the number of sweeps of the fixed-point iteration for z in the block's order.
@@ -165,7 +165,8 @@ class TransformerBlock(Invertible):
             embedded = self.embed(x[:, t])
         return x, log_scales
 
-    def _in_order(self, x: Tensor) -> Tensor:
+    def in_order(self, x: Tensor) -> Tensor:
+        """Return tokens (B, T, c) in the block's order, or back in that of the example."""
         return x.flip(1) if self.backwards else x
 
 

@@ -61,8 +61,8 @@ FAMILY = Family(
     sampling=TransformerFlowSampling,
     about="An invertible network of causal transformers with an exact density.",
     purpose="likelihood",
-    good_at="the exact density of continuous data; the best likelihood among flows",
-    weak_at="samples token by token; on data with levels the likelihood is a bound",
+    good_at="the exact density of continuous data; vectors and images without a choice of masks and scales",
+    weak_at="samples token by token; few images; on data with levels the likelihood is a bound",
     smallest=TransformerFlowConfig(blocks=2, layers=1, width=8, heads=2, noise_width=8, noise_steps=1),
     presets={
         "transformer-flow": Preset(
