@@ -14,7 +14,7 @@ from veridical.config.families.adversarial import AdversarialSampling
 from veridical.config.families.conditional_gan import ConditionalGANSampling
 from veridical.config.families.discrete_gan import DiscreteGANSampling
 from veridical.config.families.gan import GANConfig
-from veridical.config.families.made import MADEConfig
+from veridical.config.families.made import MADEConfig, MADESampling
 from veridical.config.families.noise_level import NoiseLevelSampling
 from veridical.config.families.table import find_family
 from veridical.config.families.vae import VAEConfig, VAESampling
@@ -318,3 +318,14 @@ def test_sample_i_completes_example_i() -> None:
         draw(VAE(VAEConfig(latent_dim=2, width=8), Space((1, 2, 3), levels=2)), 4, given=given)
     with pytest.raises(ValueError, match="expected at least one example"):
         Given(x[:0], known)
+
+
+def test_a_family_that_may_use_labels_is_given_them_only_if_it_does() -> None:
+    space = Space((1, 2, 3), levels=2, classes=3)
+    plain, labelled = (MADE(MADEConfig(width=8, labels=labels), space).eval() for labels in (False, True))
+    assert draw(plain, 5, options=MADESampling()).shape == (5, 1, 2, 3)
+    assert draw(labelled, 5, label=2, options=MADESampling()).shape == (5, 1, 2, 3)
+    with pytest.raises(ValueError, match="label is 2; this model was trained without labels"):
+        draw(plain, 5, label=2, options=MADESampling())
+    with pytest.raises(ValueError, match="MADE draws no given class"):
+        draw(plain, 5, shares=torch.ones(3))
