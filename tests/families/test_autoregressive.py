@@ -227,6 +227,12 @@ def test_a_mean_over_the_batch_is_the_loss() -> None:
     torch.testing.assert_close(loss, -model.log_prob(x, c).mean())
 
 
+def test_labels_are_not_left_out_of_training() -> None:
+    batch = Batch(everything(BITS)[:3], torch.arange(3))
+    with pytest.raises(ValueError, match="the batch has no labels, and this model learns"):
+        build("bits", labels=True).loss(batch, player="model", step=0)
+
+
 def test_log_mean_exp_is_stable() -> None:
     assert log_mean_exp(torch.tensor([-2000.0, -2000.0])).item() == pytest.approx(-2000)
 

@@ -150,7 +150,13 @@ class Autoregressive(GenerativeModel, Replayable, Sampler, Conditional, ExactLik
         return ()
 
     def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
-        """Compute the mean of -log p(x), or of -log p(x | c) with labels, in nats in data space."""
+        """Compute the mean of -log p(x), or of -log p(x | c) with labels, in nats in data space.
+
+        Raises:
+            ValueError: the model learns labels, and the batch has none.
+        """
+        if self.classes and batch.c is None:
+            raise ValueError("the batch has no labels, and this model learns p(x | c); give data with labels.")
         c = batch.c if self.classes else None
         loss = -self.site_log_probs(self.training_chain(), at_least_single(batch.x), c).sum(1).mean()
         return Loss(loss, {"loss": loss})
