@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import torch
 from scipy import stats
 from tests.mutants import mutated
 
-from veridical.config import VAEConfig
+from veridical.config import OptimizerConfig, VAEConfig
+from veridical.config.families.hierarchical_vae import HierarchicalVAEConfig
 from veridical.config.families.variational import VAESampling
+from veridical.families.hierarchical_vae import HierarchicalVAE
 from veridical.families.vae import VAE
 from veridical.families.variational import Variational, between_levels, chosen_likelihood
 from veridical.model import Batch, Space
@@ -207,3 +210,75 @@ def test_it_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Variational, method, mutated(getattr(Variational, method), before, after))
     with pytest.raises(AssertionError):
         test()
+
+
+# Every choice has an effect, and gradients are those of the loss.
+
+CHOICES: dict[str, Any] = {
+    "likelihood": "categorical",
+    "sampling": "mean",
+    "kl_weight": 3.0,
+    "importance_samples": 3,
+    "free_bits": 7.0,
+    "network": "conv",
+    "latent_dim": 5,
+    "upper_dim": 5,
+    "lower_dim": 5,
+    "width": 12,
+    "features": 12,
+    "depth": 1,
+    "dropout": 0.5,
+    "optimizer": OptimizerConfig(lr=0.5),
+}
+SMALL: dict[str, Any] = {
+    "vae": VAEConfig(latent_dim=2, width=8, sampling="draw", network="mlp"),
+    "hierarchical-vae": HierarchicalVAEConfig(
+        upper_dim=2, lower_dim=3, width=8, features=8, sampling="draw", network="mlp"
+    ),
+}
+
+
+def outcome(config: Any) -> list[Any]:
+    """What follows from a configuration: loss, samples, weights, optimiser."""
+    torch.manual_seed(0)
+    kind = VAE if isinstance(config, VAEConfig) else HierarchicalVAE
+    model = kind(config, IMAGES)
+    x = torch.randint(17, (4, *IMAGES.shape)) / 8 - 1.0
+    torch.manual_seed(1)
+    loss = model.loss(Batch(x, torch.arange(4)), player="model", step=0).loss.item()
+    shapes = [tuple(p.shape) for p in model.parameters()]
+    return [loss, model.sample(2).tolist(), shapes, model.optimizer("model")]
+
+
+@pytest.mark.parametrize("family", SMALL)
+def test_every_choice_changes_something(family: str) -> None:
+    before = outcome(SMALL[family])
+    assert outcome(SMALL[family]) == before
+    for field in fields(SMALL[family]):
+        assert outcome(replace(SMALL[family], **{field.name: CHOICES[field.name]})) != before, field.name
+
+
+@pytest.mark.parametrize("family", SMALL)
+@pytest.mark.parametrize("k", [1, 3])
+def test_gradients_are_those_of_the_loss_with_the_same_noise(family: str, k: int) -> None:
+    """The weights of the importance-weighted bound move with the encoder: nothing of it is cut off."""
+    config = replace(SMALL[family], importance_samples=k, likelihood="categorical")
+    torch.manual_seed(0)
+    model = (VAE if family == "vae" else HierarchicalVAE)(config, PAIR)
+    batch = Batch(pairs()[::5], torch.arange(10))
+    parameters = [p for p in model.parameters() if p.ndim > 1]
+
+    def loss() -> torch.Tensor:
+        torch.manual_seed(1)
+        return model.loss(batch, player="model", step=0).loss
+
+    found = torch.autograd.grad(loss(), parameters)
+    for parameter, gradient in zip(parameters, found, strict=True):
+        direction = torch.randn_like(parameter)
+        with torch.no_grad():
+            values = []
+            for step in (1e-5, -2e-5, 1e-5):
+                parameter.add_(step * direction)
+                values.append(loss().item())
+        expected = (values[0] - values[1]) / 2e-5
+        assert (gradient * direction).sum().item() == pytest.approx(expected, rel=1e-4, abs=1e-7)
