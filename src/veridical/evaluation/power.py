@@ -4,7 +4,7 @@ Every test states the smallest difference $\Delta$ of its value that it shows at
 (`verdict.Test.detectable`). What fault makes such a difference depends on the kind:
 
 - copies: a share p of copied samples raises `copied` by p;
-- a missing part: without a share p of the data, recall and coverage fall by p of their score;
+- a missing part: without a share p of the data that lies apart, recall and coverage fall by p of their score;
 - samples unlike data: a share p of such samples lowers precision by p of its score;
 - a shift of all features by s standard deviations raises the Fréchet distance by $s^2$ of the variance of the data;
 - shrunk samples: so does moving samples by the share s of the way to their mean.
@@ -38,7 +38,7 @@ MOVED = 1000
 
 WORDS = {
     "copies": "copies from {:.1%} of the samples on",
-    "missing": "a missing part of {:.1%} of the data",
+    "missing": "a missing part of {:.1%} of the data that lies apart from the rest",
     "unlike": "samples unlike data from {:.1%} on",
     "shift": "a shift of all features by {:.2g} deviations",
     "shrunk": "samples shrunk by {:.1%}",
