@@ -13,6 +13,7 @@ weights that a user loads (`end`):
 - nats, best: negative elbo on held-out examples; gain: constant model minus nats;
 - variety: effective share of the modes, where modes are known (for digits of 20 cells of k-means);
 - auc: probability that the discriminator's logit of a training example exceeds that of a held-out one;
+- inverse: distance of held-out examples from the inverse of their codes, in standard deviations of the data;
 - excess: nats minus the exact entropy's estimate on the same examples, where the density is known.
 
 What was planted is in `planted` ("": nothing). `label_of` in tests/health/health_runs.py decides from both.
@@ -39,14 +40,16 @@ from torch import Tensor
 from veridical.config import DataConfig, GANConfig, OptimizerConfig, RunConfig, TrainingConfig, VAEConfig
 from veridical.config.families.conditional_gan import ConditionalGANConfig
 from veridical.config.families.discrete_gan import DiscreteGANConfig
+from veridical.config.families.flow import FlowConfig
 from veridical.config.families.infogan import InfoGANConfig
 from veridical.config.families.noise_level import NoiseLevelConfig
 from veridical.config.families.semisupervised_gan import SemiSupervisedGANConfig
 from veridical.config.families.unrolled_gan import UnrolledGANConfig
 from veridical.data.sources import load as load_data
 from veridical.evaluation.target import Target
+from veridical.families.flow import Flow
 from veridical.families.vae import VAE
-from veridical.model import Conditional, Discriminating, LikelihoodBound, Sampler
+from veridical.model import Bijective, Conditional, Discriminating, LikelihoodBound, Sampler
 from veridical.objectives.diagnostics import distances, energy_distance
 from veridical.run import Run
 from veridical.sampling import draw
@@ -148,6 +151,7 @@ PLAIN = BARE | both(adam()) | {"fourier_octaves": 0}
 SLOW = 1e-5
 STILL = OptimizerConfig(lr=1e-14, betas=(0.0, 0.99))
 LIVELY = OptimizerConfig(lr=3e-3, betas=(0.0, 0.99), schedule="linear")
+FLOW = FlowConfig(layers="realnvp", couplings=3, width=32)
 GOOD: dict[str, dict[str, Any]] = {
     "default": {},
     "own optimisers": {"generator_optimizer": GANConfig().generator_optimizer}
@@ -188,6 +192,14 @@ class TooGood(VAE):
         return found * 0.25 if self.bernoulli else found + 8.0
 
 
+class Rounded(Flow):
+    """A flow whose inverse reads its codes in half precision."""
+
+    def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return the examples of rounded codes."""
+        return super().decode(z.to(torch.bfloat16).to(z.dtype), c)
+
+
 class OldAverage(Callback):
     """Makes the average of the weights as slow at the start as it is late in a long run."""
 
@@ -225,6 +237,9 @@ def healthy(k: int) -> Iterator[Plan]:
         yield Plan("", "vae", vae(latent_dim=16 if "digits" in data else 4), data, 1500)
     yield Plan("", "iwae", vae(importance_samples=5), ("cloud", "gauss8", "square")[k % 3], 1200)
     yield Plan("", "vae", vae(width=32, optimizer=adam(3e-3, (0.9, 0.999))), ("square", "cloud", "gauss8")[k % 3], 1200)
+
+    if k >= 6:
+        yield Plan("", "flow", FLOW, ("cloud", "gauss8", "square")[k % 3], 600)
 
 
 def failing(k: int) -> Iterator[Plan]:
@@ -285,6 +300,8 @@ def failing(k: int) -> Iterator[Plan]:
     yield Plan("outlier", "gan", gan(4, **recipe), f"{points}-outlier")
     yield Plan("repeated-data", "gan", gan(4, **recipe), f"{points}-repeated")
     yield Plan("repeated-data", "vae", vae(), f"{points}-repeated", 800)
+    if k >= 6:
+        yield Plan("inverse-error", "flow, codes in half precision", FLOW, points, 400, broken=Rounded)
 
 
 def plans(rounds: int) -> list[tuple[str, Plan]]:
@@ -359,6 +376,8 @@ class Truth(Callback):
             if self.log_p is not None:
                 excess = nats + self.log_p
                 found |= {"excess": float(excess.mean()), "excess_error": float(excess.std() / math.sqrt(n))}
+        if isinstance(model, Bijective):
+            found["inverse"] = float(model.inverse_error(self.test.x).mean())
         if isinstance(model, Discriminating) and model.logits_of is None:
             own = self.train.batch(torch.arange(min(SAMPLES, len(self.train))))
             with torch.no_grad():

@@ -5,8 +5,9 @@
 prints the tables of docs/health.md from health_runs.jsonl.gz, which `benchmarks/health_runs.py` wrote and describes.
 A run is a *failure* if something was planted and its damage shows in an exact measure, *healthy* if nothing was planted
 and the measures are good; all else is *neither*. A failure is *called* if a finding that names its cause is made before
-90 % of the run. A *false alarm* is any finding on a healthy run, at any step. Thresholds were chosen on the runs whose
-key has an even checksum; the others are held out.
+90 % of the run. A *false alarm* is any finding on a healthy run, at any step. Thresholds were chosen on the runs of the
+first six rounds whose key has an even checksum; the others are held out, and so is every run of a later round, which
+were trained afterwards.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from veridical.statistics import wilson_interval
 
 FILE = Path(__file__).with_name("health_runs.jsonl.gz")
 IN_TIME = 0.9
+ROUNDS = 6
+"""Rounds of runs that there were when thresholds were chosen."""
+
 Line = dict[str, Any]
 
 TOO_LONG = {"steps-too-large", "gradient-explosion", "loss-divergence", "non-finite", "worse-than-constant"}
@@ -46,6 +50,7 @@ RIGHT: dict[str, set[str]] = {
     "average": {"average-worse"},
     "better-than-entropy": {"better-than-entropy"},
     "non-finite": {"non-finite"},
+    "inverse-error": {"inverse-error"},
     "outlier": {"outlier"},
     "repeated-data": {"repeated-data"},
 }
@@ -71,7 +76,7 @@ def read() -> list[Line]:
 
 def is_held_out(run: Line) -> bool:
     """Tell whether thresholds were chosen without this run."""
-    return zlib.crc32(run["key"].encode()) % 2 == 1
+    return int(run["key"].split("/")[0]) >= ROUNDS or zlib.crc32(run["key"].encode()) % 2 == 1
 
 
 def label_of(run: Line) -> str:
@@ -96,6 +101,8 @@ def is_damaged(run: Line) -> bool:
         return run["failed"] is not None
     if planted == "repeated-data":
         return True
+    if planted == "inverse-error":
+        return end.get("inverse") is not None and end["inverse"] > 1e-3
     if planted == "better-than-entropy":
         return end.get("excess") is not None and end["excess"] < -5 * end["excess_error"]
     if planted == "memorising-discriminator":
