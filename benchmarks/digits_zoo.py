@@ -85,6 +85,7 @@ def entries() -> Mapping[str, Entry]:
         "iwae": of_preset("iwae-levels", published=100.5),
         "hierarchical-vae": of_preset("hierarchical-levels", published=100.4),
         "transformer-flow": Entry(tokens, steps=420, ema=0.998, clip_norm=100.0),
+        "gated-pixelcnn": of_preset("gated-pixelcnn-8x8", published=88.7),
         "realnvp": Entry(realnvp, steps=480, ema=0.998, clip_norm=100.0, published=137.6),
     }
 

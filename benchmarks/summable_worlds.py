@@ -46,7 +46,7 @@ class Entry:
     model: Any
     """Configuration of the family."""
 
-    steps: int = 1_500
+    steps: int = 1_000
     batch_size: int = 256
     ema: float = 0.998
 
@@ -69,7 +69,7 @@ def entries() -> Mapping[str, Entry]:
         "nade": Entry(NADEConfig(width=100, optimizer=vectors), steps=3_000),
         "gated-pixelcnn": Entry(pixels),
         "pixelcnn": Entry(dataclasses.replace(pixels, network="plain")),
-        "pixelcnn++": Entry(plus),
+        "pixelcnn++": Entry(plus, steps=700),
         "causal-transformer": Entry(transformer),
     }
 
