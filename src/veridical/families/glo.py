@@ -11,8 +11,8 @@ with the loss of the Laplacian pyramid plus the squared error for images, or any
 (`training/rows.py`), absent rows keep their bits, and rows outside the ball are projected back to it.
 
 **Start.** The principal components of the examples (`start_from`), scaled to a root mean square norm of 1/2: similar
-images then begin with similar codes. From random codes the decoder has to undo an arbitrary arrangement, which takes
-many times as long.
+images then begin with similar codes, which matters for what lies between them. A hundred images are restored as well
+from random codes (docs/families/glo.md).
 
 **Samples** are decoded draws of a Gaussian, or a mixture of Gaussians, fitted to the codes and projected to the ball.
 `codes: training` restores training examples: the empirical distribution itself. `between` decodes points between them.

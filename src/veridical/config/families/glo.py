@@ -74,7 +74,7 @@ FAMILY = Family(
             paper="Bojanowski et al., Optimizing the Latent Space of Generative Networks, ICML 2018. "
             "https://arxiv.org/abs/1707.05776",
             published="FID of MNIST 49.6, Fashion-MNIST 57.7, CIFAR-10 65.4, as run by GLANN (2019), table 1",
-            measured="not yet measured",
+            measured="Fashion-MNIST, 100 images: all restored, the worst with 111 dB (perceptron of 512 units, 31 s)",
         ),
     },
 )
