@@ -72,21 +72,19 @@ class Entry:
 
 def entries() -> Mapping[str, Entry]:
     """The models, from the simplest."""
-    from veridical.config.families.flow import FlowConfig
     from veridical.config.families.transformer_flow import TransformerFlowConfig
     from veridical.config.training import OptimizerConfig
 
-    learned: Any = {"dequantisation": "variational", "noise_width": 16, "margin": 1e-3}
     cosine = OptimizerConfig(lr=2e-3, schedule="cosine", warmup=100)
-    realnvp = FlowConfig(layers="realnvp", width=32, optimizer=cosine, **learned)
-    tokens = TransformerFlowConfig(blocks=2, width=48, dropout=0.1, optimizer=cosine, **learned)
+    noise: Any = {"dequantisation": "variational", "noise_width": 16, "margin": 1e-3}
+    tokens = TransformerFlowConfig(blocks=2, width=48, dropout=0.1, optimizer=cosine, **noise)
     return {
         "vae": of_preset("vae-levels", published=100.5),
         "iwae": of_preset("iwae-levels", published=100.5),
         "hierarchical-vae": of_preset("hierarchical-levels", published=100.4),
         "transformer-flow": Entry(tokens, steps=420, ema=0.998, clip_norm=100.0),
         "gated-pixelcnn": of_preset("gated-pixelcnn-8x8", published=88.7),
-        "realnvp": Entry(realnvp, steps=480, ema=0.998, clip_norm=100.0, published=137.6),
+        "realnvp": of_preset("realnvp-levels", published=137.6),
     }
 
 
