@@ -30,9 +30,6 @@ from veridical.nn.invertible import Chain, Invertible
 from veridical.nn.mlp import Trunk
 from veridical.nn.precision import at_least_single
 
-SMALLEST = 2.0**-24
-"""Distance of the noise from the ends of its interval."""
-
 
 def open_uniform(x: Tensor) -> Tensor:
     """Return uniform noise of the shape of x inside (0, 1), from torch's global generator."""
@@ -40,8 +37,9 @@ def open_uniform(x: Tensor) -> Tensor:
 
 
 def inside(u: Tensor) -> Tensor:
-    """Move values at the ends of [0, 1] inside."""
-    return u.clamp(SMALLEST, 1 - SMALLEST)
+    """Move values at the ends of [0, 1] inside, by half a unit of rounding; the gradient is one everywhere."""
+    smallest, value = torch.finfo(u.dtype).eps / 2, u.detach()
+    return u + (value.clamp(smallest, 1 - smallest) - value)
 
 
 class VariationalNoise(nn.Module):

@@ -8,7 +8,7 @@ from typing import Literal
 from veridical.config import checks
 from veridical.config.families.family import Family, Preset
 from veridical.config.families.normalizing import NormalizingConfig, NormalizingSampling
-from veridical.config.training import OptimizerConfig, TrainingConfig
+from veridical.config.training import TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -71,21 +71,6 @@ FAMILY = Family(
             training=TrainingConfig(clip_norm=100.0),
             paper="Zhai et al., Normalizing Flows are Capable Generative Models (2024)",
             published="ImageNet 64x64: 2.99 bits/dim",
-        ),
-        "transformer-flow-levels": Preset(
-            "Small transformer flow with learned noise, for small images of few levels.",
-            model=TransformerFlowConfig(
-                blocks=2,
-                width=48,
-                dropout=0.1,
-                dequantisation="variational",
-                noise_width=16,
-                margin=1e-3,
-                optimizer=OptimizerConfig(lr=2e-3, schedule="cosine", warmup=100),
-            ),
-            training=TrainingConfig(steps=420, ema=0.998, clip_norm=100.0),
-            paper="Zhai et al. (2024); Ho et al., Flow++ (2019), for the noise",
-            measured="digits, rows of the file: 98.7 nats (bound of 16 draws), 100 s",
         ),
     },
 )
