@@ -91,14 +91,15 @@ class MuLaw(Head):
     def log_prob(self, h: Tensor, x: Tensor) -> Tensor:
         """Return log probabilities of levels, or log densities in data space."""
         code = encode(self.unit(x))
-        sizes = self.sizes.to(h)[code]
+        sizes = self.table(h)[1][code]
         outside = (x < self.low) | (x > self.high)
         return (h.log_softmax(-1).gather(-1, code) - sizes.log()).masked_fill(outside, -math.inf)[..., 0]
 
     def draw(self, h: Tensor, u: Tensor) -> Tensor:
         """Draw a code, then one of the numbers of its cell."""
         code = inverse(h, u[..., :1])
-        start, size = self.starts.to(h)[code], self.sizes.to(h)[code]
+        starts, sizes = self.table(h)
+        start, size = starts[code], sizes[code]
         if self.grid is None:
             return start + size * u[..., 1:]
         within = torch.minimum((u[..., 1:] * size).floor(), size - 1)
@@ -107,6 +108,17 @@ class MuLaw(Head):
     def unit(self, x: Tensor) -> Tensor:
         """Return numbers of data space in [-1, 1]."""
         return 2 * (x - self.low) / (self.high - self.low) - 1
+
+    def table(self, h: Tensor) -> tuple[Tensor, Tensor]:
+        """Return starts and sizes of the cells in the type and on the device of h; copied there once."""
+        key = (h.device, h.dtype)
+        if key not in self._tables:
+            self._tables[key] = (self.starts.to(h), self.sizes.to(h))
+        return self._tables[key]
+
+    @cached_property
+    def _tables(self) -> dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]]:
+        return {}
 
     @cached_property
     def codes(self) -> Tensor:

@@ -308,7 +308,8 @@ class Features:
         """Return (..., F) for sites (..., 1)."""
         if self.grid is None:
             return (sites - self.mean) / self.std
-        return F.one_hot(self.grid.index(sites[..., 0]), self.grid.levels).to(sites.dtype)
+        # torch's one_hot reads the largest index back from the device.
+        return (self.grid.index(sites) == torch.arange(self.grid.levels, device=sites.device)).to(sites.dtype)
 
 
 def inverse(logits: Tensor, u: Tensor) -> Tensor:
