@@ -33,6 +33,9 @@ class Reading:
     kind: Literal["auto", "image", "vector", "lattice", "sequence"] | None = None
     """Meaning of the axes of an array."""
 
+    window: int | None = None
+    """Number of steps of the windows into which recordings (WAV) are cut."""
+
     on_bad: Literal["fail", "skip"] | None = None
     """Treatment of images that cannot be read: error or skip."""
 

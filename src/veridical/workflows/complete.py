@@ -35,7 +35,7 @@ def given_for(model: GenerativeModel, path: Path, keep: float | None) -> Given:
     if x.shape[1:] != model.space.shape or len(x) == 0:
         raise DataError(
             f"{path} holds an array of shape {tuple(x.shape)}; expected (number, {str(model.space.shape)[1:-1]}).",
-            "Give examples in data space, as veridical sample --out FILE.npz writes them.",
+            "Give examples in data space: `veridical sample RUN --out FILE.npz` writes such a file.",
         )
     known = known_in(x, path)
     if keep is not None and isinstance(model, Completer):
