@@ -64,8 +64,10 @@ def entries() -> Mapping[str, Entry]:
     plus = PixelCNNPlusPlusConfig(width=16, blocks=1, scales=2, components=2, optimizer=falling)
     transformer = CausalTransformerConfig(width=32, layers=2, optimizer=dataclasses.replace(falling, lr=3e-3))
     vectors = OptimizerConfig(lr=1e-2, schedule="cosine")
+    deep = OptimizerConfig(lr=3e-3, schedule="cosine", warmup=100)
     return {
         "made": Entry(MADEConfig(width=200, optimizer=vectors), steps=3_000),
+        "made-deep": Entry(MADEConfig(width=400, depth=2, optimizer=deep), steps=3_000, batch_size=512),
         "nade": Entry(NADEConfig(width=100, optimizer=vectors), steps=3_000),
         "gated-pixelcnn": Entry(pixels),
         "pixelcnn": Entry(dataclasses.replace(pixels, network="plain")),
