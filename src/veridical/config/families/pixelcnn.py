@@ -96,6 +96,7 @@ FAMILY = Family(
             "https://arxiv.org/abs/1606.05328; directions: Jun et al., Distribution Augmentation for Generative "
             "Modeling (2020), https://proceedings.mlr.press/v119/jun20a.html",
             published="digits, best autoregressive model of J. Tomczak's intro_dgm: 88.7 nats on rows [1000:1350]",
+            measured="digits: 76.9 +- 0.4 nats on rows [1350:], 79.6 on rows [1000:1350]; 464 CPU seconds, one core",
         ),
         "pixelcnn": Preset(
             "PixelCNN of one masked stack, with its blind spot; smaller than in the paper, for a CPU.",
