@@ -37,11 +37,20 @@ class Source:
     """Number of classes; the last column of the draws is then the class."""
 
 
-def rarer(x: Tensor, n: int, generator: torch.Generator) -> Tensor:
-    """Return n rows, of which the fifth that is largest in one direction is half as frequent."""
-    score = x.flatten(1)[:, 0] if x.shape[1] < 100 and x.ndim == 2 else x.flatten(1).sum(dim=1)
-    odd = (score > score.quantile(1 - RARE)) & (torch.rand(len(x), generator=generator) > FACTOR)
+def score(x: Tensor) -> Tensor:
+    """Return where every row lies in one direction."""
+    return x.flatten(1)[:, 0] if x.shape[1] < 100 and x.ndim == 2 else x.flatten(1).sum(dim=1)
+
+
+def rarer(x: Tensor, n: int, generator: torch.Generator, cut: float) -> Tensor:
+    """Return n rows, of which those beyond the cut are half as frequent; independent, as the cut is not theirs."""
+    odd = (score(x) > cut) & (torch.rand(len(x), generator=generator) > FACTOR)
     return x[~odd][:n]
+
+
+def cut_of(x: Tensor) -> float:
+    """Return the score beyond which a fifth of the rows lies."""
+    return float(score(x).quantile(1 - RARE))
 
 
 def of_law(law: Law, shrunk: float) -> Source:
@@ -52,10 +61,12 @@ def of_law(law: Law, shrunk: float) -> Source:
     def draw(n: int, generator: torch.Generator) -> Tensor:
         return law.sample(n, generator, torch.float32)
 
-    def wrong(n: int, generator: torch.Generator) -> Tensor:
-        return shrunk * rarer(draw(2 * n, generator), n, generator)
-
     x = draw(10_000, torch.Generator().manual_seed(9))
+    cut = cut_of(x)
+
+    def wrong(n: int, generator: torch.Generator) -> Tensor:
+        return shrunk * rarer(draw(2 * n, generator), n, generator, cut)
+
     space = Space(tuple(x.shape[1:]), "vector", None, None, mean=float(x.mean()), std=float(x.std()))
     return Source(draw, wrong, law, space, shrunk)
 
@@ -72,9 +83,10 @@ def images() -> Source:
     rows = torch.cat([extract_data(part, extractor) for part in parts])
     labels = torch.cat([part.labels.cpu() for part in parts])  # type: ignore[union-attr]
     pool, middle = torch.cat([rows, labels[:, None].float()], dim=1), rows.mean(dim=0)
+    cut = cut_of(pool)
 
     def wrong(n: int, generator: torch.Generator) -> Tensor:
-        x = rarer(pool[torch.randperm(len(pool), generator=generator)[: 2 * n]], n, generator)
+        x = rarer(pool[torch.randperm(len(pool), generator=generator)[: 2 * n]], n, generator, cut)
         return torch.cat([middle + 0.97 * (x[:, :-1] - middle), x[:, -1:]], dim=1)
 
     return of_pool(pool, wrong, classes=10)
@@ -87,9 +99,10 @@ def spins() -> Source:
         at.sample(40_000, torch.Generator().manual_seed(i), torch.float32) for i, at in enumerate((law, hot))
     )
     space = Space(law.shape, kind="lattice", support=(-1.0, 1.0), levels=2, mean=0.0, std=1.0)
+    cut = cut_of(other)
 
     def wrong(n: int, generator: torch.Generator) -> Tensor:
-        return rarer(other[torch.randperm(len(other), generator=generator)[: 2 * n]], n, generator)
+        return rarer(other[torch.randperm(len(other), generator=generator)[: 2 * n]], n, generator, cut)
 
     return of_pool(pool, wrong, law=law, space=space)
 
