@@ -29,11 +29,13 @@ def alarms(benchmark: Any) -> int:
     return sum(any(m.verdict in benchmark.FAULTS for m in table) for table in tables)
 
 
+@pytest.mark.slow
 def test_false_alarms_of_tables(benchmark: Any) -> None:
     """48 tables at no more than .05: more than 8 alarms with probability 5e-4."""
     assert alarms(benchmark) <= 8
 
 
+@pytest.mark.slow
 def test_without_adjustment_there_are_more(benchmark: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The mutant: twelve tests at 5 % each, a third of all tables; 8 or fewer of 48 with probability 3e-2 at .3."""
     monkeypatch.setattr(multiple, "adjusted_p_values", lambda tests: [test.p_value for test in tests])

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -21,6 +23,7 @@ def output_of(code: str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_readme_prints_the_same_numbers_every_time(tmp_path: Path) -> None:
     code = code_of("README.md")
     assert len(code.strip().splitlines()) <= 12

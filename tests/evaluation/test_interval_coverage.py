@@ -122,6 +122,7 @@ def covered(numbers: Numbers, width: float = 1.0) -> dict[str, float]:
     return shares
 
 
+@pytest.mark.slow
 def test_intervals_contain_the_expected_value(numbers: Numbers) -> None:
     shares = covered(numbers)
     assert len(shares) == 16 and min(shares.values()) >= LEAST, shares

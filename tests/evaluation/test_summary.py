@@ -149,6 +149,6 @@ def test_power_is_said_in_the_size_of_faults() -> None:
     test = Test(0.0, (-0.03, 0.03), 0.5, 0.045, 0.05, "999 exchanges")
     found = [replace(share(name, 0.9), test=test) for name in ("precision", "recall")]
     text = said(*found)
-    assert "a missing part of 5.0 % of the data; samples unlike data from 5.0 % on" in text
+    assert "a missing part of 5.0 % of the data that lies apart from the rest; samples unlike data" in text
     assert "a difference of 0.045 would have been seen" in text
     assert "80 %" not in said(share("precision", 0.9))  # no test, no power

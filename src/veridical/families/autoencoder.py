@@ -146,7 +146,7 @@ class Autoencoder(FittedCodes, Replayable, Encoder):
         if len(self.codes):
             place = index % len(self.codes)
             self.codes[place] = z.to(self.codes.dtype)
-            self.seen[place] = True
+            self.seen.index_fill_(0, place, True)
 
     def known_codes(self) -> Tensor:
         """Return (m, *latent_shape) the newest codes of training examples; one-hot codes are all of them."""

@@ -43,7 +43,7 @@ def slerp(first: Float[Tensor, "*batch d"], second: Float[Tensor, "*batch d"], t
         ValueError: codes that are opposite to each other.
 
     Examples:
-        >>> slerp(torch.tensor([2.0, 0.0]), torch.tensor([0.0, 4.0]), 0.5).norm()
+        >>> slerp(torch.tensor([2.0, 0.0]), torch.tensor([0.0, 4.0]), 0.5).norm().round(decimals=4)
         tensor(3.)
     """
     if t in (0.0, 1.0):
