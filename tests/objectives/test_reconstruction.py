@@ -227,8 +227,8 @@ MUTANTS = {
         "laplacian_l1", ".abs()", ".square()", test_lap1_has_the_weights_of_the_paper
     ),
     "a sum of squares": Mutant("squared_error", ".mean(1)", ".sum(1)", test_gradients_in_closed_form),
-    "the span is not squared": Mutant("psnr", "span**2", "span", test_psnr_of_a_known_error),
-    "natural logarithms": Mutant("psnr", "torch.log10", "torch.log", test_psnr_of_a_known_error),
+    "the span is not squared": Mutant("decibels", "span**2", "span", test_psnr_of_a_known_error),
+    "natural logarithms": Mutant("decibels", "torch.log10", "torch.log", test_psnr_of_a_known_error),
     "the goal has a gradient, the restored image none": Mutant(
         "perceptual", "zip(goals, found,", "zip(goals, [f.detach() for f in found],",
         test_its_gradient_is_that_of_the_chain_rule,

@@ -51,7 +51,7 @@ from veridical.objectives.likelihoods import (
     dequantised_gaussian_log_prob,
     dequantised_laplace_log_prob,
 )
-from veridical.objectives.reconstruction import laplacian_l1, psnr, squared_error
+from veridical.objectives.reconstruction import decibels, laplacian_l1, psnr, squared_error
 
 FITTED = 5_000
 """Codes to which a density is fitted at most, evenly spaced among those that are known."""
@@ -126,7 +126,7 @@ class FittedCodes(GenerativeModel, Sampler, LatentVariable, Restorer, Interpolat
         terms = {"error": mse / self.space.std**2}
         if self.space.support is not None:
             low, high = self.space.support
-            terms["psnr"] = 10 * torch.log10((high - low) ** 2 / mse.clamp(min=1e-12))
+            terms["psnr"] = decibels(mse.clamp(min=1e-12), high - low)
         return terms if self.log_scale is None else terms | {"sigma": self.sigma[0]}
 
     def scale_group(self, lr: float) -> list[dict[str, Any]]:

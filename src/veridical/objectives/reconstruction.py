@@ -151,7 +151,17 @@ def psnr(x: Float[Tensor, "B *event"], restored: Float[Tensor, "B *event"], span
         >>> psnr(torch.zeros(1, 4), torch.full((1, 4), 0.02), span=2.0)
         tensor([40.])
     """
-    return 10 * torch.log10(span**2 / squared_error(x, restored))
+    return decibels(squared_error(x, restored), span)
+
+
+def decibels(mse: Tensor, span: float) -> Tensor:
+    """Return the peak signal-to-noise ratio in dB of mean squared errors; inf without error.
+
+    Examples:
+        >>> decibels(torch.tensor(0.0004), span=2.0)
+        tensor(40.)
+    """
+    return 10 * torch.log10(span**2 / mse)
 
 
 def kept_detail(x: Float[Tensor, "B C H W"], restored: Float[Tensor, "B C H W"]) -> tuple[Tensor, Tensor]:
