@@ -31,11 +31,13 @@ from veridical.evaluation.dimension import NEIGHBOURS, IntrinsicDimension, intri
 from veridical.evaluation.restoration import BEST, restored
 from veridical.families.glo import GLO
 from veridical.model import Facts
+from veridical.objectives.reconstruction import decibels
 from veridical.training.callbacks import generators_kept
 from veridical.training.engine import Engine
 from veridical.training.fit import State, fit
 from veridical.workflows import images
 from veridical.workflows.progress import Say
+from veridical.workflows.sample import free_name
 
 SHOWN = 16
 """Number of images in the panel of restored ones."""
@@ -99,6 +101,11 @@ class LatentDimension:
     intrinsic: IntrinsicDimension | None
     """Estimates of the dimension of the images themselves; None: too few images."""
 
+    def with_trial(self, trial: Trial) -> LatentDimension:
+        """Return the same after one more training."""
+        trials = tuple(sorted((*self.trials, trial), key=lambda t: t.dim))
+        return replace(self, trials=trials, dim=next((t.dim for t in trials if t.suffices), None))
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
         return asdict(self)
@@ -143,36 +150,39 @@ def find_latent_dim(
     if out is not None:
         require_free(out)
     goal, config = goal or Goal(), config or GLOConfig()
-    some = chosen(data, n, seed)
-    curve, principal = principal_curve(some, goal, most)
-    intrinsic = intrinsic_dimension(some.batch(torch.arange(len(some)), "cpu").x) if len(some) > NEIGHBOURS else None
-    trials: dict[int, Trial] = {}
-    models: dict[int, GLO] = {}
-    engine = Engine(device)
-
-    def found() -> LatentDimension:
-        enough = [dim for dim, trial in trials.items() if trial.suffices]
-        ordered = tuple(trials[dim] for dim in sorted(trials))
-        return LatentDimension(min(enough, default=None), goal, len(some), ordered, principal, curve, intrinsic)
+    some, engine = chosen(data, n, seed), Engine(device)
+    found = untried(some, goal, most)
+    best: tuple[GLO, Tensor] | None = None
 
     def suffices(dim: int) -> bool:
+        nonlocal found, best
         began = time.perf_counter()
-        torch.manual_seed(seed)
         model = trained(some, replace(config, latent_dim=dim), steps, batch_size, seed, engine)
         ratios, _ = restored(model, some, torch.arange(len(some)), engine.device)
-        trials[dim] = judged(dim, ratios, goal, time.perf_counter() - began)
-        if trials[dim].suffices:
-            models[dim] = model
-        say(line_of(trials[dim], goal))
+        trial = judged(dim, ratios, goal, time.perf_counter() - began)
+        found = found.with_trial(trial)
+        if found.dim == dim:
+            best = model, ratios
+        say(line_of(trial, goal))
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-            write_atomically(out / "latent-dim.json", json.dumps(found().to_json(), indent=2))
-        return trials[dim].suffices
+            write_atomically(out / "latent-dim.json", json.dumps(found.to_json(), indent=2))
+        return trial.suffices
 
     smallest(suffices, most)
     if out is not None:
-        write_figures(found(), models, some, out)
-    return found()
+        images.canvas_to_file(figure(found), out / "latent-dim.png")
+        if best is not None and len(some.space.shape) == 3:
+            write_restored(*best, some, out / "restored.png")
+    return found
+
+
+def untried(data: ArrayData, goal: Goal, most: int) -> LatentDimension:
+    """Return what is known of the images before any training."""
+    curve, principal = principal_curve(data, goal, most)
+    x = data.batch(torch.arange(len(data)), "cpu").x
+    intrinsic = intrinsic_dimension(x) if len(data) > NEIGHBOURS else None
+    return LatentDimension(None, goal, len(data), (), principal, curve, intrinsic)
 
 
 def smallest(suffices: Callable[[int], bool], most: int) -> int | None:
@@ -208,9 +218,10 @@ def trained(data: ArrayData, config: GLOConfig, steps: int, batch_size: int, see
         config: of the model.
         steps: of the training.
         batch_size: images per step, at most all.
-        seed: of the order.
+        seed: of the weights and the order.
         engine: device and arithmetic.
     """
+    torch.manual_seed(seed)
     model = GLO(config, Facts(data.space, len(data)))
     model.start_from(data)
     engine.place(model)
@@ -246,7 +257,7 @@ def principal_curve(data: ArrayData, goal: Goal, most: int) -> tuple[tuple[tuple
     low, high = data.space.support
     count = min(data.space.dim, max(most, 256))
     mse = principal_components(data, count).errors(data) / data.space.dim
-    ratios = (10 * torch.log10((high - low) ** 2 / mse)).clamp(max=BEST)
+    ratios = decibels(mse, high - low).clamp(max=BEST)
     curve = tuple((k, float(ratios[:, k].min()), float(ratios[:, k].median())) for k in range(1, count + 1))
     enough = (k for k in range(1, count + 1) if goal.met(ratios[:, k]))
     return curve, next(enough, None)
@@ -287,31 +298,22 @@ def summary(found: LatentDimension) -> list[str]:
 
 def default_output(name: str, n: int) -> Path:
     """Return latent-dim/NAME-nN; a number is added if it exists."""
-    place = Path("latent-dim") / f"{name}-n{n}"
-    number = 1
-    while place.exists():
-        place = place.with_name(f"{name}-n{n}-{number}")
-        number += 1
-    return place
+    return free_name(Path("latent-dim") / f"{name}-n{n}")
 
 
-def write_figures(found: LatentDimension, models: dict[int, GLO], data: ArrayData, out: Path) -> None:
-    """Write the curve, and the images that are restored least accurately above what is restored of them.
+def write_restored(model: GLO, ratios: Tensor, data: ArrayData, out: Path) -> None:
+    """Write the images that are restored least accurately above what is restored of them.
 
     Args:
-        found: the result.
-        models: of the dimensions that suffice.
+        model: restores them.
+        ratios: (n,) of all images, in dB.
         data: the images.
-        out: the folder.
+        out: a new file.
     """
-    images.canvas_to_file(figure(found), out / "latent-dim.png")
-    if found.dim is None or len(data.space.shape) != 3:
-        return
-    model = models[found.dim]
-    rows = restored(model, data, torch.arange(len(data)), model.device)[0].argsort()[:SHOWN]
+    rows = ratios.argsort()[:SHOWN]
     batch = data.batch(rows, model.device)
     both = torch.cat([batch.x, model.restore(batch).detach()]).cpu()
-    images.write(images.grid(images.pixels(both, data.space), columns=len(rows)), out / "restored.png")
+    images.write(images.grid(images.pixels(both, data.space), columns=len(rows)), out)
 
 
 def figure(found: LatentDimension) -> Any:
