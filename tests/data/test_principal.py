@@ -66,7 +66,7 @@ MUTANTS: dict[str, tuple[str, str, str, Callable[[], None]]] = {
     "about the origin": ("_exact", "(x - mean).T, x - mean", "x.T, x", test_they_are_those_of_numpy),
     "the smallest first": ("_exact", ".flip(1)", "", test_they_are_those_of_numpy),
     "a sum of squares": (
-        "principal_components", "torch.zeros(k).double()) / len(data)", "torch.zeros(k).double())",
+        "principal_components", ".clamp(min=0) / len(data)", ".clamp(min=0)",
         test_they_are_those_of_numpy,
     ),
 }  # fmt: skip

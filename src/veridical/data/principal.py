@@ -57,24 +57,23 @@ def principal_components(data: ArrayData, k: int) -> PrincipalComponents:
     if not 1 <= k <= dim:
         raise ValueError(f"k is {k}; expected at least 1 and at most {dim}, the components of an example.")
     mean = sum((x.sum(0) for x in _chunks(data)), torch.zeros(dim, dtype=torch.float64)) / len(data)
-    axes = _exact(data, mean) if dim <= LARGEST else _iterated(data, mean, min(k + SPARE, dim))
+    squares, axes = _exact(data, mean) if dim <= LARGEST else _iterated(data, mean, min(k + SPARE, dim))
     axes = axes[:k]
     signs = axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()
-    axes = signs * axes
-    variances = sum((((x - mean) @ axes.T).square().sum(0) for x in _chunks(data)), torch.zeros(k).double()) / len(data)
-    return PrincipalComponents(mean, axes, variances)
+    return PrincipalComponents(mean, signs * axes, squares[:k].clamp(min=0) / len(data))
 
 
-def _exact(data: ArrayData, mean: Tensor) -> Tensor:
-    """Return (D, D) all axes, from the covariance."""
+def _exact(data: ArrayData, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (D,) sums of squares along all axes, and (D, D) these, from the covariance."""
     covariance = torch.zeros(len(mean), len(mean), dtype=torch.float64)
     for x in _chunks(data):
         covariance.addmm_((x - mean).T, x - mean)
-    return torch.linalg.eigh(covariance).eigenvectors.flip(1).T
+    squares, axes = torch.linalg.eigh(covariance)
+    return squares.flip(0), axes.flip(1).T
 
 
-def _iterated(data: ArrayData, mean: Tensor, k: int) -> Tensor:
-    """Return (k, D) the leading axes, by subspace iteration."""
+def _iterated(data: ArrayData, mean: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return (k,) sums of squares along the leading axes, and (k, D) these, by subspace iteration."""
     start = torch.Generator().manual_seed(0)
     basis = torch.linalg.qr(torch.randn(len(mean), k, dtype=torch.float64, generator=start)).Q
     moved = torch.zeros_like(basis)
@@ -86,7 +85,8 @@ def _iterated(data: ArrayData, mean: Tensor, k: int) -> Tensor:
     inner = sum(
         (((x - mean) @ basis).T @ ((x - mean) @ basis) for x in _chunks(data)), torch.zeros(k, k, dtype=torch.float64)
     )
-    return (basis @ torch.linalg.eigh(inner).eigenvectors.flip(1)).T
+    squares, turn = torch.linalg.eigh(inner)
+    return squares.flip(0), (basis @ turn.flip(1)).T
 
 
 def _chunks(data: ArrayData) -> Iterator[Tensor]:
