@@ -25,7 +25,7 @@ UPPER, LOWER = torch.tensor([-0.5, 0.3], dtype=torch.float64), torch.tensor([0.4
 def linear() -> tuple[NestedGaussian, MultivariateNormal]:
     """The second part is linear in the first, so that both together are one Gaussian."""
     mean = torch.tensor([[1.0, -2.0]])
-    q = NestedGaussian(mean, UPPER.expand(1, 2), lambda z: (z @ A + 1.0, LOWER.expand(*z.shape[:-1], 3)))
+    q = NestedGaussian(mean, UPPER.expand(1, 2), lambda z: (z @ A + 1.0, LOWER.expand(*z.shape[:-1], 3)), lower_dim=3)
     upper = UPPER.exp().diag()
     covariance = torch.cat(
         [torch.cat([upper, upper @ A], 1), torch.cat([A.T @ upper, A.T @ upper @ A + LOWER.exp().diag()], 1)]
@@ -52,7 +52,7 @@ def test_draws_have_the_covariance_of_the_joint() -> None:
 
 def test_a_scale_that_depends_on_the_first_part_integrates_to_one() -> None:
     zero = torch.zeros(1, 1)
-    q = NestedGaussian(zero, zero, lambda z: (z.sin(), z))
+    q = NestedGaussian(zero, zero, lambda z: (z.sin(), z), lower_dim=1)
     axis = torch.linspace(-8, 8, 801)
     upper, standard = torch.meshgrid(axis, axis, indexing="ij")
     # In units of the second part's own scale, so that the grid is as fine wherever it is narrow.
@@ -64,7 +64,7 @@ def test_a_scale_that_depends_on_the_first_part_integrates_to_one() -> None:
 
 def test_gradients_flow_to_the_parameters() -> None:
     mean, log_var = torch.zeros(3, 2, requires_grad=True), torch.zeros(3, 2, requires_grad=True)
-    q = NestedGaussian(mean, log_var, lambda z: (z[..., :1] * 2, z[..., :1]))
+    q = NestedGaussian(mean, log_var, lambda z: (z[..., :1] * 2, z[..., :1]), lower_dim=1)
     z = q.rsample((4,))
     assert z.shape == (4, 3, 3) and q.batch_shape == (3,) and q.event_shape == (3,)
     z.square().sum().backward()

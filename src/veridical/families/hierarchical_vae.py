@@ -139,14 +139,15 @@ class HierarchicalVAE(Variational):
         """
         k, kl_weight = self.config.importance_samples, self.config.kl_weight
         encoded = self.encode(batch.x)
-        z, log_q = self.propose(encoded, k)
+        q = self.nested(encoded)
+        z = q.rsample((k,))
         log_likelihood = self.log_likelihood(batch.x, z, check=False)  # (k, B); the step reads nothing back
         levels = self.divergences(encoded, z)  # (k, B, 2)
         if k == 1:
             divergence = free_bits(levels[0], self.config.free_bits)
             loss = kl_weight * divergence - log_likelihood.mean()
         else:
-            loss = -iwae_bound((log_likelihood + kl_weight * (log_prior(z) - log_q)).T).mean()
+            loss = -iwae_bound((log_likelihood + kl_weight * (log_prior(z) - q.log_prob(z))).T).mean()
         upper, lower = levels.mean((0, 1))
         terms = {
             "loss": loss,
@@ -162,7 +163,7 @@ class HierarchicalVAE(Variational):
         """Return (B,) nats: one draw of the evidence lower bound, with KL weight 1."""
         refuse_labels(c)
         encoded = self.encode(x)
-        z, _ = self.propose(encoded, 1)
+        z = self.nested(encoded).rsample((1,))
         return elbo(self.log_likelihood(x, z)[0], self.divergences(encoded, z)[0].sum(-1))
 
     def posterior(self, x: Tensor) -> NestedGaussian:
@@ -191,7 +192,7 @@ class HierarchicalVAE(Variational):
     def nested(self, encoded: tuple[Tensor, ...]) -> NestedGaussian:
         """Return q(z | x) of encoded examples."""
         features, mu, log_var = encoded
-        return NestedGaussian(mu, log_var, lambda upper: self.given_upper(features, upper))
+        return NestedGaussian(mu, log_var, lambda upper: self.given_upper(features, upper), self.lower_dim)
 
     def propose(self, encoded: tuple[Tensor, ...], k: int) -> tuple[Tensor, Tensor]:
         """Draw k codes (k, B, latent) of q(z | x); return them with log q (k, B)."""

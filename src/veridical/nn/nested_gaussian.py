@@ -25,10 +25,11 @@ class NestedGaussian(Distribution):
         mean: (B, d2) of the first part.
         log_var: (B, d2) its log variance.
         lower: mean and log variance of the second part, given the first.
+        lower_dim: d1, the dimension of the second part.
 
     Examples:
         >>> zero = torch.zeros(3, 2)
-        >>> q = NestedGaussian(zero, zero, lambda z: (z[..., :1], z[..., :1]))
+        >>> q = NestedGaussian(zero, zero, lambda z: (z[..., :1], z[..., :1]), lower_dim=1)
         >>> q.rsample().shape, q.log_prob(torch.zeros(3, 3)).shape
         (torch.Size([3, 3]), torch.Size([3]))
     """
@@ -36,10 +37,9 @@ class NestedGaussian(Distribution):
     arg_constraints = {}  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride]
     has_rsample = True
 
-    def __init__(self, mean: Tensor, log_var: Tensor, lower: Lower) -> None:
+    def __init__(self, mean: Tensor, log_var: Tensor, lower: Lower, lower_dim: int) -> None:
         self.upper_mean, self.upper_log_var, self.lower = mean, log_var, lower
-        size = mean.shape[-1] + lower(mean)[0].shape[-1]
-        super().__init__(mean.shape[:-1], torch.Size([size]), validate_args=False)
+        super().__init__(mean.shape[:-1], torch.Size([mean.shape[-1] + lower_dim]), validate_args=False)
 
     @property
     def mean(self) -> Tensor:
