@@ -21,7 +21,6 @@ References:
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -42,7 +41,7 @@ from veridical.model import (
     refuse_labels,
 )
 from veridical.nn.autoencoding import Network, Restandardise, decoder_network
-from veridical.nn.conv import fits_convolutions
+from veridical.nn.learned_scale import first_log_scale, learned_scale, scale_group
 from veridical.nn.mixture import GaussianMixture, fit_gaussian, fit_mixture
 from veridical.nn.precision import at_least_single
 from veridical.noise import Noise, noise_for
@@ -55,7 +54,6 @@ from veridical.objectives.reconstruction import decibels, laplacian_l1, psnr, sq
 
 FITTED = 5_000
 """Codes to which a density is fitted at most, evenly spaced among those that are known."""
-
 
 FIRST = 0.1
 """Factor on the first weights of a decoder's last layer."""
@@ -80,7 +78,7 @@ class FittedCodes(GenerativeModel, Sampler, LatentVariable, Restorer, Interpolat
         self.misfit_name = misfit
         self.log_scale: nn.Parameter | None = None
         if misfit in ("gaussian", "laplace"):
-            self.log_scale = nn.Parameter(torch.tensor([math.log(self.space.std / 2)]))
+            self.log_scale = first_log_scale(self.space.std)
         self._fit: tuple[tuple[Any, ...], GaussianMixture] | None = None
 
     @abstractmethod
@@ -111,9 +109,7 @@ class FittedCodes(GenerativeModel, Sampler, LatentVariable, Restorer, Interpolat
     def sigma(self) -> Tensor:
         """(1,) learned scale of the misfit, in units of data space."""
         assert self.log_scale is not None
-        # Quantised data need no floor: the noise of one bin is in the likelihood.
-        floor = 0.0 if self.space.bin_width else 1e-3 * self.space.std
-        return torch.hypot(self.log_scale.exp(), torch.full_like(self.log_scale, floor))
+        return learned_scale(self.log_scale, self.space.std, self.space.bin_width)
 
     def misfit(self, x: Tensor, h: Tensor) -> Tensor:
         """Return (B,) the misfit of examples and decoder outputs (B, *event); unit by its name (module docstring)."""
@@ -130,8 +126,8 @@ class FittedCodes(GenerativeModel, Sampler, LatentVariable, Restorer, Interpolat
         return terms if self.log_scale is None else terms | {"sigma": self.sigma[0]}
 
     def scale_group(self, lr: float) -> list[dict[str, Any]]:
-        """Return the group of the learned scale, with ten times the step size, as a variational autoencoder has it."""
-        return [] if self.log_scale is None else [{"params": [self.log_scale], "lr": 10 * lr, "weight_decay": 0.0}]
+        """Return the group of the learned scale, if there is one, with ten times the step size."""
+        return [] if self.log_scale is None else [scale_group(self.log_scale, lr)]
 
     def weights_without(self, *others: nn.Parameter | None) -> list[nn.Parameter]:
         """Return the parameters but for these and the learned scale."""
@@ -319,8 +315,3 @@ def refuse_misfit(misfit: str, space: Space) -> None:
             f"reconstruction is 'laplacian' and examples have shape {space.shape}; a pyramid needs images (C, H, W). "
             "Choose reconstruction='squared'."
         )
-
-
-def has_scales(space: Space) -> bool:
-    """Return whether examples are images with more than one scale."""
-    return fits_convolutions(space.shape)

@@ -39,9 +39,10 @@ from veridical.config import OptimizerConfig
 from veridical.config.families.glo import GLOConfig
 from veridical.data.dataset import ArrayData
 from veridical.data.principal import principal_components
-from veridical.families.fitted_codes import FittedCodes, has_scales
+from veridical.families.fitted_codes import FittedCodes
 from veridical.kinds import TermKind
 from veridical.model import Batch, Facts, Loss, Replayable, Space, StartsFromData
+from veridical.nn.conv import fits_convolutions
 from veridical.nn.precision import at_least_single
 
 START_NORM = 0.5
@@ -164,7 +165,7 @@ def misfit_of(config: GLOConfig, space: Space) -> str:
     """Return the misfit: as chosen, or that of all scales for images and squared otherwise."""
     if config.reconstruction != "auto":
         return config.reconstruction
-    return "laplacian" if has_scales(space) else "squared"
+    return "laplacian" if fits_convolutions(space.shape) else "squared"
 
 
 def first_codes(data: ArrayData, dim: int) -> Tensor:

@@ -40,6 +40,7 @@ from veridical.model import (
 )
 from veridical.nn.autoencoding import Network, decoder_network
 from veridical.nn.heads import Categorical, Grid, Head, LogisticMixture
+from veridical.nn.learned_scale import first_log_scale, learned_scale, scale_group
 from veridical.nn.precision import at_least_single
 from veridical.noise import Noise, noise_for
 from veridical.objectives.bounds import iwae_bound
@@ -84,8 +85,7 @@ class Variational(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder,
     def add_scale(self) -> None:
         """Add the scale of a Gaussian likelihood, after the networks."""
         if self.gaussian:
-            # At the data's own scale a decoder that ignores the code is stationary; half of it avoids this.
-            self.log_scale = nn.Parameter(torch.tensor([math.log(self.space.std / 2)]))
+            self.log_scale = first_log_scale(self.space.std)
 
     def built_decoder(self, in_dim: int, network: Network, width: int | None, depth: int) -> nn.Module:
         """Build the network (B, in_dim) → (B, P C, ...) for examples of shape (C, ...).
@@ -115,16 +115,11 @@ class Variational(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder,
         """Draw k codes (k, B, *latent) of q(z | x); return them with log q (k, B). Gradients flow to the encoder."""
 
     def player_parameters(self, player: str) -> Iterable[nn.Parameter] | list[dict[str, Any]]:
-        """Return the weights; a Gaussian's scale is a group of its own, with ten times the step size.
-
-        Adam moves a parameter by about its step size: at 1e-3 the logarithm of a scale would need thousands of steps
-        to follow the error of the reconstruction.
-        """
+        """Return the weights; a Gaussian's scale is a group of its own, with ten times the step size."""
         if not self.gaussian:
             return self.parameters()
         weights = [p for p in self.parameters() if p is not self.log_scale]
-        scale = {"params": [self.log_scale], "lr": 10 * self.optimizer(player).lr, "weight_decay": 0.0}
-        return [{"params": weights}, scale]
+        return [{"params": weights}, scale_group(self.log_scale, self.optimizer(player).lr)]
 
     def pattern(self, step: int) -> Hashable | None:
         """Return one pattern: all steps are the same."""
@@ -274,9 +269,7 @@ class Variational(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder,
     @property
     def sigma(self) -> Tensor:
         """(1,) standard deviation of a Gaussian decoder, in units of data space."""
-        # Quantised data need no floor: the noise of one bin is in the likelihood.
-        floor = 0.0 if self.space.bin_width else 1e-3 * self.space.std
-        return torch.hypot(self.log_scale.exp(), torch.full_like(self.log_scale, floor))
+        return learned_scale(self.log_scale, self.space.std, self.space.bin_width)
 
     def accepted(self, x: Tensor) -> Tensor:
         """Return examples of the shape for which the model was built.
