@@ -7,11 +7,9 @@ from typing import Literal
 
 from veridical.config import checks
 from veridical.config.families.family import Family, Preset
+from veridical.config.families.fitted_codes import RECONSTRUCTIONS, Reconstruction
 from veridical.config.sampling import CodeSampling
 from veridical.config.training import OptimizerConfig
-
-Reconstruction = Literal["auto", "bernoulli", "gaussian", "laplace", "squared", "laplacian"]
-RECONSTRUCTIONS = ("auto", "bernoulli", "gaussian", "laplace", "squared", "laplacian")
 
 
 @dataclass(frozen=True)

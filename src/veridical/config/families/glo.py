@@ -7,17 +7,16 @@ from typing import Literal
 
 from veridical.config import checks
 from veridical.config.families.family import Family, Preset
+from veridical.config.families.fitted_codes import RECONSTRUCTIONS, Reconstruction
 from veridical.config.sampling import CodeSampling
 from veridical.config.training import OptimizerConfig
-
-RECONSTRUCTIONS = ("auto", "bernoulli", "gaussian", "laplace", "squared", "laplacian")
 
 
 @dataclass(frozen=True)
 class GLOConfig:
     """A decoder, and a learned code for every training example (`families/glo.py`)."""
 
-    reconstruction: Literal["auto", "bernoulli", "gaussian", "laplace", "squared", "laplacian"] = "auto"
+    reconstruction: Reconstruction = "auto"
     """Misfit of example and restored example: bernoulli (data with two values), gaussian and laplace (a learned scale),
     squared, laplacian (all scales of an image alike, plus squared). auto: laplacian for images and lattices of at least
     8 x 8, squared otherwise."""
