@@ -85,8 +85,7 @@ class AgainstConstant(Monitor):
             f"example; a constant model with the mean and the variance of the data needs {self.constant:,.4g}.",
             "The code is not used, the network is too small, or the steps are too small or too few.",
             "Take larger steps (--lr-scale 10), lower the weight of the KL divergence (--kl-weight 0.1), or use a "
-            "wider "
-            "network (--width 256).",
+            "wider network (--width 256).",
             "Bowman et al., Generating Sentences from a Continuous Space (2016), Sec. 3.1.",
         )
 
@@ -125,9 +124,8 @@ class Overfit(Monitor):
             f"The model fits its examples and not their distribution: held-out examples need {there:,.4g} nats, and "
             f"needed {self.best[0]:,.4g} at best; training examples need {here:,.4g}.",
             "The network can store single examples, and there are few of them.",
-            "Stop earlier: --evaluate-every 500 keeps the best checkpoint too. Or use more examples, "
-            "or a "
-            "smaller network (--width 32).",
+            "Stop earlier: --evaluate-every 500 keeps the best checkpoint too. Or use more examples, or a smaller "
+            "network (--width 32).",
             "Prechelt, Early Stopping - But When? (1998).",
         )
 
