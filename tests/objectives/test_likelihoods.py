@@ -103,7 +103,7 @@ def test_laplace_is_that_of_scipy() -> None:
     np.testing.assert_allclose(laplace_log_prob(x, mu, log_scale), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("mu", [0.3, 0.31, 0.2, -0.9])
+@pytest.mark.parametrize("mu", [0.3, 0.31, 0.2, 0.1, -0.9])
 def test_dequantised_laplace_is_the_mean_over_the_bin(mu: float) -> None:
     x, b, width = 0.3, 0.15, 0.25
     ends = [p for p in (mu,) if abs(x - p) < width / 2]

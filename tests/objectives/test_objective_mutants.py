@@ -120,6 +120,8 @@ BOUNDS: dict[str, Mutant] = {
 BERNOULLI = of(test_likelihoods.test_bernoulli_is_that_of_torch)
 GAUSSIAN = of(test_likelihoods.test_gaussian_is_that_of_scipy)
 BIN = of(test_likelihoods.test_dequantised_is_the_mean_over_the_bin)
+LAPLACE = of(test_likelihoods.test_laplace_is_that_of_scipy)
+WITHIN = of(test_likelihoods.test_dequantised_laplace_is_the_mean_over_the_bin, 0.31)
 LIKELIHOODS: dict[str, Mutant] = {
     "bernoulli: the sign": Mutant(likelihoods, "(2 * x - 1) * logits", "(1 - 2 * x) * logits", BERNOULLI),
     "bernoulli: only the ones count": Mutant(
@@ -156,6 +158,18 @@ LIKELIHOODS: dict[str, Mutant] = {
         ".square() + bin_width**2 / 12",
         ".square()",
         of(test_likelihoods.test_dequantised_cannot_diverge),
+    ),
+    "laplace: the factor two": Mutant(likelihoods, "+ log_scale + math.log(2))", "+ log_scale)", LAPLACE),
+    "laplace: the scale is not the unit": Mutant(likelihoods, "(error * torch.exp(-log_scale)", "(error", LAPLACE),
+    "laplace: the error is squared": Mutant(
+        likelihoods, "error = (x - mu).abs()", "error = (x - mu).square()", LAPLACE
+    ),
+    "laplace: half of the noise": Mutant(likelihoods, "/ bin_width + bin_width / 4", "/ bin_width", WITHIN),
+    "laplace: the bin reaches too far": Mutant(
+        likelihoods,
+        "error < bin_width / 2",
+        "error < bin_width",
+        of(test_likelihoods.test_dequantised_laplace_is_the_mean_over_the_bin, 0.1),
     ),
 }
 
@@ -407,30 +421,8 @@ OTHERS: dict[str, Mutant] = {
 }
 
 MUTANTS = BOUNDS | LIKELIHOODS | PENALTIES | ADVERSARIAL | OTHERS
-TESTS = (
-    test_adversarial,
-    test_bounds,
-    test_diagnostics,
-    test_discrete,
-    test_f_divergences,
-    test_game,
-    test_information,
-    test_likelihoods,
-    test_penalties,
-    test_unrolling,
-)
-MODULES = (
-    adversarial,
-    bounds,
-    diagnostics,
-    discrete,
-    f_divergences,
-    game,
-    information,
-    likelihoods,
-    penalties,
-    unrolling,
-)
+TESTS = [value for name, value in globals().items() if name.startswith("test_") and isinstance(value, ModuleType)]
+MODULES = list(dict.fromkeys(mutant.module for mutant in MUTANTS.values()))
 
 
 @pytest.fixture(autouse=True)
