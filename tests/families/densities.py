@@ -289,6 +289,21 @@ class Bits(Small, Sampler, LatentVariable, ObservationModel, LikelihoodBound):
         return Loss(loss, {"loss": loss})
 
 
+class EncodedBits(Bits, Encoder):
+    """The same with an encoder, whose codes can be weighted."""
+
+    def posterior(self, x: Tensor) -> Independent:
+        mean = 0.2 * (x.flatten(1) @ self.slope.detach())[:, None]
+        return Independent((Claimed if self.fault == "codes of another density" else Normal)(mean, 1.2), 1)
+
+
+class Claimed(Normal):
+    """Draws that are narrower than their density says."""
+
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
+        return self.mean + 0.6 * (super().sample(sample_shape) - self.mean)
+
+
 class Shear(Invertible):
     """The second component is scaled and moved by functions of the first."""
 

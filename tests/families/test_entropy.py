@@ -176,7 +176,8 @@ def flattered(model: GenerativeModel, by: float) -> GenerativeModel:
             name = "log_density"
         if issubclass(kind, ability):
             methods[name] = lambda *given, _name=name, **named: getattr(kind, _name)(*given, **named) + by
-    cheat = type(kind.__name__, (kind,), methods).__new__(type(kind.__name__, (kind,), methods))
+    cheating = type(kind.__name__, (kind,), methods)
+    cheat = cheating.__new__(cheating)
     cheat.__dict__.update(model.__dict__)
     return cheat
 

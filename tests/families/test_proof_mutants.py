@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from tests.families import proofs
-from tests.families.densities import Autoregression, Bits, Flow, LinearGaussian, Masked, OneShear, Small
+from tests.families.densities import Autoregression, Bits, EncodedBits, Flow, LinearGaussian, Masked, OneShear, Small
 
 from veridical.model import GenerativeModel, Space
 
@@ -43,6 +43,7 @@ RIGHT: dict[str, tuple[type[GenerativeModel], Space, tuple[Proof, ...]]] = {
     "pair": (Flow, PAIR, (proofs.bound_is_below_the_cell,)),
     "linear": (LinearGaussian, VOLUME, (proofs.bounds_are_below_the_evidence, proofs.derivative_of_decode, rows)),
     "layers": (OneShear, PLANE, (layers,)),
+    "weights": (EncodedBits, FOUR, (proofs.weights_sum_to_one, proofs.bounds_are_below_the_mixture)),
     "masks": (Masked, FOUR, (proofs.sites_see_the_past_alone, proofs.sums_to_one, FITS)),
     "mixture": (
         Bits,
@@ -115,6 +116,7 @@ MUTANTS: dict[tuple[str, str], Mutant] = {
     ("mixture", "bits are rounded, not drawn"): Mutant(Bits, FOUR, proofs.observations_follow_their_probabilities),
     ("mixture", "a narrow prior in samples"): Mutant(Bits, FOUR, proofs.samples_follow_the_mixture),
     ("mixture", "a constant is added"): Mutant(Bits, FOUR, MIXTURE),
+    ("weights", "codes of another density"): Mutant(EncodedBits, FOUR, proofs.weights_sum_to_one),
 }
 
 
