@@ -52,7 +52,6 @@ import torch
 from torch import Tensor
 
 from veridical.config.families.autoregressive import AutoregressiveSampling
-from veridical.config.families.family import FEW_LEVELS
 from veridical.config.sampling import SamplingOptions, options_of
 from veridical.kinds import TermKind
 from veridical.model import (
@@ -69,7 +68,7 @@ from veridical.model import (
     refuse_labels,
 )
 from veridical.nn.buffers import BufferRole
-from veridical.nn.heads import Bernoulli, Categorical, Features, GaussianMixture, Grid, Head, LogisticMixture, inverse
+from veridical.nn.heads import Head, inverse
 from veridical.nn.precision import at_least_single
 from veridical.nn.triangular import Chain, Steps, Task, from_sites, solve, to_sites
 from veridical.noise import Noise, noise_for
@@ -383,53 +382,6 @@ class Autoregressive(GenerativeModel, Replayable, Sampler, Conditional, ExactLik
     def dtype(self) -> torch.dtype:
         """Type of examples and nats: that of the weights, at least single precision."""
         return torch.promote_types(next(self.parameters()).dtype, torch.float32)
-
-
-def scalar_head(space: Space, components: int = 10) -> Head:
-    """Return the usual distribution of a site of one component: Bernoulli, categorical, or a mixture of Gaussians.
-
-    Args:
-        space: of the examples.
-        components: Gaussians in the mixture, for continuous data.
-    """
-    if space.levels is None:
-        return GaussianMixture(space.mean, space.std, space.support, components)
-    return Bernoulli(grid_of(space)) if space.levels == 2 else Categorical(grid_of(space))
-
-
-def compact_head(space: Space, components: int = 10) -> Head:
-    """Return the usual head, but for more than 32 levels a mixture of logistic distributions, with far fewer numbers.
-
-    Args:
-        space: of the examples.
-        components: distributions in a mixture.
-    """
-    few = space.levels is None or space.levels <= FEW_LEVELS
-    return scalar_head(space, components) if few else LogisticMixture(grid_of(space), components)
-
-
-def features_for(space: Space) -> Features:
-    """Return what a network sees of the data: bits as -1 and 1, up to 32 levels one-hot, else standard deviations."""
-    if space.levels is None or space.levels > FEW_LEVELS:
-        return Features(space.mean, space.std)
-    grid = grid_of(space)
-    return Features(grid.low + grid.width / 2, grid.width / 2) if space.levels == 2 else Features(0.0, 1.0, grid)
-
-
-def grid_of(space: Space) -> Grid:
-    """Return the levels of a space.
-
-    Raises:
-        ValueError: it has none.
-    """
-    if space.support is None or space.levels is None or space.bin_width is None:
-        raise ValueError(f"space has shape {space.shape}; its components are continuous, expected levels.")
-    return Grid(space.support[0], space.bin_width, space.levels)
-
-
-def interval_of(space: Space) -> tuple[float, float]:
-    """Return the interval that a network sees as [-1, 1]: the support, or one standard deviation around the mean."""
-    return space.support or (space.mean - space.std, space.mean + space.std)
 
 
 def permutation(order: Sequence[int] | Tensor | None, sites: int) -> Tensor:

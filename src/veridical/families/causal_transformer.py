@@ -26,9 +26,10 @@ from torch import Tensor, nn
 
 from veridical.config import OptimizerConfig
 from veridical.config.families.causal_transformer import CausalTransformerConfig
-from veridical.families.autoregressive import Autoregressive, Cached, grid_of, interval_of, scalar_head
+from veridical.families.autoregressive import Autoregressive, Cached
 from veridical.model import Facts, Space
 from veridical.nn.causal_attention import CausalTransformerNetwork
+from veridical.nn.default_heads import grid_of, interval_of, scalar_head
 from veridical.nn.triangular import Steps
 
 

@@ -43,9 +43,10 @@ from torch import Tensor
 
 from veridical.config import OptimizerConfig
 from veridical.config.families.made import PAPER, MADEConfig
-from veridical.families.autoregressive import Autoregressive, Cached, compact_head, features_for
+from veridical.families.autoregressive import Autoregressive, Cached
 from veridical.model import Facts, Space
 from veridical.nn.buffers import BufferRole
+from veridical.nn.default_heads import compact_head, features_for
 from veridical.nn.masked import Degrees, MaskedMLP, even_degrees, random_degrees
 from veridical.nn.triangular import Chain, Steps
 

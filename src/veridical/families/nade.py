@@ -32,8 +32,9 @@ from torch import Tensor
 
 from veridical.config import OptimizerConfig
 from veridical.config.families.nade import NADEConfig
-from veridical.families.autoregressive import Autoregressive, Cached, compact_head, features_for
+from veridical.families.autoregressive import Autoregressive, Cached
 from veridical.model import Facts, Space
+from veridical.nn.default_heads import compact_head, features_for
 from veridical.nn.running_sum import RunningSum
 from veridical.nn.triangular import Steps
 

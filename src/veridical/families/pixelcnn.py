@@ -37,8 +37,9 @@ from torch import Tensor
 
 from veridical.config import OptimizerConfig
 from veridical.config.families.pixelcnn import PixelCNNConfig
-from veridical.families.autoregressive import Autoregressive, Cached, interval_of, scalar_head
+from veridical.families.autoregressive import Autoregressive, Cached
 from veridical.model import Facts, Space
+from veridical.nn.default_heads import interval_of, scalar_head
 from veridical.nn.gated_pixelcnn import GatedPixelCNN
 from veridical.nn.pixel_network import Pixels, classes_of
 from veridical.nn.pixelcnn import PlainPixelCNN

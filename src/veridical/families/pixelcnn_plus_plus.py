@@ -31,8 +31,9 @@ from torch import Tensor
 
 from veridical.config import OptimizerConfig
 from veridical.config.families.pixelcnn_plus_plus import PixelCNNPlusPlusConfig
-from veridical.families.autoregressive import Autoregressive, Cached, grid_of, interval_of
+from veridical.families.autoregressive import Autoregressive, Cached
 from veridical.model import Facts, Space
+from veridical.nn.default_heads import grid_of, interval_of
 from veridical.nn.heads import LogisticMixture
 from veridical.nn.pixel_network import Pixels, classes_of
 from veridical.nn.pixelcnn_plus import PixelCNNPlus

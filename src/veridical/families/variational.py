@@ -39,7 +39,8 @@ from veridical.model import (
     refuse_labels,
 )
 from veridical.nn.autoencoding import Network, decoder_network
-from veridical.nn.heads import Categorical, Grid, Head, LogisticMixture
+from veridical.nn.default_heads import grid_of
+from veridical.nn.heads import Categorical, Head, LogisticMixture
 from veridical.nn.learned_scale import first_log_scale, learned_scale, scale_group
 from veridical.nn.precision import at_least_single
 from veridical.noise import Noise, noise_for
@@ -314,7 +315,7 @@ def head_of(likelihood: str, space: Space) -> Head | None:
     """Return the distribution of the levels of one component; None for the other likelihoods."""
     if likelihood not in ("categorical", "discretised-logistic"):
         return None
-    grid = Grid(support(space)[0], space.bin_width or 1.0, space.levels or 0)
+    grid = grid_of(space)
     return Categorical(grid) if likelihood == "categorical" else LogisticMixture(grid, components=LOGISTICS)
 
 

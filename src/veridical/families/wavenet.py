@@ -30,16 +30,10 @@ from torch import Tensor
 
 from veridical.config import OptimizerConfig
 from veridical.config.families.wavenet import WaveNetConfig
-from veridical.families.autoregressive import (
-    Autoregressive,
-    Cached,
-    compact_head,
-    features_for,
-    grid_of,
-    scalar_head,
-)
+from veridical.families.autoregressive import Autoregressive, Cached
 from veridical.model import Facts, Space
 from veridical.nn.companding import CODES, MuLaw, compress
+from veridical.nn.default_heads import compact_head, features_for, grid_of, scalar_head
 from veridical.nn.heads import Head
 from veridical.nn.triangular import Steps
 from veridical.nn.wavenet import DilatedStack
