@@ -15,8 +15,9 @@ from veridical.config.families.hierarchical_vae import HierarchicalVAEConfig
 from veridical.config.families.variational import VAESampling
 from veridical.families.hierarchical_vae import HierarchicalVAE
 from veridical.families.vae import VAE
-from veridical.families.variational import Variational, between_levels, chosen_likelihood
+from veridical.families.variational import Variational, chosen_likelihood
 from veridical.model import Batch, Space
+from veridical.nn.default_heads import grid_of
 from veridical.noise import SampleNoise
 
 PAIR = Space((2,), kind="vector", support=(-1.0, 2.0), levels=7, mean=0.3, std=0.8)
@@ -98,7 +99,7 @@ def test_every_component_has_its_own_numbers(likelihood: str) -> None:
             changed = (model.of_components(moved) - before).abs().sum(-1)[0]
         assert torch.nonzero(changed)[:, 0].tolist() == [72 + 3 * 9 + 4]
         assert torch.equal(model.decode(z), model.means(model.decoder_output(z)))
-        assert not bool(between_levels(x, IMAGES).any())
+        assert not bool(grid_of(IMAGES).between(x).any())
 
 
 def test_blocks_give_the_same_nats(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +131,7 @@ def test_it_is_trained_and_sampled_like_any_other(likelihood: str) -> None:
     assert "sigma" not in terms and all(p.grad is not None for p in model.parameters())
     assert model.draws and list(model.player_parameters("model"))
     mean = model.sample(4, options=VAESampling(output="mean"))
-    assert bool(between_levels(mean, PAIR).any()) and not bool(between_levels(model.sample(4), PAIR).any())
+    assert bool(grid_of(PAIR).between(mean).any()) and not bool(grid_of(PAIR).between(model.sample(4)).any())
 
 
 def test_auto_is_what_it_was() -> None:

@@ -33,6 +33,12 @@ def _double_precision() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
 
 
+def test_what_is_between_the_levels_or_beyond_them_is_found() -> None:
+    on = GRID.value(torch.arange(6), torch.float32)
+    assert not GRID.between(on + 1e-6).any()
+    assert GRID.between(torch.tensor([-2.5, -1.75, -1.49, 1.0, 5.0, math.nan, math.inf])).all()
+
+
 def numbers(head: Head, n: int, scale: float = 1.0) -> Tensor:
     return scale * torch.randn(n, head.parameters, generator=torch.Generator().manual_seed(1))
 

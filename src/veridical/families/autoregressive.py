@@ -68,6 +68,7 @@ from veridical.model import (
     refuse_labels,
 )
 from veridical.nn.buffers import BufferRole
+from veridical.nn.default_heads import grid_of
 from veridical.nn.heads import Head, inverse
 from veridical.nn.precision import at_least_single
 from veridical.nn.triangular import Chain, Steps, Task, from_sites, solve, to_sites
@@ -347,10 +348,7 @@ class Autoregressive(GenerativeModel, Replayable, Sampler, Conditional, ExactLik
 
     def between_levels(self, x: Tensor) -> Tensor:
         """Return where x is not one of the levels, up to rounding; nowhere in continuous data."""
-        if self.space.bin_width is None or self.space.support is None:
-            return torch.zeros_like(x, dtype=torch.bool)
-        place = (x - self.space.support[0]) / self.space.bin_width
-        return ~((place - place.round()).abs() < 1e-3) | (place < -0.5) | (place > (self.space.levels or 0) - 0.5)
+        return torch.zeros_like(x, dtype=torch.bool) if self.space.levels is None else grid_of(self.space).between(x)
 
     def known_sites(self, known: Tensor) -> Tensor:
         """Return (S,) which sites are known, for components (*event).

@@ -224,7 +224,7 @@ class Variational(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder,
 
     def _log_probabilities(self, head: Head, x: Tensor, z: Tensor, check: bool) -> Tensor:
         """Score levels, block by block of codes where no gradient is taken."""
-        strange = between_levels(x, self.space)
+        strange = grid_of(self.space).between(x)
         if check and bool(strange.any()):
             raise ValueError(
                 f"x holds {x[strange][0].item():.6g}; likelihood='{self.likelihood}' gives probabilities to the "
@@ -330,13 +330,6 @@ def bits(x: Tensor, space: Space) -> Tensor:
     low, high = support(space)
     b = (x - low) / (high - low)
     return torch.where((b - b.round()).abs() < 1e-5, b.round(), b)  # forgives the rounding of the division
-
-
-def between_levels(x: Tensor, space: Space) -> Tensor:
-    """Return where values are not levels of a space, up to rounding."""
-    low, width = support(space)[0], space.bin_width or 1.0
-    place = (x - low) / width
-    return ~((place - place.round()).abs() < 1e-3) | (place < -0.5) | (place > (space.levels or 0) - 0.5)
 
 
 def bounded_log_var(h: Tensor) -> Tensor:

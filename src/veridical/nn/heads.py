@@ -45,6 +45,11 @@ class Grid:
         """Return the levels of these numbers, in data space."""
         return self.low + self.width * index.to(dtype)
 
+    def between(self, x: Tensor) -> Tensor:
+        """Return where x is none of the levels, up to rounding; NaN and values beyond the ends are none."""
+        place = (x - self.low) / self.width
+        return ~((place - place.round()).abs() < 1e-3) | (place < -0.5) | (place > self.levels - 0.5)
+
     @property
     def high(self) -> float:
         """The highest level."""
