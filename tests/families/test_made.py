@@ -173,7 +173,7 @@ def test_training_finds_a_distribution_of_three_bits() -> None:
         (MADE, "conditionals", "self.order.argsort()", "self.order"),
         (MADE, "chains_after", "self.sites * ~known", "self.sites * known"),
         (MADE, "chains_after", "rank.argsort()", "rank"),
-        (made, "masks_of", "range(config.masks - 1)", "range(config.masks)"),
+        (made, "masks_of", "range(config.masks)", "range(config.masks + 1)"),
     ],
 )
 def test_a_planted_mistake_is_found(monkeypatch: Any, owner: Any, name: str, before: str, after: str) -> None:

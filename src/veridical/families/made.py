@@ -140,14 +140,12 @@ class MADE(Autoregressive, Cached):
 def masks_of(config: MADEConfig, sites: int) -> tuple[Tensor, Tensor]:
     """Return orders (M, S) and hidden degrees (M, L, H) of the masks of a configuration.
 
-    The first mask, if it is the only one, has degrees that share the components evenly; several have random ones.
+    The degrees of a single mask share the components evenly, those of several are random.
     """
-    random = torch.Generator().manual_seed(SEED)
-    stored = torch.arange(sites)
-    shuffled = [stored if config.order == "stored" else torch.randperm(sites, generator=random)]
+    random, masks = torch.Generator().manual_seed(SEED), range(config.masks)
+    stored = config.order == "stored"
+    orders = [torch.arange(sites) if stored else torch.randperm(sites, generator=random) for _ in masks]
     if config.masks == 1:
-        return torch.stack(shuffled), even_degrees(sites, config.width, config.depth)[None]
-    for _ in range(config.masks - 1):
-        shuffled.append(stored if config.order == "stored" else torch.randperm(sites, generator=random))
-    degrees = [random_degrees(sites, config.width, config.depth, random) for _ in range(config.masks)]
-    return torch.stack(shuffled), torch.stack(degrees)
+        return torch.stack(orders), even_degrees(sites, config.width, config.depth)[None]
+    degrees = [random_degrees(sites, config.width, config.depth, random) for _ in masks]
+    return torch.stack(orders), torch.stack(degrees)
