@@ -94,7 +94,7 @@ def test_random_degrees_leave_no_unit_blind() -> None:
         (MaskedLinear, "masked", "after[:, None] >= before", "after[:, None] > before"),
         (MaskedMLP, "weights", "outputs[:, None] > inputs", "outputs[:, None] >= inputs"),
         (MaskedMLP, "weights", "degrees.sites.repeat", "degrees.sites.argsort().repeat"),
-        (MaskedMLP, "steps", "degrees.hidden[depth] == place", "degrees.hidden[depth] == place + 1"),
+        (MaskedMLP, "steps", "ready[depth][place]", "ready[depth][place - 1]"),
         (masked, "even_degrees", "max(sites - 1, 1)", "max(sites - 2, 1)"),
     ],
 )

@@ -111,14 +111,15 @@ class MaskedMLP(nn.Module):
         bias, size, P = self.last.shift(c).expand(n, -1), self.features.count, self.outputs
         x = last.new_zeros(n, len(degrees.sites) * size)
         units = [x, *[last.new_zeros(n, len(weight)) for weight in hidden]]
+        ready = [units_by_degree(layer, len(degrees.sites)) for layer in degrees.hidden]
         for place, site in enumerate(degrees.sites.argsort().tolist()):
-            own = slice(site * P, (site + 1) * P)
-            h = bias[:, own] + F.linear(units[-1], last[own])
-            value = yield h if direct is None else h + F.linear(x, direct[own])
+            rows = slice(site * P, (site + 1) * P)
+            h = bias[:, rows] + F.linear(units[-1], last[rows])
+            value = yield h if direct is None else h + F.linear(x, direct[rows])
             x[:, site * size : (site + 1) * size] = self.features(value)
             for depth, weight in enumerate(hidden):
-                ready = torch.nonzero(degrees.hidden[depth] == place)[:, 0]
-                units[depth + 1][:, ready] = (F.linear(units[depth], weight[ready]) + shifts[depth][:, ready]).relu()
+                own = ready[depth][place]
+                units[depth + 1][:, own] = (F.linear(units[depth], weight[own]) + shifts[depth][:, own]).relu()
 
     @property
     def layers(self) -> list[MaskedLinear]:
@@ -133,6 +134,16 @@ class MaskedMLP(nn.Module):
         hidden = [layer.masked(*pair) for layer, pair in zip(self.layers, itertools.pairwise(seen), strict=True)]
         last = self.last.masked(seen[-1], outputs, strict=True)
         return hidden, last, None if self.direct is None else self.direct.weight * (outputs[:, None] > inputs)
+
+
+def units_by_degree(hidden: Tensor, sites: int) -> tuple[Tensor, ...]:
+    """Return for each degree below `sites` the units of a layer (H,) that have it; read from the device once.
+
+    Examples:
+        >>> [units.tolist() for units in units_by_degree(torch.tensor([1, 0, 1]), 3)]
+        [[1], [0, 2], []]
+    """
+    return hidden.argsort(stable=True).split(torch.bincount(hidden, minlength=sites).tolist())
 
 
 def even_degrees(sites: int, width: int, depth: int) -> Tensor:
