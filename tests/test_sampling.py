@@ -320,6 +320,19 @@ def test_sample_i_completes_example_i() -> None:
         Given(x[:0], known)
 
 
+def test_an_example_is_completed_in_the_class_of_its_known_part() -> None:
+    """Which a drawn label would not be."""
+    model = MADE(MADEConfig(width=8, labels=True), Space((1, 2, 3), levels=2, classes=2)).eval()
+    with torch.no_grad():
+        assert model.network.last.labels is not None
+        model.network.last.labels.weight.copy_(torch.tensor([[-30.0], [30.0]]).expand(-1, 6))
+    known = torch.tensor([[[True] * 3, [False] * 3]])
+    given = Given(torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1).expand(2, 1, 2, 3), known)
+    for options in (None, MADESampling()):
+        assert torch.equal(draw(model, 20, given=given, options=options), given.rows(0, 20))
+    assert draw(model, 20, given=given, options=MADESampling(), label=1)[..., 1, :].min() == 1
+
+
 def test_a_family_that_may_use_labels_is_given_them_only_if_it_does() -> None:
     space = Space((1, 2, 3), levels=2, classes=3)
     plain, labelled = (MADE(MADEConfig(width=8, labels=labels), space).eval() for labels in (False, True))

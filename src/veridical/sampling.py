@@ -68,7 +68,7 @@ def draw(
         model: any `Sampler`; it is in evaluation mode while it draws.
         n: how many.
         seed: of the random numbers; torch's global generators stay as they are.
-        label: class to draw, for models with labels; None: any.
+        label: class to draw, for models with labels; None: any, with `given` as its known part makes probable.
         options: of the model's family (`config/families/`); None: its defaults.
         first: index of the first example.
         classifier: logits of the classes that `options.condition` names.
@@ -147,7 +147,8 @@ def draw_blocks(
     refuse_shares(model, label, shares)
     with drawing(model, seed):
         drawer = drawer_of(model, options, seed, label, classifier, given)
-    labels = options is not None and type(options).labels
+    # A label that is not given follows from the known part of an example, and is drawn only where there is none.
+    labels = given is None and options is not None and type(options).labels
 
     def blocks() -> Iterator[Tensor]:
         for start in range(first // size * size, first + n, size):

@@ -53,7 +53,8 @@ class Labelled:
     """Options of models trained with labels."""
 
     label: str | None = None
-    """Class to draw: its number, or its name if the data have class names; all classes if omitted."""
+    """Class to draw: its number, or its name if the data have class names; all classes if omitted, in a completion as
+    probable as the known part makes them."""
 
 
 @dataclass(frozen=True)
