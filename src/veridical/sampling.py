@@ -20,6 +20,7 @@ from veridical.config.sampling import ConditionedSampling, RefinedSampling, Samp
 from veridical.data.cache import available_memory
 from veridical.latent.guidance import Classifier, Draw, conditioned, labels_for, refined, sampler_of
 from veridical.model import Completer, Conditional, GenerativeModel, Sampler, draws_classes
+from veridical.nn.modes import evaluating
 from veridical.noise import Noise, SampleNoise
 from veridical.training.callbacks import seeded
 
@@ -222,15 +223,8 @@ def completed(model: GenerativeModel, options: SamplingOptions | None, given: Gi
 @contextmanager
 def drawing(model: GenerativeModel, seed: int) -> Iterator[None]:
     """Put the model into evaluation mode, without gradients; the global generator is seeded too."""
-    training = [module for module in model.modules() if module.training]
-    for module in training:
-        module.training = False
-    try:
-        with torch.no_grad(), seeded(seed % 2**63, model.device):
-            yield
-    finally:
-        for module in training:
-            module.training = True
+    with evaluating(model), torch.no_grad(), seeded(seed % 2**63, model.device):
+        yield
 
 
 def refuse_label(model: GenerativeModel, label: int | None) -> None:

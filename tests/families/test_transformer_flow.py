@@ -1,6 +1,7 @@
 """Transformer flows: integrals, tokens, methods of sampling, learning an order that one block cannot hold."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from veridical.config.families.transformer_flow import TransformerFlowConfig, Tr
 from veridical.data.dataset import ArrayData
 from veridical.data.loader import Loader
 from veridical.families.transformer_flow import TransformerFlow
-from veridical.model import Space
+from veridical.model import Batch, Space
 from veridical.noise import SampleNoise
 from veridical.training.fit import State, fit
 
@@ -19,9 +20,9 @@ SMALL = TransformerFlowConfig(blocks=2, layers=1, width=8, heads=2)
 PLANE = Space((2,), kind="vector", support=None, levels=None, mean=-1.0, std=2.0)
 
 
-def scattered(space: Space, scale: float = 0.2) -> TransformerFlow:
+def scattered(space: Space, scale: float = 0.2, dropout: float = 0.0) -> TransformerFlow:
     torch.manual_seed(0)
-    model = TransformerFlow(SMALL, space)
+    model = TransformerFlow(replace(SMALL, dropout=dropout), space)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(scale * torch.randn_like(parameter))
@@ -46,6 +47,15 @@ def test_methods_of_sampling_agree() -> None:
     ]
     for other in drawn[1:]:
         torch.testing.assert_close(other, drawn[0], rtol=1e-4, atol=1e-4)
+
+
+def test_the_error_of_the_inverse_is_measured_without_dropout() -> None:
+    """In a training step too, whose own passes drop units."""
+    model = scattered(PLANE, dropout=0.5)
+    batch = Batch(torch.randn(8, 2), torch.arange(8), None)
+    assert model.training and not torch.equal(model.encode(batch.x), model.encode(batch.x))
+    assert model.loss(batch, player="model", step=100).terms["inverse_error"] < 1e-4
+    assert all(module.training for module in model.modules())
 
 
 def test_tokens_are_patches_or_groups() -> None:

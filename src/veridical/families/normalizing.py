@@ -30,6 +30,7 @@ from veridical.model import (
 )
 from veridical.nn.dequantisation import Logit, Standardise, VariationalNoise, log_slope, open_uniform
 from veridical.nn.invertible import Invertible, statistics_from_data
+from veridical.nn.modes import evaluating
 from veridical.nn.precision import at_least_single
 from veridical.noise import Noise, noise_for
 from veridical.objectives.likelihoods import gaussian_log_prob
@@ -190,9 +191,14 @@ class NormalizingFlow(
 
     @torch.no_grad()
     def inverse_error(self, x: Tensor) -> Tensor:
-        """Return (B,) mean distances of the components of x, with noise, from the inverse of their code."""
+        """Return (B,) mean distances of the components of x, with noise, from the inverse of their code.
+
+        Without dropout: with it every pass is another map, and no inverse undoes it.
+        """
         y, _ = self.dequantise(x)
-        return (self.decode(self._code(y)[0]) - y).abs().flatten(1).mean(1) / self.space.std
+        with evaluating(self):
+            back = self.decode(self._code(y)[0])
+        return (back - y).abs().flatten(1).mean(1) / self.space.std
 
     @torch.no_grad()
     def sample(
