@@ -1,11 +1,15 @@
 """The Python of the documentation runs."""
 
+import ast
+import inspect
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import veridical
 
 ROOT = Path(__file__).parents[1]
 
@@ -44,3 +48,22 @@ assert found["nats_train"].value > -2.8
 assert torch.equal(vd.draw(trained, 5), vd.draw(trained, 8)[:5])
 """
     output_of(code + check, tmp_path / "own")
+
+
+def calls_of(page: str) -> list[tuple[str, int, list[str]]]:
+    """Return the calls `vd.name(...)` in the Python of a page: the name, positional arguments, keywords."""
+    calls = [node for node in ast.walk(ast.parse(code_of(page))) if isinstance(node, ast.Call)]
+    return [
+        (call.func.attr, len(call.args), [keyword.arg for keyword in call.keywords if keyword.arg])
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name) and call.func.value.id == "vd"
+    ]
+
+
+PAGES = sorted(str(path.relative_to(ROOT)) for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "vd." in code_of(page)])
+def test_what_a_page_calls_takes_these_arguments(page: str) -> None:
+    for name, count, keywords in calls_of(page):
+        inspect.signature(getattr(veridical, name)).bind_partial(*[None] * count, **dict.fromkeys(keywords))
