@@ -24,8 +24,9 @@ from torch import Tensor, nn
 from veridical.config.families.flow import FlowConfig
 from veridical.data.space import Space
 from veridical.families.flow import Flow
-from veridical.nn.coupling import LOG_SCALE, ConvConditioner
-from veridical.nn.invertible import ActNorm, ChannelMixing
+from veridical.nn import coupling as couplings
+from veridical.nn.coupling import ConvConditioner
+from veridical.nn.invertible import LOG_SCALE, ActNorm, ChannelMixing, bounded
 from veridical.nn.multiscale import MultiScale
 
 
@@ -40,10 +41,10 @@ class Adapter(nn.Module):
         """Return shifts and free log-scales (B, C, H, W)."""
         h = self.network(kept)
         shift, s = h[:, 0::2], h[:, 1::2]
-        return torch.cat([-shift * (-s).exp(), -LOG_SCALE * torch.atanh(s / LOG_SCALE)], dim=1)
+        return torch.cat([-shift * (-s).exp(), -couplings.LOG_SCALE * torch.atanh(s / couplings.LOG_SCALE)], dim=1)
 
 
-def build(steps: int, width: int, batch: int) -> tuple[Flow, Any]:
+def build(steps: int, width: int) -> tuple[Flow, Any]:
     """Return our model and that of normflows, with the same weights."""
     import normflows as nf  # pyright: ignore[reportMissingImports]
 
@@ -80,7 +81,7 @@ def copy_weights(ours: MultiScale, theirs: Any, steps: int) -> None:
 def copy_step(norm: ActNorm, mixing: ChannelMixing, coupling: Any, block: Any) -> None:
     """Copy the weights of one step."""
     affine, matrix, act = block.flows
-    log_scale = 4.0 * torch.tanh(norm.log_scale / 4.0)
+    log_scale = bounded(norm.log_scale, LOG_SCALE)
     act.s.copy_(-log_scale.reshape(act.s.shape))
     act.t.copy_((-norm.shift * (-log_scale).exp()).reshape(act.t.shape))
     act.data_dep_init_done = torch.tensor(1.0)
@@ -88,7 +89,7 @@ def copy_step(norm: ActNorm, mixing: ChannelMixing, coupling: Any, block: Any) -
     matrix.L.copy_(mixing.lower)
     matrix.U.copy_(mixing.upper)
     matrix.sign_S.copy_(mixing.sign)
-    matrix.log_S.copy_(4.0 * torch.tanh(mixing.log_scale / 4.0))
+    matrix.log_S.copy_(bounded(mixing.log_scale, LOG_SCALE))
     network, net = coupling.conditioner.network, affine.flows[1].param_map.net
     for mine, other in ((network.first, net[0]), (network.middle, net[2]), (network.last, net[4])):
         other.weight.copy_(mine.weight)
@@ -147,7 +148,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    ours, theirs = build(options.steps, options.width, options.batch)
+    ours, theirs = build(options.steps, options.width)
     x = 2 * torch.rand(options.batch, 1, 28, 28) - 1
     check(ours, theirs, x)
     print(f"equal log-probabilities and samples; torch {torch.__version__}, batch {options.batch}")
