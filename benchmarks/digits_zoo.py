@@ -1,7 +1,7 @@
-"""Every family with a likelihood on scikit-learn's digits: nats per image on the same 447 test images.
+"""Models with a likelihood on scikit-learn's digits (`entries`): nats per image on the same 447 test images.
 
     OMP_NUM_THREADS=1 python benchmarks/digits_zoo.py --workers 2           # trains, logs, prints the table
-    OMP_NUM_THREADS=1 python benchmarks/digits_zoo.py --only made glow --seeds 1 2
+    OMP_NUM_THREADS=1 python benchmarks/digits_zoo.py --only vae realnvp --seeds 1 2
     python benchmarks/digits_zoo.py --table --figure docs/assets/digits-zoo.png
 
 **Protocol.** 1,797 images of 8 x 8 pixels with 17 levels, in the order of the file: rows [:1000] train, [1000:1350]
@@ -23,7 +23,6 @@ import json
 import math
 import multiprocessing
 import os
-import resource
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -114,17 +113,11 @@ def trained(entry: Entry, data: ArrayData, seed: int) -> tuple[torch.nn.Module, 
     assert family is not None
     model = FAMILIES[family](entry.model, Facts(data.space, len(data)))
     state = State(model, steps=entry.steps, ema=entry.ema)
-    began = processor_seconds()
+    began = time.process_time()
     fit(state, Loader(data, entry.batch_size, seed=seed), clip_norm=entry.clip_norm, log_every=entry.steps)
     if state.ema is not None:
         state.ema.swap()
-    return state.module.eval(), processor_seconds() - began
-
-
-def processor_seconds() -> float:
-    """Processor time of this process, all threads."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    return state.module.eval(), time.process_time() - began
 
 
 def measure(name: str, entry: Entry, seed: int, parts: tuple[str, ...]) -> dict[str, Any]:
