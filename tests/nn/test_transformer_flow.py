@@ -86,7 +86,7 @@ MUTANTS: dict[str, tuple[Any, str, str, str]] = {
     ),
     "sign of the scale": (TransformerBlock, "_naive", "log_scale.exp()", "(-log_scale).exp()"),
     "sign of the log-determinant": (TransformerBlock, "forward", "-log_scale.flatten", "log_scale.flatten"),
-    "one sweep": (TransformerBlock, "jacobi", "range(1, self.length + 1)", "range(1, 2)"),
+    "one sweep": (TransformerBlock, "jacobi", "sweeps < self.length", "sweeps < 1"),
     "the order is not restored": (TransformerBlock, "invert", "return self.in_order(x), ", "return x, "),
 }
 

@@ -129,16 +129,14 @@ class TransformerBlock(Invertible):
 
         A row that has settled is not moved any more, so that no row depends on the others.
         """
-        x, settled = z, z.new_zeros(len(z), 1, 1, dtype=torch.bool)
-        log_scale = torch.zeros_like(z)
-        for sweep in range(1, self.length + 1):
-            shift, log_scale = self._given(x)
+        x, log_scale, sweeps = z, torch.zeros_like(z), 0
+        settled = z.new_zeros(len(z), 1, 1, dtype=torch.bool)
+        while sweeps < self.length and not bool(settled.all()):
+            shift, log_scale = self._given(x)  # the last one sees tokens that no sweep changes any more
             new = torch.where(settled, x, z * log_scale.exp() + shift)
             change = ((new - x).abs() / (1 + x.abs())).flatten(1).amax(1)
-            x, settled = new, settled | (change <= SETTLED)[:, None, None]
-            if bool(settled.all()):
-                return x, log_scale, sweep
-        return x, self._given(x)[1], self.length
+            x, settled, sweeps = new, settled | (change <= SETTLED)[:, None, None], sweeps + 1
+        return x, log_scale, sweeps
 
     def _given(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Shift and log-scale (B, T, c) of all tokens, each of those before it."""
