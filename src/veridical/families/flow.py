@@ -110,7 +110,7 @@ class Flow(NormalizingFlow[FlowConfig]):
             ValueError: there are no more than k scales.
         """
         sizes = self.flow.sizes
-        if k >= len(sizes) and k:
+        if k >= len(sizes):
             raise ValueError(f"hide_scales is {k}; this flow has {len(sizes)} scales, of which the coarsest must stay.")
         z = z.clone()
         z[:, sum(sizes[: len(sizes) - k]) :] = 0.0
@@ -166,9 +166,9 @@ def _vector_layers(config: FlowConfig, dim: int, conditioner: Conditioner) -> li
 def image_flow(config: FlowConfig, space: Space, conditioner: Conditioner) -> MultiScale:
     """Return the scales of an image or lattice, from fine to coarse."""
     shape = space.shape
-    count = min(config.scales or MOST_SCALES, halvings(*shape[1:]))
+    count = max(1, min(config.scales or MOST_SCALES, halvings(*shape[1:])))
     scales, splits, shapes = [], [], []
-    for i in range(max(count, 1)):
+    for i in range(count):
         squeeze = Squeeze(shape)  # type: ignore[arg-type]
         layers = site_layers(config, shape, conditioner) if config.layers == "realnvp" else []
         layers += [squeeze, *channel_layers(config, squeeze.shape, conditioner)]

@@ -180,7 +180,7 @@ class NormalizingFlow(
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (B, *event) in data space for codes (B, D), neither rounded to levels nor cut to the support."""
         refuse_labels(c)
-        return self.units.inverse(self.flow.inverse(z)[0].reshape(-1, *self.space.shape))[0]
+        return self.units.inverse(self.flow.inverse(z)[0])[0]
 
     def prior(self, n: int, noise: Noise | None = None) -> Tensor:
         """Draw (n, D) codes."""
