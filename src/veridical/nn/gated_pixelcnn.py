@@ -142,7 +142,7 @@ class _GatedSteps(PixelSteps):
     def __init__(self, network: GatedPixelCNN, n: int, width: int, c: Tensor | None) -> None:
         layers = [layer for layer in network.layers if isinstance(layer, GatedLayer)]
         self.layers = [GatedLayerSteps(layer, n, width, c) for layer in layers]
-        self.head = Point(network.head.first), Point(network.head.last)
+        self.head = network.head.of_pixels()
 
     def start_row(self, above: Tensor) -> None:
         for layer in self.layers:
@@ -153,7 +153,7 @@ class _GatedSteps(PixelSteps):
         for layer in self.layers[1:]:
             h, skip = layer.pixel(column, h)
             total = total + skip
-        return self.head[1](self.head[0](total.relu()).relu())
+        return self.head(total)
 
     def finish(self, column: int, x: Tensor) -> None:
         self.layers[0].horizontal.write(column, x)

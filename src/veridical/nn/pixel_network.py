@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from functools import partial
 
@@ -122,6 +122,11 @@ class LastLayers(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """Map (B, width, H, W) to (B, outputs, H, W)."""
         return self.last(self.first(h.relu()).relu())
+
+    def of_pixels(self) -> Callable[[Tensor], Tensor]:
+        """Return the layers, with the weights as they are now, for single pixels: (n, width) → (n, outputs)."""
+        first, last = Point(self.first), Point(self.last)
+        return lambda h: last(first(h.relu()).relu())
 
 
 class Pixels(nn.Module):

@@ -96,7 +96,7 @@ class _PlainSteps(PixelSteps):
         self.convs = [PixelCache(block.conv, n, width) for block in blocks]
         self.points = [(Point(block.narrow), Point(block.widen)) for block in blocks]
         self.biases = [None if (bias := block.bias(c)) is None else bias[:, :, None] for block in blocks]
-        self.head = Point(network.head.first), Point(network.head.last)
+        self.head = network.head.of_pixels()
 
     def start_row(self, above: Tensor) -> None:
         for cache, bias in zip([self.first, *self.convs], [None, *self.biases], strict=True):
@@ -107,7 +107,7 @@ class _PlainSteps(PixelSteps):
         h = self.first(column, x)
         for conv, (narrow, widen) in zip(self.convs, self.points, strict=True):
             h = h + widen(conv(column, narrow(h.relu()).relu()).relu())
-        return self.head[1](self.head[0](h.relu()).relu())
+        return self.head(h)
 
     def finish(self, column: int, x: Tensor) -> None:
         self.first.write(column, x)
