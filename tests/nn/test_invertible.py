@@ -4,6 +4,7 @@ import copy
 import itertools
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -258,6 +259,21 @@ def test_statistics_survive_saving_and_averaging() -> None:
     centre = layer.centre.clone()
     average.swap()
     assert bool(layer.ready) and torch.equal(layer.centre, centre)
+
+
+def share_statistics(rank: int, address: str) -> None:
+    torch.distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
+    layer, x = ActNorm(1), torch.tensor([[0.0], [2.0], [10.0], [20.0]])
+    with statistics_from_data(layer):
+        layer(x[2 * rank : 2 * rank + 2])
+    assert torch.equal(layer.centre, x.mean(0)), rank
+    torch.testing.assert_close(layer.spread, x.std(0, correction=0))
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_statistics_of_all_examples(tmp_path: Path) -> None:
+    torch.multiprocessing.spawn(share_statistics, args=(f"file://{tmp_path}/meet",), nprocs=2)
 
 
 def test_a_constant_channel_is_not_divided_by_zero() -> None:
