@@ -141,13 +141,14 @@ class HierarchicalVAE(Variational):
         encoded = self.encode(batch.x)
         q = self.nested(encoded)
         z = q.rsample((k,))
+        log_q = q.log_prob(z) if k > 1 else z.new_zeros(())  # the elbo has the divergence in closed form
         log_likelihood = self.log_likelihood(batch.x, z, check=False)  # (k, B); the step reads nothing back
         levels = self.divergences(encoded, z)  # (k, B, 2)
         if k == 1:
             divergence = free_bits(levels[0], self.config.free_bits)
             loss = kl_weight * divergence - log_likelihood.mean()
         else:
-            loss = -iwae_bound((log_likelihood + kl_weight * (log_prior(z) - q.log_prob(z))).T).mean()
+            loss = -iwae_bound((log_likelihood + kl_weight * (log_prior(z) - log_q)).T).mean()
         upper, lower = levels.mean((0, 1))
         terms = {
             "loss": loss,
