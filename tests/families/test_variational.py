@@ -237,6 +237,31 @@ SMALL: dict[str, Any] = {
         upper_dim=2, lower_dim=3, width=8, features=8, sampling="draw", network="mlp"
     ),
 }
+SPACES = {
+    "plane": Space((2,), kind="vector", support=None, levels=None, mean=3.0, std=5.0),
+    "spins": Space((4,), kind="lattice", levels=2),
+    "grey": Space((2,), kind="vector", levels=5),
+    "images": Space((1, 8, 8), levels=17, mean=-0.4, std=0.75),
+}
+
+
+@pytest.mark.parametrize("family", SMALL)
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("k", [1, 5])
+def test_the_loss_is_minus_the_bound(family: str, space: str, k: int) -> None:
+    config = replace(SMALL[family], importance_samples=k, network="auto")
+    model = (VAE if family == "vae" else HierarchicalVAE)(config, SPACES[space])
+    x = model.sample(7)
+    torch.manual_seed(1)
+    loss, terms = model.loss(Batch(x, torch.arange(7)), player="model", step=0)
+    torch.manual_seed(1)
+    bound = model.elbo(x) if k == 1 else model.iwae(x, k)
+    torch.testing.assert_close(loss, -bound.mean())
+    torch.testing.assert_close(terms["loss"], loss)
+    if k == 1:
+        torch.testing.assert_close(terms["reconstruction"] + terms["kl"], loss)
+    if family == "hierarchical-vae":
+        torch.testing.assert_close(terms["kl"], terms["kl_upper"] + terms["kl_lower"])
 
 
 def outcome(config: Any) -> list[Any]:
