@@ -74,6 +74,12 @@ def test_a_search_without_success_says_so() -> None:
     assert "Principal components: 5 are needed." in summary(found)
 
 
+def test_repeated_images_are_no_neighbours() -> None:
+    repeated = plane(n=40).subset(torch.arange(40) % 3)
+    found = find_latent_dim(repeated, config=AFFINE, steps=2, most=1, n=40, say=silent)
+    assert found.intrinsic is None and found.principal == 2 and len(summary(found)) == 2
+
+
 def test_the_curve_of_principal_components_is_that_of_the_singular_values() -> None:
     random = torch.Generator().manual_seed(1)
     x = 0.2 * torch.randn(30, 1, 8, 8, generator=random).clamp(-4, 4)

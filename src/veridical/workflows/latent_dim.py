@@ -99,7 +99,7 @@ class LatentDimension:
     """(dimension, worst, median) of principal components, in dB."""
 
     intrinsic: IntrinsicDimension | None
-    """Estimates of the dimension of the images themselves; None: too few images."""
+    """Estimates of the dimension of the images themselves; None: too few different images."""
 
     def with_trial(self, trial: Trial) -> LatentDimension:
         """Return the same after one more training."""
@@ -180,8 +180,8 @@ def find_latent_dim(
 def untried(data: ArrayData, goal: Goal, most: int) -> LatentDimension:
     """Return what is known of the images before any training."""
     curve, principal = principal_curve(data, goal, most)
-    x = data.batch(torch.arange(len(data)), "cpu").x
-    intrinsic = intrinsic_dimension(x) if len(data) > NEIGHBOURS else None
+    x = data.batch(torch.arange(len(data)), "cpu").x.unique(dim=0)
+    intrinsic = intrinsic_dimension(x) if len(x) > NEIGHBOURS else None
     return LatentDimension(None, goal, len(data), (), principal, curve, intrinsic)
 
 
