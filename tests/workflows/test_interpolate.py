@@ -15,7 +15,7 @@ from veridical.families.gan import GAN
 from veridical.families.pixelcnn import PixelCNN
 from veridical.families.vae import VAE
 from veridical.model import Space
-from veridical.workflows.interpolate import NoSuchRowError, save, ways
+from veridical.workflows.interpolate import NoSuchRowError, part, save, ways
 
 SPACE = Space((1, 5, 5), levels=17, mean=0.0, std=0.5)
 
@@ -49,6 +49,11 @@ def test_an_array_holds_ways_and_ends(tmp_path: Path) -> None:
     found = np.load(out)
     assert found["x"].shape == (1, 3, 1, 5, 5) and found["ends"].shape == (2, 1, 5, 5)
     torch.testing.assert_close(torch.from_numpy(found["x"][0, 0]), decoded[0, 0])
+
+
+def test_only_an_encoder_has_codes_of_held_out_examples() -> None:
+    gan = GAN(GANConfig(network="mlp", width=8, latent_dim=2), SPACE)
+    assert part(model(), "test") == "test" and part(model(), "train") == part(gan, "test") == "train"
 
 
 def test_a_model_without_an_encoder_goes_from_sample_to_sample() -> None:

@@ -57,7 +57,6 @@ def run(arguments: list[str]) -> None:
     options = parse(Interpolate, "interpolate", arguments)
     from veridical.config.reading import Reading
     from veridical.data.sources import load
-    from veridical.model import Encoder
     from veridical.training.engine import choose_device
     from veridical.workflows import interpolate, sample
     from veridical.workflows.evaluate import own_data
@@ -69,8 +68,7 @@ def run(arguments: list[str]) -> None:
     device, why = choose_device(options.device)
     model = model.to(device)
     say(f"device {device} ({why}), seed {options.seed}")
-    split = options.split if isinstance(model, Encoder) else "train"
-    data = load(own_data(opened, config.data, Reading()), split)
+    data = load(own_data(opened, config.data, Reading()), interpolate.part(model, options.split))
     decoded, x = interpolate.ways(model, data, options.rows, options.steps, options.seed)
     interpolate.save(decoded, x, model, out)
     say(f"wrote {out}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,9 +17,16 @@ from veridical.model import Encoder, GenerativeModel, LatentVariable
 from veridical.sampling import drawing
 from veridical.workflows import images
 
+Part = Literal["train", "test"]
+
 
 class NoSuchRowError(ValueError, RequestError):
     """The data have no such example."""
+
+
+def part(model: GenerativeModel, split: Part) -> Part:
+    """Return the part of the data whose examples have codes: any for an encoder, else that of the training."""
+    return split if isinstance(model, Encoder) else "train"
 
 
 def ways(
