@@ -82,6 +82,9 @@ FAMILY = Family(
         "hierarchical-vae": Preset(
             "Variational autoencoder with two levels of codes.",
             model=HierarchicalVAEConfig(),
+            paper="Sønderby, Raiko, Maaløe, Sønderby & Winther, Ladder Variational Autoencoders, NeurIPS 2016. "
+            "https://arxiv.org/abs/1602.02282",
+            measured="not yet measured",
         ),
         "hierarchical-levels": Preset(
             "The same with probabilities of levels and five importance samples, for few small images.",
@@ -95,6 +98,10 @@ FAMILY = Family(
                 optimizer=OptimizerConfig(name="adamw", lr=1e-3, weight_decay=0.3, schedule="cosine"),
             ),
             training=TrainingConfig(steps=800, ema=0.99),
+            paper="Sønderby, Raiko, Maaløe, Sønderby & Winther, Ladder Variational Autoencoders, NeurIPS 2016. "
+            "https://arxiv.org/abs/1602.02282",
+            published="digits, best hierarchical VAE of J. Tomczak's intro_dgm: 100.4 nats on rows [1000:1350]",
+            measured="digits: 88.7 +- 0.5 nats on rows [1350:], 91.5 on rows [1000:1350]; 27 CPU seconds, one core",
         ),
     },
 )

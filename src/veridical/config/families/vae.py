@@ -74,10 +74,16 @@ FAMILY = Family(
         "vae": Preset(
             "Variational autoencoder, trained on the elbo.",
             model=VAEConfig(),
+            paper="Kingma & Welling, Auto-Encoding Variational Bayes, ICLR 2014. https://arxiv.org/abs/1312.6114",
+            published="Fixed binarised MNIST, MLP of 400 units, 40 codes: 89.9 nats (pythae: 89.8)",
+            measured="Fashion-MNIST, 10,000 images: 6.75 bits/dim on held-out images; 161 s, two threads",
         ),
         "iwae": Preset(
             "Importance-weighted autoencoder with 5 samples.",
             model=VAEConfig(importance_samples=5),
+            paper="Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, ICLR 2016. https://arxiv.org/abs/1509.00519",
+            published="Fixed binarised MNIST, one stochastic layer: 87.6 nats (k = 1: 88.7)",
+            measured="not yet measured",
         ),
         "vae-levels": Preset(
             "Variational autoencoder with probabilities of levels, for few small images.",
@@ -88,6 +94,9 @@ FAMILY = Family(
                 optimizer=OptimizerConfig(name="adamw", lr=1e-3, weight_decay=0.3, schedule="cosine"),
             ),
             training=TrainingConfig(steps=800, ema=0.99),
+            paper="Kingma & Welling, Auto-Encoding Variational Bayes, ICLR 2014. https://arxiv.org/abs/1312.6114",
+            published="digits, best VAE of J. Tomczak's intro_dgm: 100.5 nats on rows [1000:1350]",
+            measured="digits: 89.1 +- 0.5 nats on rows [1350:], 92.6 on rows [1000:1350]; 11 CPU seconds, one core",
         ),
         "iwae-levels": Preset(
             "Importance-weighted autoencoder with probabilities of levels, for few small images.",
@@ -99,6 +108,9 @@ FAMILY = Family(
                 optimizer=OptimizerConfig(name="adamw", lr=1e-3, weight_decay=1.0, schedule="cosine"),
             ),
             training=TrainingConfig(steps=800, ema=0.99),
+            paper="Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, ICLR 2016. https://arxiv.org/abs/1509.00519",
+            published="digits, best VAE of J. Tomczak's intro_dgm: 100.5 nats on rows [1000:1350]",
+            measured="digits: 87.6 +- 0.5 nats on rows [1350:], 91.1 on rows [1000:1350]; 22 CPU seconds, one core",
         ),
     },
 )
