@@ -11,7 +11,7 @@ from tests.mutants import mutated
 from veridical.evaluation import memorisation
 from veridical.evaluation import power as page
 from veridical.evaluation.exchange import exchange, exchange_test
-from veridical.evaluation.manifold import Sample
+from veridical.evaluation.manifold import Sample, manifold
 from veridical.evaluation.measurement import Measurement
 from veridical.evaluation.memorisation import COPY_LEVEL, relabelled_tail, smallest_share
 from veridical.evaluation.power import MOVED, STEPS, WORDS, crossing, effects_of_moves, power, smallest_faults
@@ -96,6 +96,38 @@ def test_moves_change_scores_as_they_should() -> None:
     shrunk = [change for _, change in effects["density"]["shrunk"]]
     assert [size for size, _ in effects["density"]["shift"]] == list(STEPS)
     assert shrunk == sorted(shrunk) and shrunk[-1] > 0.2 and effects["precision"]["shift"][-1][1] < 0
+
+
+def sees_moves() -> bool:
+    """Whether the effects are the differences of scores of examples that are really moved."""
+    g = torch.Generator().manual_seed(1)
+    rows, real = (1 + torch.randn(n, 3, generator=g) * torch.tensor([0.3, 1.0, 2.0]) for n in (150, 200))
+    sample, found = Sample(real), page.effects_of_moves(Sample(real), rows)
+    centre, spread, before = real.mean(dim=0), real.std(dim=0), manifold(sample, Sample(rows))
+    for i, s in enumerate(STEPS):
+        for move, x in {"shift": rows + s * spread, "shrunk": centre + (1 - s) * (rows - centre)}.items():
+            after = manifold(sample, Sample(x))
+            for name in ("precision", "density"):
+                expected = getattr(after, name) - getattr(before, name)
+                if found[name][move][i] != [s, pytest.approx(expected, abs=1e-9)]:  # type: ignore[index]
+                    return False
+    return True
+
+
+def test_effects_are_those_of_examples_that_are_really_moved() -> None:
+    assert sees_moves()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("+ s**2 * along", ""), ("-2 * s * along_x", "2 * s * along_x"), ("s * norm_x", "0 * norm_x"), ("(1 - s) *", "")],
+    ids=["no square of the step", "the other direction", "towards zero", "all of the norm"],
+)
+def test_other_distances_after_a_move_would_be_noticed(
+    before: str, after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page, "_squares", mutated(page._squares, before, after))
+    assert not sees_moves()
 
 
 def share_of_tests_that_see(share: float, critical: float, n: int = 300, tries: int = 80) -> float:

@@ -19,7 +19,7 @@ are left out: samples that differ make other samples seem usual, and their excha
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -88,24 +88,50 @@ def effects_of_moves(real: Sample, examples: Float[Tensor, "m d"]) -> dict[str, 
     Returns:
         By the name of the score and of the move, pairs (size of the move, change of the score).
     """
-    rows, centre, spread = examples[:MOVED], real.rows.mean(dim=0), real.rows.std(dim=0)
-    before = _scores(real, rows)
-    found: dict[str, dict[str, JSON]] = {name: {} for name in before}
-    for move in ("shift", "shrunk"):
-        moved = [rows + s * spread if move == "shift" else centre + (1 - s) * (rows - centre) for s in STEPS]
-        after = [_scores(real, x) for x in moved]
-        for name in before:
-            found[name][move] = [[s, x[name] - before[name]] for s, x in zip(STEPS, after, strict=True)]
+    rows = examples[:MOVED]
+    moves, radii = list(_squares(real.rows, rows)), (real.radius.square(), real.radius_coverage.square())
+    precise, inside = torch.zeros(len(moves), len(rows), dtype=torch.bool), [0] * len(moves)
+    for start, distance in distance_blocks(real.rows, rows):
+        part, square = slice(start, start + len(distance)), distance.square_()
+        for i, move in enumerate(moves):
+            moved = torch.add(move.of_example, square, alpha=move.factor)
+            radius, of_coverage = (r[part, None] - move.of_real[part, None] for r in radii)
+            precise[i] |= (moved <= radius).any(dim=0)
+            inside[i] += int((moved <= of_coverage).sum())
+    scores = {
+        "precision": precise.double().mean(dim=1).tolist(),
+        "density": [count / (real.k_coverage * len(rows)) for count in inside],
+    }
+    found: dict[str, dict[str, JSON]] = {}
+    for name, (before, *after) in scores.items():
+        changes = [(move, [move.size, x - before]) for move, x in zip(moves[1:], after, strict=True)]
+        found[name] = {kind: [pair for move, pair in changes if move.kind == kind] for kind in ("shift", "shrunk")}
     return found
 
 
-def _scores(real: Sample, rows: Tensor) -> dict[str, float]:
-    precise, inside = torch.zeros(len(rows), dtype=torch.bool), 0
-    for start, distance in distance_blocks(real.rows, rows):
-        part = slice(start, start + len(distance))
-        precise |= (distance <= real.radius[part, None]).any(dim=0)
-        inside += int((distance <= real.radius_coverage[part, None]).sum())
-    return {"precision": float(precise.double().mean()), "density": inside / (real.k_coverage * len(rows))}
+class _Move(NamedTuple):
+    """A move of examples: their squared distances to real rows are factor · square + of_real + of_example."""
+
+    kind: str
+    size: float
+    factor: float
+    of_real: Float[Tensor, " n"]
+    of_example: Float[Tensor, " m"]
+
+
+def _squares(real: Tensor, examples: Tensor) -> Iterator[_Move]:
+    r"""Yield no move, then all shifts and shrinkages, whose distances follow from those before the move.
+
+    Of rows x and y about the mean, $|x-(y+s\sigma)|^2 = |x-y|^2 - 2s\,x\cdot\sigma + 2s\,y\cdot\sigma + s^2|\sigma|^2$
+    and $|x-fy|^2 = f|x-y|^2 + (1-f)|x|^2 - f(1-f)|y|^2$: one matrix product serves all moves.
+    """
+    centre, spread = real.mean(dim=0, dtype=torch.float64), real.std(dim=0).to(torch.float64)
+    x, y = real - centre, examples - centre
+    yield _Move("", 0.0, 1.0, torch.zeros_like(x[:, 0]), torch.zeros_like(y[:, 0]))
+    along_x, along_y, along = x @ spread, y @ spread, float(spread @ spread)
+    yield from (_Move("shift", s, 1.0, -2 * s * along_x, 2 * s * along_y + s**2 * along) for s in STEPS)
+    norm_x, norm_y = x.square().sum(dim=1), y.square().sum(dim=1)
+    yield from (_Move("shrunk", s, 1 - s, s * norm_x, -s * (1 - s) * norm_y) for s in STEPS)
 
 
 def _shares(measured: Measured, names: Sequence[str]) -> Iterator[float]:
