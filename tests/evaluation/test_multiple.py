@@ -11,7 +11,7 @@ from tests.mutants import mutated
 from veridical.evaluation import multiple as page
 from veridical.evaluation.exchange import Bad, Exchange, exchange, exchange_test, mean_differences
 from veridical.evaluation.measurement import Measurement
-from veridical.evaluation.multiple import adjusted, adjusted_p_values, levels_of_tests
+from veridical.evaluation.multiple import adjusted, adjusted_p_values, first_step
 from veridical.verdict import LEVEL, Test
 
 N = 40
@@ -86,8 +86,8 @@ def test_mutants_are_found(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_levels_share_the_level_of_the_table() -> None:
     e, scores = exchange(N, N, 0, 999), torch.randn(2 * N, 4, generator=torch.Generator().manual_seed(0))
-    alone = levels_of_tests(judged_scores(scores, e))
-    shared = levels_of_tests([*judged_scores(scores, e), plain(0.5)])
+    alone = [step.level for step in first_step(judged_scores(scores, e))]
+    shared = [step.level for step in first_step([*judged_scores(scores, e), plain(0.5)])]
     assert 0.009 < np.mean(alone) < 0.018  # four nearly independent tests at 5 %: 1.27 % each
     assert all(a < b for a, b in zip(shared[:4], alone, strict=True)) and shared[4] == LEVEL / 2
 
@@ -115,7 +115,7 @@ def test_the_detectable_difference_is_that_of_the_table(bad: Bad) -> None:
     e, scores = exchange(200, 200, 0, 999), torch.randn(400, generator=torch.Generator().manual_seed(0))
     own = exchange_test(mean_differences(scores, e), e, bad=bad)
     tests = [own, *(plain(0.5) for _ in range(9))]
-    assert levels_of_tests(tests)[0] == pytest.approx(0.005)
+    assert first_step(tests)[0].level == pytest.approx(0.005)
     row = Measurement("a", 0.0, "1", 200, False, reference=0.0, reference_kind="null", test=own)
     others = [replace(row, name=str(i), test=test) for i, test in enumerate(tests[1:])]
     found, spread = adjusted([row, *others])[0].test, own.null.spread

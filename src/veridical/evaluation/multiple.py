@@ -12,8 +12,9 @@ References:
     Holm, A simple sequentially rejective multiple test procedure (1979).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from scipy import special
@@ -33,12 +34,10 @@ def adjusted(measurements: Sequence[Measurement]) -> list[Measurement]:
     """
     tests = {i: m.tested for i, m in enumerate(measurements)}
     tests = {i: test for i, test in tests.items() if test is not None}
-    found = adjusted_p_values(list(tests.values()))
-    levels = dict(zip(tests, levels_of_tests(list(tests.values())), strict=True))
-    criticals = dict(zip(tests, criticals_of_tests(list(tests.values())), strict=True))
+    table = list(tests.values())
     judged = {
-        i: replace(_resized(test, levels[i], criticals[i]), adjusted=p, null=None)
-        for (i, test), p in zip(tests.items(), found, strict=True)
+        i: replace(_resized(test, step), adjusted=p, null=None)
+        for (i, test), step, p in zip(tests.items(), first_step(table), adjusted_p_values(table), strict=True)
     }
     return [replace(m, test=judged[i]) if i in judged else m for i, m in enumerate(measurements)]
 
@@ -66,46 +65,33 @@ def adjusted_p_values(tests: Sequence[Test]) -> list[float]:
     return result
 
 
-def levels_of_tests(tests: Sequence[Test]) -> list[float]:
-    """Level at which each test alone is held, so that the whole table is held at 5 %.
+class FirstStep(NamedTuple):
+    """Where a test alone is significant in the first step, so that the whole table is held at 5 %."""
+
+    level: float
+    """Below this p-value."""
+
+    critical: float
+    """From this extremity on (`exchange.Null`): a standard normal one where the test shares its null with no other."""
+
+
+def first_step(tests: Sequence[Test]) -> list[FirstStep]:
+    """Return the first step of every test of one table.
 
     Args:
-        tests: of one table.
-
-    Returns:
-        The p-value below which each test alone would be significant in the first step, in the order of the tests.
+        tests: of the table.
     """
-    levels = [LEVEL] * len(tests)
-    for members, share, critical in _first_steps(tests):
-        for i in members:
-            beyond = share if len(members) == 1 else float((tests[i].null.extremity >= critical).mean())
-            levels[i] = min(share, max(beyond, 0.0 if len(members) == 1 else 1.0 / len(tests[i].null.extremity)))
-    return levels
-
-
-def criticals_of_tests(tests: Sequence[Test]) -> list[float]:
-    """Extremity (`exchange.Null`) beyond which each test alone would be significant in the first step.
-
-    Args:
-        tests: of one table.
-    """
-    criticals = [0.0] * len(tests)
-    for members, _, critical in _first_steps(tests):
-        for i in members:
-            criticals[i] = critical
-    return criticals
-
-
-def _first_steps(tests: Sequence[Test]) -> Iterator[tuple[list[int], float, float]]:
-    """Yield every group, its share of the level, and its critical extremity, a standard normal one of a single test."""
     groups = _groups(tests)
     share = LEVEL / max(1, len(groups))
+    found = [FirstStep(share, float(special.ndtri(1 - share / _sides(test)))) for test in tests]
     for members in groups.values():
-        critical = float(special.ndtri(1 - share / _sides(tests[members[0]])))
         if len(members) > 1:
             extremity = np.stack([tests[i].null.extremity for i in members])
             critical = float(np.quantile(extremity.max(axis=0), 1 - share, method="higher"))
-        yield members, share, critical
+            for i, row in zip(members, extremity, strict=True):
+                beyond = max(float((row >= critical).mean()), 1.0 / len(row))
+                found[i] = FirstStep(min(share, beyond), critical)
+    return found
 
 
 def _groups(tests: Sequence[Test]) -> dict[object, list[int]]:
@@ -115,11 +101,11 @@ def _groups(tests: Sequence[Test]) -> dict[object, list[int]]:
     return groups
 
 
-def _resized(test: Test, level: float, critical: float) -> Test:
+def _resized(test: Test, step: FirstStep) -> Test:
     """Return the test with the difference that it shows at its level in the table."""
     if isinstance(test.null, Null) and test.null.smallest is not None:
-        return replace(test, detectable=test.null.smallest(critical))
-    return resized(test, level, _sides(test))
+        return replace(test, detectable=test.null.smallest(step.critical))
+    return resized(test, step.level, _sides(test))
 
 
 def _sides(test: Test) -> int:
