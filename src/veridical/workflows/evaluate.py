@@ -109,13 +109,29 @@ def evaluate_run(
     when = datetime.now(UTC).isoformat(timespec="seconds")
     about = {"step": step, "checkpoint": which, "state": status.state, "time": when, "summary": found.summary()}
     run.write_evaluation({**found.to_json(), **about})
-    if samples is not None and len(model.space.shape) == 3:
-        nearest_panel(samples[:PANEL], train, run.samples / "nearest.png")
-    worst = next((m for m in found.measurements if m.name == "restored"), None)
-    if isinstance(model, Restorer) and worst is not None and len(model.space.shape) == 3:
-        listed: Any = worst.detail["row_and_dB_from_the_worst"]
-        restored_panel(model, train, torch.tensor([row for row, _ in listed[:WORST]]), run.samples / "restored.png")
+    if len(model.space.shape) == 3:
+        draw_panels(run.samples, model, samples, train, found)
     return found
+
+
+def draw_panels(
+    folder: Path, model: GenerativeModel, samples: Tensor | None, train: ArrayData, found: Evaluation
+) -> None:
+    """Draw samples with their nearest training images, and the training images that are restored least accurately.
+
+    Args:
+        folder: receives nearest.png and restored.png; each only if there is something to show.
+        model: of images.
+        samples: drawn from it; None: there are none.
+        train: the training images.
+        found: what was measured.
+    """
+    if samples is not None:
+        nearest_panel(samples[:PANEL], train, folder / "nearest.png")
+    listed: Any = next((m.detail["row_and_dB_from_the_worst"] for m in found.measurements if m.name == "restored"), [])
+    if isinstance(model, Restorer) and listed:
+        worst = train.batch(torch.tensor([row for row, _ in listed[:WORST]]), model.device)
+        images.draw_restored(worst, model, train.space, folder / "restored.png")
 
 
 def evaluate_files(
@@ -262,21 +278,6 @@ def nearest_panel(x: Tensor, train: ArrayData, path: Path, k: int = 4) -> None:
     panel = torch.cat([x[:, None], neighbours], dim=1).reshape(n * (k + 1), *x.shape[1:])
     sheet = images.grid(images.pixels(panel, train.space), columns=k + 1)
     images.write(_with_rule(sheet, k + 1), path)
-
-
-@torch.no_grad()
-def restored_panel(model: Restorer, train: ArrayData, rows: Tensor, path: Path) -> None:
-    """Draw training images above what a model restores of them.
-
-    Args:
-        model: restores them.
-        train: the training images.
-        rows: which of them, from left to right.
-        path: path of the PNG file.
-    """
-    batch = train.batch(rows, model.device if isinstance(model, GenerativeModel) else "cpu")
-    both = torch.cat([batch.x, model.restore(batch)]).cpu()
-    images.write(images.grid(images.pixels(both, train.space), columns=len(rows)), path)
 
 
 def nearest(x: Tensor, train: ArrayData, k: int) -> Tensor:

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
 from veridical.atomic import replacing
+from veridical.data.batch import Batch
 from veridical.data.preprocess import to_uint8
 from veridical.data.space import Space
+from veridical.model import Restorer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,6 +73,20 @@ def grid(images: np.ndarray, columns: int | None = None, gap: int = 2) -> Image.
         top, left = (i // columns) * (height + gap), (i % columns) * (width + gap)
         sheet[top : top + height, left : left + width] = image
     return as_image(sheet)
+
+
+def draw_restored(batch: Batch, model: Restorer, space: Space, path: Path) -> None:
+    """Draw training images above what a model restores of them.
+
+    Args:
+        batch: the images, from left to right, on the device of the model.
+        model: restores them.
+        space: of the images.
+        path: path of the PNG file.
+    """
+    with torch.no_grad():
+        both = torch.cat([batch.x, model.restore(batch)]).cpu()
+    write(grid(pixels(both, space), columns=len(batch.x)), path)
 
 
 def as_image(array: np.ndarray) -> Image.Image:

@@ -311,9 +311,7 @@ def write_restored(model: GLO, ratios: Tensor, data: ArrayData, out: Path) -> No
         out: a new file.
     """
     rows = ratios.argsort()[:SHOWN]
-    batch = data.batch(rows, model.device)
-    both = torch.cat([batch.x, model.restore(batch).detach()]).cpu()
-    images.write(images.grid(images.pixels(both, data.space), columns=len(rows)), out)
+    images.draw_restored(data.batch(rows, model.device), model, data.space, out)
 
 
 def figure(found: LatentDimension) -> Any:
