@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from veridical.atomic import write_atomically
-from veridical.config import RunConfig
+from veridical.config import RunConfig, TrainingConfig
 from veridical.config.files import Origins, read, to_yaml
 from veridical.data.dataset import ArrayData
 from veridical.data.source import BatchSource, count
@@ -87,11 +87,7 @@ def resume(
             config, data = _with_source(config, str(data)), None
             origins |= {"data.source": "resume"}
         if meta["step"] >= config.training.steps:
-            _record_end(run, meta["step"], configured, say)
-            if is_first():  # a process killed at its very end removed nothing
-                remove_left_over_in(run)
-                checkpoint.prune(found.path, config.training.keep)
-            say(_nothing_to_do(run, meta["step"], config.training.steps))
+            _end(run, found, config.training, configured, say)
             return run
         _require_own(run, about, model, data)
         data, probed = _read(config, run, data, moved, say)
@@ -114,17 +110,25 @@ def resume(
         return Job(run, config, data, engine, model, say, progress, callbacks, lock, probed).train(found)
 
 
-def _record_end(run: Run, step: int, configured: int, say: Say) -> None:
-    """Set the status of a run that was killed or stopped after its last checkpoint."""
-    if step >= configured and run.outcome().state != "finished" and is_first():
-        say(f"Training had ended when {run.path} was stopped; its state is finished now.")
-        run.set_status("finished", step)
+def _end(run: Run, found: checkpoint.Content, training: TrainingConfig, configured: int, say: Say) -> None:
+    """Finish what a process that was killed or stopped after the last checkpoint left, and say how to train longer.
 
-
-def _nothing_to_do(run: Run, done: int, last: int) -> str:
-    """Return that a run has done all of its steps, and how to train longer."""
+    Args:
+        run: the run.
+        found: its newest checkpoint.
+        training: of what was requested: no step is left.
+        configured: last step of the run as it was.
+        say: called with each message.
+    """
+    done, last = found.meta["step"], training.steps
+    if is_first():
+        if done >= configured and run.outcome().state != "finished":
+            say(f"Training had ended when {run.path} was stopped; its state is finished now.")
+            run.set_status("finished", done)
+        remove_left_over_in(run)
+        checkpoint.prune(found.path, training.keep)
     what = "all of its" if done == last else "more than"
-    return f"{run.path} has finished {what} {last:,} steps. To train longer, add --steps N with N above {done}."
+    say(f"{run.path} has finished {what} {last:,} steps. To train longer, add --steps N with N above {done}.")
 
 
 def _record(run: Run, config: RunConfig, origins: Origins, about: Mapping[str, Any]) -> None:
