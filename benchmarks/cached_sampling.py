@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from veridical.config.families.autoregressive import AutoregressiveSampling
+from veridical.config.families.autoregressive import AutoregressiveSampling, Method
 from veridical.config.presets import find_preset
 from veridical.data.space import Space
 from veridical.families import FAMILIES
@@ -51,7 +51,7 @@ def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - began, result
 
 
-def draw(model: Autoregressive, n: int, method: Any) -> Tensor:
+def draw(model: Autoregressive, n: int, method: Method) -> Tensor:
     """Draw images 0 to n - 1 of seed 0."""
     return model.sample(n, noise=SampleNoise(0, 0, n), options=AutoregressiveSampling(method))
 

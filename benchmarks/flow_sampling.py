@@ -14,8 +14,9 @@ import time
 import torch
 
 import veridical as vd
+from veridical.config.families.autoregressive import Method
 from veridical.config.families.transformer_flow import TransformerFlowConfig
-from veridical.nn.transformer_flow import Method, TransformerBlock
+from veridical.nn.transformer_flow import TransformerBlock
 
 METHODS: tuple[Method, ...] = ("naive", "cached", "jacobi")
 

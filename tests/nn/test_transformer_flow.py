@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tests.mutants import mutated
-from veridical.nn.transformer_flow import LOG_SCALE, Method, Patches, TransformerBlock, TransformerFlowNetwork
+from veridical.config.families.autoregressive import Method
+from veridical.nn.transformer_flow import LOG_SCALE, Patches, TransformerBlock, TransformerFlowNetwork
 
 TOKENS = (5, 2)
 

@@ -21,17 +21,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from veridical.config.families.autoregressive import Method
 from veridical.nn.causal_attention import CausalTransformerNetwork
 from veridical.nn.coupling import start_at_zero
 from veridical.nn.invertible import Invertible, bounded, zeros
 from veridical.nn.precision import at_least_single
-
-Method = Literal["auto", "cached", "naive", "jacobi"]
 
 LOG_SCALE = 5.0
 """Largest logarithm of a scale."""

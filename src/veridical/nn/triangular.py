@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, final
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
 
+from veridical.config.families.autoregressive import Method
 from veridical.nn.heads import Head
 from veridical.nn.precision import at_least_single
 
@@ -85,7 +86,7 @@ class Solved(NamedTuple):
     """Evaluations of all conditionals."""
 
 
-def solve(task: Task, method: Literal["auto", "cached", "naive", "jacobi"]) -> Solved:
+def solve(task: Task, method: Method) -> Solved:
     """Draw by a method; auto: in cached steps if there are any, otherwise by Jacobi iteration.
 
     Raises:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from veridical.config import checks
 from veridical.config.sampling import SamplingOptions
 
 Method = Literal["auto", "cached", "naive", "jacobi"]
+METHODS: tuple[Method, ...] = get_args(Method)
+"""Ways to solve a triangular system of equations, of sites or of tokens."""
 
 
 @dataclass(frozen=True)
@@ -24,4 +26,4 @@ class AutoregressiveSampling(SamplingOptions):
     can, otherwise jacobi."""
 
     def __post_init__(self) -> None:
-        checks.one_of("method", self.method, ("auto", "cached", "naive", "jacobi"))
+        checks.one_of("method", self.method, METHODS)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from veridical.config import checks
+from veridical.config.families.autoregressive import METHODS, Method
 from veridical.config.families.family import Family, Preset
 from veridical.config.families.normalizing import NormalizingConfig, NormalizingSampling
 from veridical.config.training import TrainingConfig
@@ -15,13 +15,13 @@ from veridical.config.training import TrainingConfig
 class TransformerFlowSampling(NormalizingSampling):
     """Sampling from a transformer flow."""
 
-    method: Literal["auto", "cached", "naive", "jacobi"] = "auto"
+    method: Method = "auto"
     """How the blocks are inverted: token by token with kept keys and values (cached) or from the start each time
     (naive), or all tokens at once until they settle (jacobi). auto: cached."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.one_of("method", self.method, ("auto", "cached", "naive", "jacobi"))
+        checks.one_of("method", self.method, METHODS)
 
 
 @dataclass(frozen=True)
