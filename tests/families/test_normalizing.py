@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,12 +22,7 @@ PAIR = Space((1, 1, 2), levels=3, mean=-0.2, std=0.6)
 LAYERS = ("nice", "realnvp", "glow")
 
 
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 def flow(space: Space, layers: Any = "glow", **choices: Any) -> Flow:

@@ -1,10 +1,9 @@
 """Every test of causality, of cached sampling and of directions turns red when a line is wrong."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
-import torch
 from tests.families import test_causal_transformer, test_pixelcnn, test_pixelcnn_plus_plus
 from tests.mutants import mutated
 from tests.nn import (
@@ -19,13 +18,7 @@ from tests.nn import test_pixelcnn as test_plain
 from veridical.families import causal_transformer
 from veridical.nn import causal_attention, causal_conv, gated_pixelcnn, pixel_network, pixelcnn, pixelcnn_plus
 
-
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 class Mutant(NamedTuple):

@@ -1,14 +1,13 @@
 """PixelCNN and Gated PixelCNN: every way to draw gives the same image, and the parts fit the base."""
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from veridical.config.families.autoregressive import AutoregressiveSampling, Method
+from veridical.config.families.autoregressive import METHODS, AutoregressiveSampling, Method
 from veridical.config.families.pixelcnn import PixelCNNConfig
 from veridical.families.autoregressive import Autoregressive
 from veridical.families.pixelcnn import PixelCNN
@@ -21,15 +20,8 @@ BITS = Space((1, 4, 5), levels=2, classes=3)
 LEVELS = Space((1, 4, 4), levels=17, classes=3, mean=-0.3, std=0.6)
 COLOUR = Space((3, 3, 3), levels=256)
 REAL = Space((1, 3, 3), support=None, levels=None, mean=3.0, std=2.0)
-METHODS: tuple[Method, ...] = ("auto", "cached", "naive", "jacobi")
 
-
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 def perturbed(model: Autoregressive) -> Autoregressive:

@@ -1,6 +1,5 @@
 """PixelCNN++: every way to draw gives the same image, on the levels, for grey and colour and any number of levels."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,12 +18,7 @@ SPACES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 def build(space: Space, **choices: Any) -> PixelCNNPlusPlus:

@@ -1,7 +1,6 @@
 """Noise of levels: it fills the cell of a level and no more, and its density integrates to 1."""
 
 import math
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -15,12 +14,7 @@ from veridical.nn.dequantisation import Logit, VariationalNoise, open_uniform
 PAIR = Space((2,), kind="vector", levels=3)
 
 
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 def noise() -> VariationalNoise:

@@ -1,6 +1,5 @@
 """Blocks of a transformer flow: the autoregressive Jacobian, and three inverses that agree."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,12 +12,7 @@ from veridical.nn.transformer_flow import LOG_SCALE, Patches, TransformerBlock, 
 TOKENS = (5, 2)
 
 
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 def block(backwards: bool = False, scale: float = 0.3) -> TransformerBlock:
