@@ -110,6 +110,14 @@ def test_every_part_can_be_completed_by_a_model_of_any_order() -> None:
         random_model(SMALL, BITS).complete(x[:1], torch.tensor([[False] * 3, [True] * 3]))
 
 
+def test_a_model_of_any_order_keeps_the_first_components_as_they_are_stored() -> None:
+    model = random_model(replace(SMALL, order="any", masks=2), BITS)
+    assert not torch.equal(model.order, torch.arange(6))
+    assert model.leading(0.5).tolist() == [[True] * 3, [False] * 3]
+    shuffled = random_model(replace(SMALL, order="random"), BITS)
+    assert shuffled.leading(0.5).flatten().nonzero()[:, 0].tolist() == shuffled.order[:3].sort().values.tolist()
+
+
 def test_the_missing_given_the_known_is_the_joint_over_the_marginal() -> None:
     """Known by summing over everything: in the stored order p(second row | first row)."""
     model, x = random_model(SMALL, BITS), everything(BITS)

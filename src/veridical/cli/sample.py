@@ -67,8 +67,8 @@ class Completion:
     Sample i completes example i, after the last again the first."""
 
     keep: float | None = None
-    """Share of each example of --complete that is kept, from the first site of the model's order (images: from the
-    top); the rest is drawn."""
+    """Share of each example of --complete that is kept, from the first site of the model's order; the rest is drawn. A
+    model of the stored order, or of any order, keeps images from the top."""
 
     def __post_init__(self) -> None:
         if self.keep is not None:

@@ -219,9 +219,12 @@ class Autoregressive(GenerativeModel, Replayable, Sampler, Conditional, ExactLik
 
     def leading(self, share: float) -> Tensor:
         """Return (*event) bool: this share of the sites, rounded, from the first in the order of the first chain."""
-        first = self.chains()[0].order[: round(share * self.sites)]
+        return self.components_of(self.chains()[0].order[: round(share * self.sites)])
+
+    def components_of(self, places: Tensor) -> Tensor:
+        """Return (*event) bool: the components of the sites at these places."""
         sites = torch.zeros(1, self.sites, self.head.size, dtype=torch.bool, device=self.device)
-        sites[:, first] = True
+        sites[:, places] = True
         return self.from_sites(sites)[0]
 
     @torch.no_grad()

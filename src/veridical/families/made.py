@@ -125,6 +125,15 @@ class MADE(Autoregressive, Cached):
             order = torch.rand(self.sites, device=self.device).argsort()
         return self.chain(order, hidden)
 
+    def leading(self, share: float) -> Tensor:
+        """Return (*event) bool: this share of the components, from the first in the order.
+
+        A model of any order can begin anywhere: it begins with the first as they are stored (images: from the top).
+        """
+        if self.config.order != "any":
+            return super().leading(share)
+        return self.components_of(torch.arange(round(share * self.sites)))
+
     def chains_after(self, known: Tensor) -> Sequence[Chain]:
         """Return the factorisations in which the known components come first; a model of any order has all of them.
 
