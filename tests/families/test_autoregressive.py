@@ -1,6 +1,5 @@
 """The base of the autoregressive families, on a model small enough to be summed over all examples."""
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from scipy import stats
+from tests.families.proofs import all_examples
 from tests.mutants import mutated
 from torch import Tensor, nn
 
@@ -90,12 +90,6 @@ def build(name: str, **choices: Any) -> Linear:
     return Linear(space, head, order=order, **choices)
 
 
-def everything(space: Space) -> Tensor:
-    assert space.support is not None and space.levels is not None
-    levels = torch.linspace(*space.support, space.levels).tolist()
-    return torch.tensor(list(itertools.product(levels, repeat=space.dim))).reshape(-1, *space.shape)
-
-
 def probabilities(model: Linear, x: Tensor, c: Tensor | None = None) -> Tensor:
     unit = 0.0 if model.space.levels == 2 else model.space.dim * math.log(model.space.bin_width or 1.0)
     return (model.log_prob(x, c) + unit).exp().detach()
@@ -112,11 +106,11 @@ MIXTURES: list[dict[str, Any]] = [{}, {"twice": True}, {"labels": True}, {"twice
 @pytest.mark.parametrize("mixture", MIXTURES[:2])
 def test_probabilities_sum_to_one(name: str, mixture: dict[str, Any]) -> None:
     model = build(name, **mixture)
-    assert probabilities(model, everything(model.space)).sum().item() == pytest.approx(1, abs=1e-9)
+    assert probabilities(model, all_examples(model.space)).sum().item() == pytest.approx(1, abs=1e-9)
 
 
 def test_without_a_label_the_classes_are_averaged() -> None:
-    model, x = build("bits", labels=True), everything(BITS)
+    model, x = build("bits", labels=True), all_examples(BITS)
     each = [probabilities(model, x, torch.full((len(x),), label)) for label in range(3)]
     assert all(p.sum().item() == pytest.approx(1, abs=1e-9) for p in each)
     torch.testing.assert_close(probabilities(model, x), torch.stack(each).mean(0))
@@ -124,7 +118,7 @@ def test_without_a_label_the_classes_are_averaged() -> None:
 
 
 def test_an_ensemble_is_at_least_its_mean() -> None:
-    model, x = build("bits", twice=True), everything(BITS)
+    model, x = build("bits", twice=True), all_examples(BITS)
     each = torch.stack([model.site_log_probs(chain, x, None).sum(1) for chain in model.chains()])
     assert (model.log_prob(x) >= each.mean(0)).all()
     torch.testing.assert_close(model.log_prob(x).exp(), each.exp().mean(0))
@@ -176,7 +170,7 @@ def test_a_row_depends_on_its_own_noise_alone(method: Method) -> None:
 
 @pytest.mark.parametrize("mixture", MIXTURES)
 def test_samples_follow_the_probabilities(mixture: dict[str, Any]) -> None:
-    n, model, x = 10_000, build("bits", **mixture), everything(BITS)
+    n, model, x = 10_000, build("bits", **mixture), all_examples(BITS)
     assert fit_of(model, model.sample(n, noise=seeded(n)), probabilities(model, x)) > 1e-6  # false-alarm rate
 
 
@@ -192,7 +186,7 @@ def fit_of(model: Linear, drawn: Tensor, p: Tensor) -> float:
 
 @pytest.mark.parametrize("mixture", MIXTURES)
 def test_completions_follow_the_conditional_distribution(mixture: dict[str, Any]) -> None:
-    model, x, n = build("bits", **mixture), everything(BITS), 10_000
+    model, x, n = build("bits", **mixture), all_examples(BITS), 10_000
     known = prefix(model, 2).flatten()
     same = (x.flatten(1)[:, known] == x[21].flatten()[known]).all(1)
     p = probabilities(model, x) * same
@@ -212,7 +206,7 @@ def test_missing_sites_may_hold_anything() -> None:
 
 
 def test_nats_are_those_of_data_space() -> None:
-    model, x = build("levels"), everything(LEVELS)[::37]
+    model, x = build("levels"), all_examples(LEVELS)[::37]
     probability = sum(
         Categorical(Grid(-1.0, 0.5, 5)).log_prob(model.conditionals(x, None)[:, i], to_sites(x, 1)[:, i])
         for i in range(4)
@@ -221,14 +215,14 @@ def test_nats_are_those_of_data_space() -> None:
 
 
 def test_a_mean_over_the_batch_is_the_loss() -> None:
-    model, x = build("bits", labels=True), everything(BITS)[:7]
+    model, x = build("bits", labels=True), all_examples(BITS)[:7]
     c = torch.arange(7) % 3
     loss = model.loss(Batch(x, torch.arange(7), c), player="model", step=0).loss
     torch.testing.assert_close(loss, -model.log_prob(x, c).mean())
 
 
 def test_labels_are_not_left_out_of_training() -> None:
-    batch = Batch(everything(BITS)[:3], torch.arange(3))
+    batch = Batch(all_examples(BITS)[:3], torch.arange(3))
     with pytest.raises(ValueError, match="the batch has no labels, and this model learns"):
         build("bits", labels=True).loss(batch, player="model", step=0)
 

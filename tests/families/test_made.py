@@ -1,6 +1,5 @@
 """MADE: distributions of every order, ensembles, missing components."""
 
-import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from scipy import stats
+from tests.families.proofs import all_examples
 from tests.mutants import mutated
 from torch import Tensor
 
@@ -42,15 +42,9 @@ def random_model(config: MADEConfig, space: Space) -> MADE:
     return model
 
 
-def everything(space: Space) -> Tensor:
-    assert space.support is not None and space.levels is not None
-    levels = torch.linspace(*space.support, space.levels).tolist()
-    return torch.tensor(list(itertools.product(levels, repeat=space.dim))).reshape(-1, *space.shape)
-
-
 def total(model: MADE) -> float:
     unit = 0.0 if model.space.levels == 2 else model.space.dim * math.log(model.space.bin_width or 1.0)
-    return (model.log_prob(everything(model.space)) + unit).exp().sum().item()
+    return (model.log_prob(all_examples(model.space)) + unit).exp().sum().item()
 
 
 CHOICES: list[dict[str, Any]] = [
@@ -70,13 +64,13 @@ def test_probabilities_sum_to_one(space: Space, choices: dict[str, Any]) -> None
 
 
 def test_probabilities_of_a_class_and_of_all_sum_to_one() -> None:
-    model, x = random_model(replace(SMALL, labels=True), BITS), everything(BITS)
+    model, x = random_model(replace(SMALL, labels=True), BITS), all_examples(BITS)
     assert total(model) == pytest.approx(1, abs=1e-9)
     assert model.log_prob(x, torch.ones(len(x), dtype=torch.long)).exp().sum().item() == pytest.approx(1, abs=1e-9)
 
 
 def test_an_ensemble_averages_probabilities() -> None:
-    model, x = random_model(replace(SMALL, order="random", masks=4), BITS), everything(BITS)
+    model, x = random_model(replace(SMALL, order="random", masks=4), BITS), all_examples(BITS)
     each = torch.stack([model.site_log_probs(chain, x, None).sum(1) for chain in model.chains()])
     torch.testing.assert_close(model.log_prob(x).exp(), each.exp().mean(0))
     assert (model.log_prob(x) >= each.mean(0)).all()
@@ -86,7 +80,7 @@ def test_an_ensemble_averages_probabilities() -> None:
 def test_an_order_is_applied_and_not_its_inverse() -> None:
     """The first component in the order is independent of all others, the last is of none."""
     model = random_model(replace(SMALL, order="random"), BITS)
-    x = everything(BITS)
+    x = all_examples(BITS)
     h = model.conditionals(x, None)
     first, last = model.order[0], model.order[-1]
     assert not torch.equal(model.order, model.order.argsort())
@@ -98,7 +92,7 @@ def test_an_order_is_applied_and_not_its_inverse() -> None:
 
 
 def test_every_part_can_be_completed_by_a_model_of_any_order() -> None:
-    model, x = random_model(replace(SMALL, order="any", masks=2), BITS), everything(BITS)
+    model, x = random_model(replace(SMALL, order="any", masks=2), BITS), all_examples(BITS)
     for seed in range(4):
         known = torch.rand(BITS.shape, generator=torch.Generator().manual_seed(seed)) < 0.5
         same = (x[:, known] == x[37][known]).all(1)
@@ -120,7 +114,7 @@ def test_a_model_of_any_order_keeps_the_first_components_as_they_are_stored() ->
 
 def test_the_missing_given_the_known_is_the_joint_over_the_marginal() -> None:
     """Known by summing over everything: in the stored order p(second row | first row)."""
-    model, x = random_model(SMALL, BITS), everything(BITS)
+    model, x = random_model(SMALL, BITS), all_examples(BITS)
     p = model.log_prob(x).exp().detach().reshape(8, 8)
     known = torch.tensor([[True] * 3, [False] * 3])
     expected = (p / p.sum(1, keepdim=True)).flatten()
@@ -129,7 +123,7 @@ def test_the_missing_given_the_known_is_the_joint_over_the_marginal() -> None:
 
 def test_a_training_step_minimises_a_term_of_the_bound() -> None:
     model = random_model(replace(SMALL, order="random", masks=3), BITS)
-    x = everything(BITS)[:9]
+    x = all_examples(BITS)[:9]
     each = torch.stack([-model.site_log_probs(chain, x, None).sum(1).mean() for chain in model.chains()])
     losses = torch.stack([model.loss(Batch(x, torch.arange(9)), player="model", step=0).loss for _ in range(30)])
     assert (losses[:, None] - each).abs().min(1).values.max() < 1e-12
@@ -165,12 +159,12 @@ def test_training_finds_a_distribution_of_three_bits() -> None:
     """p(x) of 8 outcomes as data with these frequencies: KL(p || q) falls below 0.001 nats."""
     space = Space((3,), kind="vector", levels=2)
     counts = torch.tensor([1, 7, 2, 10, 20, 3, 9, 12])
-    x = everything(space).repeat_interleave(counts, 0)
+    x = all_examples(space).repeat_interleave(counts, 0)
     p = counts / counts.sum()
     config = MADEConfig(width=16, optimizer=OptimizerConfig(lr=0.02, schedule="cosine"))
     model = MADE(config, space)
     fit(State(model, steps=250), Everything(x), log_every=250)
-    kl = (p * (p.log() - model.log_prob(everything(space)).detach())).sum().item()
+    kl = (p * (p.log() - model.log_prob(all_examples(space)).detach())).sum().item()
     assert -1e-9 < kl < 1e-3
 
 
@@ -198,15 +192,15 @@ def test_samplers_agree_in_a_random_order() -> None:
     model = random_model(replace(SMALL, order="random"), BITS)
     drawn = model.drawn(20, noise=SampleNoise(0, 0, 20))
     torch.testing.assert_close(drawn.log_prob, model.log_prob(drawn.x).detach())
-    p = (model.site_log_probs(model.chains()[0], everything(BITS), None)).sum(1).exp()
-    torch.testing.assert_close(p, model.log_prob(everything(BITS)).exp())
-    h = model.conditionals(everything(BITS), None)
-    torch.testing.assert_close(model.chains()[0].conditionals(everything(BITS), None), h)
+    p = (model.site_log_probs(model.chains()[0], all_examples(BITS), None)).sum(1).exp()
+    torch.testing.assert_close(p, model.log_prob(all_examples(BITS)).exp())
+    h = model.conditionals(all_examples(BITS), None)
+    torch.testing.assert_close(model.chains()[0].conditionals(all_examples(BITS), None), h)
 
 
 def test_samples_in_a_random_order_follow_the_probabilities() -> None:
     """50,000 samples of 2x3 bits in an order that is not its own inverse, against the enumeration."""
-    model, x, n = random_model(replace(SMALL, order="random"), BITS), everything(BITS), 50_000
+    model, x, n = random_model(replace(SMALL, order="random"), BITS), all_examples(BITS), 50_000
     drawn = model.sample(n, noise=SampleNoise(0, 0, n))
     index = (drawn.flatten(1) > 0).long() @ (2 ** torch.arange(5, -1, -1))
     counts, expected = torch.bincount(index, minlength=64), n * model.log_prob(x).exp().detach()

@@ -1,12 +1,12 @@
 """NADE: a distribution whose factors are those of the definition, in any order."""
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from tests.families.proofs import all_examples
 from tests.mutants import mutated
 from torch import Tensor
 
@@ -36,10 +36,6 @@ def random_model(config: NADEConfig, space: Space) -> NADE:
     return model
 
 
-def everything(space: Space) -> Tensor:
-    return torch.tensor(list(itertools.product([-1.0, 1.0], repeat=space.dim))).reshape(-1, *space.shape)
-
-
 def by_hand(model: NADE, x: Tensor) -> float:
     """log p(x) of one example by the recursion of the paper."""
     network, bits = model.network, x.flatten().tolist()
@@ -55,7 +51,7 @@ def by_hand(model: NADE, x: Tensor) -> float:
 
 @pytest.mark.parametrize("choices", [{}, {"order": "random"}], ids=["stored", "random"])
 def test_nats_are_those_of_the_recursion(choices: dict[str, Any]) -> None:
-    model, x = random_model(replace(SMALL, **choices), BITS), everything(BITS)[::7]
+    model, x = random_model(replace(SMALL, **choices), BITS), all_examples(BITS)[::7]
     expected = torch.tensor([by_hand(model, each) for each in x])
     torch.testing.assert_close(model.log_prob(x).detach(), expected)
 
@@ -64,7 +60,7 @@ def test_nats_are_those_of_the_recursion(choices: dict[str, Any]) -> None:
     "choices", [{}, {"order": "random"}, {"activation": "relu"}, {"labels": True}], ids=lambda c: "-".join(map(str, c))
 )
 def test_probabilities_sum_to_one(choices: dict[str, Any]) -> None:
-    model, x = random_model(replace(SMALL, **choices), BITS), everything(BITS)
+    model, x = random_model(replace(SMALL, **choices), BITS), all_examples(BITS)
     assert model.log_prob(x).exp().sum().item() == pytest.approx(1, abs=1e-9)
     if choices.get("labels"):
         c = torch.ones(len(x), dtype=torch.long)
@@ -85,10 +81,10 @@ def test_training_finds_a_distribution_of_three_bits() -> None:
     """p(x) of 8 outcomes as data with these frequencies: KL(p || q) falls below 0.001 nats."""
     space = Space((3,), kind="vector", levels=2)
     counts = torch.tensor([1, 7, 2, 10, 20, 3, 9, 12])
-    x, p = everything(space).repeat_interleave(counts, 0), counts / counts.sum()
+    x, p = all_examples(space).repeat_interleave(counts, 0), counts / counts.sum()
     model = NADE(NADEConfig(width=16, optimizer=OptimizerConfig(lr=0.05, schedule="cosine")), space)
     fit(State(model, steps=250), Everything(x), log_every=250)
-    kl = (p * (p.log() - model.log_prob(everything(space)).detach())).sum().item()
+    kl = (p * (p.log() - model.log_prob(all_examples(space)).detach())).sum().item()
     assert -1e-9 < kl < 1e-3
 
 
