@@ -1,7 +1,7 @@
 """The base of the autoregressive families, on a model small enough to be summed over all examples."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -21,19 +21,14 @@ from veridical.nn.heads import Bernoulli, Categorical, GaussianMixture, Grid, He
 from veridical.nn.triangular import Chain, Steps, from_sites, to_sites
 from veridical.noise import SampleNoise
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 BITS = Space((2, 3), kind="sequence", levels=2, classes=3)
 LEVELS = Space((1, 2, 2), levels=5)
 COLOUR = Space((3, 1, 2), levels=4)
 PLANE = Space((3,), kind="vector", support=None, levels=None, mean=30.0, std=5.0)
 METHODS: tuple[Method, ...] = ("auto", "cached", "naive", "jacobi")
 N = 40
-
-
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 class Linear(Autoregressive, Cached):

@@ -1,7 +1,6 @@
 """MADE: distributions of every order, ensembles, missing components."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -21,18 +20,12 @@ from veridical.nn import triangular
 from veridical.noise import SampleNoise
 from veridical.training.fit import State, fit
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 BITS = Space((2, 3), kind="sequence", levels=2, classes=3)
 BOX = Space((2,), kind="vector", support=(0.0, 4.0), levels=5, mean=2.0, std=1.4)
 GREY = Space((1, 1, 2), levels=40)
 SMALL = MADEConfig(width=12, depth=2, components=2)
-
-
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def random_model(config: MADEConfig, space: Space) -> MADE:

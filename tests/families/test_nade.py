@@ -1,6 +1,5 @@
 """NADE: a distribution whose factors are those of the definition, in any order."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -17,16 +16,10 @@ from veridical.model import Batch, Space
 from veridical.nn.running_sum import RunningSum
 from veridical.training.fit import State, fit
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 BITS = Space((2, 3), kind="sequence", levels=2, classes=3)
 SMALL = NADEConfig(width=7)
-
-
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def random_model(config: NADEConfig, space: Space) -> NADE:

@@ -1,6 +1,5 @@
 """Every autoregressive family, as its smallest model: all samplers solve the same equations, whatever is kept."""
 
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
 
@@ -15,6 +14,8 @@ from veridical.families.autoregressive import Autoregressive, Cached
 from veridical.model import Facts, Space
 from veridical.nn.triangular import from_sites
 from veridical.noise import SampleNoise
+
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 SMALL = {
     "bits": Space((1, 4, 3), kind="lattice", levels=2, classes=3),
@@ -52,13 +53,6 @@ CASES = [
     for choices in variations(name)
     if ("labels" not in choices or SMALL[space].classes) and not unmet(name, Facts(SMALL[space], 6))
 ]
-
-
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def build(name: str, space: str, choices: dict[str, Any]) -> Autoregressive:

@@ -1,7 +1,6 @@
 """WaveNet: the distribution of a step, the order of channels, and a law that it learns."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -19,17 +18,11 @@ from veridical.noise import SampleNoise
 from veridical.targets.tones import Tones
 from veridical.training.fit import State, fit
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 AUDIO = Space((1, 9), kind="sequence", levels=None, std=0.2)
 STEREO = Space((2, 5), kind="sequence", levels=None, std=0.2)
 SMALL = WaveNetConfig(width=4, layers=2, blocks=1, components=2)
-
-
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def test_the_data_decide_on_the_distribution_of_a_step() -> None:

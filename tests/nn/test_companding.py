@@ -1,7 +1,6 @@
 """The μ-law both ways, and its head."""
 
 import math
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -12,14 +11,9 @@ from veridical.nn import companding
 from veridical.nn.companding import MuLaw, compress, decode, encode, expand
 from veridical.nn.heads import Grid
 
+pytestmark = pytest.mark.usefixtures("double_precision")
+
 SIXTEEN = Grid(-1.0, 2 / 65535, levels=65536)
-
-
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def test_every_code_is_that_of_its_number() -> None:

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +11,8 @@ from torch import Tensor
 
 from tests.mutants import mutated
 from veridical.nn.heads import Bernoulli, Categorical, GaussianMixture, Grid, Head, LogisticMixture
+
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 GRID = Grid(-2.0, 0.5, levels=6)
 DISCRETE: dict[str, Head] = {
@@ -24,13 +25,6 @@ CONTINUOUS = {
     "line": GaussianMixture(3.0, 2.0, components=3),
     "interval": GaussianMixture(3.0, 2.0, support=(1.0, 8.0), components=3),
 }
-
-
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def test_what_is_between_the_levels_or_beyond_them_is_found() -> None:
