@@ -88,6 +88,24 @@ def refuse_labels(c: Tensor | None) -> None:
         raise ValueError("c is given, but this model was trained without labels; call without c.")
 
 
+def refuse_shape(x: Tensor, space: Space, what: str) -> None:
+    """Refuse examples of another shape than a model was built for.
+
+    Args:
+        x: (B, *event) examples.
+        space: of the model.
+        what: the model, in a word.
+
+    Raises:
+        ValueError: another shape.
+    """
+    if x.shape[1:] != space.shape:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)}; this {what} was built for {space.shape}. "
+            f"Pass a batch (B, {', '.join(map(str, space.shape))})."
+        )
+
+
 class Loss(NamedTuple):
     """The loss of one player in its turn."""
 

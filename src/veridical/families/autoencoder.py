@@ -41,7 +41,7 @@ from veridical.config import OptimizerConfig
 from veridical.config.families.autoencoder import AutoencoderConfig
 from veridical.families.fitted_codes import FittedCodes
 from veridical.kinds import TermKind
-from veridical.model import Batch, Encoder, Facts, Loss, Replayable, Space
+from veridical.model import Batch, Encoder, Facts, Loss, Replayable, Space, refuse_shape
 from veridical.nn.autoencoding import encoder_network
 from veridical.nn.buffers import BufferRole
 from veridical.nn.point_mass import PointMass
@@ -161,11 +161,7 @@ class Autoencoder(FittedCodes, Replayable, Encoder):
 
     def encode(self, x: Tensor) -> Tensor:
         """Return (B, *latent_shape) codes of any examples; one-hot: of the training example restored most similarly."""
-        if x.shape[1:] != self.space.shape:
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}; this autoencoder was built for {self.space.shape}. "
-                f"Pass a batch (B, {', '.join(map(str, self.space.shape))})."
-            )
+        refuse_shape(x, self.space, "autoencoder")
         if self.one_hot:
             return F.one_hot(self._nearest(x), self.latent_shape[0]).to(self.table.dtype)
         z = at_least_single(self.encoder(x))

@@ -50,7 +50,7 @@ from veridical.config import OptimizerConfig
 from veridical.config.families.hierarchical_vae import HierarchicalVAEConfig
 from veridical.families.variational import Variational, bounded_log_var, log_prior
 from veridical.kinds import TermKind
-from veridical.model import Batch, Facts, Loss, Space, refuse_labels
+from veridical.model import Batch, Facts, Loss, Space, refuse_labels, refuse_shape
 from veridical.nn.autoencoding import encoder_network
 from veridical.nn.mlp import MLP
 from veridical.nn.nested_gaussian import NestedGaussian
@@ -173,7 +173,8 @@ class HierarchicalVAE(Variational):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return features (B, features), and mean and log variance of q(z_2 | x), (B, upper_dim) each."""
-        features = self.encoder(self.accepted(x))
+        refuse_shape(x, self.space, type(self).__name__)
+        features = self.encoder(x)
         expected = (len(x), self.config.features)
         if features.shape != expected:
             raise ValueError(

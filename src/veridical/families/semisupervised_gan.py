@@ -45,7 +45,7 @@ from torch import Tensor
 
 from veridical.config.families.semisupervised_gan import SemiSupervisedGANConfig
 from veridical.families.adversarial import AdversarialModel
-from veridical.model import Batch, Classifier, Facts, Space
+from veridical.model import Batch, Classifier, Facts, Space, refuse_shape
 from veridical.nn.adversarial import build_discriminator
 from veridical.nn.buffers import BufferRole
 from veridical.nn.discriminator import Discriminator
@@ -141,11 +141,7 @@ class SemiSupervisedGAN(AdversarialModel[SemiSupervisedGANConfig], Classifier):
         Raises:
             ValueError: the examples have another shape.
         """
-        if x.shape[1:] != self.space.shape:
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}; this classifier was built for {self.space.shape}. "
-                f"Pass a batch (B, {', '.join(map(str, self.space.shape))})."
-            )
+        refuse_shape(x, self.space, "classifier")
         return self.class_logits(x)
 
     @torch.no_grad()

@@ -44,7 +44,7 @@ from veridical.config import OptimizerConfig
 from veridical.config.families.vae import VAEConfig
 from veridical.families.variational import Variational, bounded_log_var, log_prior
 from veridical.kinds import TermKind
-from veridical.model import Batch, Facts, Loss, Space, refuse_labels
+from veridical.model import Batch, Facts, Loss, Space, refuse_labels, refuse_shape
 from veridical.nn.autoencoding import encoder_network
 from veridical.nn.precision import at_least_single
 from veridical.objectives.bounds import active_units, elbo, free_bits, gaussian_kl, iwae_bound
@@ -149,7 +149,8 @@ class VAE(Variational):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log variance of q(z | x), (B, latent_dim) each, at least in single precision."""
-        h = self.encoder(self.accepted(x))
+        refuse_shape(x, self.space, type(self).__name__)
+        h = self.encoder(x)
         expected = (len(x), 2 * self.latent_dim)
         if h.shape != expected:
             raise ValueError(

@@ -272,19 +272,6 @@ class Variational(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder,
         """(1,) standard deviation of a Gaussian decoder, in units of data space."""
         return learned_scale(self.log_scale, self.space.std, self.space.bin_width)
 
-    def accepted(self, x: Tensor) -> Tensor:
-        """Return examples of the shape for which the model was built.
-
-        Raises:
-            ValueError: another shape.
-        """
-        if x.shape[1:] != self.space.shape:
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}; this {type(self).__name__} was built for {self.space.shape}. "
-                f"Pass a batch (B, {', '.join(map(str, self.space.shape))})."
-            )
-        return x
-
 
 def chosen_likelihood(likelihood: Likelihood, space: Space) -> str:
     """Return the likelihood of a space: Bernoulli of two-valued data, and of no other.
