@@ -52,8 +52,7 @@ from veridical.nn.coupling import (
     halves,
     vector_conditioner,
 )
-from veridical.nn.invertible import ActNorm, ChannelMixing, Invertible, Reshape, Scale, Squeeze
-from veridical.nn.invertible import Chain as InOrder
+from veridical.nn.invertible import ActNorm, Chain, ChannelMixing, Invertible, Reshape, Scale, Squeeze
 from veridical.nn.multiscale import FactorOut, MultiScale
 
 Conditioner = Callable[[int, int], nn.Module]
@@ -129,7 +128,7 @@ def build_flow(config: FlowConfig, space: Space, conditioner: Conditioner | None
         conditioner = conditioner or vector_networks(config)
         layers = nice_layers if config.layers == "nice" else _vector_layers
         return MultiScale(
-            [InOrder([Reshape(space.shape, (space.dim,)), *layers(config, space.dim, conditioner)])], [], [(space.dim,)]
+            [Chain([Reshape(space.shape, (space.dim,)), *layers(config, space.dim, conditioner)])], [], [(space.dim,)]
         )
     conditioner = conditioner or image_networks(config, space)
     return image_flow(config, space, conditioner)
@@ -172,7 +171,7 @@ def image_flow(config: FlowConfig, space: Space, conditioner: Conditioner) -> Mu
         squeeze = Squeeze(shape)  # type: ignore[arg-type]
         layers = site_layers(config, shape, conditioner) if config.layers == "realnvp" else []
         layers += [squeeze, *channel_layers(config, squeeze.shape, conditioner)]
-        scales.append(InOrder(layers))
+        scales.append(Chain(layers))
         shapes.append(squeeze.shape)
         shape = squeeze.shape
         if i < count - 1:
