@@ -8,7 +8,7 @@ import pytest
 
 from veridical.cli.options import arms
 from veridical.config import DataConfig, TrainingConfig
-from veridical.config.checks import at_least, interval, one_of, positive, seed, share
+from veridical.config.checks import at_least, divides, interval, one_of, positive, seed, share
 from veridical.config.families.table import FAMILIES, find_family
 from veridical.config.sampling import SamplingOptions
 
@@ -117,3 +117,9 @@ def test_every_numeric_setting_refuses_values_without_meaning(kind: type, value:
         else:
             accepted.append(f"{owner.__name__}.{name}")
     assert accepted == []
+
+
+def test_what_divides() -> None:
+    divides("heads", 2, "width", 8)
+    with pytest.raises(ValueError, match="width is 8 and heads 3; expected heads that divide the width"):
+        divides("heads", 3, "width", 8)

@@ -89,3 +89,19 @@ def one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Require one of the choices."""
     if value not in choices:
         raise ValueError(f"{name} is {value!r}; expected one of {', '.join(choices)}.")
+
+
+def divides(name: str, value: int, of: str, whole: int) -> None:
+    """Require a whole number that divides another.
+
+    Args:
+        name: of the setting, for the message.
+        value: the number.
+        of: name of the number that is divided.
+        whole: the number that is divided.
+
+    Raises:
+        ValueError: it does not divide it.
+    """
+    if whole % value:
+        raise ValueError(f"{of} is {whole} and {name} {value}; expected {name} that divide the {of}.")

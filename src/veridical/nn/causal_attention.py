@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from veridical.config import checks
+
 
 class CausalBlock(nn.Module):
     """Attention to the positions up to the present one, then a network of each position.
@@ -31,8 +33,7 @@ class CausalBlock(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
-        if width % heads:
-            raise ValueError(f"width is {width} and heads {heads}; expected heads that divide the width.")
+        checks.divides("heads", heads, "width", width)
         self.heads, self.rate = heads, dropout
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.queries_keys_values, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
@@ -68,7 +69,7 @@ class CausalTransformerNetwork(nn.Module):
 
     def __init__(self, width: int, outputs: int, *, layers: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
+        self.heads, self.dropout = heads, nn.Dropout(dropout)
         self.blocks = nn.ModuleList(CausalBlock(width, heads, dropout) for _ in range(layers))
         self.norm, self.out = nn.LayerNorm(width), nn.Linear(width, outputs)
         for block in self.blocks:
@@ -102,9 +103,8 @@ class CausalSteps:
     def __init__(self, network: CausalTransformerNetwork, n: int, length: int) -> None:
         self.network, self.position = network, 0
         self.blocks = [block for block in network.blocks if isinstance(block, CausalBlock)]
-        width, heads = network.norm.normalized_shape[0], self.blocks[0].heads if self.blocks else 1
-        weight = network.out.weight
-        self.keys = weight.new_zeros(len(self.blocks), n, heads, length, width // heads)
+        weight, heads = network.out.weight, network.heads  # (outputs, d)
+        self.keys = weight.new_zeros(len(self.blocks), n, heads, length, weight.shape[1] // heads)
         self.values = torch.zeros_like(self.keys)
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -41,8 +41,7 @@ class CausalTransformerConfig:
             checks.positive(name, getattr(self, name), most=checks.MOST_UNITS)
         checks.positive("layers", self.layers, most=checks.MOST_LAYERS)
         checks.share("dropout", self.dropout)
-        if self.width % self.heads:
-            raise ValueError(f"width is {self.width} and heads {self.heads}; expected heads that divide the width.")
+        checks.divides("heads", self.heads, "width", self.width)
 
 
 FAMILY = Family(

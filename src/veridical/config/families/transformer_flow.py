@@ -52,8 +52,7 @@ class TransformerFlowConfig(NormalizingConfig):
             checks.positive(name, getattr(self, name), most=checks.MOST_LAYERS)
         checks.positive("width", self.width, most=checks.MOST_UNITS)
         checks.share("dropout", self.dropout)
-        if self.width % self.heads:
-            raise ValueError(f"width is {self.width} and heads {self.heads}; expected heads that divide the width.")
+        checks.divides("heads", self.heads, "width", self.width)
 
 
 FAMILY = Family(
