@@ -99,8 +99,7 @@ def train(
         config, origins = lasting(config, epochs, count(data), origins)
     settings = config.training
     if model is None:
-        torch.manual_seed(settings.seed)
-        model = build_model(config, Facts(data.space, count(data)))
+        model = _built(config, data)
     if start is not None:
         notes["start"] = take_weights(model, start, say)
     elif isinstance(model, StartsFromData) and isinstance(data, ArrayData):
@@ -144,6 +143,12 @@ def _read(config: RunConfig, data: Any, say: Say) -> tuple[ArrayData | BatchSour
         say(f"Reading {config.data.source}.")
         return read_data(config.data, probed=are_probed(config))
     return given(config, data)
+
+
+def _built(config: RunConfig, data: ArrayData | BatchSource) -> GenerativeModel:
+    """Build the model of the configuration; its weights depend on the seed."""
+    torch.manual_seed(config.training.seed)
+    return build_model(config, Facts(data.space, count(data)))
 
 
 def _computed(engine: Engine, settings: TrainingConfig, why: str) -> dict[str, Any]:
