@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,12 +25,7 @@ IMAGES = Space((1, 8, 8), levels=17, mean=-0.4, std=0.75)
 SMALL = HierarchicalVAEConfig(upper_dim=1, lower_dim=1, width=8, features=8)
 
 
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 def batch(x: Tensor) -> Batch:

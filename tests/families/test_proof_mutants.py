@@ -1,6 +1,6 @@
 """Every proof fails where something is wrong: faults of well-known code, planted one at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -120,12 +120,7 @@ MUTANTS: dict[tuple[str, str], Mutant] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 @pytest.mark.parametrize("name", RIGHT)

@@ -1,7 +1,7 @@
 """The likelihoods of a decoder: probabilities of levels that sum to 1, draws that follow them, means of both."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
@@ -25,12 +25,7 @@ IMAGES = Space((2, 8, 9), levels=17, mean=-0.4, std=0.75)
 ON_LEVELS = ["categorical", "discretised-logistic"]
 
 
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 def model_of(likelihood: str, space: Space = PAIR, **rest: Any) -> VAE:

@@ -1,6 +1,6 @@
 """Codes in two parts: the density of draws, by quadrature and against a joint Gaussian."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -9,13 +9,7 @@ from torch.distributions import MultivariateNormal
 from tests.mutants import mutated
 from veridical.nn.nested_gaussian import NestedGaussian
 
-
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 A = torch.tensor([[0.7, -0.4, 1.1], [0.2, 0.9, -0.5]], dtype=torch.float64)

@@ -3,7 +3,7 @@
 The list names the wrong line and the test that notices it: a sign, a factor, a constant, an index, half a cell.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -425,12 +425,7 @@ TESTS = [value for name, value in globals().items() if name.startswith("test_") 
 MODULES = list(dict.fromkeys(mutant.module for mutant in MUTANTS.values()))
 
 
-@pytest.fixture(autouse=True)
-def _double_precision() -> Iterator[None]:
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 @pytest.mark.parametrize("name", MUTANTS)
