@@ -44,6 +44,7 @@ PUBLIC = {
     "build_report",
     "callbacks",
     "draw",
+    "encode",
     "evaluate",
     "evaluate_samples",
     "fit",

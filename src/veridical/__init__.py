@@ -28,6 +28,7 @@ _HOME = {
     "build_report": "veridical.report",
     "callbacks": "veridical.callbacks",
     "draw": "veridical.sampling",
+    "encode": "veridical.latent.encoding",
     "evaluate": "veridical.evaluation",
     "evaluate_samples": "veridical.evaluation",
     "fit": "veridical.training.fit",
@@ -61,6 +62,7 @@ __all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
     "build_report",
     "callbacks",
     "draw",
+    "encode",
     "evaluate",
     "evaluate_samples",
     "fit",
@@ -106,6 +108,7 @@ if TYPE_CHECKING:
     from veridical.data.sources import load as load_data
     from veridical.data.space import Space
     from veridical.evaluation import evaluate, evaluate_samples
+    from veridical.latent.encoding import encode
     from veridical.model import Facts, GenerativeModel, Loss
     from veridical.report import build as build_report
     from veridical.sampling import draw

@@ -279,6 +279,10 @@ class Bijective(ABC):
     """Maps examples to codes one to one."""
 
     @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """Return (B, *latent_shape) the codes of examples; of data with levels, those of the centres of their cells."""
+
+    @abstractmethod
     def inverse_error(self, x: Tensor) -> Tensor:
         """Return (B,) distances of examples from the inverse of their image.
 

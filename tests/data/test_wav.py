@@ -47,6 +47,8 @@ def test_recordings_are_cut_into_windows(tmp_path: Path) -> None:
     write_recording(x, 8000, tmp_path / "a.wav")
     write_recording(-x, 8000, tmp_path / "b.wav")
     arrays = read_wavs(wavs_in(tmp_path), 4)
+    assert arrays.files is not None and len(arrays.files) == len(arrays.x)
+    assert {Path(file).name for file in arrays.files} == {"a.wav", "b.wav"}
     assert arrays.x.shape == (4, 2, 4) and arrays.sample_rate == 8000 and "4 steps at their ends" in arrays.notes[0]
     assert arrays.x[1].tolist() == [[4, 5, 6, 7], [14, 15, 16, 17]] and arrays.x[2, 0, 1] == -1
 

@@ -7,15 +7,19 @@ import pytest
 import torch
 from PIL import Image
 
+from veridical.config import DataConfig
+from veridical.config.families.flow import FlowConfig
 from veridical.config.families.gan import GANConfig
 from veridical.config.families.pixelcnn import PixelCNNConfig
 from veridical.config.families.vae import VAEConfig
+from veridical.config.reading import Reading
 from veridical.data.dataset import ArrayData
+from veridical.families.flow import Flow
 from veridical.families.gan import GAN
 from veridical.families.pixelcnn import PixelCNN
 from veridical.families.vae import VAE
 from veridical.model import Space
-from veridical.workflows.interpolate import NoSuchRowError, part, save, ways
+from veridical.workflows.interpolate import NoSuchRowError, between_examples, given, part, save, ways
 
 SPACE = Space((1, 5, 5), levels=17, mean=0.0, std=0.5)
 
@@ -63,6 +67,31 @@ def test_a_model_without_an_encoder_goes_from_sample_to_sample() -> None:
     again, _ = ways(gan, data(), (4, 2, 4), steps=3, seed=5)
     torch.testing.assert_close(again[0], decoded[0])
     torch.testing.assert_close(again[1].flip(0), decoded[0])
+
+
+def test_ways_between_files_begin_and_end_at_their_codes(tmp_path: Path) -> None:
+    for name, value in (("a", 20), ("b", 220)):
+        Image.fromarray(np.full((5, 5), value, np.uint8)).save(tmp_path / f"{name}.png")
+    names, vae = [str(tmp_path / f"{name}.png") for name in "ab"], model()
+    x = given(names, DataConfig(), vae, Reading(), lambda line: None)
+    torch.testing.assert_close(x[:, 0, 0, 0], torch.tensor([20.0, 220.0]) / 127.5 - 1)
+    way = between_examples(vae, x, steps=3)
+    assert way.shape == (1, 3, 1, 5, 5)
+    ends = vae.eval().decode(vae.posterior(x).mean).detach()
+    torch.testing.assert_close(way[0, [0, 2]], ends)
+    with pytest.raises(NoSuchRowError, match="there is 1 example"):
+        between_examples(vae, x[:1])
+    gan = GAN(GANConfig(network="mlp", width=8, latent_dim=2), SPACE)
+    with pytest.raises(ValueError, match="GAN has no codes of given examples"):
+        between_examples(gan, x)
+
+
+def test_a_flow_passes_through_the_examples_themselves() -> None:
+    torch.manual_seed(0)
+    flow = Flow(FlowConfig(width=8, couplings=2), SPACE)
+    assert part(flow, "test") == "test"
+    decoded, x = ways(flow, data(), (1, 4), steps=3)
+    torch.testing.assert_close(decoded[0, [0, 2]], x, rtol=0, atol=1e-4)
 
 
 def test_refusals_say_what_to_do() -> None:

@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "train a model on your data, or on a built-in data set",
     "resume": "continue a run where it stopped",
     "sample": "draw samples from a trained model",
+    "encode": "write the codes of images, arrays or training examples",
     "interpolate": "show examples on the way between the codes of others",
     "export": "write a sampler that works without veridical",
     "evaluate": "measure a model, or a folder of images, against real data",

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from veridical.cli.options import Positional
-from veridical.cli.parse import parse, say
+from veridical.cli.options import Positional, Section
+from veridical.cli.parse import parse_sections, say
 from veridical.config import checks
+from veridical.config.reading import Reading
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,9 @@ class Interpolate:
 
     rows: tuple[int, ...] = (0, 1, 2, 3, 4)
     """Examples to pass through, by their rows in the data; or samples, by their numbers."""
+
+    examples: tuple[str, ...] = ()
+    """Pass through these instead of rows of the run's data: images, folders, files of arrays."""
 
     steps: int = 8
     """Points of each way, both ends included."""
@@ -52,14 +56,14 @@ class Interpolate:
             raise ValueError(f"rows are {list(self.rows)}; expected at least two, the ends of a way.")
 
 
+SECTIONS = (Section("options", Interpolate), Section("reading of the examples", Reading, Reading()))
+
+
 def run(arguments: list[str]) -> None:
     """Decode the ways and save them."""
-    options = parse(Interpolate, "interpolate", arguments)
-    from veridical.config.reading import Reading
-    from veridical.data.sources import load
+    options, reading = parse_sections(SECTIONS, "interpolate", arguments, about=Interpolate.__doc__ or "")
     from veridical.training.engine import choose_device
     from veridical.workflows import interpolate, sample
-    from veridical.workflows.evaluate import own_data
     from veridical.workflows.load import load_run
 
     out = options.out or sample.free_name(options.run / "samples" / "interpolated.png")
@@ -68,7 +72,11 @@ def run(arguments: list[str]) -> None:
     device, why = choose_device(options.device)
     model = model.to(device)
     say(f"device {device} ({why}), seed {options.seed}")
-    data = load(own_data(opened, config.data, Reading()), interpolate.part(model, options.split))
-    decoded, x = interpolate.ways(model, data, options.rows, options.steps, options.seed)
+    if options.examples:
+        x = interpolate.given(options.examples, config.data, model, reading, say)
+        decoded = interpolate.between_examples(model, x, options.steps)
+    else:
+        data = interpolate.own_examples(opened, config.data, model, options.split, reading)
+        decoded, x = interpolate.ways(model, data, options.rows, options.steps, options.seed)
     interpolate.save(decoded, x, model, out)
     say(f"wrote {out}")

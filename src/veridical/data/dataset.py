@@ -67,6 +67,9 @@ class ArrayData:
     notes: tuple[str, ...]
     """Notes on changes of the raw values; empty if there are none."""
 
+    files: tuple[str, ...] | None
+    """The path of the file of every example; None if they are not of files of their own."""
+
     def __init__(
         self,
         x: np.ndarray | Tensor,
@@ -85,6 +88,7 @@ class ArrayData:
         inferred = infer(x, space, name, Wishes(kind, levels, value_range, sample_rate))
         self._raw, self._scale, self._shift, self.notes = inferred.raw, inferred.scale, inferred.shift, inferred.notes
         self._rows: Tensor | None = None
+        self.files = None
         self._labels, found = as_labels(labels, len(self._raw), name)
         names = found if class_names is None else tuple(class_names)
         self.class_names = None if labels is None else names
@@ -150,6 +154,7 @@ class ArrayData:
         part = copy.copy(self)
         part.__dict__.pop("digest", None)
         part.name = self.name if name is None else name
+        part.files = None if self.files is None else tuple(self.files[row] for row in rows.tolist())
         part._labels = None if self._labels is None else self._labels[rows.to(self._labels.device)]
         if isinstance(self._raw, Tensor) and self._rows is None:
             part._raw = self._raw[rows.to(self._raw.device)]
@@ -172,7 +177,7 @@ class ArrayData:
             raise DataError(f"{self.name} {self.space.shape} cannot be stacked by rows {tuple(rows.shape)}.")
         stacks = copy.copy(self)
         stacks.__dict__.pop("digest", None)
-        stacks.name, stacks._rows, stacks.class_names = name, rows, None
+        stacks.name, stacks._rows, stacks.class_names, stacks.files = name, rows, None, None
         stacks._labels, _ = as_labels(labels, len(rows), name)
         channels, *sides = self.space.shape
         space = dataclasses.replace(self.space, shape=(channels * rows.shape[1], *sides), classes=None)

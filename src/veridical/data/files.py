@@ -50,6 +50,9 @@ class Arrays(NamedTuple):
     eight_bit: bool = False
     """Whether these are images decoded to 8 bits."""
 
+    files: tuple[str, ...] | None = None
+    """The path of the file of each example; None: all are of one file of arrays."""
+
 
 def read_file(path: Path) -> Arrays:
     """Read the arrays of a file, by its content where the ending does not tell.

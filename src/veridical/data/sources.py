@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 
 from veridical.config import DataConfig
@@ -29,7 +31,7 @@ from veridical.data.stacked import SUMMARY as STACKED_SUMMARY
 from veridical.data.wav import read_wavs, wavs_in
 from veridical.nearest import did_you_mean, nearest
 
-__all__ = ["get", "load", "load_splits", "names", "split_folder", "splits_of"]
+__all__ = ["get", "load", "load_examples", "load_splits", "names", "split_folder", "splits_of"]
 
 Split = Literal["train", "test"]
 
@@ -60,6 +62,63 @@ def load(config: DataConfig, split: Split = "train", *, memory_limit: int | None
     if own is not None:
         return _folder_of_splits(config, *own, split, memory_limit)
     return _parts(path, config, memory_limit)(split)
+
+
+def load_examples(config: DataConfig, like: Space, split: Split = "train") -> ArrayData:
+    """Read examples for a model of other data: all of a file or folder, or a part of a set that has parts of its own.
+
+    Decoded images may be of one colour, or a single one: their space is known. Arrays are read as in `load`; integers
+    that are all levels of the model's data are taken as such.
+
+    Args:
+        config: what to read and how to make it fit.
+        like: the space of the model's data.
+        split: of a named set, or a folder of splits.
+
+    Raises:
+        DataError: no such source, data that cannot be used, or of another shape than those of the model.
+    """
+    config = replace(config, holdout=0.0)
+    if set_name(config.source) is not None or split_folder(path := find_path(config.source)) is not None:
+        data = load(config, split)
+    else:
+        arrays = _read_path(path, config, None)
+        if math.prod(arrays.x.shape[1:]) != like.dim:
+            raise other_shape(path.name, arrays.x.shape[1:], "the model's data", like.shape)
+        levels = _known_levels(arrays, config, like)
+        space = None if levels is None else replace(like, levels=levels, classes=None)
+        if space is not None:
+            arrays = arrays._replace(x=arrays.x.astype(np.uint8, copy=False))
+        data = _array_data(arrays, config, path.name, space=space)
+    if data.space.shape != like.shape:
+        raise other_shape(data.name, data.space.shape, "the model's data", like.shape)
+    return data
+
+
+def _known_levels(arrays: Arrays, config: DataConfig, like: Space) -> int | None:
+    """Return the number of levels of what was read: of decoded images, or of an array that holds those of a model."""
+    x = arrays.x
+    if arrays.eight_bit and like.kind == "image":
+        return _levels(arrays, config)
+    if like.levels is None or like.levels > 256 or config.levels is not None or x.dtype.kind not in "iu":
+        return None
+    return like.levels if x.size and 0 <= int(x.min()) and int(x.max()) < like.levels else None
+
+
+def other_shape(name: str, shape: tuple[int, ...], other: str, like: tuple[int, ...]) -> DataError:
+    """Return the error that two sets of examples have different shapes.
+
+    Args:
+        name: of one set.
+        shape: of its examples.
+        other: the other set, in words.
+        like: the shape of its examples.
+    """
+    side = like[-1] if len(like) == 3 and like[-1] == like[-2] else "N"
+    return DataError(
+        f"{name} contains examples of shape {shape}, {other} of shape {like}; they must be equal.",
+        f"Bring images to one size: --size {side} --fit crop (Reading(size={side}, fit='crop')).",
+    )
 
 
 def load_splits(config: DataConfig) -> tuple[ArrayData, ArrayData | None]:
@@ -230,7 +289,8 @@ def _decoded(listing: Listing, config: DataConfig, memory_limit: int | None) -> 
     notes = (*listing.notes, *decoded.notes, *range_notes(int(decoded.x.max()), decoded.sixteen))
     if decoded.transparent and decoded.x.min() == decoded.x.max():
         raise DataError(*invisible(str(listing.folder), config.background))
-    return Arrays(decoded.x, listing.labels(decoded.files), notes, class_names=names, eight_bit=True)
+    files = tuple(map(str, decoded.files))
+    return Arrays(decoded.x, listing.labels(decoded.files), notes, class_names=names, eight_bit=True, files=files)
 
 
 def _shaped(arrays: Arrays, config: DataConfig, where: str) -> Arrays:
@@ -262,7 +322,7 @@ def _array_data(
         class_names=arrays.class_names if config.labels else None,
         name=name,
     )
-    data.notes = (*arrays.notes, *data.notes)
+    data.notes, data.files = (*arrays.notes, *data.notes), arrays.files
     return data
 
 

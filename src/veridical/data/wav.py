@@ -91,7 +91,8 @@ def read_wavs(paths: Sequence[Path], window: int) -> Arrays:
     x = np.concatenate(pieces)
     left = sum(recording.samples.shape[1] % window for recording in recordings)
     notes = (f"recordings were cut into windows of {window} steps; {left:,} steps at their ends are not used",)
-    return Arrays(x, None, notes, kind="sequence", sample_rate=float(recordings[0].rate))
+    files = tuple(str(path) for path, piece in zip(paths, pieces, strict=True) for _ in range(len(piece)))
+    return Arrays(x, None, notes, kind="sequence", sample_rate=float(recordings[0].rate), files=files)
 
 
 def _windows(samples: np.ndarray, window: int) -> np.ndarray:

@@ -10,8 +10,8 @@ $$ \mathrm{slerp}(a, b, t) = \Big(\frac{\sin (1-t)\omega}{\sin\omega}\,\hat a + 
 a great circle in direction, and a straight line in norm, with both ends exact. For parallel codes it is the straight
 line; opposite codes have no shortest way, so they are refused.
 
-Codes of examples are the means of their posteriors, or for models with a code of their own for every training example
-these; models with neither interpolate between their samples.
+Codes of examples are the means of their posteriors, the codes of a flow, or for models with a code of their own for
+every training example these; models without any interpolate between their samples.
 
 References:
     Shoemake, Animating Rotation with Quaternion Curves (1985). https://doi.org/10.1145/325165.325242
@@ -24,7 +24,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from veridical.model import Encoder, GenerativeModel, Interpolating, LatentVariable
+from veridical.latent.encoding import NoCodesError, codes_of_batch
+from veridical.model import Bijective, Encoder, GenerativeModel, Interpolating, LatentVariable
 from veridical.noise import SampleNoise
 
 PARALLEL, OPPOSITE = 1e-4, 1e-3
@@ -104,26 +105,23 @@ def interpolated(
 
 @torch.no_grad()
 def codes_of(
-    model: GenerativeModel, x: Float[Tensor, "B *event"], rows: Tensor, seed: int = 0
+    model: GenerativeModel, x: Float[Tensor, "B *event"], rows: Tensor | None, seed: int = 0
 ) -> Float[Tensor, "B *latent"]:
-    """Return the codes of examples: posterior means, else the model's own codes of these rows, else codes of samples.
+    """Return the codes of examples: inferred or computed, else the model's own of these rows, else those of samples.
 
     Args:
         model: in evaluation mode.
         x: (B, *event) examples in data space.
-        rows: (B,) their rows in the training data; without an encoder and codes of its own: numbers of samples.
+        rows: (B,) their rows in the training data; for models with codes of neither kind: numbers of samples. None:
+            they are no training examples.
         seed: of the samples.
 
     Raises:
         ValueError: the model has no codes, or none of these rows.
     """
-    if isinstance(model, Encoder):
-        return model.posterior(x).mean
-    if isinstance(model, Interpolating):
-        known = model.known_codes()
-        if len(rows) and int(rows.max()) >= len(known):
-            raise ValueError(f"row {int(rows.max())} has no code; this model has codes of {len(known)} examples.")
-        return known[rows.to(known.device)]
-    if isinstance(model, LatentVariable):
+    if isinstance(model, Encoder | Bijective | Interpolating):
+        return codes_of_batch(model, x, rows)["z"]
+    if isinstance(model, LatentVariable) and rows is not None:
         return torch.cat([model.prior(1, SampleNoise(seed, row, 1, model.device)) for row in rows.tolist()])
-    raise ValueError(f"{type(model).__name__} has no codes, so there is no way between two of them.")
+    what = "no codes of given examples" if isinstance(model, LatentVariable) else "no codes"
+    raise NoCodesError(f"{type(model).__name__} has {what}, so there is no way between two of them.")

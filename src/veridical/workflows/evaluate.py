@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from veridical.config.reading import Reading
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
 from veridical.data.sources import load as load_data
-from veridical.data.sources import load_splits, set_name
+from veridical.data.sources import load_splits, other_shape, set_name
 from veridical.evaluation import Evaluation
 from veridical.evaluation import evaluate as measure
 from veridical.evaluation import evaluate_samples as measure_samples
@@ -199,11 +199,7 @@ def load_samples(path: str, reading: Reading, train: ArrayData) -> ArrayData:
             raise
         made = load_data(replace(config, labels=False), "train")
     if made.space.shape != shape:
-        side = shape[-1] if len(shape) == 3 and shape[-1] == shape[-2] else "N"
-        raise DataError(
-            f"{path} contains examples of shape {made.space.shape}, {train.name} of shape {shape}; they must be equal.",
-            f"Bring images to one size: --size {side} --fit crop (Reading(size={side}, fit='crop')).",
-        )
+        raise other_shape(path, made.space.shape, train.name, shape)
     return made
 
 
@@ -239,26 +235,36 @@ def withhold(found: Evaluation, reason: str, invalid: Sequence[str] = OF_THE_SPL
     return replace(found, measurements=kept, skipped={**found.skipped, **dict.fromkeys(names, reason)})
 
 
-def own_data(run: Run, config: DataConfig, reading: Reading) -> DataConfig:
+class Remedies(NamedTuple):
+    """What to do where a command cannot read the data of a run by itself."""
+
+    in_python: str = "Give the data to compare with (--against DATA), or call veridical.evaluate(model, data)."
+    """The data were passed from Python."""
+
+    other: str = "Leave them out, or name other data: --against PLACE."
+    """There are options of reading."""
+
+
+def own_data(run: Run, config: DataConfig, reading: Reading, remedies: Remedies = Remedies()) -> DataConfig:  # noqa: B008
     """Return where the data of a run are now.
 
     Args:
         run: the run.
         config: of its data.
         reading: options of reading, which would not count.
+        remedies: of the command.
 
     Raises:
         DataError: they are not in a file, were not found, or options are given.
     """
     if run.read_json("environment.json").get("own_data"):
         raise DataError(
-            f"{run.path} was trained on data passed from Python, which are not in a file.",
-            "Give the data to compare with (--against DATA), or call veridical.evaluate(model, data).",
+            f"{run.path} was trained on data passed from Python, which are not in a file.", remedies.in_python
         )
     if reading.given:
         raise DataError(
             f"{', '.join(reading.given)} given, but the data of {run.path} are read as they were in training.",
-            "Leave them out, or name other data: --against PLACE.",
+            remedies.other,
         )
     return locate(config, run)
 
