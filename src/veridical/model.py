@@ -48,6 +48,7 @@ __all__ = [
     "LikelihoodBound",
     "Loss",
     "ObservationModel",
+    "Reparameterised",
     "Replayable",
     "Restorer",
     "Sampler",
@@ -240,6 +241,19 @@ class ExactLikelihood(ABC):
     @abstractmethod
     def log_prob(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (B,) log p(x) in nats, in data space."""
+
+
+class Reparameterised(ABC):
+    """Draws examples that are a differentiable function of its weights, with their exact log densities."""
+
+    @abstractmethod
+    def rsample(self, n: int, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
+        """Return (n, *event) examples in data space and their (n,) log p in nats, both with a gradient.
+
+        Args:
+            n: how many.
+            noise: n rows, from which all random numbers are taken; None: torch's global generator.
+        """
 
 
 class LikelihoodBound(ABC):

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from veridical.config import OptimizerConfig, TrainingConfig
+from veridical.config.training import EnergyConfig
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,22 @@ def test_an_optimiser_has_bounds(choices: dict[str, Any], words: str) -> None:
 def test_training_has_bounds(choices: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         TrainingConfig(**choices)
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"beta": 0.0}, "beta is 0.0"),
+        ({"beta": 1.5, "anneal": 3}, "at most 1"),
+        ({"beta": 0.5}, "give the number of steps"),
+        ({"anneal": -1}, "anneal"),
+        ({"bridges": -1}, "bridges"),
+    ],
+)
+def test_training_from_an_energy_has_bounds(choices: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        EnergyConfig(**choices)
+    EnergyConfig(beta=0.5, anneal=1, bridges=0)
 
 
 def test_what_switches_off_is_allowed() -> None:

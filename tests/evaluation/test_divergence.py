@@ -118,8 +118,9 @@ def test_mutants_are_found(mutant: str) -> None:
 def test_a_perfect_model_of_a_mixture_is_at_zero(law: GaussianMixture) -> None:
     target = Target(law, Space((law.dim,), "vector", None, None))
     found = measured((Known(target), target, 0.0, 0.0))
-    assert [m.value for m in found.values()] == pytest.approx([0.0, 0.0], abs=1e-12)
-    assert {m.verdict for m in found.values()} <= set(NO_FAULT)
+    values = {name: m.value for name, m in found.items()}
+    assert values == pytest.approx({"kl_forward": 0.0, "kl_reverse": 0.0, "effective_share": 1.0}, abs=1e-12)
+    assert {m.verdict for m in found.values()} <= {*NO_FAULT, "no reference"}
 
 
 def test_a_nearly_perfect_model_is_condemned_no_more_often_than_stated() -> None:

@@ -129,7 +129,16 @@ def test_noise_does_not_look_like_data(images: Images) -> None:
 def test_a_perfect_model_of_a_known_law() -> None:
     law = grid()
     found = evaluate(Law(law), data_of(law, 3000, 0), data_of(law, 1000, 1), n=3000)
-    names = ["kl_forward", "kl_reverse", "cross_entropy", "modes", "high_quality", "mode_kl", "mode_width"]
+    names = [
+        "kl_forward",
+        "kl_reverse",
+        "effective_share",
+        "cross_entropy",
+        "modes",
+        "high_quality",
+        "mode_kl",
+        "mode_width",
+    ]
     assert list(verdicts(found)) == [*names, "nats_train", "nats_test", "overfit_nats"]
     assert verdicts(found).pop("nats_train") == "no reference"
     assert set(verdicts(found).values()) <= {*NO_FAULT, "no reference"}

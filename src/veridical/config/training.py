@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from veridical.config import checks
@@ -50,6 +50,34 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
+class EnergyConfig:
+    """Training from the log density of the distribution of the data, without examples (`training/energy.py`)."""
+
+    beta: float = 1.0
+    """Inverse temperature at the first step: the target is p^beta, broader than p below 1."""
+
+    anneal: int = 0
+    """Number of steps in which beta rises linearly to 1; 0: beta is 1 from the start."""
+
+    bridges: int | None = None
+    """Steps of annealed importance sampling from the model towards p^2/q (alpha-2). None: 8 on continuous data, 0 on
+    data with levels, on which there are no other numbers."""
+
+    def __post_init__(self) -> None:
+        checks.positive("beta", self.beta)
+        checks.positive("anneal", self.anneal, zero=True)
+        checks.positive("bridges", self.bridges, zero=True, most=checks.MOST_TURNS)
+        if self.beta > 1:
+            raise ValueError(f"beta is {self.beta}; expected at most 1: at the end the target is p itself.")
+        if self.beta < 1 and not self.anneal:
+            raise ValueError(f"beta is {self.beta} and anneal 0; give the number of steps in which beta rises to 1.")
+
+
+FromEnergy = Literal["reverse-kl", "alpha-2"]
+"""Losses that need the log density of the target, and no examples."""
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """Settings of the training loop, the same for all families."""
 
@@ -61,6 +89,13 @@ class TrainingConfig:
 
     seed: int = 0
     """Seed of weights, data order and noise."""
+
+    from_energy: FromEnergy | None = None
+    """Learn from the known log density of the distribution of the data, without examples, instead of by the loss of
+    the family. reverse-kl: KL(model||distribution), which may lose modes; alpha-2: the divergence of order 2, which
+    covers them."""
+
+    energy: EnergyConfig = field(default_factory=EnergyConfig)
 
     lr_scale: float = 1.0
     """Factor on the learning rate of every player."""

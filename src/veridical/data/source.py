@@ -18,6 +18,7 @@ from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
 from veridical.data.loader import Loader
 from veridical.data.space import Space
+from veridical.targets.law import Law
 
 FEW = 1000
 """Smallest number of examples without a warning."""
@@ -63,14 +64,15 @@ class EnergySource:
         space: where the samples live.
         batch_size: samples per step.
         name: what messages and reports call the target.
+        target: the distribution that is learned, for runs with `training.from_energy`; own models know theirs.
     """
 
     n: None = None
 
-    def __init__(self, space: Space, batch_size: int = 256, *, name: str = "energy") -> None:
+    def __init__(self, space: Space, batch_size: int = 256, *, name: str = "energy", target: Law | None = None) -> None:
         if batch_size < 1:
             raise DataError(f"batch_size is {batch_size}; expected at least 1.")
-        self.space, self.batch_size, self.name = space, batch_size, name
+        self.space, self.batch_size, self.name, self.target = space, batch_size, name, target
 
     @property
     def digest(self) -> str:

@@ -21,6 +21,7 @@ from veridical.evaluation.density import Density, density_of, score, why_no_dens
 from veridical.evaluation.intervals import mean_or_none, mean_test, rounding, standard_error
 from veridical.evaluation.measurement import JSON, Measurement
 from veridical.evaluation.target import Target
+from veridical.evaluation.weights import measure_weights
 from veridical.model import GenerativeModel
 from veridical.targets.law import HasEntropy
 
@@ -33,7 +34,7 @@ def measure_divergence(
     seed: int,
     density: Density | None = None,
 ) -> list[Measurement]:
-    r"""Measure kl_forward, $\mathrm{KL}(p\|q)$ on draws of the law p; with exact density and samples kl_reverse too.
+    r"""Measure kl_forward, $\mathrm{KL}(p\|q)$, on draws of the law p; of exact densities kl_reverse and weights too.
 
     Args:
         model: with a likelihood or a bound q.
@@ -62,7 +63,9 @@ def measure_divergence(
     if samples is not None and density.exact:
         began = time.perf_counter()
         log_q = score(density.log_prob, samples, model.device, seed)
-        measured.append(_divergence("kl_reverse", log_q - target.log_prob(samples), log_q, density, began, detail))
+        gap = log_q - target.log_prob(samples)
+        measured.append(_divergence("kl_reverse", gap, log_q, density, began, detail))
+        measured += measure_weights(-gap, target.law, detail)
     return measured
 
 

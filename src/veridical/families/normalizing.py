@@ -23,6 +23,7 @@ from veridical.model import (
     GenerativeModel,
     LatentVariable,
     Loss,
+    Reparameterised,
     Replayable,
     Sampler,
     Space,
@@ -47,6 +48,7 @@ class NormalizingFlow(
     Sampler,
     LatentVariable,
     ExactLikelihood,
+    Reparameterised,
     Dequantised,
     Bijective,
     ABC,
@@ -129,10 +131,20 @@ class NormalizingFlow(
     def log_density(self, y: Tensor) -> Tensor:
         """Return (B,) nats: the log density of continuous values in data space; on data with levels add noise first."""
         z, volume = self._code(y)
+        return self._log_prior(z) + volume
+
+    def rsample(self, n: int, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
+        """Return continuous values (n, *event) in data space and their (n,) log densities, both with a gradient."""
+        z = self.prior(n, noise).to(next(self.parameters()).dtype)
+        inner, volume = self.flow.inverse(z)
+        x, of_units = self.units.inverse(inner)
+        return x, self._log_prior(z) - volume - of_units
+
+    def _log_prior(self, z: Tensor) -> Tensor:
         if self.logistic:
-            return log_slope(z) + volume
+            return log_slope(z)
         zero = z.new_zeros(1, 1)
-        return gaussian_log_prob(z, zero, zero) + volume
+        return gaussian_log_prob(z, zero, zero)
 
     def log_prob(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (B,) log p(x) of continuous data, in nats.

@@ -214,6 +214,16 @@ METRICS = {
         "KL divergence of the model from the true distribution, in nats; lower is better, 0 is perfect. It is large "
         "for wrong samples, and hardly depends on data that the model misses.",
     ),
+    "effective_share": Metric(
+        "effective share of weighted samples",
+        "Share of independent draws of the true distribution that the samples are worth when weighted by p/q, 1 for a "
+        "perfect model; higher is better. It does not detect missing modes.",
+    ),
+    "log_partition": Metric(
+        "log Z from weighted samples",
+        "Logarithm of the mean weight of the samples, an estimate of log Z; the exact log Z for a perfect model. A low "
+        "value shows modes that the model never draws.",
+    ),
     "cross_entropy": Metric(
         "cross-entropy of samples",
         "Mean negative log probability of samples under the true distribution; it equals the entropy of that "
@@ -322,6 +332,9 @@ TERMS = {
     "grad_norm": Term("gradient norm"),
     "lr": Term("learning rate"),
     "nats": Term("negative log-likelihood or its bound", "nats per example"),
+    "reverse_kl": Term("KL(model ‖ data)", "nats; of an energy up to log Z"),
+    "effective_share": Term("effective share of weighted samples", "share"),
+    "beta": Term("inverse temperature"),
     "inverse_error": Term("error of the inverse", "standard deviations of the data"),
     "update": Term("size of a step", "relative to the weights"),
     "reconstruction": Term("reconstruction loss", "nats per example"),

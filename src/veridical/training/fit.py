@@ -73,12 +73,23 @@ class Player:
 
 
 class State:
-    """Everything that training changes. A checkpoint is exactly this, plus the random generators."""
+    """Everything that training changes. A checkpoint is exactly this, plus the random generators.
 
-    def __init__(self, model: Trainable, *, steps: int, ema: float = 0.0, lr_scale: float = 1.0) -> None:
+    Args:
+        model: what is trained.
+        game: turns and losses, where they are not those of the model.
+        steps: last step.
+        ema: decay of the average of the weights; 0: none is kept.
+        lr_scale: factor on all learning rates.
+    """
+
+    def __init__(
+        self, model: Trainable, *, game: Trainable | None = None, steps: int, ema: float = 0.0, lr_scale: float = 1.0
+    ) -> None:
         if not isinstance(model, nn.Module):
             raise TypeError(f"model is a {type(model).__name__}; expected a torch.nn.Module that is a Trainable.")
         self.model, self.module, self.steps = model, model, steps
+        self.game = model if game is None else game
         self.players = {
             name: Player(model, model, name, model.optimizer(name), steps, lr_scale) for name in model.players
         }
@@ -109,7 +120,7 @@ class State:
         if not graphs:
             return Eager(), "are started one by one, as requested"
         rows = any(group.rows for player in self.players.values() for group in player.optimizer.groups)
-        return choose(self.model, engine.device, engine.world_size, rows=rows)
+        return choose(self.game, engine.device, engine.world_size, rows=rows)
 
 
 def fit(
@@ -173,8 +184,8 @@ def play(state: State, step: int, batch: Batch, engine: Engine, clip_norm: float
         What is logged.
     """
     clock, terms = Clock(step, state.elapsed), {}
-    for name in state.model.turns(step):
-        moved = move(state.model, state.players[name], batch, engine, clock, clip_norm)
+    for name in state.game.turns(step):
+        moved = move(state.game, state.players[name], batch, engine, clock, clip_norm)
         terms |= {f"{name}/{term}": value for term, value in moved.items()}
     if state.ema is not None:
         state.ema.apply()

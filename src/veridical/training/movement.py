@@ -43,7 +43,7 @@ class Movement(Callback):
         """Copy the weights before a step that ends with a row."""
         following = state.step + 1
         if is_due(following, self.log_every) or following == state.steps:
-            moving = state.model.turns(state.step)
+            moving = state.game.turns(state.step)
             self.before = {name: weights(state.players[name]) for name in moving}
 
     def on_log(self, state: State, row: Row) -> None:

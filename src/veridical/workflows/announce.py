@@ -44,6 +44,8 @@ def describe(
     say(f"data       {data.name}: {what}, {scale}{f', {classes}' if space.classes else ''}")
     for note in notes(data):
         say(f"           {note}")
+    if config.training.from_energy is not None:
+        say(f"           {config.training.from_energy}: learned from the log density of {data.name}, without examples")
     counts = {p: sum(t.numel() for t in _tensors(model, p)) for p in model.players}
     say(f"model      {config.family}: " + ", ".join(f"{p} {n:,} parameters" for p, n in counts.items()))
     weights = f"{sum(counts.values()) * 20 / 1e6:.1f} MB"  # float32: weights, gradients, two moments, average

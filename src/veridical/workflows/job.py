@@ -35,6 +35,7 @@ from veridical.training.spacing import thin
 from veridical.training.spectrum import SingularValues
 from veridical.training.terms import NonFiniteError
 from veridical.workflows import environment, images
+from veridical.workflows.energy import game_of, learned_from
 from veridical.workflows.facts import health_facts
 from veridical.workflows.location import absolute_source
 from veridical.workflows.periodic import CannotEvaluateError, PeriodicEvaluation
@@ -78,10 +79,11 @@ class Job:
         training = self.config.training
         seed_start(training.seed, self.engine.rank)
         self.engine.place(self.model.train())
-        state = State(self.model, steps=training.steps, ema=training.ema, lr_scale=training.lr_scale)
+        game = game_of(self.model, self.data, training)
+        state = State(self.model, game=game, steps=training.steps, ema=training.ema, lr_scale=training.lr_scale)
         first = self.engine.rank == 0
         file, say = (self.run.health_file, self.say) if first else (None, None)
-        health = Health(self.model.term_kinds, file, say, self._facts())
+        health = Health(game.term_kinds, file, say, self._facts())
         kept: dict[str, Callback] = {"health": health}
         saver = Checkpointer(self.run, self.engine, training, kept)
         evaluation = self._evaluation(saver)
@@ -216,7 +218,7 @@ class Job:
 
     def _loader(self) -> BatchSource:
         return batches(
-            self.data,
+            learned_from(self.data, self.config.training),
             self.config.data,
             self.config.training,
             rank=self.engine.rank,
@@ -259,7 +261,7 @@ class Job:
             "class_names": self.data.class_names if isinstance(self.data, ArrayData) else None,
         }
         about = {"data": data, "space": space, "own_modules": own_modules, "papers": list(self.model.papers)}
-        about["terms"] = dict(self.model.term_kinds)
+        about["terms"] = dict(game_of(self.model, self.data, self.config.training).term_kinds)
         about["config_sha256"] = [digest(text.encode())]
         about["health"] = health_facts(self.data, self.config.training.steps, continued="start" in notes)
         self.run.write_json("environment.json", {**environment.describe(), **about, **notes})

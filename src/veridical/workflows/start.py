@@ -18,7 +18,7 @@ from veridical.data.dataset import ArrayData
 from veridical.data.errors import NoSuchDataError
 from veridical.data.source import BatchSource, batch_size, batches, count
 from veridical.lock import holding
-from veridical.model import Facts, GenerativeModel, StartsFromData
+from veridical.model import Facts, GenerativeModel, StartsFromData, Trainable
 from veridical.run import Run
 from veridical.training.callbacks import generators_kept
 from veridical.training.determinism import is_deterministic
@@ -26,6 +26,7 @@ from veridical.training.engine import Engine
 from veridical.training.fit import Callback, State, fit
 from veridical.training.logs import require_tensorboard
 from veridical.workflows.announce import bounded_logits, describe
+from veridical.workflows.energy import game_of, learned_from
 from veridical.workflows.finetune import take_weights
 from veridical.workflows.job import Job
 from veridical.workflows.load import build_model, record_of
@@ -104,13 +105,15 @@ def train(
         notes["start"] = take_weights(model, start, say)
     elif isinstance(model, StartsFromData) and isinstance(data, ArrayData):
         model.start_from(data)
+    game = game_of(model, data, settings)
     shape = (settings.batch_size, *data.space.shape)
     engine.arithmetic, why = engine.choose_arithmetic(model, shape, settings.precision)
     describe(say, config, data, model, engine, why)
     if own_model and (warning := bounded_logits(model)):
         say(warning)
     if dry_run:
-        _try_out(model, batches(data, config.data, settings, device=engine.device), engine, settings, say)
+        loader = batches(learned_from(data, settings), config.data, settings, device=engine.device)
+        _try_out(model, game, loader, engine, settings, say)
         return Run(out or "")
     run = _create(engine, out, f"{config.family.rpartition('.')[2]}-{data.name}")
     say(f"run        {run.path}")
@@ -202,11 +205,23 @@ def set_threads(threads: int | None) -> None:
         torch.set_num_threads(threads)
 
 
-def _try_out(model: GenerativeModel, loader: BatchSource, engine: Engine, settings: TrainingConfig, say: Say) -> None:
-    """Run a few steps, write nothing, and print an estimate of the total time."""
+def _try_out(
+    model: GenerativeModel, game: Trainable, loader: BatchSource, engine: Engine, settings: TrainingConfig, say: Say
+) -> None:
+    """Run a few steps, write nothing, and print an estimate of the total time.
+
+    Args:
+        model: that is trained.
+        game: its turns and losses.
+        loader: its batches.
+        engine: device, arithmetic and processes.
+        settings: of the training.
+        say: called with each message.
+    """
     engine.place(model)
     watch = Stopwatch(synchronise=torch.cuda.synchronize if engine.device.type == "cuda" else None)
-    state = State(model, steps=min(settings.steps, DRY_STEPS), ema=settings.ema, lr_scale=settings.lr_scale)
+    steps = min(settings.steps, DRY_STEPS)
+    state = State(model, game=game, steps=steps, ema=settings.ema, lr_scale=settings.lr_scale)
     fit(state, loader, engine, log_every=1, callbacks=[watch])
     estimate = watch.estimate(settings.steps)
     say(f"Dry run: {state.step} step{'s' if state.step > 1 else ''}; nothing was written.")
