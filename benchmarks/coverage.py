@@ -49,6 +49,7 @@ from veridical.data.dataset import ArrayData
 from veridical.evaluation import authenticity as authenticity_page
 from veridical.evaluation import clipped as clipped_page
 from veridical.evaluation import coverage as of_modes
+from veridical.evaluation import manifold as manifold_of_samples
 from veridical.evaluation import manifold_intervals as manifold_page
 from veridical.evaluation import mmd as mmd_page
 from veridical.evaluation import neighbours
@@ -113,14 +114,14 @@ _KNOWN: dict[tuple[float, float, int], neighbours.Neighbours] = {}
 def once(x: Tensor, k: int) -> neighbours.Neighbours:
     """Return the neighbours of rows, found once for all metrics and both models."""
     key = (float(x.double().sum()), float(x[-1].double().sum()), len(x))
-    if key not in _KNOWN:
+    if key not in _KNOWN or _KNOWN[key].distance.shape[1] < k:
         while len(_KNOWN) > 3:
             del _KNOWN[next(iter(_KNOWN))]
-        _KNOWN[key] = neighbours.neighbours(x, min(LISTED, len(x) - 1))
+        _KNOWN[key] = neighbours.neighbours(x, max(k, min(LISTED + 1, len(x) - 1)))
     return neighbours.Neighbours(_KNOWN[key].distance[:, :k], _KNOWN[key].index[:, :k])
 
 
-for page in (clipped_page, manifold_page, authenticity_page):
+for page in (clipped_page, manifold_of_samples, manifold_page, authenticity_page):
     page.neighbours = once  # type: ignore[attr-defined]
 
 

@@ -105,8 +105,9 @@ def test_memory_is_bounded_by_matrices_not_rows() -> None:
 
 @pytest.mark.parametrize("case", ["equal laws", "wider", "shifted", "features"])
 def test_the_interval_covers_the_expectation(case: str) -> None:
-    # 150 repetitions, nominal 95 %: below 88 % with probability 2e-4. The first order alone is 1.4 times too wide near
-    # equal distributions.
+    # 150 repetitions, nominal 95 %: below 88 % with probability 2e-4. Widths measured with two sets of seeds, in
+    # multiples of the true one: .90 to .93, .93 to .96, .96 to 1.12, and 1.36 for equal laws, where halves overstate
+    # the noise of the map in 16 dimensions at n = 200 (they cover 1.00). The first order alone is 1.4 times too wide.
     n, d, values = 200, 16, []
     for seed in range(150):
         g = torch.Generator().manual_seed(1000 + seed)
@@ -118,7 +119,10 @@ def test_the_interval_covers_the_expectation(case: str) -> None:
     covered = np.mean([v.interval[0] <= expectation <= v.interval[1] for v in values])
     assert 0.88 <= covered
     spread = np.std([v.value for v in values])
-    assert np.median([v.interval[1] - v.interval[0] for v in values]) / 3.92 <= 1.4 * spread
+    assert (
+        np.median([v.interval[1] - v.interval[0] for v in values]) / 3.92
+        <= (1.4 if case == "equal laws" else 1.2) * spread
+    )
 
 
 def test_the_interval_covers_where_one_direction_has_most_of_the_variance(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,10 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("shift", "n", "m"), [(0.0, 200, 200), (0.0, 300, 100), (0.15, 200, 300)])
 def test_the_interval_covers(shift: float, n: int, m: int) -> None:
-    # 250 repetitions: coverage of 95 % measured below 89 %: probability 1e-4.
+    # 250 repetitions: coverage of 95 % measured below 89 %: probability 1e-4. The estimate has a skewed distribution
+    # near 0, so the sides are not alike: with three seeds the lower one was .92 to 1.10 times 1.96 standard deviations
+    # for equal distributions (.60 to .63 for the shift), the upper one 2.07 to 2.50 (1.45 to 1.55), as distances just
+    # above 0 need; the share of intervals that hold was .94 to .98.
     g, results = torch.Generator().manual_seed(2), []
     for _ in range(250):
         x, y = torch.randn(n, 8, generator=g).relu(), (torch.randn(m, 8, generator=g) + shift).relu()
@@ -51,7 +54,9 @@ def test_the_interval_covers(shift: float, n: int, m: int) -> None:
     values, (low, high) = np.array([r.value for r in results]), np.array([r.interval for r in results]).T
     spread = values.std()
     assert np.mean((low <= values.mean()) & (values.mean() <= high)) >= 0.89
-    assert 0.75 * spread <= np.median(high - low) / 3.92 <= 1.8 * spread  # allows for distances just above 0
+    lower, upper = (float(np.median(side)) / (1.96 * spread) for side in (values - low, high - values))
+    least, most, widest = (0.85, 1.2, 2.6) if shift == 0.0 else (0.55, 0.7, 1.65)
+    assert least <= lower <= most <= upper <= widest
     if shift == 0.0:
         assert abs(values.mean()) <= 4 * spread / 250**0.5  # unbiased
         nulls = np.mean([r.null_error for r in results])
@@ -66,7 +71,11 @@ def test_a_large_mean_of_the_features_does_not_widen_the_interval() -> None:
         results.append(distance(x, y))
     spread = np.std([r.value for r in results])
     widths = [r.interval[1] - r.interval[0] for r in results]
-    assert 0.6 * spread <= np.median(widths) / 3.92 <= 4.0 * spread  # one direction, the mean, has all the variance
+    assert (
+        0.6 * spread <= np.median(widths) / 3.92 <= 3.5 * spread
+    )  # without an offset 2.1, at 1 2.4, at 100 2.3 to 3.2
+    lower = np.median([r.value - r.interval[0] for r in results]) / (1.96 * spread)
+    assert 0.85 <= lower <= 1.5  # .94 to 1.24: the width is all above, where one direction, the mean, has the variance
 
 
 def test_an_estimate_that_is_too_small_by_chance_has_no_smaller_error() -> None:

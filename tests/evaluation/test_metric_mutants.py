@@ -49,8 +49,8 @@ MUTANTS = {
     "radii are not clipped": Mutant(
         clipped,
         "clipped",
-        "radius.clamp(max=float(radius.median()))",
-        "radius",
+        "ball.radius.clamp(max=float(ball.radius.median()))",
+        "ball.radius",
         test_clipped.test_it_is_the_definition,
         (3,),
     ),
@@ -65,7 +65,7 @@ MUTANTS = {
         test_clipped.test_ties_count_among_real_examples_as_among_samples,
     ),
     "coverage is not clipped": Mutant(
-        clipped, "clipped", "part.clamp_(max=k)", "part", test_clipped.test_it_is_the_definition, (3,)
+        clipped, "_covered", ".clamp(max=k)", "", test_clipped.test_it_is_the_definition, (3,)
     ),
     "coverage is not calibrated": Mutant(
         clipped_calibration,

@@ -17,17 +17,19 @@ from veridical.evaluation.relabelled import Relabelled, listed
 N, M, R, D = 60, 40, 50, 3
 
 
-def drawn(shift: float) -> tuple[torch.Tensor, torch.Tensor, Exchange]:
+def drawn(shift: float, lattice: bool) -> tuple[torch.Tensor, torch.Tensor, Exchange]:
     g = torch.Generator().manual_seed(0)
     reference, pool = torch.randn(R, D, generator=g), torch.randn(N + M, D, generator=g)
     pool[:N] += shift
+    if lattice:
+        reference, pool = reference.round(), pool.round()
     return reference, pool, exchange(N, M, 0, draws=40)
 
 
-def agrees(shift: float = 0.5) -> bool:
-    reference, pool, e = drawn(shift)
+def agrees(shift: float = 0.5, lattice: bool = False, kept: int | None = None) -> bool:
+    reference, pool, e = drawn(shift, lattice)
     real = Sample(reference)
-    by = Relabelled(real, pool, neighbours(pool, listed(N, M, 3)))
+    by = Relabelled(real, pool, neighbours(pool, kept or listed(N, M, 3)))
     columns = (
         mean_differences(by.precise.double(), e),
         by.recall(e),
@@ -44,6 +46,10 @@ def test_every_labelling_scores_as_its_rows_do(shift: float) -> None:
     assert agrees(shift)
 
 
+def test_every_labelling_scores_as_its_rows_do_where_distances_are_tied() -> None:
+    assert agrees(lattice=True, kept=N + M - 1)
+
+
 MUTANTS: dict[str, tuple[Any, str, str]] = {
     "balls of all rows, whatever their label": (
         page._recalled,
@@ -52,6 +58,7 @@ MUTANTS: dict[str, tuple[Any, str, str]] = {
     ),
     "one neighbour more": (page._recalled, "reach[j] = p - 1", "reach[j] = p"),
     "the labels are swapped": (page._covered, "found |= 1 << labels[b, j]", "found |= 2 >> labels[b, j]"),
+    "examples at the radius are inside": (page._covered, "1.0 - none", "1.0 * (s > 0)"),
     "points count as their own neighbours": (neighbours, "block.scatter_(1, own[:, None], torch.inf)", "pass"),
 }
 
@@ -68,7 +75,7 @@ def test_mutants_are_found(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(page, name, namespace[name], raising=False)
     if name == "neighbours":
         monkeypatch.setitem(globals(), "neighbours", namespace[name])
-    assert not agrees()
+    assert not (agrees() and agrees(lattice=True, kept=N + M - 1))
 
 
 def test_lists_are_long_enough_for_the_rarer_label() -> None:

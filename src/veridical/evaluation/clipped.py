@@ -9,8 +9,8 @@ nor clumps of samples can make up for bad samples.
 - clipped coverage: $y = \frac1N\sum_i \min\big(1, \frac1k\,\#\{j: d_{ij}\le r_i\}\big)$, read backwards through its
   expectation $f(m)$ for m good samples: the value is $f^{-1}(y)/M$.
 
-The probability of a ball has the distribution Beta(k, N − k) whatever the data are, so that the number of m samples in
-it is beta-binomial and $f$ is exact,
+The probability of a ball has the distribution Beta(k, N − k) whatever the data are, on lattices too, where `balls`
+counts what is at its radius, so that the number of m samples in it is beta-binomial and $f$ is exact,
 
 $$ f(m) = 1 - \frac1k\sum_{j<k} (k-j) \binom mj \frac{B(k+j,\, N-k+m-j)}{B(k,\, N-k)} . $$
 
@@ -30,6 +30,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from veridical.evaluation.balls import Balls, balls, held
 from veridical.evaluation.clipped_calibration import K, calibrated
 from veridical.evaluation.clipped_intervals import clipped_intervals
 from veridical.evaluation.compared import compared
@@ -77,17 +78,14 @@ def clipped(
         Scores of the pool, and the clipped coverage of every labelling, not yet calibrated.
     """
     own = neighbours(real, k + (len(real) > k + 1))  # one more shows ties
-    radius = own.distance[:, k - 1]
-    small = radius.clamp(max=float(radius.median()))
+    ball = balls(real, k, own)
+    small = ball.radius.clamp(max=float(ball.radius.median()))
     counts, covered = torch.zeros(len(pool)), torch.zeros(2, len(labels), dtype=torch.float64)
     columns = labels.T.to(torch.float32).contiguous()  # (pool, labellings)
     for start, distance in distance_blocks(real, pool):
         rows = slice(start, start + len(distance))
         counts += (distance <= small[rows, None]).sum(dim=0)
-        inside = distance <= radius[rows, None]
-        members = _product(inside, columns)
-        for at, part in enumerate((members, inside.sum(dim=1, keepdim=True) - members)):
-            covered[at] += part.clamp_(max=k).sum(dim=0, dtype=torch.float64)
+        covered += _covered(distance, Balls(*(of[rows] for of in ball)), columns, k)
     scores = (counts / k).clamp(max=1.0) / _own_score(real, own, small, k)
     return Clipped(scores, *(covered / (k * len(real))))
 
@@ -141,6 +139,32 @@ def _own_score(real: Tensor, own: Neighbours, radius: Tensor, k: int) -> float:
         counts += inside.sum(dim=0)
     counts[balls] -= 1  # its own ball
     return float((counts / k).clamp(max=1.0).mean())
+
+
+def _covered(
+    distance: Float[Tensor, "block pool"], ball: Balls, columns: Float[Tensor, "pool labellings"], k: int
+) -> Float[Tensor, "2 labellings"]:
+    """Clipped numbers of samples in balls, added up: of the examples that a labelling calls samples, and of the others.
+
+    All but the balls with examples at their very radius are counted at once.
+    """
+    radius = ball.radius[:, None]
+    nearer, edge = distance < radius, distance == radius
+    with_edge = edge.any(dim=1)
+    both = _by_label(nearer, columns)
+    total = torch.stack([of[~with_edge].clamp(max=k).sum(dim=0, dtype=torch.float64) for of in both])
+    if bool(with_edge.any()):
+        place, tied = ball.place[with_edge].numpy(), ball.tied[with_edge].numpy()
+        for at, of in enumerate(zip(both, _by_label(edge[with_edge], columns), strict=True)):
+            counts = (of[0][with_edge].to(torch.int32).numpy(), of[1].to(torch.int32).numpy())
+            total[at] += torch.from_numpy(held(*counts, place, tied, k).sum(axis=0))
+    return total
+
+
+def _by_label(inside: Bool[Tensor, "block pool"], columns: Float[Tensor, "pool labellings"]) -> tuple[Tensor, Tensor]:
+    """Members of each ball that count as samples, and the others, under every labelling."""
+    samples = _product(inside, columns)
+    return samples, inside.sum(dim=1, keepdim=True) - samples
 
 
 def _product(inside: Bool[Tensor, "block pool"], columns: Float[Tensor, "pool labellings"]) -> Tensor:

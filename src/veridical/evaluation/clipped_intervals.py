@@ -7,9 +7,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from veridical.evaluation.balls import ends, held, members
 from veridical.evaluation.clipped_calibration import expected_coverage
 from veridical.evaluation.halves import normal_interval, sampling_variance
-from veridical.evaluation.manifold_intervals import FEWEST, ROWS, neighbour_lists, radii
+from veridical.evaluation.manifold_intervals import FEWEST, ROWS, Lists, neighbour_lists
 from veridical.evaluation.measurement import Interval
 from veridical.ising.kernels.compilation import kernel
 
@@ -41,7 +42,7 @@ def clipped_intervals(
     lists = neighbour_lists(real[:N], generated[:n])
 
     def statistic(x: Int[Tensor, " N"], y: Int[Tensor, " n"], parts: int) -> Float[np.ndarray, "parts 2"]:
-        found = _parts(*lists.real, *lists.pairs, x.numpy(), y.numpy(), parts, k)
+        found = _parts(lists, x.numpy(), y.numpy(), parts, k)
         found[:, 1] = np.interp(found[:, 1], *_calibration(n // parts, N // parts, k))
         return found
 
@@ -58,8 +59,22 @@ def _calibration(m: int, n_real: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     return expected_coverage(good, n_real, k), good / m
 
 
-@kernel
 def _parts(
+    lists: Lists, x: Int[np.ndarray, " N"], y: Int[np.ndarray, " n"], parts: int, k: int
+) -> Float[np.ndarray, "parts 2"]:
+    """Clipped density and clipped coverage, not yet calibrated, of every part."""
+    ball = ends(*lists.real, x, k)
+    nearer, edge = members(*lists.pairs, x, y, ball.radius)
+    covered = held(nearer, edge, ball.place, ball.tied, k)[:, 0] / k
+    small = np.minimum(ball.radius, np.array([np.median(ball.radius[x == part]) for part in range(parts)])[x])
+    ideal, score = (np.minimum(1.0, count / k) for count in _balls_of(*lists.real, *lists.pairs, x, y, small))
+    size_x, size_y = np.bincount(x, minlength=parts), np.bincount(y, minlength=parts)
+    of_real, of_samples = np.bincount(x, ideal, parts) / size_x, np.bincount(y, score, parts) / size_y
+    return np.stack([of_samples / of_real, np.bincount(x, covered, parts) / size_x], axis=1)
+
+
+@kernel
+def _balls_of(
     index: np.ndarray,
     distance: np.ndarray,
     pair_x: np.ndarray,
@@ -67,36 +82,17 @@ def _parts(
     gap: np.ndarray,
     x: np.ndarray,
     y: np.ndarray,
-    parts: int,
-    k: int,
-) -> np.ndarray:
-    """Clipped density and clipped coverage, not yet calibrated, of every part: (parts, 2)."""
-    radius = radii(index, distance, x, k)
-    small = radius.copy()
-    for part in range(parts):
-        middle = np.median(radius[x == part])
-        for i in range(len(x)):
-            if x[i] == part:
-                small[i] = min(small[i], middle)
-    own, members, inside = np.zeros(len(x)), np.zeros(len(x)), np.zeros(len(y))
+    radius: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count the balls of their part, without its own, that each real example lies in, and each sample."""
+    own, inside = np.zeros(len(x)), np.zeros(len(y))
     for i in range(len(x)):
         for p in range(index.shape[1]):
-            if distance[i, p] > small[i]:
+            if distance[i, p] > radius[i]:
                 break
             own[index[i, p]] += x[index[i, p]] == x[i]
     for p in range(len(gap)):
         i, j = pair_x[p], pair_y[p]
         if x[i] == y[j]:
-            inside[j] += gap[p] <= small[i]
-            members[i] += gap[p] <= radius[i]
-    found, ideal, size_x, size_y = np.zeros((parts, 2)), np.zeros(parts), np.zeros(parts), np.zeros(parts)
-    for i in range(len(x)):
-        size_x[x[i]] += 1
-        ideal[x[i]] += min(1.0, own[i] / k)
-        found[x[i], 1] += min(1.0, members[i] / k)
-    for j in range(len(y)):
-        size_y[y[j]] += 1
-        found[y[j], 0] += min(1.0, inside[j] / k)
-    found[:, 0] *= size_x / size_y / ideal
-    found[:, 1] /= size_x
-    return found
+            inside[j] += gap[p] <= radius[i]
+    return own, inside

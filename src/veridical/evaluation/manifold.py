@@ -10,9 +10,13 @@ real and $r'$ those of M generated examples,
 
 k = 3 for the first pair, 5 for the second, as published. A perfect model does not score 1: its precision and recall
 depend on the distribution, the dimension and n (0.6 in 64 dimensions at n = 2000), so they have a meaning only in
-comparison with the score of held-out data. Coverage alone does not depend on the distribution:
+comparison with the score of held-out data. The expectations of density, 1, and coverage do not depend on the
+distribution:
 
 $$ \mathbb E[C] = 1 - \prod_{i=1}^{k}\frac{N-i}{M+N-i} $$
+
+Of lattices too: where generated examples are at the very radius of a ball, density and coverage are means over the
+orders of what is there (`balls`); all of them would count otherwise, but only k of the real ones.
 
 References:
     Kynkäänniemi, Karras, Laine, Lehtinen & Aila, Improved Precision and Recall Metric (2019).
@@ -26,7 +30,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from veridical.evaluation.neighbours import distance_blocks, neighbour_radius
+from veridical.evaluation.balls import Balls, balls, held
+from veridical.evaluation.neighbours import distance_blocks, neighbours
 
 
 class Manifold(NamedTuple):
@@ -50,7 +55,14 @@ class Sample:
 
     def __init__(self, rows: Float[Tensor, "n d"], k: int = 3, k_coverage: int = 5) -> None:
         self.rows, self.k, self.k_coverage = rows, k, k_coverage
-        self.radius, self.radius_coverage = neighbour_radius(rows, (k, k_coverage)).unbind(dim=1)
+        most = max(k, k_coverage)
+        found = neighbours(rows, max(most, min(most + 1, len(rows) - 1)))  # one more shows ties
+        self.radius, self.ball = found.distance[:, k - 1], balls(rows, k_coverage, found)
+
+    @property
+    def radius_coverage(self) -> Float[Tensor, " n"]:
+        """Distance to the neighbour of density and coverage."""
+        return self.ball.radius
 
 
 def manifold(real: Sample, generated: Sample) -> Manifold:
@@ -70,19 +82,21 @@ def manifold(real: Sample, generated: Sample) -> Manifold:
     """
     n, m = len(real.rows), len(generated.rows)
     precise = torch.zeros(m, dtype=torch.bool, device=real.rows.device)
-    recalled, covered, inside = 0, 0, 0
+    recalled, covered, inside = 0, 0.0, 0.0
     for start, distance in distance_blocks(real.rows, generated.rows):
         rows = slice(start, start + len(distance))
         precise |= (distance <= real.radius[rows, None]).any(dim=0)
         recalled += int((distance <= generated.radius).any(dim=1).sum())
-        in_ball = distance <= real.radius_coverage[rows, None]
-        inside += int(in_ball.sum())
-        covered += int(in_ball.any(dim=1).sum())
+        ball = Balls(*(of[rows] for of in real.ball))
+        nearer, edge = ((of(distance, ball.radius[:, None])).sum(dim=1) for of in (torch.lt, torch.eq))
+        inside += float(nearer.sum() + (edge * ball.weight).sum())
+        arrays = (of[:, None].numpy() for of in (nearer, edge))
+        covered += float(held(*arrays, ball.place.numpy(), ball.tied.numpy(), 1).sum())
     return Manifold(float(precise.double().mean()), recalled / n, inside / (real.k_coverage * m), covered / n)
 
 
 def coverage_of_perfect_model(n_real: int, n_generated: int, k: int = 5) -> float:
-    """Expected coverage when real and generated examples follow the same continuous distribution.
+    """Expected coverage when real and generated examples follow the same distribution.
 
     Args:
         n_real: number N of real examples.

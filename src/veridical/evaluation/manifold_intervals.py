@@ -14,10 +14,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from veridical.evaluation.balls import ends, held, members
 from veridical.evaluation.halves import normal_interval, sampling_variance, share_interval
 from veridical.evaluation.manifold import Manifold
 from veridical.evaluation.measurement import Interval
-from veridical.evaluation.neighbours import distance_blocks, neighbours
+from veridical.evaluation.neighbours import Neighbours, distance_blocks, neighbours
 from veridical.ising.kernels.compilation import kernel
 
 ROWS = 2_000
@@ -71,7 +72,7 @@ def manifold_intervals(
     lists = neighbour_lists(real[:some], generated[:some])
 
     def statistic(x: Int[Tensor, " n"], y: Int[Tensor, " m"], parts: int) -> Float[np.ndarray, "parts 4"]:
-        return _parts(*lists.real, *lists.generated, *lists.pairs, x.numpy(), y.numpy(), parts, k, k_coverage)
+        return _parts(lists, x.numpy(), y.numpy(), parts, k, k_coverage)
 
     shares = np.array([True, True, False, True])
     variance = sampling_variance(statistic, some, some, seed=0, times=min(n, m) / some, shares=shares)
@@ -85,8 +86,8 @@ def manifold_intervals(
 
 def neighbour_lists(real: Float[Tensor, "n d"], generated: Float[Tensor, "m d"]) -> Lists:
     """Return all that parts of both samples need."""
-    of_real, of_generated = (neighbours(rows, min(LISTED, len(rows) - 1)) for rows in (real, generated))
-    reach, reach_generated = of_real.distance[:, -1], of_generated.distance[:, -1]
+    of_real, of_generated = _with_ties(real), neighbours(generated, min(LISTED, len(generated) - 1))
+    reach, reach_generated = (of.distance[:, :LISTED][:, -1] for of in (of_real, of_generated))
     found = []
     for start, distance in distance_blocks(real, generated):
         near = (distance <= reach[start : start + len(distance), None]) | (distance <= reach_generated)
@@ -97,66 +98,48 @@ def neighbour_lists(real: Float[Tensor, "n d"], generated: Float[Tensor, "m d"])
     return Lists(numbers[0], numbers[1], pairs)  # type: ignore[arg-type]
 
 
-@kernel
-def radii(index: np.ndarray, distance: np.ndarray, part: np.ndarray, k: int) -> np.ndarray:
-    """Distance of every row to its k-th nearest row of the same part.
-
-    Args:
-        index: nearest other rows of every row (n, listed), in ascending order of distance.
-        distance: their distances.
-        part: of every row.
-        k: which neighbour; the last one listed where fewer are of the same part.
-    """
-    radius = np.empty(len(index))
-    for i in range(len(index)):
-        same, p = 0, 0
-        while p < index.shape[1] and same < k:
-            same += part[index[i, p]] == part[i]
-            p += 1
-        radius[i] = distance[i, p - 1]
-    return radius
+def _with_ties(rows: Float[Tensor, "n d"]) -> Neighbours:
+    """Return the `LISTED` nearest others of every row, and all that are as near as the last of them."""
+    most = len(rows) - 1
+    listed = min(LISTED, most)
+    found = neighbours(rows, min(listed + 1, most))
+    while True:
+        wanted = int((found.distance <= found.distance[:, listed - 1 : listed]).sum(dim=1).max())
+        if wanted < found.distance.shape[1] or wanted == most:
+            return Neighbours(found.distance[:, :wanted], found.index[:, :wanted])
+        found = neighbours(rows, min(2 * wanted, most))
 
 
-@kernel
 def _parts(
-    index: np.ndarray,
-    distance: np.ndarray,
-    index_y: np.ndarray,
-    distance_y: np.ndarray,
+    lists: Lists, x: Int[np.ndarray, " n"], y: Int[np.ndarray, " m"], parts: int, k: int, k_coverage: int
+) -> Float[np.ndarray, "parts 4"]:
+    """Precision, recall, density and coverage of every part."""
+    ball = ends(*lists.real, x, k_coverage)
+    nearer, edge = members(*lists.pairs, x, y, ball.radius)
+    inside = (nearer + edge * ball.weight[:, None])[:, 0] / k_coverage
+    covered = held(nearer, edge, ball.place, ball.tied, 1)[:, 0]
+    inner, reach = ends(*lists.real, x, k).radius, ends(*lists.generated, y, k).radius
+    precise, recalled = _near(*lists.pairs, x, y, inner, reach)
+    size_x, size_y = np.bincount(x, minlength=parts), np.bincount(y, minlength=parts)
+    sums = [np.bincount(x, of, parts) for of in (recalled, inside, covered)]
+    return np.stack([np.bincount(y, precise, parts) / size_y, sums[0] / size_x, sums[1] / size_y, sums[2] / size_x], 1)
+
+
+@kernel
+def _near(
     pair_x: np.ndarray,
     pair_y: np.ndarray,
     gap: np.ndarray,
     x: np.ndarray,
     y: np.ndarray,
-    parts: int,
-    k: int,
-    k_coverage: int,
-) -> np.ndarray:
-    """Precision, recall, density and coverage of every part: (parts, 4)."""
-    inner, outer, radius_y = (
-        radii(index, distance, x, k),
-        radii(index, distance, x, k_coverage),
-        radii(index_y, distance_y, y, k),
-    )
-    precise, recalled, covered = np.zeros(len(y), np.bool_), np.zeros(len(x), np.bool_), np.zeros(len(x), np.bool_)
-    found, size_x, size_y = np.zeros((parts, 4)), np.zeros(parts), np.zeros(parts)
+    radius: np.ndarray,
+    reach: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each sample is in the ball of a real row of its part, and each real row in that of a sample."""
+    precise, recalled = np.zeros(len(y), np.bool_), np.zeros(len(x), np.bool_)
     for p in range(len(gap)):
         i, j = pair_x[p], pair_y[p]
         if x[i] == y[j]:
-            precise[j] |= gap[p] <= inner[i]
-            recalled[i] |= gap[p] <= radius_y[j]
-            if gap[p] <= outer[i]:
-                covered[i] = True
-                found[x[i], 2] += 1
-    for i in range(len(x)):
-        size_x[x[i]] += 1
-        found[x[i], 1] += recalled[i]
-        found[x[i], 3] += covered[i]
-    for j in range(len(y)):
-        size_y[y[j]] += 1
-        found[y[j], 0] += precise[j]
-    found[:, 0] /= size_y
-    found[:, 1] /= size_x
-    found[:, 2] /= k_coverage * size_y
-    found[:, 3] /= size_x
-    return found
+            precise[j] |= gap[p] <= radius[i]
+            recalled[i] |= gap[p] <= reach[j]
+    return precise, recalled

@@ -90,14 +90,15 @@ def effects_of_moves(real: Sample, examples: Float[Tensor, "m d"]) -> dict[str, 
     """
     rows = examples[:MOVED]
     moves, radii = list(_squares(real.rows, rows)), (real.radius.square(), real.radius_coverage.square())
-    precise, inside = torch.zeros(len(moves), len(rows), dtype=torch.bool), [0] * len(moves)
+    precise, inside = torch.zeros(len(moves), len(rows), dtype=torch.bool), [0.0] * len(moves)
     for start, distance in distance_blocks(real.rows, rows):
         part, square = slice(start, start + len(distance)), distance.square_()
         for i, move in enumerate(moves):
             moved = torch.add(move.of_example, square, alpha=move.factor)
             radius, of_coverage = (r[part, None] - move.of_real[part, None] for r in radii)
             precise[i] |= (moved <= radius).any(dim=0)
-            inside[i] += int((moved <= of_coverage).sum())
+            tied = float(((moved == of_coverage).sum(dim=1) * real.ball.weight[part]).sum())
+            inside[i] += float((moved < of_coverage).sum()) + tied
     scores = {
         "precision": precise.double().mean(dim=1).tolist(),
         "density": [count / (real.k_coverage * len(rows)) for count in inside],

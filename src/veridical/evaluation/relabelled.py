@@ -3,7 +3,8 @@ r"""Precision, recall, density and coverage under every labelling of a pool, fro
 Precision and density are means of scores of single examples. Recall and coverage are not: they count reference
 examples near some sample, and the radii of recall depend on which examples are samples. Both need only neighbours:
 
-- coverage: a reference example counts if one of its nearest rows of the pool, within its radius, is a sample;
+- coverage: a reference example counts if one of its nearest rows of the pool, within its radius, is a sample; where
+  distances are tied, with the probability that one at the radius belongs to its ball (`balls`);
 - recall: the row j of the pool covers the reference example i if fewer than k samples are closer to j than i is. Of j
   its nearest rows of the pool are kept in order, and of the pair how many of them are closer than i.
 
@@ -19,6 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from veridical.evaluation.balls import Balls
 from veridical.evaluation.exchange import Exchange
 from veridical.evaluation.manifold import Sample
 from veridical.evaluation.neighbours import Neighbours, distance_blocks
@@ -45,17 +47,20 @@ class Relabelled:
         self.k, self.among = real.k, among
         self.precise = torch.zeros(len(pool), dtype=torch.bool)
         self.inside = torch.zeros(len(pool), dtype=torch.float64)
-        covering, recalling = [], []
+        covering, recalling, edges = [], [], []
         for start, distance in distance_blocks(real.rows, pool):
             rows = slice(start, start + len(distance))
             self.precise |= (distance <= real.radius[rows, None]).any(dim=0)
-            in_ball = distance <= real.radius_coverage[rows, None]
-            self.inside += in_ball.sum(dim=0) / real.k_coverage
-            covering.append(_nearest_of(distance, in_ball)[1])
+            ball = Balls(*(of[rows] for of in real.ball))
+            nearer, edge = (of(distance, ball.radius[:, None]) for of in (torch.lt, torch.eq))
+            self.inside += (nearer.sum(dim=0) + ball.weight @ edge.to(torch.float64)) / real.k_coverage
+            covering.append(_nearest_of(distance, nearer)[1])
+            edges.append(edge.nonzero() + torch.tensor([start, 0]))
             gap, found = _nearest_of(distance, distance <= among.distance[:, -1])
             closer = torch.searchsorted(among.distance[found.clamp(min=0)], gap[..., None])[..., 0]
             recalling.append((found, closer))
-        self.covering = torch.cat(covering)
+        self.covering, self.ball = torch.cat(covering), real.ball
+        self.edges = torch.cat(edges)
         self.recalling = torch.cat([found for found, _ in recalling])
         self.closer = torch.cat([closer for _, closer in recalling])
 
@@ -66,9 +71,15 @@ class Relabelled:
         return _shares(_recalled(labels, index, *arrays, self.k), len(self.recalling))
 
     def coverage(self, exchange: Exchange) -> Float[Tensor, " 1+draws"]:
-        """Coverage by the rows that count as samples minus that by the others, under every labelling."""
+        """Coverage by the rows that count as samples minus that by the others, under every labelling.
+
+        A reference example is covered by a row nearer than its radius; else by those at the radius, in the share of
+        orders in which one of them belongs to the ball (`balls`).
+        """
         labels, covering = exchange.labels.numpy().view(np.uint8), self.covering.numpy().astype(np.int32)
-        return _shares(_covered(labels, covering), len(self.covering))
+        first = torch.searchsorted(self.edges[:, 0].contiguous(), torch.arange(len(covering) + 1))
+        arrays = (self.edges[:, 1].contiguous(), first, self.ball.place, self.ball.tied)
+        return _shares(_covered(labels, covering, *(of.numpy() for of in arrays)), len(covering))
 
 
 def listed(n: int, m: int, k: int) -> int:
@@ -88,9 +99,20 @@ def _shares(counts: np.ndarray, of: int) -> Tensor:
 
 
 @kernel
-def _covered(labels: np.ndarray, covering: np.ndarray) -> np.ndarray:
-    """Rows of `covering` that name a row of each label, under every labelling: (1+draws, 2)."""
-    counts = np.zeros((len(labels), 2), np.int64)
+def _covered(
+    labels: np.ndarray, covering: np.ndarray, edge: np.ndarray, first: np.ndarray, place: np.ndarray, tied: np.ndarray
+) -> np.ndarray:
+    """Rows of `covering` that name a row of each label, under every labelling: (1+draws, 2).
+
+    Args:
+        labels: (1+draws, pool).
+        covering: rows of the pool nearer than the radius of every reference example; -1 where there are no more.
+        edge: rows of the pool at the radius, those of one reference example after those of another.
+        first: where those of each reference example begin.
+        place: reference examples at the radius that belong to the ball.
+        tied: reference examples at the radius.
+    """
+    counts = np.zeros((len(labels), 2))
     for b in range(len(labels)):
         for i in range(len(covering)):
             found = 0
@@ -101,6 +123,17 @@ def _covered(labels: np.ndarray, covering: np.ndarray) -> np.ndarray:
                 found |= 1 << labels[b, j]
             counts[b, 0] += found & 1
             counts[b, 1] += found >> 1
+            if found == 3 or first[i] == first[i + 1]:
+                continue
+            ones = 0
+            for p in range(first[i], first[i + 1]):
+                ones += labels[b, edge[p]]
+            for label in range(2):
+                if not (found >> label) & 1:
+                    none, s = 1.0, ones if label else first[i + 1] - first[i] - ones
+                    for q in range(place[i]):
+                        none *= (tied[i] - q) / (tied[i] + s - q)
+                    counts[b, label] += 1.0 - none
     return counts
 
 
