@@ -11,8 +11,11 @@ References:
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from veridical.nn.causal_conv import PixelCache, PixelConv, RowCache, RowConv, colour_groups, sees, shift_down
 from veridical.nn.pixel_network import Bias, LastLayers, PixelNetwork, PixelSteps, Point, image_groups, plus
@@ -20,8 +23,36 @@ from veridical.nn.pixel_network import Bias, LastLayers, PixelNetwork, PixelStep
 
 def gate(h: Tensor) -> Tensor:
     """Return tanh of the first half of the channels (axis 1) times the sigmoid of the second."""
+    if h.dtype == torch.bfloat16 and h.device.type == "cpu":
+        return HalfGate.apply(h)  # type: ignore[return-value]
     value, opening = h.chunk(2, 1)
     return value.tanh() * opening.sigmoid()
+
+
+class HalfGate(torch.autograd.Function):
+    """The gate in bf16 on a processor, where tanh is faster in fp32 and the sigmoid on dense halves."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor) -> Tensor:
+        """Map (B, 2 C, ...) to (B, C, ...)."""
+        value, opening = h.chunk(2, 1)
+        value, opening = dense(value, torch.float32).tanh_().to(h.dtype), dense(opening, h.dtype).sigmoid_()
+        ctx.save_for_backward(value, opening)
+        return value * opening
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *slopes: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Return the gradient by h."""
+        value, opening = ctx.saved_tensors
+        by_value = torch.ops.aten.tanh_backward(slopes[0] * opening, value)
+        by_opening = torch.ops.aten.sigmoid_backward(slopes[0] * value, opening)
+        return torch.cat([by_value, by_opening], 1)
+
+
+def dense(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a copy without gaps, in the layout that x has."""
+    return torch.empty_like(x, dtype=dtype).copy_(x)
 
 
 class GatedLayer(nn.Module):
