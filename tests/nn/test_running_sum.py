@@ -78,10 +78,10 @@ def test_a_site_sees_all_earlier_ones_and_no_other() -> None:
     [
         (running_sum, "below", "tril(-1)", "tril()"),
         (running_sum, "below", "tril(-1)", "tril(-2)"),
-        (Blocks, "backward", "+ seen.flatten(1).T @ later", ""),
+        (Blocks, "backward", "by_own.addmm_(seen.flatten(1).T, later)", "pass"),
         (Blocks, "backward", "+ (later @ own.T).view_as(seen)", ""),
-        (Blocks, "backward", "h * (1 - h)", "h"),
-        (Blocks, "backward", "later = later + by_total", "later = by_total"),
+        (running_sum, "through", "torch.ops.aten.sigmoid_backward.grad_input(by_h, h, grad_input=by_h)", "by_h * h"),
+        (Blocks, "backward", "later += by_total", "later = by_total"),
     ],
 )
 def test_a_planted_mistake_is_found(

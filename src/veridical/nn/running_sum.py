@@ -102,8 +102,8 @@ class Blocks(torch.autograd.Function):
         """
         totals, found = [start], []
         for block in blocks(len(weight)):
-            h = hidden(x[:, block], weight[block], totals[-1], activation)
-            found.append(torch.bmm(h.transpose(0, 1), out[block].transpose(1, 2)))
+            h = hidden(before(x[:, block]), weight[block], totals[-1], activation)
+            found.append(torch.bmm(h, out[block].transpose(1, 2)))
             totals.append(totals[-1] + x[:, block].flatten(1) @ weight[block].flatten(0, 1))
         ctx.save_for_backward(x, weight, out, *totals[:-1])
         ctx.activation = activation
@@ -116,22 +116,22 @@ class Blocks(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         """Return the gradients by x, weight, start and out; from the last block to the first."""
         x, weight, out, *totals = ctx.saved_tensors
-        slope = slopes[0].transpose(0, 1)  # (S, B, P)
+        slope = slopes[0].transpose(0, 1).contiguous()  # (S, B, P)
         later = torch.zeros_like(totals[0])  # gradient by all pre-activations after the block
         by_x, by_weight, by_out = torch.zeros_like(x), torch.empty_like(weight), torch.empty_like(out)
         for block, total in zip(reversed(blocks(len(weight))), reversed(totals), strict=True):
             seen, own = x[:, block], weight[block].flatten(0, 1)
-            h = hidden(seen, weight[block], total, ctx.activation)
-            by_out[block] = torch.bmm(slope[block].transpose(1, 2), h.transpose(0, 1))
-            by_h = torch.bmm(slope[block], out[block]).transpose(0, 1)  # (B, T, H)
-            by_total = by_h * (h * (1 - h) if ctx.activation == "sigmoid" else (h > 0).to(h))
             earlier = before(seen)
-            by_own = earlier.flatten(0, 1).T @ by_total.flatten(0, 1) + seen.flatten(1).T @ later
-            by_weight[block] = by_own.view_as(weight[block])
+            h = hidden(earlier, weight[block], total, ctx.activation)
+            torch.bmm(slope[block].transpose(1, 2), h, out=by_out[block])
+            by_total = through(ctx.activation, h, times(slope[block], out[block]))  # (T, B, H)
+            by_own = by_weight[block].flatten(0, 1)
+            torch.mm(earlier.flatten(0, 1).T, by_total.flatten(0, 1), out=by_own)
+            by_own.addmm_(seen.flatten(1).T, later)
             if ctx.needs_input_grad[0]:
-                pairs = (by_total @ own.T).unflatten(2, seen.shape[1:])  # (B, T, T, F)
-                by_x[:, block] = (pairs * below(seen)).sum(1) + (later @ own.T).view_as(seen)
-            later = later + by_total.sum(1)
+                pairs = (by_total @ own.T).unflatten(2, (-1, seen.shape[2]))  # (T, B, T, F)
+                by_x[:, block] = (pairs * below(seen)[:, None]).sum(0) + (later @ own.T).view_as(seen)
+            later += by_total.sum(0)
         return by_x, by_weight, later, by_out, None
 
 
@@ -146,20 +146,33 @@ def below(x: Tensor) -> Tensor:
 
 
 def before(x: Tensor) -> Tensor:
-    """Return (B, T, T F): for each site the features of the earlier ones of its block, else 0; for x (B, T, F)."""
-    return (x[:, None] * below(x)).flatten(2)
+    """Return (T, B, T F): for each site the features of the earlier ones of its block, else 0; for x (B, T, F)."""
+    return (x * below(x)[:, None]).flatten(2)
 
 
-def hidden(x: Tensor, weight: Tensor, start: Tensor, activation: Activation) -> Tensor:
-    """Return the hidden units (B, T, H) of a block.
+def hidden(earlier: Tensor, weight: Tensor, start: Tensor, activation: Activation) -> Tensor:
+    """Return the hidden units (T, B, H) of a block; in place, so that what is read stays in the cache.
 
     Args:
-        x: (B, T, F) its features.
+        earlier: (T, B, T F) what `before` returns.
         weight: (T, F, H).
         start: (B, H) pre-activations at its first site.
         activation: of the units.
     """
-    return activated(before(x) @ weight.flatten(0, 1) + start[:, None], activation)
+    total = (earlier.flatten(0, 1) @ weight.flatten(0, 1)).unflatten(0, earlier.shape[:2]).add_(start)
+    return total.sigmoid_() if activation == "sigmoid" else total.relu_()
+
+
+def times(slope: Tensor, out: Tensor) -> Tensor:
+    """Return (T, B, H) the gradient by hidden units, for that by the numbers (T, B, P) and weights (T, P, H)."""
+    return slope * out if out.shape[1] == 1 else torch.bmm(slope, out)
+
+
+def through(activation: Activation, h: Tensor, by_h: Tensor) -> Tensor:
+    """Return the gradient by pre-activations for that by the hidden units h, which it overwrites."""
+    if activation == "relu":
+        return torch.ops.aten.threshold_backward.grad_input(by_h, h, 0, grad_input=by_h)
+    return torch.ops.aten.sigmoid_backward.grad_input(by_h, h, grad_input=by_h)
 
 
 def activated(total: Tensor, activation: Activation) -> Tensor:
