@@ -64,6 +64,7 @@ NEEDS: dict[Need, str] = {
     "image": "images",
     "levels": "values at equal distances",
     "few-levels": "few levels",
+    "few-levels-or-continuous": "few levels, or continuous values",
     "number": "a known number of examples",
 }
 """What a family needs of the data, in words."""

@@ -22,6 +22,7 @@ from veridical.config.sampling import SamplingOptions
 from veridical.data.batch import Batch
 from veridical.data.space import Space
 from veridical.kinds import TermKind
+from veridical.mcmc.path import Path
 from veridical.noise import Noise, noise_for
 from veridical.objectives.bounds import iwae_bound
 
@@ -54,6 +55,7 @@ __all__ = [
     "Sampler",
     "Space",
     "StartsFromData",
+    "Tempered",
     "Trainable",
     "draws_classes",
     "has_exact_likelihood",
@@ -137,7 +139,6 @@ class Trainable(Protocol):
 
     def after_update(self, player: str) -> None:
         """Projection or clipping after the player's optimiser step."""
-        ...
 
     def optimizer(self, player: str) -> OptimizerConfig:
         """The default optimiser of the family for this player."""
@@ -145,11 +146,7 @@ class Trainable(Protocol):
 
 
 class GenerativeModel(nn.Module, ABC):
-    """Base of every family: a module with a space, players and a loss.
-
-    Args:
-        facts: the space of the examples and their number; a bare space is accepted. None: the class sets `space`.
-    """
+    """Base of every family: a module with a space (of its facts, or set by the class), players and a loss."""
 
     space: Space
     """The space of the examples."""
@@ -183,7 +180,6 @@ class GenerativeModel(nn.Module, ABC):
 
     def after_update(self, player: str) -> None:
         """Do nothing after an update."""
-        return None
 
     @abstractmethod
     def optimizer(self, player: str) -> OptimizerConfig:
@@ -310,6 +306,22 @@ class EnergyBased(ABC):
     @abstractmethod
     def energy(self, x: Tensor) -> Tensor:
         """Return (B,) energies; log p = -energy - log Z."""
+
+
+class Tempered(EnergyBased, ABC):
+    """Has a path to its density from one whose log Z is known, along which chains can go."""
+
+    @abstractmethod
+    def path(self) -> Path[Any]:
+        """Return the path; at its end log f = -energy up to a constant, and log Z is that of the energy."""
+
+    @abstractmethod
+    def to_units(self, x: Tensor) -> Tensor:
+        """Return examples (B, *event) as the path takes them, (B, n)."""
+
+    @abstractmethod
+    def log_partition(self) -> float | None:
+        """Return log Z of the energy in nats, if it can be computed exactly; None: it cannot."""
 
 
 class Denoiser(ABC):
@@ -442,13 +454,7 @@ class Interpolating(ABC):
 
     @abstractmethod
     def interpolate(self, first: Tensor, second: Tensor, steps: int = 8) -> Tensor:
-        """Return (steps, B, *event) decoded codes on the way from the first to the second, both ends included.
-
-        Args:
-            first: (B, *latent_shape) codes.
-            second: (B, *latent_shape) codes.
-            steps: number of points.
-        """
+        """Return (steps, B, *event) decoded codes on the way between codes (B, *latent_shape), both ends included."""
 
 
 class Encoder(ABC):

@@ -38,6 +38,7 @@ from veridical.model import (
     ObservationModel,
     Sampler,
     Space,
+    Tempered,
 )
 from veridical.nn.invertible import Invertible
 from veridical.noise import FreshNoise
@@ -118,6 +119,34 @@ def is_exact(model: GenerativeModel) -> bool:
 
 
 # Normalisation.
+
+
+class Normalised(ExactLikelihood, Sampler):
+    """A model with an energy, as the density that its log Z makes of it."""
+
+    def __init__(self, model: Tempered) -> None:
+        log_z = model.log_partition()
+        assert isinstance(model, GenerativeModel) and log_z is not None
+        self.model, self.space, self.log_z = model, model.space, log_z
+
+    def log_prob(self, x: Tensor, c: Tensor | None = None) -> Tensor:
+        return -self.model.energy(x) - self.log_z - log_cell(self.space)
+
+    def sample(self, n: int, c: Tensor | None = None, *, noise: Any = None, options: Any = None) -> Tensor:
+        assert isinstance(self.model, Sampler)
+        return self.model.sample(n, c, noise=noise, options=options)
+
+
+def the_energy_is_normalised(model: GenerativeModel, c: int | None = None) -> None:
+    """Log Z that is summed over one layer makes the energies sum or integrate to 1, and samples follow them."""
+    assert isinstance(model, Tempered)
+    density: Any = Normalised(model)
+    if is_discrete(model.space):
+        sums_to_one(density)
+        samples_follow_the_probabilities(density)
+    else:
+        integrates_to_one(density)
+        samples_follow_the_density(density)
 
 
 def grid(space: Space, points: int, reach: float = 6.5) -> tuple[Tensor, Tensor]:

@@ -35,6 +35,7 @@ from veridical.model import (
     LikelihoodBound,
     ObservationModel,
     Space,
+    Tempered,
 )
 from veridical.statistics import Estimate
 from veridical.targets.bars import BarsAndStripes
@@ -176,6 +177,8 @@ def flattered(model: GenerativeModel, by: float) -> GenerativeModel:
             name = "log_density"
         if issubclass(kind, ability):
             methods[name] = lambda *given, _name=name, **named: getattr(kind, _name)(*given, **named) + by
+    if issubclass(kind, Tempered):
+        methods["log_partition"] = lambda *given: getattr(kind, "log_partition")(*given) - by  # noqa: B009
     cheating = type(kind.__name__, (kind,), methods)
     cheat = cheating.__new__(cheating)
     cheat.__dict__.update(model.__dict__)

@@ -34,6 +34,7 @@ from veridical.model import (
     ObservationModel,
     Sampler,
     Space,
+    Tempered,
 )
 
 SPACES = {
@@ -198,6 +199,8 @@ def proofs_of_a_density(model: GenerativeModel) -> Iterator[Callable[..., None]]
         yield proofs.integrates_to_one
         if isinstance(model, Sampler):
             yield proofs.samples_follow_the_density
+    elif isinstance(model, Tempered) and (proofs.is_small(model.space) or proofs.is_discrete(model.space)):
+        yield proofs.the_energy_is_normalised
     elif proofs.is_exact(model):
         yield proofs.sums_to_one
         if isinstance(model, Sampler):

@@ -18,6 +18,7 @@ from veridical.model import (
     ExactLikelihood,
     GenerativeModel,
     LikelihoodBound,
+    Tempered,
     has_exact_likelihood,
 )
 
@@ -86,11 +87,18 @@ def density_of(model: GenerativeModel, space: Space | None = None) -> Density | 
         return _weighted(model, space)
     if isinstance(model, LikelihoodBound):
         return Density(model.elbo, "lower bound", source="elbo")
-    if not isinstance(model, EnergyBased) or partition.why_not(space) is not None:
+    return _normalised(model, space) if isinstance(model, EnergyBased) else None
+
+
+def _normalised(model: EnergyBased, space: Space) -> Density | None:
+    """Return the density of an energy whose log Z is a sum, over a layer or over all states; None: it is not."""
+    log_z, source = model.log_partition() if isinstance(model, Tempered) else None, "energy, log Z by summation"
+    if log_z is None and partition.why_not(space) is None and isinstance(model, GenerativeModel):
+        log_z, source = partition.log_partition(model, space, model.device).value, "energy, log Z by enumeration"
+    if log_z is None:
         return None
-    log_Z = partition.log_partition(model, space, model.device)
-    constant = log_Z.value + (log_det(space) if space.levels != 2 else 0.0)
-    return Density(lambda x: -model.energy(x) - constant, "exact", log_Z.standard_error, "energy, log Z by enumeration")
+    constant = log_z + (log_det(space) if space.levels != 2 else 0.0)
+    return Density(lambda x: -model.energy(x) - constant, "exact", source=source)
 
 
 def _dequantised(model: Dequantised, space: Space) -> Density:

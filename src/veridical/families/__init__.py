@@ -17,6 +17,7 @@ NEEDS: dict[Need, Callable[[Facts], bool]] = {
     "image": lambda facts: len(facts.space.shape) == 3,
     "levels": lambda facts: facts.space.levels is not None,
     "few-levels": lambda facts: facts.space.levels is not None and facts.space.levels <= FEW_LEVELS,
+    "few-levels-or-continuous": lambda facts: facts.space.levels is None or facts.space.levels <= FEW_LEVELS,
     "number": lambda facts: facts.n is not None,
 }
 """What a family may need from the data, and whether the data have it."""

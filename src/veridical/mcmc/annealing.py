@@ -19,12 +19,15 @@ References:
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from veridical.mcmc.path import Path
+from veridical.noise import Noise
 
 S = TypeVar("S")
 
@@ -78,16 +81,57 @@ def anneal(
         $\log w$, whose exponential is on average $Z_1/Z_0$ (backward: its inverse is on average $Z_0/Z_1$), and the
         last state.
     """
-    log_w: Tensor | float = 0.0
     gaps = betas.diff().tolist()
-    for t in range(len(gaps), 0, -1) if backward else range(1, len(gaps) + 1):
+    return travel(lambda x, t: gaps[t - 1] * log_ratio(x).double(), transition, state, len(gaps), backward=backward)
+
+
+def travel(
+    ratio: Callable[[S, int], Float[Tensor, " N"]],
+    transition: Callable[[S, int], S],
+    state: S,
+    steps: int,
+    *,
+    backward: bool = False,
+) -> tuple[Float[Tensor, " N"], S]:
+    r"""Run chains along any sequence of densities $f_0, \dots, f_T$, as `anneal` does along a geometric one.
+
+    Args:
+        ratio: $\log f_t/f_{t-1}$ of a state given t, nats, in float64.
+        transition: the next state given the number t of the density that it leaves invariant.
+        state: exact draws of $f_0$; backward: of $f_T$.
+        steps: T, at least 1.
+        backward: start from $f_T$.
+    """
+    log_w: Tensor | float = 0.0
+    for t in range(steps, 0, -1) if backward else range(1, steps + 1):
         if backward:
             state = transition(state, t)
-        log_w = log_w + gaps[t - 1] * log_ratio(state).double()
+        log_w = log_w + ratio(state, t)
         if not backward:
             state = transition(state, t)
-    assert isinstance(log_w, Tensor)  # there is at least one gap
+    assert isinstance(log_w, Tensor)  # there is at least one step
     return log_w, state
+
+
+@torch.no_grad()
+def weigh(
+    path: Path[S], betas: Sequence[float], noise: Noise, state: S | None = None, *, backward: bool = False
+) -> tuple[Float[Tensor, " N"], S]:
+    r"""Run one chain for each row of the noise along a path; return $\log w$ and the last states.
+
+    Args:
+        path: of densities.
+        betas: from 0 to 1; fixed before, whatever the chains do.
+        noise: of the chains.
+        state: where they start; None: exact draws of $f_0$.
+        backward: from 1 to 0; then a state is needed.
+    """
+
+    def ratio(x: S, t: int) -> Tensor:
+        return path.log_f(x, betas[t]) - path.log_f(x, betas[t - 1])
+
+    start = path.start(noise) if state is None else state
+    return travel(ratio, lambda x, t: path.step(x, betas[t], noise), start, len(betas) - 1, backward=backward)
 
 
 def combine(log_w: Float[Tensor, "chains *B"], *, backward: bool = False) -> Float[Tensor, "*B"]:
@@ -105,3 +149,13 @@ def combined_error(log_w: Float[Tensor, "chains *B"]) -> Float[Tensor, "*B"]:
     """Return the standard error of `combine`, by the delta method; too small where one weight exceeds all others."""
     w = torch.exp(log_w - log_w.amax(0))
     return w.std(0) / w.mean(0) / math.sqrt(len(log_w))
+
+
+def effective_size(log_w: Float[Tensor, "chains *B"]) -> Float[Tensor, "*B"]:
+    """Return how many chains of equal weight are worth as much, from 1 to their number: (sum w)^2 / sum w^2.
+
+    Examples:
+        >>> effective_size(torch.tensor([0.0, 0.0, -1000.0])).item()
+        2.0
+    """
+    return 1 / torch.softmax(log_w, 0).square().sum(0)

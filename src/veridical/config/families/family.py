@@ -9,9 +9,9 @@ from typing import Any, Literal
 from veridical.config.sampling import SamplingOptions
 from veridical.config.training import TrainingConfig
 
-Need = Literal["labels", "image", "levels", "few-levels", "number"]
+Need = Literal["labels", "image", "levels", "few-levels", "few-levels-or-continuous", "number"]
 """Requirements on the data: labels; examples of shape (channels, height, width); components with levels; components of
-at most `FEW_LEVELS` values; a known number of examples."""
+at most `FEW_LEVELS` values; these or continuous ones; a known number of examples."""
 
 FEW_LEVELS = 32
 """Largest number of values of a component with few levels."""
@@ -23,6 +23,7 @@ PURPOSES: dict[str, str] = {
     "codes": "codes that can be recovered from the samples",
     "discrete": "components of few levels",
     "likelihood": "a bound on the likelihood",
+    "energies": "an energy, whose normalisation is computed or estimated",
     "restoration": "restored training examples, and their codes",
     "denoising": "denoising",
     "history": "models from the literature, with the values of their papers",

@@ -29,6 +29,7 @@ FAMILIES: dict[str, str] = {
     "pixelcnn": "PixelCNN",
     "pixelcnn-plus-plus": "PixelCNNPlusPlus",
     "progressive-gan": "ProgressiveGAN",
+    "rbm": "RBM",
     "semisupervised-gan": "SemiSupervisedGAN",
     "transformer-flow": "TransformerFlow",
     "unrolled-gan": "UnrolledGAN",

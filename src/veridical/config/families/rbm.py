@@ -1,0 +1,117 @@
+"""Configuration and presets of restricted Boltzmann machines; `families/rbm.py` has the mathematics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from veridical.config import checks
+from veridical.config.families.family import Family, Preset
+from veridical.config.sampling import SamplingOptions
+from veridical.config.training import OptimizerConfig, TrainingConfig
+
+
+@dataclass(frozen=True)
+class RBMSampling(SamplingOptions):
+    """Sampling by a Markov chain for every example, from independent units."""
+
+    method: Literal["anneal", "gibbs", "temper"] = "anneal"
+    """anneal: the machine's weights grow from 0 over the first half of the steps. gibbs: all steps at the machine
+    itself. temper: replicas at several temperatures exchange their states."""
+
+    steps: int = 200
+    """Steps of every chain; each draws both layers."""
+
+    replicas: int = 10
+    """Temperatures of temper."""
+
+    output: Literal["draw", "mean"] = "draw"
+    """draw: an example. mean: its mean given the last hidden units, which pictures show with less noise."""
+
+    def __post_init__(self) -> None:
+        checks.one_of("method", self.method, ("anneal", "gibbs", "temper"))
+        checks.one_of("output", self.output, ("draw", "mean"))
+        checks.positive("steps", self.steps, most=checks.MOST_REPEATS)
+        checks.at_least("replicas", self.replicas, 2, checks.MOST_LAYERS)
+
+
+@dataclass(frozen=True)
+class RBMConfig:
+    """A layer of visible and a layer of hidden units, connected with each other (`families/rbm.py`)."""
+
+    width: int = 500
+    """Hidden units."""
+
+    visible: Literal["auto", "binary", "spin", "categorical", "gaussian"] = "auto"
+    """Visible units. binary (0, 1) and spin (-1, 1): components of two values; categorical: of up to 32 levels;
+    gaussian: continuous. auto: spin for lattices of two values, binary for others, categorical, or gaussian."""
+
+    hidden: Literal["binary", "spin", "gaussian"] = "binary"
+    """Hidden units; gaussian for components with levels only (with two values: a Hopfield network)."""
+
+    negative: Literal["cd", "pcd", "temper"] = "pcd"
+    """Chains of the gradient. cd: from the batch. pcd: persistent ones. temper: persistent ones at several
+    temperatures that exchange their states."""
+
+    sweeps: int = 1
+    """Steps of the chains per training step; each draws both layers."""
+
+    chains: int = 100
+    """Persistent chains."""
+
+    replicas: int = 10
+    """Temperatures of temper."""
+
+    centred: bool = True
+    """Take the gradient in coordinates whose origin is the mean of the units, so that it does not depend on which
+    value is called 0."""
+
+    optimizer: OptimizerConfig = field(
+        default_factory=lambda: OptimizerConfig(lr=2e-3, betas=(0.0, 0.999), schedule="linear")
+    )
+    """Momentum follows persistent chains the wrong way; without it (betas 0) the divergence is smaller."""
+
+    def __post_init__(self) -> None:
+        checks.one_of("visible", self.visible, ("auto", "binary", "spin", "categorical", "gaussian"))
+        checks.one_of("hidden", self.hidden, ("binary", "spin", "gaussian"))
+        checks.one_of("negative", self.negative, ("cd", "pcd", "temper"))
+        checks.positive("width", self.width, most=checks.MOST_UNITS)
+        checks.positive("sweeps", self.sweeps, most=checks.MOST_REPEATS)
+        checks.positive("chains", self.chains, most=checks.MOST_BATCH)
+        checks.at_least("replicas", self.replicas, 2, checks.MOST_LAYERS)
+
+
+FAMILY = Family(
+    config=RBMConfig,
+    sampling=RBMSampling,
+    about="Two layers of units with an energy; each layer is drawn at once given the other.",
+    purpose="energies",
+    good_at="data of two or few values; a density from few weights, with a certified log Z; spins",
+    weak_at="images of many grey levels; samples take a Markov chain, and the likelihood an estimate of log Z",
+    needs=("few-levels-or-continuous",),
+    smallest=RBMConfig(width=6, chains=5, replicas=3),
+    presets={
+        "rbm": Preset(
+            "Restricted Boltzmann machine: persistent chains, centred gradient.",
+            model=RBMConfig(),
+            training=TrainingConfig(batch_size=100),
+            paper="Tieleman, Training Restricted Boltzmann Machines using Approximations to the Likelihood Gradient, "
+            "ICML 2008. https://doi.org/10.1145/1390156.1390290",
+            published="Binarised MNIST, 500 units: -86.35 nats, CD-25 (Salakhutdinov & Murray 2008)",
+        ),
+        "rbm-cd": Preset(
+            "Contrastive divergence: chains of one step from the data.",
+            model=RBMConfig(negative="cd", centred=False),
+            training=TrainingConfig(batch_size=100),
+            paper="Hinton, Training Products of Experts by Minimizing Contrastive Divergence (2002). "
+            "https://doi.org/10.1162/089976602760128018",
+        ),
+        "rbm-tempered": Preset(
+            "Persistent chains at ten temperatures that exchange their states.",
+            model=RBMConfig(negative="temper"),
+            training=TrainingConfig(batch_size=100),
+            paper="Desjardins et al., Parallel Tempering for Training of Restricted Boltzmann Machines, AISTATS 2010. "
+            "https://proceedings.mlr.press/v9/desjardins10a.html",
+        ),
+    },
+)
