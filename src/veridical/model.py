@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from veridical.config import OptimizerConfig
 from veridical.config.sampling import SamplingOptions
 from veridical.data.batch import Batch
+from veridical.data.refuse import refuse_labels, refuse_shape
 from veridical.data.space import Space
 from veridical.kinds import TermKind
 from veridical.mcmc.path import Path
@@ -44,6 +45,7 @@ __all__ = [
     "ExactLikelihood",
     "Facts",
     "GenerativeModel",
+    "Integrated",
     "Interpolating",
     "LatentVariable",
     "LikelihoodBound",
@@ -59,6 +61,8 @@ __all__ = [
     "Trainable",
     "draws_classes",
     "has_exact_likelihood",
+    "refuse_labels",
+    "refuse_shape",
 ]
 
 
@@ -79,34 +83,6 @@ class Facts:
     def of(facts: Facts | Space) -> Facts:
         """Return facts unchanged; a space alone becomes facts with an unknown number of examples."""
         return facts if isinstance(facts, Facts) else Facts(facts)
-
-
-def refuse_labels(c: Tensor | None) -> None:
-    """Refuse labels for a model that was trained without.
-
-    Raises:
-        ValueError: `c` is given.
-    """
-    if c is not None:
-        raise ValueError("c is given, but this model was trained without labels; call without c.")
-
-
-def refuse_shape(x: Tensor, space: Space, what: str) -> None:
-    """Refuse examples of another shape than a model was built for.
-
-    Args:
-        x: (B, *event) examples.
-        space: of the model.
-        what: the model, in a word.
-
-    Raises:
-        ValueError: another shape.
-    """
-    if x.shape[1:] != space.shape:
-        raise ValueError(
-            f"x has shape {tuple(x.shape)}; this {what} was built for {space.shape}. "
-            f"Pass a batch (B, {', '.join(map(str, space.shape))})."
-        )
 
 
 class Loss(NamedTuple):
@@ -270,7 +246,7 @@ class Dequantised(LikelihoodBound, ABC):
     @property
     @abstractmethod
     def noise_kind(self) -> str:
-        """Distribution of the noise: "uniform" or "variational"."""
+        """Distribution of the noise: "uniform", "variational" or "Gaussian"."""
 
     @abstractmethod
     def log_density(self, y: Tensor) -> Tensor:
@@ -278,11 +254,32 @@ class Dequantised(LikelihoodBound, ABC):
 
     @abstractmethod
     def noise_log_weights(self, x: Tensor, k: int) -> Tensor:
-        """Return (B, k) nats in data space: log p(x + noise) - log q(noise) of k draws for each example."""
+        """Return (B, k) nats in data space: log p(x + noise) - log q(noise) of k draws for each example.
+
+        Noise that leaves the cell of a level adds the log probability of the level given x + noise.
+        """
+
+    @property
+    def tightens(self) -> bool:
+        """Whether more draws of the noise tighten the bound; where weights are estimates, they are only averaged."""
+        return True
 
     def dequantised_bound(self, x: Tensor, k: int) -> Tensor:
         """Return (B,) nats in data space: the importance-weighted bound of k draws, in expectation at most log p(x)."""
         return iwae_bound(self.noise_log_weights(x, k))
+
+
+class Integrated(ABC):
+    """Has a density by the numerical solution of a differential equation."""
+
+    @property
+    @abstractmethod
+    def density_facts(self) -> Mapping[str, float | str]:
+        """How the solution is computed: trace, steps, evaluations of the network."""
+
+    @abstractmethod
+    def solver_error(self, x: Tensor) -> Tensor:
+        """Return (B,) estimates of the error that the solver makes in log densities, nats."""
 
 
 class Bijective(ABC):
