@@ -9,7 +9,8 @@ from scipy import stats
 from tests.mutants import mutated
 from veridical.data.space import Space
 from veridical.nn import dequantisation
-from veridical.nn.dequantisation import Logit, VariationalNoise, open_uniform
+from veridical.nn.dequantisation import GaussianCells, Logit, VariationalNoise, open_uniform
+from veridical.noise import FreshNoise
 
 PAIR = Space((2,), kind="vector", levels=3)
 
@@ -92,3 +93,56 @@ def test_single_precision_stays_inside() -> None:
     for margin in (0.0, 0.05):
         y, log_det = Logit(-1.0, 1.0, margin)(torch.tensor([[-1.0], [1.0]], dtype=torch.float32))
         assert y.isfinite().all() and log_det.isfinite().all()
+
+
+def level_probabilities(y: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Probabilities of the levels 0, 1, 2, 3 given noisy values, by Bayes' rule with equal shares."""
+    levels = torch.arange(4.0)
+    return torch.softmax(-0.5 * ((y[..., None] - levels) / sigma) ** 2, dim=-1)
+
+
+def check_gain_of_cells() -> None:
+    """What is added to log p(y) is log P(x | y) - log q(y | x), summed over the components."""
+    for sigma in (0.17, 0.6, 3.0):
+        cells = GaussianCells(0.0, 3.0, 1.0, sigma)
+        x = torch.randint(4, (50, 2)).double()
+        y, gain = cells.noisy(x)
+        p = level_probabilities(y, sigma).gather(-1, x.long()[..., None])[..., 0]
+        q = torch.distributions.Normal(x, sigma).log_prob(y)
+        torch.testing.assert_close(gain, (p.log() - q).sum(1))
+        assert abs(float((y - x).std()) / sigma - 1) < 0.35
+
+
+def check_drawn_levels() -> None:
+    """Levels are drawn with their probabilities, also beyond the ends; false alarm 1e-4 each."""
+    n = 20_000
+    for sigma, y in ((0.4, 1.45), (0.4, -0.3), (0.9, 3.2)):
+        drawn = GaussianCells(0.0, 3.0, 1.0, sigma).draw(torch.full((n, 1), y), FreshNoise(n)).flatten()
+        expected = n * level_probabilities(torch.tensor(y), sigma).numpy()
+        seen = torch.bincount(drawn.round().long(), minlength=4).numpy()
+        assert (drawn - drawn.round()).abs().max() < 1e-9
+        often = expected > 5
+        assert stats.chisquare(seen[often], expected[often] / expected[often].sum() * seen[often].sum()).pvalue > 1e-4
+
+
+CELL_MUTANTS = [
+    ("_exponents", "-0.5 *", "-1.0 *", check_gain_of_cells),
+    ("_exponents", "exponents.masked_fill(beyond, -math.inf)", "exponents", check_gain_of_cells),
+    ("noisy", "math.log(self.sigma)", "0.0", check_gain_of_cells),
+    ("noisy", "x + self.sigma * eps", "x + 2 * self.sigma * eps", check_gain_of_cells),
+    ("noisy", "flatten(1).sum(1)", "flatten(1).mean(1)", check_gain_of_cells),
+    ("draw", ".cumsum(-1) <", ".cumsum(-1) >", check_drawn_levels),
+    ("_exponents", "nearest[..., None] + offsets", "nearest[..., None] + offsets + 1", check_drawn_levels),
+]
+
+
+@pytest.mark.parametrize("check", [check_gain_of_cells, check_drawn_levels])
+def test_levels_with_normal_noise(check) -> None:  # type: ignore[no-untyped-def]
+    check()
+
+
+@pytest.mark.parametrize(("function", "before", "after", "check"), CELL_MUTANTS)
+def test_wrong_normal_noise_is_noticed(function, before, after, check, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(GaussianCells, function, mutated(getattr(GaussianCells, function), before, after))
+    with pytest.raises(AssertionError):
+        check()

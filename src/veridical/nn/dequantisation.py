@@ -29,6 +29,7 @@ from veridical.nn.coupling import ConvConditioner, MaskedCoupling, alternating, 
 from veridical.nn.invertible import Chain, Invertible
 from veridical.nn.mlp import Trunk
 from veridical.nn.precision import at_least_single
+from veridical.noise import Noise
 
 
 def open_uniform(x: Tensor) -> Tensor:
@@ -85,6 +86,50 @@ class VariationalNoise(nn.Module):
 
     def _context(self, x: Tensor) -> Tensor:
         return at_least_single(self.features(x.reshape(len(x), *self.shape)))
+
+
+class GaussianCells:
+    r"""Levels with normal noise, and the level given a noisy value.
+
+    $$ q(y \mid x) = \mathcal N(y; x, \sigma^2), \qquad
+       P(x \mid y) = \frac{\mathcal N(y; x, \sigma^2)}{\sum_\ell \mathcal N(y; \ell, \sigma^2)} $$
+
+    for every component on its own, with the sum over all levels (those beyond 10 deviations do not count).
+
+    Args:
+        low: least level.
+        high: largest level.
+        width: distance between levels.
+        sigma: of the noise.
+    """
+
+    def __init__(self, low: float, high: float, width: float, sigma: float) -> None:
+        self.low, self.high, self.width, self.sigma = low, high, width, sigma
+        self.reach = min(math.ceil(10 * sigma / width) + 1, round((high - low) / width))
+
+    def noisy(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return y (B, *event) for levels x, and (B,) log P(x | y) - log q(y | x), nats; torch's global generator."""
+        eps = torch.randn_like(at_least_single(x))
+        y = x + self.sigma * eps
+        constant = math.log(self.sigma) + 0.5 * math.log(2 * math.pi)
+        # q cancels: log P - log q = -log of the sum over levels of N(y; level, sigma^2).
+        return y, (constant - self._exponents(y)[1].logsumexp(-1)).flatten(1).sum(1)
+
+    def draw(self, y: Tensor, noise: Noise) -> Tensor:
+        """Return levels (n, *event) drawn given noisy values."""
+        levels, exponents = self._exponents(y)
+        u = noise.uniform(*y.shape[1:], dtype=y.dtype)
+        place = (exponents.softmax(-1).cumsum(-1) < u[..., None]).sum(-1, keepdim=True).clamp(max=levels.shape[-1] - 1)
+        return levels.gather(-1, place)[..., 0]
+
+    def _exponents(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the levels about y (..., 2 reach + 1) and -(y - level)^2 / 2 sigma^2, of levels that exist."""
+        nearest = ((y - self.low) / self.width).round().clamp(0, round((self.high - self.low) / self.width))
+        offsets = torch.arange(-self.reach, self.reach + 1, device=y.device, dtype=y.dtype)
+        levels = self.low + self.width * (nearest[..., None] + offsets)
+        beyond = (levels < self.low - self.width / 2) | (levels > self.high + self.width / 2)
+        exponents = -0.5 * ((y[..., None] - levels) / self.sigma) ** 2
+        return levels, exponents.masked_fill(beyond, -math.inf)
 
 
 def log_slope(y: Tensor) -> Tensor:
