@@ -1,0 +1,74 @@
+"""What all families of a probability flow share: estimated traces, errors of the solver, networks, bounds."""
+
+import pytest
+import torch
+from tests.families.exact_denoisers import THREE
+from tests.families.test_diffusion import CONFIG, exact
+
+from veridical.config.families.diffusion import DiffusionConfig
+from veridical.data.space import Space
+from veridical.families.diffusion import Diffusion
+from veridical.families.probability_flow import build_network
+from veridical.nn.level_network import LevelMLP, UNet
+from veridical.noise import SampleNoise
+from veridical.objectives.bounds import iwae_bound
+
+pytestmark = pytest.mark.usefixtures("double_precision")
+
+
+def test_an_estimated_trace_is_right_in_the_mean_and_follows_the_noise_of_its_row() -> None:
+    model, rough = exact(), exact(DiffusionConfig(**{**vars(CONFIG), "exact_trace": 0, "likelihood_steps": 12}))
+    x = THREE.sample(1).expand(300, 2)
+    estimates = rough.log_density(x)
+    expected = float(model.log_prob(x[:1]))
+    assert abs(float(estimates.mean()) - expected) < 3.9 * float(estimates.std()) / 300**0.5 + 0.02
+    y = THREE.sample(4)
+    whole, alone = (
+        rough.log_density(y[part], noise=SampleNoise(0, part.start, part.stop - part.start))
+        for part in (slice(0, 4), slice(2, 3))
+    )
+    torch.testing.assert_close(alone, whole[2:3])
+
+
+def test_the_error_of_the_solver_is_about_right() -> None:
+    few = exact(DiffusionConfig(**{**vars(CONFIG), "likelihood_steps": 16}))
+    x = THREE.sample(60)
+    true = (few.log_prob(x) - exact(DiffusionConfig(**{**vars(CONFIG), "likelihood_steps": 120})).log_prob(x)).abs()
+    estimate = few.solver_error(x)
+    assert 0.3 < float(estimate.mean() / true.mean()) < 3
+    assert few.density_facts["trace"] == "exact" and few.density_facts["evaluations"] == 64
+
+
+@pytest.mark.parametrize(
+    ("space", "kind"),
+    [
+        (Space((1, 8, 8)), UNet),
+        (Space((1, 28, 28), kind="lattice", levels=2), UNet),
+        (Space((1, 5, 5)), LevelMLP),
+        (Space((4,), kind="vector"), LevelMLP),
+        (Space((1, 16), kind="sequence"), LevelMLP),
+    ],
+)
+def test_the_network_fits_the_space(space: Space, kind: type) -> None:
+    assert isinstance(build_network(DiffusionConfig(width=8), space, 0), kind)
+
+
+def test_the_least_noise_is_that_of_levels_or_of_continuous_data() -> None:
+    space = Space((1, 2, 2), levels=17, std=0.5)
+    assert Diffusion(DiffusionConfig(width=8), space).sigma_min == pytest.approx(1 / 8 / 6 / 0.5)
+    assert Diffusion(DiffusionConfig(width=8), Space((1, 2, 2), levels=None)).sigma_min == 0.002
+    assert Diffusion(DiffusionConfig(width=8, sigma_min=0.3), space).sigma_min == 0.3
+
+
+@pytest.mark.parametrize("limit", [0, 16])
+def test_draws_are_weighted_where_the_trace_is_exact_and_averaged_where_it_is_estimated(limit: int) -> None:
+    space = Space((2,), kind="vector", support=(0.0, 1.0), levels=3, mean=0.5, std=0.4)
+    model = Diffusion(DiffusionConfig(width=8, exact_trace=limit, likelihood_steps=4), space)
+    assert isinstance(model.network, LevelMLP)
+    torch.nn.init.normal_(model.network.last.weight)
+    x = torch.tensor([[0.0, 0.5], [1.0, 1.0]])
+    torch.manual_seed(1)
+    weights = model.noise_log_weights(x, 6)
+    torch.manual_seed(1)
+    bound = model.dequantised_bound(x, 6)
+    torch.testing.assert_close(bound, iwae_bound(weights) if limit else weights.mean(1))
