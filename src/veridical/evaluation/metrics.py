@@ -45,6 +45,8 @@ from veridical.evaluation.recovery import (
 )
 from veridical.evaluation.restoration import EXAMPLES as RESTORED
 from veridical.evaluation.restoration import measure_restoration
+from veridical.evaluation.solver import EXAMPLES as SOLVED
+from veridical.evaluation.solver import measure_solver
 from veridical.evaluation.stacked import measure_stacks
 from veridical.evaluation.subject import Subject
 from veridical.evaluation.tilting import measure_tilting
@@ -151,6 +153,10 @@ def _inverse(s: Any) -> list[Measurement]:
     return measure_inverse(s.model, s.examples(s.some(s.held_out, min(s.n, INVERTED))), s.model.device, s.seed)
 
 
+def _solver(s: Any) -> list[Measurement]:
+    return measure_solver(s.model, s.examples(s.some(s.held_out, min(s.n, SOLVED))), s.model.device, s.seed)
+
+
 def _code_dimension(s: Any) -> list[Measurement]:
     x = s.examples(s.some(s.held_out, min(s.n, ENCODED)))
     return measure_code_dimension(s.model, x, s.model.device)
@@ -205,6 +211,7 @@ METRICS: Mapping[str, Metric] = {
     "annealed": Metric((needs.DECODER, needs.SEVERAL), _annealed, on_request=COSTLY),
     "denoising": Metric((needs.DENOISER, needs.ENOUGH_HELD_OUT), _denoising),
     "inverse": Metric((needs.BIJECTIVE, needs.SEVERAL), _inverse),
+    "solver": Metric((needs.INTEGRATED, needs.SEVERAL), _solver),
     "restoration": Metric(
         (needs.RESTORER, needs.BOUNDED, needs.SAME_EXAMPLES),
         lambda s: measure_restoration(s.model, s.train, s.some(s.train, RESTORED).sort().values, s.model.device),

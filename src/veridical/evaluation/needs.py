@@ -23,6 +23,7 @@ from veridical.model import (
     Denoiser,
     Discriminating,
     Encoder,
+    Integrated,
     LatentVariable,
     Restorer,
     Sampler,
@@ -224,6 +225,7 @@ BOUNDED = Need(_unbounded)
 
 SAMPLER = of_model(Sampler, "cannot sample")
 ENCODER = of_model(Encoder, "has no encoder")
+INTEGRATED = of_model(Integrated, "has no likelihood by the solution of an equation")
 BIJECTIVE = of_model(Bijective, "has no inverse")
 RESTORER = of_model(Restorer, "does not restore training examples")
 LATENT = of_model(LatentVariable, "has no latent codes")

@@ -264,6 +264,11 @@ METRICS = {
         "better. If it is not small, likelihood and samples belong to different models. It hardly depends on how "
         "good the model is.",
     ),
+    "solver_error": Metric(
+        "error of the solver",
+        "Mean difference that is expected between the likelihood of the solver and that of its equation, in nats; "
+        "lower is better. If it is not small, take more steps for the likelihood.",
+    ),
     "reconstruction_error": Metric(
         "reconstruction error",
         "Mean squared error of held-out examples after encoding and decoding; it is 1 if every reconstruction is the "
@@ -336,6 +341,9 @@ TERMS = {
     "effective_share": Term("effective share of weighted samples", "share"),
     "beta": Term("inverse temperature"),
     "inverse_error": Term("error of the inverse", "standard deviations of the data"),
+    "loss_low": Term("loss at little noise", "variances of the target"),
+    "loss_high": Term("loss at much noise", "variances of the target"),
+    "length": Term("squared length of the lines from noise to data", "per component"),
     "update": Term("size of a step", "relative to the weights"),
     "reconstruction": Term("reconstruction loss", "nats per example"),
     "error": Term("error of reconstructions", "variances of the data"),
