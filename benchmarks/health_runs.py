@@ -1,4 +1,4 @@
-r"""Trainings of six families, healthy and with a planted failure, for the thresholds of the health monitors.
+r"""Trainings of thirteen families, healthy and with a planted failure, for the thresholds of the health monitors.
 
     python benchmarks/health_runs.py tests/health/health_runs.jsonl.gz
 
@@ -41,8 +41,12 @@ from veridical.config import DataConfig, GANConfig, OptimizerConfig, RunConfig, 
 from veridical.config.families.conditional_gan import ConditionalGANConfig
 from veridical.config.families.discrete_gan import DiscreteGANConfig
 from veridical.config.families.flow import FlowConfig
+from veridical.config.families.glo import GLOConfig
 from veridical.config.families.infogan import InfoGANConfig
+from veridical.config.families.made import MADEConfig
+from veridical.config.families.nade import NADEConfig
 from veridical.config.families.noise_level import NoiseLevelConfig
+from veridical.config.families.pixelcnn import PixelCNNConfig
 from veridical.config.families.semisupervised_gan import SemiSupervisedGANConfig
 from veridical.config.families.unrolled_gan import UnrolledGANConfig
 from veridical.data.sources import load as load_data
@@ -61,6 +65,9 @@ from veridical.training.terms import NonFiniteError
 from veridical.workflows.start import train
 
 SAMPLES = 1_000
+DENSITIES = 10
+"""The first round of runs of the families that came later."""
+
 FOLDER = Path(tempfile.gettempdir()) / "veridical-health-data"
 
 
@@ -122,7 +129,7 @@ def source(name: str) -> str:
     """Return what a data configuration names."""
     return (
         name
-        if name.split(":")[0] in ("ring", "grid", "digits", "categorical-bits", "ising")
+        if name.split(":")[0] in ("ring", "grid", "digits", "categorical-bits", "ising", "bars")
         else f"{FOLDER}/{name}.npy"
     )
 
@@ -151,6 +158,7 @@ PLAIN = BARE | both(adam()) | {"fourier_octaves": 0}
 SLOW = 1e-5
 STILL = OptimizerConfig(lr=1e-14, betas=(0.0, 0.99))
 LIVELY = OptimizerConfig(lr=3e-3, betas=(0.0, 0.99), schedule="linear")
+SEQUENCE = OptimizerConfig(lr=5e-3, schedule="cosine")
 FLOW = FlowConfig(layers="realnvp", couplings=3, width=32)
 GOOD: dict[str, dict[str, Any]] = {
     "default": {},
@@ -209,8 +217,61 @@ class OldAverage(Callback):
         state.ema.updates = 10**7
 
 
+def made(**more: Any) -> MADEConfig:
+    return MADEConfig(**({"width": 64, "optimizer": SEQUENCE} | more))
+
+
+def nade(**more: Any) -> NADEConfig:
+    return NADEConfig(**({"width": 64, "optimizer": SEQUENCE} | more))
+
+
+def pixels(**more: Any) -> PixelCNNConfig:
+    return PixelCNNConfig(**({"width": 8, "layers": 2, "first_kernel": 5, "optimizer": SEQUENCE} | more))
+
+
+def glo(**more: Any) -> GLOConfig:
+    return GLOConfig(**({"latent_dim": 2, "width": 64} | more))
+
+
+def of_densities(k: int) -> Iterator[Plan]:
+    """Plan healthy runs of the families that came later."""
+    points = ("ring", "square", "cloud", "grid", "gauss8")
+    bits = ("categorical-bits", "ising:4", "bars:3")
+    for i in range(2):
+        yield Plan("", "made", made(order=("stored", "random")[i]), points[(k + 2 * i) % 5], 1000)
+        yield Plan("", "nade", nade(activation=("sigmoid", "relu")[i]), points[(k + 2 * i + 1) % 5], 1000)
+        yield Plan("", "made", made(), bits[(k + i) % 3], 500)
+        yield Plan("", "nade", nade(), bits[(k + i + 1) % 3], 500)
+    yield Plan("", "made, any order", made(order="any"), bits[k % 3], 700)
+    yield Plan("", "pixelcnn", pixels(network=("gated", "plain")[k % 2]), bits[1 + k % 2], 400)
+    yield Plan("", "flow", replace(FLOW, layers=("nice", "realnvp")[k % 2]), ("gauss8", "cloud")[k // 2 % 2], 500)
+    yield Plan("", "glo", glo(latent_dim=4), ("gauss8", "cloud", "square")[k % 3], 400)
+
+
+def failing_densities(k: int) -> Iterator[Plan]:
+    """Plan failures of the same families."""
+    points, bits = ("square", "cloud", "gauss8")[k % 3], ("ising:4", "bars:3")[k % 2]
+    huge, heavy = OptimizerConfig(lr=3.0), {"width": 256, "optimizer": OptimizerConfig(lr=5e-3)}
+    one = (made, nade)[k % 2]
+    yield Plan("steps-too-small", one.__name__, one(), points, 500, lr_scale=SLOW)
+    yield Plan("steps-too-small", "pixelcnn", pixels(), bits, 400, lr_scale=SLOW)
+    yield Plan("steps-too-small", "glo", glo(start="random"), points, 400, lr_scale=SLOW)
+    yield Plan("steps-too-large", one.__name__, one(optimizer=huge), points, 500)
+    yield Plan("steps-too-large", "nade of bits", nade(optimizer=huge), bits, 500)
+    yield Plan("steps-too-large", "glo", glo(optimizer=huge), points, 400)
+    yield Plan("overfit", one.__name__, one(**heavy), ("cloud-80", "gauss8-80")[k % 2], 900, holdout=0.5)
+    yield Plan("underfit", one.__name__, one(optimizer=OptimizerConfig(lr=2e-5)), points, 500)
+    yield Plan("average", f"{one.__name__}, old average", one(), points, 600, ema=0.9995, callbacks=(OldAverage(),))
+    yield Plan("outlier", one.__name__, one(), f"{points}-outlier", 400)
+    yield Plan("repeated-data", one.__name__, one(), f"{points}-repeated", 400)
+    yield Plan("inverse-error", "flow, codes in half precision", FLOW, points, 300, broken=Rounded)
+
+
 def healthy(k: int) -> Iterator[Plan]:
     """Plan the healthy runs of round k."""
+    if k >= DENSITIES:
+        yield from of_densities(k - DENSITIES)
+        return
     names = list(GOOD)
     for i, data in enumerate(("ring", "square", "grid", "cloud", "gauss8", "digits64")):
         recipe = names[(i + k) % len(names)]
@@ -244,6 +305,9 @@ def healthy(k: int) -> Iterator[Plan]:
 
 def failing(k: int) -> Iterator[Plan]:
     """Plan the failures of round k."""
+    if k >= DENSITIES:
+        yield from failing_densities(k - DENSITIES)
+        return
     data = ("ring", "square", "grid", "cloud", "gauss8", "digits64")[k % 6]
     points = ("square", "cloud", "gauss8")[k % 3]
     latent = 16 if data == "digits64" else 4

@@ -111,7 +111,7 @@ class Autoregressive(GenerativeModel, Replayable, Sampler, Conditional, ExactLik
         ValueError: the head or the order does not fit the space, or there are no labels.
     """
 
-    term_kinds: ClassVar[Mapping[str, TermKind]] = {"model/loss": "objective"}
+    term_kinds: ClassVar[Mapping[str, TermKind]] = {"model/loss": "objective", "model/nats": "nats"}
     buffer_roles: ClassVar = {"order": BufferRole.LIVE}
     order: Tensor
 
@@ -159,7 +159,7 @@ class Autoregressive(GenerativeModel, Replayable, Sampler, Conditional, ExactLik
             raise ValueError("the batch has no labels, and this model learns p(x | c); give data with labels.")
         c = batch.c if self.classes else None
         loss = -self.site_log_probs(self.training_chain(), at_least_single(batch.x), c).sum(1).mean()
-        return Loss(loss, {"loss": loss})
+        return Loss(loss, {"loss": loss, "nats": loss})
 
     def log_prob(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (B,) nats in data space: log p(x | c), without labels log p(x).
