@@ -24,7 +24,8 @@ variance between equal distributions and $V_0 + C$ that at this distance. The in
 whose variance grows with it (`kernel.squared_distance_interval`), about the distance without its bias b, which halves
 give, and then moved by b: it is one of the expected distance at this n. Resampling rows (bootstrap) would add the bias
 once more. The influence is quadratic in the features, so that the interval is too narrow where their fourth moment is
-hard to estimate (heavy tails).
+hard to estimate (heavy tails). With fewer than three examples for each feature the covariances of halves are nearly
+singular, and so are their maps: the variance is then that of distances between halves and quarters (`halves`).
 
 Near 0 the distance is, to second order, the squared distance of means under the kernel
 
@@ -49,8 +50,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from veridical.evaluation.halves import SPLITS, sampling_variance
 from veridical.evaluation.kernel import null_slope, squared_distance_interval
 from veridical.evaluation.measurement import Interval
+
+_FEW = 3
+"""Examples for each feature below which the interval comes from parts."""
+
+_STUDENT = 2.45
+"""Quantile of that interval, of six degrees of freedom: the variance of parts varied by .4 to .8 of itself."""
 
 _SPLITS = 12
 """Random halves, fewer with many features, whose noise averages out."""
@@ -196,7 +204,10 @@ def frechet_with_interval(x: GaussianFit, y: GaussianFit, seed: int = 0) -> Frec
     """
     if min(len(x.rows), len(y.rows)) < 4:
         raise ValueError(f"{len(x.rows)} and {len(y.rows)} rows; expected at least four; evaluate with more.")
-    value, *own = _influences(x, y, x.rows, y.rows)
+    value = distance_of_fits(x, y)
+    if min(len(x.rows), len(y.rows)) < _FEW * len(x.mean):
+        return FrechetDistance(value, _interval_of_parts(x.rows, y.rows, value, seed))
+    own = _influences(x, y, x.rows, y.rows)[1:]
     generator, splits = torch.Generator().manual_seed(seed), max(1, min(_SPLITS, 1024 // len(x.mean)))
     whole, first, of_halves = sum(float(i.var(ddof=1)) / len(i) for i in own), 0.0, 0.0
     for _ in range(splits):
@@ -208,6 +219,19 @@ def frechet_with_interval(x: GaussianFit, y: GaussianFit, seed: int = 0) -> Frec
     slope = (1 / len(x.rows) + 1 / len(y.rows)) * null_slope(_tangent_kernel(x))
     low, high = squared_distance_interval(value - bias, first, (whole - first) / 2, slope)
     return FrechetDistance(value, (max(0.0, low + bias), max(0.0, high + bias)))
+
+
+def _interval_of_parts(x: Tensor, y: Tensor, value: float, seed: int) -> Interval:
+    """Interval of few examples, whose halves have no map between them: by distances of halves and quarters."""
+    if min(len(x), len(y)) < 8:
+        return 0.0, math.inf
+
+    def distances(a: Tensor, b: Tensor, parts: int) -> list[list[float]]:
+        return [[distance_of_fits(GaussianFit(x[a == i]), GaussianFit(y[b == i]))] for i in range(parts)]
+
+    splits = max(4, min(SPLITS, SPLITS * 256 // x.shape[1]))
+    half = _STUDENT * math.sqrt(float(sampling_variance(distances, len(x), len(y), seed=seed, splits=splits)[0]))
+    return max(0.0, value - half), value + half
 
 
 def frechet_limit(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"], generator: torch.Generator) -> float:
