@@ -53,7 +53,7 @@ from veridical.data.sources import load as load_data
 from veridical.evaluation.target import Target
 from veridical.families.flow import Flow
 from veridical.families.vae import VAE
-from veridical.model import Bijective, Conditional, Discriminating, LikelihoodBound, Sampler
+from veridical.model import Bijective, Conditional, Discriminating, ExactLikelihood, LikelihoodBound, Sampler
 from veridical.objectives.diagnostics import distances, energy_distance
 from veridical.run import Run
 from veridical.sampling import draw
@@ -401,6 +401,8 @@ class Truth(Callback):
         self.log_p = None
         if isinstance(self.train.target, HasDensity):
             self.log_p = Target(self.train.target, self.train.space).log_prob(self.test.x)
+        elif isinstance(self.law, GaussianMixture):  # of a file
+            self.log_p = self.law.log_prob(self.test.x.double())
 
     def on_step(self, state: State) -> None:
         """Measure when due."""
@@ -433,9 +435,10 @@ class Truth(Callback):
                     found["variety"] = variety_of(share, self.shares)
             else:
                 found["energy"] = math.inf
-        if isinstance(model, LikelihoodBound):
+        if isinstance(model, LikelihoodBound | ExactLikelihood):
             with torch.no_grad():
-                nats = -torch.stack([model.elbo(self.test.x) for _ in range(4)]).mean(0).double()
+                bounds = [model.elbo(self.test.x) for _ in range(4)] if isinstance(model, LikelihoodBound) else []
+                nats = -torch.stack(bounds or [model.log_prob(self.test.x)]).mean(0).double()  # type: ignore[union-attr]
             found["nats"] = float(nats.mean())
             if self.log_p is not None:
                 excess = nats + self.log_p

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -146,11 +147,13 @@ class Underfit(Monitor):
         steps: of the run; from three quarters of it on, what was gained since 55 % is compared with what was gained
             from 15 % to 55 %.
         share: part of the latter that may still be gained.
+        noise: changes that chance makes, in usual changes from row to row: three standard errors of the difference of
+            two medians of five independent rows.
     """
 
-    def __init__(self, steps: int, share: float = 0.15) -> None:
+    def __init__(self, steps: int, share: float = 0.15, noise: float = 2.5) -> None:
         super().__init__(Episode(rows=3), History())
-        self.steps, self.share = steps, share
+        self.steps, self.share, self.noise = steps, share, noise
         self.marks: dict[str, float] = {}
 
     def observe(self, row: Row) -> Finding | None:
@@ -166,7 +169,8 @@ class Underfit(Monitor):
         if step < 0.75 * self.steps or len(self.marks) < 2:
             return None
         late, early = self.marks["before"] - level, self.marks["start"] - self.marks["before"]
-        bad = late > self.share * max(early, 0.0) + 0.05 and late > 0
+        usual = median(abs(b - a) for a, b in pairwise(self.history.recent))
+        bad = late > max(self.share * max(early, 0.0) + 0.05, self.noise * usual)
         if not self.episode.update(step, bad=bad, clear=not bad):
             return None
         return Finding(
