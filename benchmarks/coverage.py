@@ -182,7 +182,7 @@ class Found(NamedTuple):
 def fid(r: Repetition) -> list[Found]:
     """Fréchet distance."""
     found = frechet_with_interval(GaussianFit(r.features.reference), GaussianFit(r.features.generated))
-    return [Found("fid", *found)]
+    return [Found("fid", found.value, found.interval)]
 
 
 def kid(r: Repetition) -> list[Found]:

@@ -192,6 +192,8 @@ class FrechetDistance(NamedTuple):
 
     value: float
     interval: Interval
+    method: str = "delta method, maps of halves, at every distance"
+    """Of the interval."""
 
 
 def frechet_with_interval(x: GaussianFit, y: GaussianFit, seed: int = 0) -> FrechetDistance:
@@ -206,7 +208,8 @@ def frechet_with_interval(x: GaussianFit, y: GaussianFit, seed: int = 0) -> Frec
         raise ValueError(f"{len(x.rows)} and {len(y.rows)} rows; expected at least four; evaluate with more.")
     value = distance_of_fits(x, y)
     if min(len(x.rows), len(y.rows)) < _FEW * len(x.mean):
-        return FrechetDistance(value, _interval_of_parts(x.rows, y.rows, value, seed))
+        interval = _interval_of_parts(x.rows, y.rows, value, seed)
+        return FrechetDistance(value, interval, "variance from halves and quarters")
     own = _influences(x, y, x.rows, y.rows)[1:]
     generator, splits = torch.Generator().manual_seed(seed), max(1, min(_SPLITS, 1024 // len(x.mean)))
     whole, first, of_halves = sum(float(i.var(ddof=1)) / len(i) for i in own), 0.0, 0.0

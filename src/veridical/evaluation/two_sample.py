@@ -91,7 +91,7 @@ def measure_frechet(features: FeatureSets) -> list[Measurement]:
             n=n,
             higher_is_better=False,
             interval=value.interval,
-            method="delta method, maps of halves, at every distance",
+            method=value.method,
             reference=expected,
             reference_interval=(band[0], band[1]),
             began=began,
