@@ -2,6 +2,9 @@
 
 A density that is the solution of an equation states its steps and its trace; where the trace is estimated, nats have no
 bias in their mean, and are not called exact.
+
+An energy whose log Z is a sum is a density as exact as any; where it is estimated, the nats of all examples share its
+error, and there are nats from the other side too.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,8 +17,9 @@ from torch import Tensor
 
 from veridical.data.preprocess import log_det
 from veridical.data.space import Space
-from veridical.evaluation import importance, partition
+from veridical.evaluation import importance
 from veridical.evaluation.measurement import JSON
+from veridical.evaluation.normalisation import EFFORT, Effort, LogZ, UnknownLogZError, log_z
 from veridical.model import (
     Dequantised,
     EnergyBased,
@@ -23,9 +27,9 @@ from veridical.model import (
     GenerativeModel,
     Integrated,
     LikelihoodBound,
-    Tempered,
     has_exact_likelihood,
 )
+from veridical.verdict import Bound
 
 BATCH = 256
 
@@ -45,7 +49,8 @@ class Density:
     """Nats of examples in data space."""
 
     log_prob: LogProb
-    kind: Literal["exact", "unbiased estimate", "lower bound"]
+    kind: Literal["exact", "unbiased estimate", "lower bound", "annealed estimate"]
+    """An annealed estimate is off by the same number for all examples, of which `error` is the standard error."""
 
     error: float = 0.0
     """Standard error that all nats share: that of log Z."""
@@ -62,6 +67,9 @@ class Density:
     counted: Literal["codes", "draws"] = "codes"
     """What is weighted: codes, or draws of noise."""
 
+    below: LogProb | None = None
+    """Nats of an estimate from the other side (`normalisation.py`): in expectation not above; None: there are none."""
+
     facts: Mapping[str, JSON] = field(default_factory=dict)
     """Further facts of how the nats are computed: draws of noise, ..."""
 
@@ -76,16 +84,28 @@ class Density:
 
     @property
     def exact(self) -> bool:
-        """Whether the mean of its nats is that of the density and not a bound."""
-        return self.kind != "lower bound"
+        """Whether the mean of its nats is that of the density: neither a bound nor off by an error that all share."""
+        return self.kind in ("exact", "unbiased estimate")
+
+    @property
+    def bound(self) -> Bound | None:
+        """Whether nats are a bound of the density."""
+        return "lower" if self.kind == "lower bound" else None
 
 
-def density_of(model: GenerativeModel, space: Space | None = None) -> Density | None:
-    """Return the density of a model, or a bound of it; None where it has neither, or log Z cannot be computed.
+def density_of(model: GenerativeModel, space: Space | None = None, effort: Effort = EFFORT) -> Density | None:
+    """Return the density of a model, a bound or an estimate of it; None where there is none (`find_density`)."""
+    found = find_density(model, space, effort)
+    return None if isinstance(found, str) else found
+
+
+def find_density(model: GenerativeModel, space: Space | None = None, effort: Effort = EFFORT) -> Density | str:
+    """Return the density of a model, a bound or an estimate of it, or the reason why there is none.
 
     Args:
         model: its abilities decide.
         space: of its examples; None: the model's own.
+        effort: how much work an estimate of log Z may be.
     """
     space = model.space if space is None else space
     if isinstance(model, ExactLikelihood) and has_exact_likelihood(model):
@@ -96,18 +116,26 @@ def density_of(model: GenerativeModel, space: Space | None = None) -> Density | 
         return _weighted(model, space)
     if isinstance(model, LikelihoodBound):
         return Density(model.elbo, "lower bound", source="elbo")
-    return _normalised(model, space) if isinstance(model, EnergyBased) else None
+    if not isinstance(model, EnergyBased):
+        return f"{type(model).__name__} has no likelihood"
+    try:
+        return _normalised(model, space, log_z(model, space, model.device, effort))
+    except UnknownLogZError as error:
+        return f"log Z of {type(model).__name__} is not known: {error}"
 
 
-def _normalised(model: EnergyBased, space: Space) -> Density | None:
-    """Return the density of an energy whose log Z is a sum, over a layer or over all states; None: it is not."""
-    log_z, source = model.log_partition() if isinstance(model, Tempered) else None, "energy, log Z by summation"
-    if log_z is None and partition.why_not(space) is None and isinstance(model, GenerativeModel):
-        log_z, source = partition.log_partition(model, space, model.device).value, "energy, log Z by enumeration"
-    if log_z is None:
-        return None
-    constant = log_z + (log_det(space) if space.levels != 2 else 0.0)
-    return Density(lambda x: -model.energy(x) - constant, "exact", source=source)
+def _normalised(model: EnergyBased, space: Space, found: LogZ) -> Density:
+    """Return the density of an energy with its log Z; on data with levels it is spread over their cells."""
+    cell = log_det(space) if space.levels not in (None, 2) else 0.0
+    below = found.below
+    return Density(
+        lambda x: -model.energy(x) - found.value - cell,
+        "exact" if found.exact else "annealed estimate",
+        found.standard_error,
+        found.source,
+        below=None if below is None else lambda x: below(x) - cell,
+        facts=found.facts,
+    )
 
 
 def _dequantised(model: Dequantised, space: Space) -> Density:
@@ -158,10 +186,8 @@ def _weighted(model: importance.Inferred, space: Space) -> Density:
 
 def why_no_density(model: GenerativeModel, space: Space | None = None) -> str:
     """Return the reason why a model has no density that can be computed."""
-    name, space = type(model).__name__, model.space if space is None else space
-    if isinstance(model, EnergyBased):
-        return f"log Z of {name} is not known: {partition.why_not(space)}"
-    return f"{name} has no likelihood"
+    found = find_density(model, space)
+    return found if isinstance(found, str) else f"{type(model).__name__} has a density"
 
 
 @torch.no_grad()

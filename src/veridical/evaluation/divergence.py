@@ -84,7 +84,7 @@ def _divergence(
         reference=0.0,
         reference_kind="floor",
         seconds=time.perf_counter() - began,
-        bound=None if density.exact else "upper",
+        bound="upper" if density.bound == "lower" else None,
         test=mean_test(gap, shared, method="paired t test against the law"),
         detail=detail | {"standard_error": math.hypot(standard_error(gap), shared)},
     )

@@ -84,6 +84,7 @@ def mean_nats(
     detail: Mapping[str, JSON],
     *,
     higher_is_better: bool = True,
+    shared: float = 0.0,
 ) -> Measurement:
     """Return the mean of nats with Student's interval, without a reference.
 
@@ -94,6 +95,7 @@ def mean_nats(
         bound: whether each is a bound.
         detail: what else is needed to repeat it.
         higher_is_better: as of likelihoods.
+        shared: standard error of a constant that all contain.
     """
     return Measurement(
         name,
@@ -101,11 +103,11 @@ def mean_nats(
         "nats",
         len(nats),
         higher_is_better=higher_is_better,
-        interval=mean_or_none(nats),
+        interval=mean_or_none(nats, shared),
         method="Student",
         seconds=seconds,
         bound=bound,
-        detail={**detail, "standard_error": standard_error(nats)},
+        detail={**detail, "standard_error": math.hypot(standard_error(nats), shared)},
     )
 
 

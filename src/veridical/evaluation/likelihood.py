@@ -23,7 +23,7 @@ from torch import Tensor
 from veridical.data.dataset import ArrayData
 from veridical.data.preprocess import log_det
 from veridical.data.space import Space
-from veridical.evaluation.density import Density, density_of, score, why_no_density
+from veridical.evaluation.density import Density, LogProb, density_of, score, why_no_density
 from veridical.evaluation.intervals import against_law, mean_nats, mean_or_none, rounding, standard_error
 from veridical.evaluation.measurement import JSON, Measurement
 from veridical.evaluation.target import Target
@@ -33,6 +33,9 @@ from veridical.verdict import Bound
 
 _INSPECTED = 100
 """Examples on which the codes that count are counted."""
+
+REVERSED = 100
+"""Held-out examples from which chains go back, where log Z is estimated."""
 
 
 def measure_likelihood(
@@ -62,22 +65,24 @@ def measure_likelihood(
     density = density_of(model, train.space) if density is None else density
     if density is None:
         raise ValueError(f"{why_no_density(model, train.space)}; leave this metric out.")
-    detail, bound, n = _of(density, train, seed, model.device), _bound(density), density.limit(n)
+    detail, bound, n = _of(density, train, seed, model.device), density.bound, density.limit(n)
     began = time.perf_counter()
     on_train = score(density.log_prob, _some(train, n, seed), model.device, seed)
     seconds = time.perf_counter() - began
-    measured = [mean_nats("nats_train", on_train, seconds, bound, detail)]
+    measured = [mean_nats("nats_train", on_train, seconds, bound, detail, shared=density.error)]
     if test is None:
         return measured
     began = time.perf_counter()
     x = _some(test, n, seed)
     on_test = score(density.log_prob, x, model.device, seed)
     seconds = time.perf_counter() - began
-    of_test = mean_nats("nats_test", on_test, seconds, bound, detail)
+    of_test = mean_nats("nats_test", on_test, seconds, bound, detail, shared=density.error)
     if test.target is not None and isinstance(test.target, HasDensity):
         perfect, shared = Target(test.target, test.space).log_prob(x), math.hypot(density.error, rounding(on_test))
         of_test = against_law(of_test, on_test, perfect, shared)
     measured.append(of_test)
+    if density.below is not None:
+        measured.append(_from_below(density.below, x[:REVERSED], model.device, seed, detail))
     measured.append(_gap(on_train, on_test, detail))
     if test.space.levels is not None:
         measured.append(_bits(on_test, test.space, "upper" if bound else None, detail))
@@ -93,8 +98,11 @@ def _of(density: Density, data: ArrayData, seed: int, device: torch.device) -> d
     return density.detail | {name: float(counted.median()), f"{name}_least": float(counted.min())}
 
 
-def _bound(density: Density) -> Bound | None:
-    return None if density.exact else "lower"
+def _from_below(below: LogProb, x: Tensor, device: torch.device, seed: int, detail: dict[str, JSON]) -> Measurement:
+    """Mean nats of held-out examples by chains that go back from them; with nats_test on the other side."""
+    began = time.perf_counter()
+    nats = score(below, x, device, seed)
+    return mean_nats("nats_reverse", nats, time.perf_counter() - began, "lower", detail)
 
 
 def _some(data: ArrayData, n: int, seed: int) -> Tensor:

@@ -11,7 +11,6 @@ from typing import final
 import torch
 
 from veridical.evaluation import decoder
-from veridical.evaluation.density import why_no_density
 from veridical.evaluation.features import left_out
 from veridical.evaluation.recovery import factors_of
 from veridical.evaluation.subject import Subject
@@ -104,7 +103,7 @@ def _no_samples(subject: Subject) -> str | None:
 def _no_density(subject: Subject) -> str | None:
     if subject.model is None:
         return "only samples are given, and samples have no likelihood"
-    return None if subject.density is not None else why_no_density(subject.model, subject.train.space)
+    return subject.found_density if isinstance(subject.found_density, str) else None
 
 
 def _too_few(subject: Subject) -> str | None:

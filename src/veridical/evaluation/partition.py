@@ -2,12 +2,7 @@ r"""The normalisation of a model whose density is known up to a constant.
 
 $$ \log Z = \log \sum_x e^{-E(x)} $$
 
-is a sum over all states where these are few. Larger systems need annealed importance sampling, which has its place
-here; until then the reason is stated, and what depends on $\log Z$ is not measured.
-
-References:
-    Neal, Annealed Importance Sampling (2001). https://arxiv.org/abs/physics/9803008
-    Salakhutdinov & Murray, On the Quantitative Analysis of Deep Belief Networks (2008).
+is a sum over all states where these are few; of larger systems it is estimated (`normalisation.py`).
 """
 
 import math

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from veridical.data.dataset import ArrayData
-from veridical.evaluation.density import Density, density_of
+from veridical.evaluation.density import Density, find_density
 from veridical.evaluation.extractors import Extractor, extractor_for
 from veridical.evaluation.features import BATCH, FeatureSets, Progress, extract, extract_data
 from veridical.evaluation.target import Target, mismatch
@@ -41,9 +41,14 @@ class Subject:
         return None if law is None or mismatch(law, space) else Target(law, space)
 
     @cached_property
+    def found_density(self) -> Density | str:
+        """The density of the model, a bound or an estimate, or why there is none."""
+        return "there is no model" if self.model is None else find_density(self.model, self.train.space)
+
+    @property
     def density(self) -> Density | None:
-        """The density of the model, or a bound; None: neither can be computed."""
-        return None if self.model is None else density_of(self.model, self.train.space)
+        """The density of the model, a bound or an estimate; None: it cannot be computed."""
+        return None if isinstance(self.found_density, str) else self.found_density
 
     @cached_property
     def held_out(self) -> ArrayData:

@@ -134,6 +134,33 @@ def weigh(
     return travel(ratio, lambda x, t: path.step(x, betas[t], noise), start, len(betas) - 1, backward=backward)
 
 
+@torch.no_grad()
+def even_ladder(path: Path[S], steps: int, noise: Noise, *, pilots: int = 100) -> list[float]:
+    r"""Return temperatures from 0 to 1 that lie closer where the density changes faster.
+
+    The variance of a step of $\log w$ is about $\Delta\beta^2\,\mathrm{Var}(\partial_\beta \log f_\beta)$, and steps of
+    equal variance have the least sum. It is measured by chains that are forgotten afterwards, and half of the
+    temperatures are spread evenly whatever they find.
+
+    Args:
+        path: of densities.
+        steps: T; the ladder has T + 1 temperatures.
+        noise: of the chains that go before.
+        pilots: their temperatures.
+    """
+    coarse, state, spreads = torch.linspace(0, 1, pilots + 1, dtype=torch.float64), path.start(noise), []
+    for low, high in zip(coarse[:-1].tolist(), coarse[1:].tolist(), strict=True):
+        spreads.append((path.log_f(state, high) - path.log_f(state, low)).std())
+        state = path.step(state, high, noise)
+    spread = torch.stack(spreads).cpu().nan_to_num(0.0, 0.0, 0.0)
+    share = 0.5 / pilots + 0.5 * spread / spread.sum().clamp(min=1e-300)
+    ends = torch.cat([share.new_zeros(1), share.cumsum(0)])
+    wanted = torch.linspace(0, float(ends[-1]), steps + 1, dtype=torch.float64)
+    cell = torch.searchsorted(ends, wanted).clamp(1, pilots)
+    inside = (wanted - ends[cell - 1]) / share[cell - 1]
+    return [*((cell - 1 + inside) / pilots).clamp(0, 1).tolist()[:-1], 1.0]
+
+
 def combine(log_w: Float[Tensor, "chains *B"], *, backward: bool = False) -> Float[Tensor, "*B"]:
     """Return the estimate of log Z_1/Z_0 of several chains: the log of the mean weight (backward: of its inverse).
 

@@ -165,6 +165,12 @@ METRICS = {
         "Mean log probability density per example (a lower bound if the model has no exact density); higher is "
         "better. It hardly depends on the appearance of samples.",
     ),
+    "nats_reverse": Metric(
+        "log-likelihood by chains from the examples",
+        "Mean log probability density of up to 100 held-out examples, by chains that go back from them; higher is "
+        "better. Too few temperatures lower it, while they raise nats_test if log Z is estimated; where the two agree, "
+        "log Z is known.",
+    ),
     "annealed_nats": Metric(
         "log-likelihood by annealing",
         "Mean log probability density of held-out examples under the decoder and its noise; a lower bound; higher is "
@@ -333,6 +339,8 @@ TERMS = {
     "crowding": Term("crowding", "close pairs of samples / of examples"),
     "coverage": Term("manifold coverage of a batch", "share of examples with a sample nearby"),
     "energy": Term("energy distance", "relative to the mean distance of examples"),
+    "free_energy": Term("free energy of the data", "nats, up to a constant"),
+    "exchanged": Term("exchanges of neighbouring temperatures", "smallest mean probability"),
     "sigma_max": Term("largest singular value", "over all layers"),
     "grad_norm": Term("gradient norm"),
     "lr": Term("learning rate"),
