@@ -35,6 +35,10 @@ STEEPNESS = 4.0
 """Of the sigmoid schedule: it spends its steps near both ends, where distributions change most."""
 
 
+LATE = 0.02
+"""Distance from the end of a ladder within which temperatures are spread evenly."""
+
+
 def schedule(steps: int, steepness: float = STEEPNESS) -> Float[Tensor, " steps+1"]:
     r"""Return $\beta_0 = 0, \dots, \beta_T = 1$ along a sigmoid.
 
@@ -136,11 +140,12 @@ def weigh(
 
 @torch.no_grad()
 def even_ladder(path: Path[S], steps: int, noise: Noise, *, pilots: int = 100) -> list[float]:
-    r"""Return temperatures from 0 to 1 that lie closer where the density changes faster.
+    r"""Return temperatures from 0 to 1 that lie closer where the density changes faster, and towards the end.
 
     The variance of a step of $\log w$ is about $\Delta\beta^2\,\mathrm{Var}(\partial_\beta \log f_\beta)$, and steps of
-    equal variance have the least sum. It is measured by chains that are forgotten afterwards, and half of the
-    temperatures are spread evenly whatever they find.
+    equal variance have the least sum. It is measured by chains that are forgotten afterwards, and decides on a quarter
+    of the temperatures; another is spread evenly, and half of them evenly in $\log(1 - \beta + 0.02)$, since chains
+    are slow near the end.
 
     Args:
         path: of densities.
@@ -153,7 +158,8 @@ def even_ladder(path: Path[S], steps: int, noise: Noise, *, pilots: int = 100) -
         spreads.append((path.log_f(state, high) - path.log_f(state, low)).std())
         state = path.step(state, high, noise)
     spread = torch.stack(spreads).cpu().nan_to_num(0.0, 0.0, 0.0)
-    share = 0.5 / pilots + 0.5 * spread / spread.sum().clamp(min=1e-300)
+    late = (1 - coarse + LATE).log().diff().abs()
+    share = 0.25 / pilots + 0.25 * spread / spread.sum().clamp(min=1e-300) + 0.5 * late / late.sum()
     ends = torch.cat([share.new_zeros(1), share.cumsum(0)])
     wanted = torch.linspace(0, float(ends[-1]), steps + 1, dtype=torch.float64)
     cell = torch.searchsorted(ends, wanted).clamp(1, pilots)
