@@ -76,7 +76,7 @@ def test_an_energy_of_many_states_is_estimated_and_says_so() -> None:
         assert float(density.log_prob(x)[0]) == pytest.approx(exact, abs=4 * density.error + 1e-3)
         assert density.below is not None
         assert float(density.below(x).mean()) == pytest.approx(exact, abs=0.5)
-    assert float(density.detail["effective_chains"]) > 90 and density.error < 0.05  # type: ignore[arg-type]
+    assert float(density.detail["effective_chains"]) > 70 and density.error < 0.06  # type: ignore[arg-type]
 
 
 def test_scores_repeat_and_leave_the_global_generator_alone() -> None:
