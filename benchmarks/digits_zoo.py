@@ -33,6 +33,7 @@ import torch
 
 from veridical.config.families.table import name_of
 from veridical.config.presets import find_preset
+from veridical.config.training import OptimizerConfig
 from veridical.data.dataset import ArrayData
 from veridical.data.loader import Loader
 from veridical.data.preprocess import log_det
@@ -71,20 +72,47 @@ class Entry:
 
 def entries() -> Mapping[str, Entry]:
     """The models, from the simplest."""
+    from veridical.config.families.causal_transformer import CausalTransformerConfig
+    from veridical.config.families.flow import FlowConfig
+    from veridical.config.families.made import MADEConfig
+    from veridical.config.families.nade import NADEConfig
+    from veridical.config.families.pixelcnn import PixelCNNConfig
+    from veridical.config.families.pixelcnn_plus_plus import PixelCNNPlusPlusConfig
     from veridical.config.families.transformer_flow import TransformerFlowConfig
-    from veridical.config.training import OptimizerConfig
+    from veridical.config.families.wavenet import WaveNetConfig
 
-    cosine = OptimizerConfig(lr=2e-3, schedule="cosine", warmup=100)
     noise: Any = {"dequantisation": "variational", "noise_width": 16, "margin": 1e-3}
-    tokens = TransformerFlowConfig(blocks=2, width=48, dropout=0.1, optimizer=cosine, **noise)
+    nice = FlowConfig(layers="nice", width=128, optimizer=falling(1e-2, decay=1.0, warmup=50), **noise)
+    glow = FlowConfig(layers="glow", width=32, optimizer=falling(2e-3, warmup=50), **noise)
+    tokens = TransformerFlowConfig(blocks=2, width=48, dropout=0.1, optimizer=falling(2e-3, warmup=100), **noise)
+    turned: Any = {"dropout": 0.3, "directions": 8, "optimizer": falling(3e-3, warmup=50)}
+    plain = PixelCNNConfig(network="plain", width=48, layers=5, first_kernel=5, **turned)
+    plus = PixelCNNPlusPlusConfig(width=24, blocks=1, components=5, **turned)
+    attention = CausalTransformerConfig(layers=3, dropout=0.2, optimizer=falling(3e-3, decay=0.1, warmup=50))
+    masks = MADEConfig(order="random", masks=8, optimizer=falling(2e-3, decay=1.0))
+    line = WaveNetConfig(width=48, layers=5, blocks=1, optimizer=falling(3e-3, decay=0.3))
     return {
+        "nice": Entry(nice, steps=500, ema=0.99, clip_norm=100.0),
+        "nade": Entry(NADEConfig(width=300, optimizer=falling(5e-3, decay=0.3)), steps=400, ema=0.99),
+        "made": Entry(masks, steps=600, ema=0.99),
         "vae": of_preset("vae-levels", published=100.5),
         "iwae": of_preset("iwae-levels", published=100.5),
         "hierarchical-vae": of_preset("hierarchical-levels", published=100.4),
-        "transformer-flow": Entry(tokens, steps=420, ema=0.998, clip_norm=100.0),
-        "gated-pixelcnn": of_preset("gated-pixelcnn-8x8", published=88.7),
+        "glow": Entry(glow, steps=480, ema=0.998, clip_norm=100.0, published=137.6),
         "realnvp": of_preset("realnvp-levels", published=137.6),
+        "transformer-flow": Entry(tokens, steps=420, ema=0.998, clip_norm=100.0),
+        "wavenet": Entry(line, steps=600, ema=0.99, published=88.7),
+        "pixelcnn": Entry(plain, steps=600, ema=0.99),
+        "pixelcnn++": Entry(plus, steps=350, ema=0.99),
+        "causal-transformer": Entry(attention, steps=400, ema=0.99),
+        "gated-pixelcnn": of_preset("gated-pixelcnn-8x8", published=88.7),
     }
+
+
+def falling(lr: float, *, decay: float = 0.0, warmup: int = 0) -> OptimizerConfig:
+    """Return an optimiser whose learning rate falls to 0, with decoupled weight decay."""
+    name = "adamw" if decay else "adam"
+    return OptimizerConfig(name=name, lr=lr, weight_decay=decay, schedule="cosine", warmup=warmup)
 
 
 def of_preset(name: str, published: float | None) -> Entry:
@@ -146,25 +174,26 @@ def run(task: tuple[str, int, bool]) -> dict[str, Any]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """One line per model: the mean over seeds of test nats, best first."""
-    lines = ["| model | test nats | s.e. of examples | seeds | is | validation | training | published | parameters "]
-    lines[0] += "| CPU seconds |"
-    lines.append("|" + "---|" * 10)
+    lines = ["| model | test nats | seeds | bound | validation | training | published | parameters | CPU s |"]
+    lines.append("|" + "---|" * 9)
     for name, found in sorted(of_name(rows).items(), key=lambda item: mean(item[1], "test")):
         first = found[-1]
-        spread = " to ".join(f"{value:.1f}" for value in extremes([row["test"][0] for row in found]))
-        bound = "exact" if first["kind"] == "exact" else f"bound ({first['detail'].get('source')})"
-        published = first["config"]["published"]
+        least, most = min(row["test"][0] for row in found), max(row["test"][0] for row in found)
+        seeds = f"{len(found)} ({least:.1f}–{most:.1f})" if len(found) > 1 else "1"
         lines.append(
-            f"| {name} | {mean(found, 'test'):.1f} | {first['test'][1]:.1f} | {len(found)} ({spread}) | {bound} "
-            f"| {mean(found, 'validation'):.1f} | {mean(found, 'train'):.1f} | {published or '–'} "
-            f"| {first['parameters']:,} | {sum(row['seconds'] for row in found) / len(found):.0f} |"
+            f"| {name} | {mean(found, 'test'):.1f} ± {first['test'][1]:.1f} | {seeds} "
+            f"| {bound_of(first['detail'])} | {mean(found, 'validation'):.1f} | {mean(found, 'train'):.1f} "
+            f"| {first['config']['published'] or '–'} | {first['parameters']:,} "
+            f"| {sum(row['seconds'] for row in found) / len(found):.0f} |"
         )
     return "\n".join(lines)
 
 
-def extremes(values: list[float]) -> list[float]:
-    """Smallest and largest value; one of them if they are equal."""
-    return sorted({min(values), max(values)})
+def bound_of(detail: dict[str, Any]) -> str:
+    """Say whether the density is exact, or by how many draws it is bounded."""
+    if detail["likelihood"] == "exact":
+        return "exact"
+    return f"{detail['draws']} draws" if "draws" in detail else detail["source"].split(", ")[-1].split(" per ")[0]
 
 
 def of_name(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
