@@ -163,6 +163,8 @@ class TestNames:
             "simplex",
             "correlated",
             "heavy-tailed",
+            "forty",
+            "many-well",
             "drawn-digits",
             "shapes",
             "stacked-mnist",

@@ -27,6 +27,7 @@ from veridical.targets.law import (
 )
 from veridical.targets.shapes import Shapes
 from veridical.targets.tones import Tones
+from veridical.targets.wells import forty, many_well
 
 ABILITIES = (
     HasDensity,
@@ -45,6 +46,8 @@ KNOWN = [
     (correlated(), {HasDensity, HasEntropy, HasScore}),
     (principal_mixture(torch.eye(12).repeat(4, 1), torch.arange(48) % 2, 3), {HasDensity, HasEntropy, HasScore}),
     (heavy_tailed(), {HasDensity, HasEntropy}),
+    (forty(), {HasDensity, HasEntropy, HasModes, HasScore}),
+    (many_well(), {HasDensity, HasEntropy, HasLogPartition}),
     (Tones(12), {HasDensity, HasEntropy}),
     (zipf(), {HasDensity, HasEntropy, HasLevels, HasOutcomes}),
     (zipf_bits(), {HasDensity, HasEntropy, HasLevels, HasOutcomes}),

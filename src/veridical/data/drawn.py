@@ -21,6 +21,7 @@ from veridical.targets.categorical import Categorical, zipf, zipf_bits
 from veridical.targets.ising import Ising
 from veridical.targets.shapes import Shapes
 from veridical.targets.tones import Tones
+from veridical.targets.wells import forty, many_well
 
 Split = Literal["train", "test"]
 
@@ -30,6 +31,8 @@ DENSITIES: dict[str, tuple[str, Callable[[], Law]]] = {
     "simplex": ("100,000 points of 25 Gaussians of width 1 in 32 dimensions, all 6 apart; drawn", simplex),
     "correlated": ("100,000 points of a Gaussian in 64 dimensions, correlations 0.9^|i-j|; drawn", correlated),
     "heavy-tailed": ("100,000 points of a t distribution of 5 degrees of freedom in 8 dimensions; drawn", heavy_tailed),
+    "forty": ("100,000 points of 40 Gaussians of width 1.3 at random places in a square of side 80; drawn", forty),
+    "many-well": ("100,000 points of 16 double wells in 32 dimensions, whose normalisation is known; drawn", many_well),
     "drawn-digits": (
         "100,000 grey 8x8 images of the mixture of 10 Gaussians, one per digit, fitted to digits; drawn",
         lambda: drawn_digits(),  # defined below

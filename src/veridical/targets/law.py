@@ -6,16 +6,16 @@ Every law can be sampled. Everything else that is known of it is declared by the
 | ability | what is known | laws |
 |---|---|---|
 | `HasLevels` | the values of a component | categorical laws, bars and stripes, Ising lattices |
-| `HasDensity` | $\log p(x)$ | mixtures, t distributions, tones, categorical laws, bars, lattices |
+| `HasDensity` | $\log p(x)$ | mixtures, wells, t distributions, tones, categorical laws, bars, lattices |
 | `HasScore` | $\nabla_x \log p_\sigma(x)$ at every noise level $\sigma$ | mixtures |
 | `HasModes` | modes of one width, with their weights | mixtures of one width |
 | `HasOutcomes` | few outcomes, with their probabilities | categorical laws |
 | `HasDigits` | digits in every channel, with their shares | Stacked MNIST |
 | `HasFactors` | the factors behind every example | shapes |
 | `MeasuresFactors` | the factors of any example | shapes |
-| `HasLogPartition` | the energy and $\log Z$ | Ising lattices |
+| `HasLogPartition` | the energy and $\log Z$ | Ising lattices, many wells |
 | `HasObservables` | expectations of observables of spins | Ising lattices |
-| `HasEntropy` | the entropy | mixtures, t distributions, tones, categorical laws, bars, lattices |
+| `HasEntropy` | the entropy | mixtures, wells, t distributions, tones, categorical laws, bars, lattices |
 
 Examples are in the units of the law. A law of bounded components states their range and the number of their values
 (`HasLevels`): its `log_prob` is a probability, not a density, and `evaluation/target.py` converts examples where the
