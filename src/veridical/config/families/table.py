@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FAMILIES: dict[str, str] = {
     "autoencoder": "Autoencoder",
     "causal-transformer": "CausalTransformer",
+    "coarse-to-fine": "CoarseToFine",
     "conditional-gan": "ConditionalGAN",
     "diffusion": "Diffusion",
     "discrete-gan": "DiscreteGAN",
