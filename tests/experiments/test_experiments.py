@@ -19,6 +19,7 @@ FIGURES = {
     "critical-lattice": {"configurations.png", "energy.png", "correlation.png"},
     "sampling-order": {"variety.png"},
     "metric-court": {"power.png"},
+    "criticality": {"criticality.png"},
 }
 
 
