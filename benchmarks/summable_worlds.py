@@ -69,6 +69,7 @@ def entries() -> Mapping[str, Entry]:
         "made": Entry(MADEConfig(width=200, optimizer=vectors), steps=3_000),
         "made-deep": Entry(MADEConfig(width=400, depth=2, optimizer=deep), steps=3_000, batch_size=512),
         "nade": Entry(NADEConfig(width=100, optimizer=vectors), steps=3_000),
+        "nade-wide": Entry(NADEConfig(width=150, optimizer=vectors), steps=6_000),
         "gated-pixelcnn": Entry(pixels),
         "pixelcnn": Entry(dataclasses.replace(pixels, network="plain")),
         "pixelcnn++": Entry(plus, steps=700),
