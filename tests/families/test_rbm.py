@@ -79,7 +79,7 @@ def is_expected(model: RBM, x: Tensor, expected: Tensor, repeats: int = 25) -> N
     """The mean of the loss's gradient over fresh chains is the expected one."""
     found = []
     for _ in range(repeats):
-        if model.config.negative != "cd":
+        if model.config.negative in module.PERSISTENT:
             exact_chains(model)
         found.append(gradient(model.loss(Batch(x, torch.arange(len(x))), player="model", step=0).loss, model))
     values = torch.stack(found)
@@ -95,6 +95,8 @@ KINDS: dict[str, tuple[Space, dict[str, Any]]] = {
     "line": (LINE, {}),
     "hopfield": (SPINS, {"hidden": "gaussian"}),
     "tempered": (BITS, {"negative": "temper"}),
+    "annealed": (BITS, {"negative": "anneal", "replicas": 12, "sweeps": 2}),
+    "population": (BITS, {"negative": "population", "replicas": 6, "sweeps": 4}),
 }
 
 
@@ -129,6 +131,14 @@ def test_more_steps_of_contrastive_divergence_have_less_bias() -> None:
         found = gradient(model.energy(x).mean() - (end * model.machine().free_energy(states)).sum(), model)
         bias.append(float((found - exact).norm()))
     assert bias == sorted(bias, reverse=True) and bias[-1] < 1e-3 < bias[0]
+
+
+def test_quantum_chains_are_spins_and_give_a_gradient() -> None:
+    model = machine_model(SPINS, hidden="spin", negative="quantum", replicas=3, chains=7)
+    states, _ = model.negative(model.machine(), torch.ones(1, 4))
+    assert states.shape == (7, 4) and torch.equal(states.abs(), torch.ones(7, 4))
+    loss = model.loss(Batch(data_of(SPINS), torch.arange(20)), player="model", step=0).loss
+    assert gradient(loss, model).abs().max() > 0
 
 
 def exact_nats(model: RBM) -> Tensor:
@@ -296,6 +306,8 @@ def test_what_does_not_fit_is_refused() -> None:
             RBM(RBMConfig(visible=name), LINE)
     with pytest.raises(ValueError, match="components have 2 levels"):
         RBM(RBMConfig(visible="gaussian"), BITS)
+    with pytest.raises(ValueError, match="take spins in both layers"):
+        RBM(RBMConfig(negative="quantum"), SPINS)
     with pytest.raises(ValueError, match="256 levels"):
         RBM(RBMConfig(), Space((1, 2, 2)))
     with pytest.raises(ValueError, match="no more than one normal distribution"):

@@ -49,6 +49,8 @@ from veridical.config.families.rbm import RBMConfig, RBMSampling
 from veridical.config.sampling import SamplingOptions, options_of
 from veridical.data.dataset import ArrayData
 from veridical.mcmc.bipartite import Machine, Tempering, log_partition
+from veridical.mcmc.path_integral import quantum
+from veridical.mcmc.population import population, simulated
 from veridical.mcmc.tempering import ReplicaNoise, temper
 from veridical.mcmc.units import Binary, Categorical, Gaussian, Layer, Spin, Units
 from veridical.model import (
@@ -69,6 +71,15 @@ from veridical.noise import FreshNoise, Noise, noise_for
 
 FIRST = 0.01
 """Standard deviation of the first weights."""
+
+PERSISTENT = ("pcd", "temper")
+"""Negative phases whose chains go on from step to step."""
+
+LARGEST_FIELD, LAST_FIELD = 3.0, 0.3
+"""Transverse fields between which quantum chains are annealed, geometrically."""
+
+SLICES = 4
+"""Slices of quantum chains; more of them follow a change of the field more slowly."""
 
 SLIDING = 0.01
 """Share of the newest batch in the means of the units."""
@@ -123,6 +134,11 @@ class RBM(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
                 "hidden is 'gaussian' for continuous data, which gives no more than one normal distribution; take "
                 "hidden units of two values (--model.hidden binary)."
             )
+        if config.negative == "quantum" and not (config.hidden == "spin" and isinstance(self.visible_units, Spin)):
+            raise ValueError(
+                "negative is 'quantum', which turns spins over; take spins in both layers (--model.visible spin "
+                "--model.hidden spin, for data of two values)."
+            )
         visible = self.space.dim * self.visible_units.numbers
         self.weights = nn.Parameter(FIRST * torch.randn(visible, config.width))
         self.visible_bias = nn.Parameter(torch.zeros(visible))
@@ -136,7 +152,7 @@ class RBM(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
 
     def _first_chains(self) -> Tensor:
         """Return persistent chains (or replicas of chains) at independent units."""
-        if self.config.negative == "cd":
+        if self.config.negative not in PERSISTENT:
             return torch.zeros(0, dtype=torch.int8)
         layer = self._kept(self.machine()).visible
         n = self.config.chains * (self.config.replicas if self.config.negative == "temper" else 1)
@@ -193,6 +209,8 @@ class RBM(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
             for _ in sweeps:
                 x = kept.gibbs(x, noise)
             return x, {}
+        if self.config.negative not in PERSISTENT:
+            return self._annealed(machine, FreshNoise(self.config.chains, v.device)), {}
         x, noise = kept.visible.units.unpack(self.chains, v.dtype), FreshNoise(len(self.chains), v.device)
         terms: dict[str, Tensor] = {}
         if self.config.negative == "pcd":
@@ -207,6 +225,17 @@ class RBM(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
             x = state.v
         self.chains.copy_(kept.visible.units.pack(x))
         return x[-self.config.chains :], terms
+
+    def _annealed(self, machine: Machine, noise: Noise) -> Tensor:
+        """Return states of the layer that is kept, from chains that start anew."""
+        steps, sweeps = self.config.replicas, self.config.sweeps
+        if self.config.negative == "quantum":
+            fields = [LARGEST_FIELD * (LAST_FIELD / LARGEST_FIELD) ** (t / steps) for t in range(steps + 1)]
+            return quantum(machine, [g for g in fields for _ in range(sweeps)], SLICES, noise)
+        path, betas = self._tempering(machine), [(t + 1) / steps for t in range(steps)]
+        if self.config.negative == "population":
+            return population(path, betas, noise, sweeps=sweeps)[0].v
+        return simulated(path, [beta for beta in betas for _ in range(sweeps)], noise).v
 
     def _kept(self, machine: Machine) -> Machine:
         """Return the machine with the layer first whose states are kept: the hidden one if data are continuous."""
@@ -237,7 +266,7 @@ class RBM(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
         for target in (self.start, self.visible_bias):
             target.copy_(field)
         self.visible_mean.copy_(mean)
-        if self.config.negative != "cd":
+        if self.config.negative in PERSISTENT:
             self.chains.copy_(self._first_chains())
 
     def to_units(self, x: Tensor) -> Tensor:

@@ -49,18 +49,19 @@ class RBMConfig:
     hidden: Literal["binary", "spin", "gaussian"] = "binary"
     """Hidden units; gaussian for components with levels only (with two values: a Hopfield network)."""
 
-    negative: Literal["cd", "pcd", "temper"] = "pcd"
+    negative: Literal["cd", "pcd", "temper", "anneal", "population", "quantum"] = "pcd"
     """Chains of the gradient. cd: from the batch. pcd: persistent ones. temper: persistent ones at several
-    temperatures that exchange their states."""
+    temperatures that exchange their states. New ones at every step: anneal, over rising temperatures; population, whose
+    chains are weighted and drawn anew at each; quantum, spins in a falling transverse field."""
 
     sweeps: int = 1
-    """Steps of the chains per training step; each draws both layers."""
+    """Steps of the chains per training step, and at every temperature of annealed ones; each draws both layers."""
 
     chains: int = 100
-    """Persistent chains."""
+    """Chains, but for cd, which has those of the batch."""
 
     replicas: int = 10
-    """Temperatures of temper."""
+    """Temperatures of temper, anneal and population; fields of quantum."""
 
     centred: bool = True
     """Take the gradient in coordinates whose origin is the mean of the units, so that it does not depend on which
@@ -74,7 +75,7 @@ class RBMConfig:
     def __post_init__(self) -> None:
         checks.one_of("visible", self.visible, ("auto", "binary", "spin", "categorical", "gaussian"))
         checks.one_of("hidden", self.hidden, ("binary", "spin", "gaussian"))
-        checks.one_of("negative", self.negative, ("cd", "pcd", "temper"))
+        checks.one_of("negative", self.negative, ("cd", "pcd", "temper", "anneal", "population", "quantum"))
         checks.positive("width", self.width, most=checks.MOST_UNITS)
         checks.positive("sweeps", self.sweeps, most=checks.MOST_REPEATS)
         checks.positive("chains", self.chains, most=checks.MOST_BATCH)
