@@ -51,10 +51,19 @@ def test_a_restored_log_writes_the_same_line() -> None:
     assert log.flush(STATE, list) == restored.flush(STATE, list)
 
 
-def test_terms_do_not_keep_the_graph() -> None:
+def test_on_a_processor_terms_keep_neither_the_graph_nor_a_tensor() -> None:
     log, x = TermLog(), torch.tensor(2.0, requires_grad=True)
     log.add(0, {"model/loss": x * x})
-    assert not any(torch.as_tensor(v).requires_grad for v in log.values["model/loss"])
+    assert log.values["model/loss"] == [4.0]
+    assert type(log.values["model/loss"][0]) is float
+
+
+def test_on_a_device_terms_stay_there_without_the_graph() -> None:
+    log, x = TermLog(), torch.tensor(2.0, requires_grad=True, device="meta")
+    log.add(0, {"model/loss": x * x})
+    (kept,) = log.values["model/loss"]
+    assert isinstance(kept, torch.Tensor)
+    assert not kept.requires_grad
 
 
 def test_many_steps_between_two_lines_become_numbers_without_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,6 +71,7 @@ def test_many_steps_between_two_lines_become_numbers_without_a_change(monkeypatc
     values = [0.1 * k for k in range(25)]
     kept = filled(values).flush(STATE, lambda means: means)
     monkeypatch.setattr(terms, "_COMPACT", 10)
+    monkeypatch.setattr(terms, "at_hand", lambda value: False)  # as on a device
     log = filled(values)
     assert sum(isinstance(value, torch.Tensor) for value in log.values["model/loss"]) == 5
     assert log.flush(STATE, lambda means: means) == kept
