@@ -32,8 +32,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from veridical.config import OptimizerConfig
 from veridical.config.families.table import name_of
+from veridical.config.presets import find_preset
 from veridical.data.dataset import ArrayData
 from veridical.data.loader import Loader
 from veridical.families import FAMILIES
@@ -72,7 +72,7 @@ class Entry:
     """Largest norm of the gradient."""
 
     precision: str = "fp32"
-    """Precision of the products while training; scores are in fp32."""
+    """Precision of the products in training, and in the decoder of a bound; exact likelihoods are scored in fp32."""
 
     watched: int = 10_000
     """Validation images that are scored after an epoch."""
@@ -84,19 +84,36 @@ class Entry:
 def entries() -> dict[str, Entry]:
     """The models, from the simplest."""
     from veridical.config.families.made import MADEConfig
-    from veridical.config.families.pixelcnn import PixelCNNConfig
+    from veridical.config.training import OptimizerConfig
 
     return {
-        "made": Entry(MADEConfig(width=500), epochs=100, published=88.40),
-        "gated-pixelcnn": Entry(
-            PixelCNNConfig(layers=5, kernel=5, optimizer=OptimizerConfig(lr=2e-3, schedule="cosine", warmup=300)),
-            epochs=10,
-            batch_size=16,
+        "made": Entry(
+            MADEConfig(width=2_000, optimizer=OptimizerConfig(lr=1e-3, schedule="cosine")),
+            epochs=20,
             precision="bf16",
-            watched=2_000,
-            published=81.30,
+            published=88.40,
         ),
+        "nade": of_preset("nade-bits", published=88.33, watched=2_000),
+        "hierarchical-vae": of_preset("hierarchical-bits", published=88.71, watched=2_000),
+        "gated-pixelcnn": of_preset("gated-pixelcnn-bits", published=81.30, watched=2_000),
     }
+
+
+def of_preset(name: str, *, published: float, watched: int = 10_000) -> Entry:
+    """Return the entry of a preset, which states its training too."""
+    preset = find_preset(name)
+    training = preset.training
+    size, examples = training.batch_size, TRAIN.stop - TRAIN.start
+    return Entry(
+        preset.model,
+        epochs=training.steps * size // examples,
+        batch_size=size,
+        ema=training.ema,
+        clip_norm=training.clip_norm,
+        precision=training.precision,
+        watched=watched,
+        published=published,
+    )
 
 
 def read(path: Path) -> dict[str, Tensor]:
@@ -120,13 +137,17 @@ def unpacked(rows: np.ndarray) -> Tensor:
 
 
 @torch.no_grad()
-def nats(model: torch.nn.Module, x: Tensor, codes: int, seed: int = 0) -> Tensor:
-    """Return (n,) negative log probabilities of images (n, 1, 28, 28) in data space, or bounds by so many codes."""
+def nats(model: torch.nn.Module, x: Tensor, codes: int, precision: str = "fp32", seed: int = 0) -> Tensor:
+    """Return (n,) negative log probabilities of images (n, 1, 28, 28) in data space, or bounds by so many codes.
+
+    A bound holds for the decoder in the precision in which it is run.
+    """
     found = []
     for i, part in enumerate(x.split(100)):
         if isinstance(model, Variational):
-            with seeded(seed + i, torch.device("cpu")):
-                found.append(-model.iwae(part, codes))
+            half = torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bf16")
+            with seeded(seed + i, torch.device("cpu")), half:
+                found.append(-model.iwae(part, codes, decodes=400))
         else:
             assert isinstance(model, ExactLikelihood)
             found.append(-model.log_prob(part))
@@ -136,9 +157,10 @@ def nats(model: torch.nn.Module, x: Tensor, codes: int, seed: int = 0) -> Tensor
 class Best(Callback):
     """Keeps the averaged weights of the best epoch on the validation part, and writes a checkpoint at every epoch."""
 
-    def __init__(self, valid: Tensor, epoch: int, run: Path | None) -> None:
-        self.valid, self.epoch, self.run = valid, epoch, run
-        self.nats, self.at, self.curve = math.inf, 0, [0.0]
+    def __init__(self, valid: Tensor, epoch: int, precision: str, run: Path | None) -> None:
+        self.valid, self.epoch, self.precision, self.run = valid, epoch, precision, run
+        self.nats, self.at = math.inf, 0
+        self.curve: list[float] = []
         self.weights: dict[str, Tensor] = {}
         self.spent, self.began = 0.0, time.process_time()
 
@@ -147,12 +169,12 @@ class Best(Callback):
         if state.step % self.epoch:
             return
         with averaged(state):
-            now = float(nats(state.module, self.valid, CODES["validation"]).mean())
+            now = float(nats(state.module, self.valid, CODES["validation"], self.precision).mean())
+            self.curve.append(round(now, 3))
             if now < self.nats:
-                self.nats, self.at = now, state.step // self.epoch
+                self.nats, self.at = now, len(self.curve)
                 self.weights = copy.deepcopy(state.module.state_dict())
-        self.curve.append(round(now, 3))
-        print(f"epoch {state.step // self.epoch}: {now:.3f} nats, {self.seconds / 60:.1f} minutes", flush=True)
+        print(f"epoch {len(self.curve)}: {now:.3f} nats, {self.seconds / 60:.1f} minutes", flush=True)
         if self.run is not None:
             checkpoint.save(self.run, state, {"best": self}, [checkpoint.of_this_process(state)], 1)
 
@@ -191,7 +213,7 @@ def train(entry: Entry, parts: dict[str, Tensor], seed: int, run: Path | None) -
     engine.place(model)
     epoch = math.ceil(len(data) / entry.batch_size)
     state = State(model, steps=entry.epochs * epoch, ema=entry.ema)
-    best = Best(images(valid), epoch, run)
+    best = Best(images(valid), epoch, entry.precision, run)
     if run is not None and checkpoint.complete(run):
         checkpoint.load(checkpoint.newest(run, print), state, {"best": best}, seed=seed)
     elif run is not None:
@@ -214,10 +236,10 @@ def measure(name: str, parts: dict[str, Tensor], seed: int, run: Path) -> dict[s
     minutes, space = best.seconds / 60, ArrayData(parts["train"], levels=2).space
     row: dict[str, Any] = {"name": name, "seed": seed, "config": dataclasses.asdict(entry)}
     row |= {"family": name_of(entry.model), "parameters": sum(p.numel() for p in model.parameters())}
-    row |= {"epoch": best.at, "minutes": round(minutes, 1), "curve": best.curve[1:]}
+    row |= {"epoch": best.at, "minutes": round(minutes, 1), "curve": best.curve}
     began = time.process_time()
     for part in ("validation", "test"):
-        found = nats(model, images(ArrayData(parts[part], space=space)), CODES["test"], seed)
+        found = nats(model, images(ArrayData(parts[part], space=space)), CODES[part], entry.precision, seed)
         row[part] = [round(float(found.mean()), 3), round(float(found.std()) / math.sqrt(len(found)), 3)]
     row["is"] = f"bound ({CODES['test']} codes)" if isinstance(model, Variational) else "exact"
     row["scoring_minutes"] = round((time.process_time() - began) / 60, 1)
@@ -234,7 +256,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         lines.append(
             f"| {row['name']} | {row['seed']} | {row['test'][0]:.2f} | {row['test'][1]:.2f} | {row['is']} "
             f"| {row['validation'][0]:.2f} | {row['config']['published'] or '–'} | {row['parameters']:,} "
-            f"| {row['epoch']} of {row['config']['epochs']} | {row['minutes']:.0f} |"
+            f"| {row['epoch']} of {len(row['curve'])} | {row['minutes']:.0f} |"
         )
     return "\n".join(lines)
 
