@@ -21,6 +21,7 @@ from veridical.config.families.family import Need
 from veridical.config.families.table import FAMILIES, find_family, module_name
 from veridical.config.presets import by_purpose
 from veridical.model import (
+    Bijective,
     Denoiser,
     Dequantised,
     Discriminating,
@@ -119,7 +120,8 @@ def ability_table() -> str:
     for name, kind in FAMILIES.items():
         model = getattr(import_module(f"veridical.families.{module_name(name)}"), kind)
         density = density_of(model)
-        can = [issubclass(model, a) for a in (Sampler, LatentVariable, Encoder, Denoiser, Discriminating)]
+        asked = (Sampler, LatentVariable, (Encoder, Bijective), Denoiser, Discriminating)
+        can = [issubclass(model, ability) for ability in asked]
         draws, *others = ["yes" if able else "" for able in can]
         needs = ", ".join(NEEDS[need] for need in find_family(name).needs) or "any data"
         cost = f"{costs[name]:.0f} ms" if name in costs else "not measured"

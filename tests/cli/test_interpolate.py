@@ -28,3 +28,13 @@ def test_ways_between_examples_are_written(tmp_path: Path, capsys: pytest.Captur
     assert run(["interpolate", where, "--rows", "0", "99999"]) == 2
     assert "has the rows 0 to" in capsys.readouterr().err
     assert run(["interpolate", where, "--rows", "4"]) == 2
+
+
+def test_data_without_a_test_split_offer_training_examples(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32))
+    where = str(tmp_path / "run")
+    data = ["--data", str(tmp_path / "x.npy"), "--holdout", "0"]
+    assert run(["train", "autoencoder", "--out", where, *data, *QUICK]) == 0
+    assert run(["interpolate", where]) in (1, 2)
+    assert "--split train" in capsys.readouterr().err
+    assert run(["interpolate", where, "--split", "train", "--out", str(tmp_path / "ways.npz")]) == 0

@@ -173,6 +173,18 @@ def test_features_add_their_distance_and_do_not_learn() -> None:
     assert all(torch.equal(p, q) for p, q in zip(network.parameters(), before, strict=True))
 
 
+def test_without_features_the_loss_says_where_to_get_them() -> None:
+    model = Autoencoder(AutoencoderConfig(latent_dim=2, width=8, perceptual_weight=1.0), Facts(IMAGES, 4))
+    assert model.wants_features
+    with pytest.raises(ValueError, match=r"no features.*extractor_for\(space\)"):
+        model.loss(Batch(torch.rand(4, *IMAGES.shape), torch.arange(4)), player="model", step=0)
+    model.use_features(nn.Flatten())
+    assert not model.wants_features
+    assert (
+        "perceptual" in model.loss(Batch(torch.rand(4, *IMAGES.shape), torch.arange(4)), player="model", step=0).terms
+    )
+
+
 def test_your_own_networks() -> None:
     encoder, decoder = (
         nn.Sequential(nn.Flatten(), nn.Linear(64, 3)),
@@ -187,7 +199,6 @@ def test_your_own_networks() -> None:
     ("choices", "networks", "words"),
     [
         ({"code": "one-hot"}, {}, "number of examples is not known"),
-        ({"perceptual_weight": 1.0}, {}, "features are not given"),
         ({}, {"features": nn.Identity()}, "perceptual_weight is 0"),
     ],
 )

@@ -276,6 +276,8 @@ def test_every_choice_changes_something(family: str) -> None:
     before = outcome(SMALL[family])
     assert outcome(SMALL[family]) == before
     for field in fields(SMALL[family]):
+        if field.name.startswith("perceptual"):  # workflows/test_features.py
+            continue
         assert outcome(replace(SMALL[family], **{field.name: CHOICES[field.name]})) != before, field.name
 
 

@@ -354,3 +354,19 @@ build([pathlib.Path({str(make())!r})])
 print([name for name in ("torch", "matplotlib", "numpy", "scipy", "lightning_fabric") if name in sys.modules])
 """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_run_that_restores_its_examples_states_each(make: Make) -> None:
+    run = make(family="vae")
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    listed = [[7, 21.46], [3, 34.9], *([i, 50.0 + i] for i in range(100, 198))]
+    detail = {"limit_dB": 35.0, "row_and_dB_from_the_worst": listed}
+    evaluation["measurements"].append({"name": "restored", "value": 0.98, "unit": "share", "n": 100, "detail": detail})
+    (run / "evaluation.json").write_text(json.dumps(evaluation))
+    Image.new("L", (100, 60)).save(run / "samples" / "restored.png")
+    page, twin = read(build([run]))
+    assert "98 of 100 training examples are restored with at least 35 dB" in page.text
+    assert "The worst is row 7, with 21.46 dB" in page.text and "Every example, from the worst" in page.text
+    assert all(f"row {row}" in page.text for row, _ in listed) and "34.9 dB" in page.text
+    assert "restored" in page.ids and "restored" in twin["runs"][0]["images"]
+    assert "restored" not in read(build([make("other")]))[0].ids

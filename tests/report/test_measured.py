@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from veridical.report.measured import Measured, draw_bar, read_measured
+from veridical.report.measured import Measured, draw_bar, read_measured, restored_examples
 
 
 def measured(value: object, interval: object = None, higher: bool = True, **more: object) -> Measured:
@@ -80,3 +80,20 @@ def test_undecided_says_why() -> None:
     ):
         found = read_measured(row | {"test": test})
         assert found is not None and found.words == words
+
+
+def restored(listed: object, value: object = 0.5) -> Measured:
+    detail = {"limit_dB": 35.0, "row_and_dB_from_the_worst": listed}
+    return measured(value, name="restored", n=4, detail=detail)
+
+
+def test_every_restored_example_is_stated_from_the_worst() -> None:
+    found = restored_examples([measured(1.0), restored([[2, 21.5], [0, 30.0], [3, 40.0], [1, 150.0]])])
+    assert found is not None and found.each == [(2, 21.5), (0, 30.0), (3, 40.0), (1, 150.0)]
+    assert (found.limit, found.enough, found.n) == (35.0, 2, 4)
+
+
+@pytest.mark.parametrize("listed", [None, [], "x", [[1]], [["a", "b"]], [[0, float("nan")]]])
+def test_damaged_lists_of_restored_examples_are_left_out(listed: object) -> None:
+    assert restored_examples([restored(listed)]) is None
+    assert restored_examples([restored([[0, 1.0]], value="many")]) is None and restored_examples([]) is None

@@ -7,7 +7,7 @@ everything here: a decoder that can restore, whose codes say nothing. An encoder
 dimensions, which neighbours share.
 
 **Objective.** The mean misfit of $x$ and $\hat x$ (`families/fitted_codes.py`), plus `perceptual_weight` times the
-distance of features where a network of features is given. With affine maps and squared errors the optimum is that of
+distance of features of an extractor. With affine maps and squared errors the optimum is that of
 principal components: the error is the variance in the directions that are left out (Baldi & Hornik 1989).
 
 **The dimension of the data.** `linear_layers` square matrices after the encoder change no function that the network can
@@ -46,10 +46,10 @@ from veridical.nn.autoencoding import encoder_network
 from veridical.nn.buffers import BufferRole
 from veridical.nn.point_mass import PointMass
 from veridical.nn.precision import at_least_single
-from veridical.objectives.reconstruction import Features, perceptual
+from veridical.objectives.reconstruction import ComparesFeatures, Features
 
 
-class Autoencoder(FittedCodes, Replayable, Encoder):
+class Autoencoder(FittedCodes, Replayable, Encoder, ComparesFeatures):
     """Autoencoder (module docstring: model, objective, units).
 
     Args:
@@ -57,7 +57,8 @@ class Autoencoder(FittedCodes, Replayable, Encoder):
         facts: space and number of the examples; one-hot codes need the number.
         encoder: your own module, (B, *shape) in data space → (B, latent_dim); not for one-hot codes.
         decoder: your own module, (B, latent_dim) → (B, *shape): logits (Bernoulli), or values in data space.
-        features: of `perceptual_weight`, (B, *shape) → (B, ...) or a sequence of such; its weights do not learn.
+        features: your own for `perceptual_weight`, (B, *shape) → (B, ...) or a sequence of such; its weights do not
+            learn. None: `veridical.train` takes the extractor `perceptual_features`.
 
     Raises:
         ValueError: choices that do not fit the data, or each other.
@@ -91,7 +92,7 @@ class Autoencoder(FittedCodes, Replayable, Encoder):
         features: Features | None = None,
     ) -> None:
         super().__init__(facts, misfit_of(config, Facts.of(facts).space))
-        refuse(config, self.facts, encoder, features)
+        refuse(config, self.facts, encoder)
         self.config, space = config, self.space
         self.latent_dim = min(32, space.dim) if config.latent_dim is None else config.latent_dim
         self.one_hot = config.code == "one-hot"
@@ -103,7 +104,7 @@ class Autoencoder(FittedCodes, Replayable, Encoder):
             body = encoder_network(space, self.latent_dim, *kind) if encoder is None else encoder
             self.encoder = nn.Sequential(body, *linear_layers(self.latent_dim, config.linear_layers))
         self.decoder = self.built_decoder(*kind) if decoder is None else decoder
-        self.features = frozen(features)
+        self.use_features(features)
         kept = 0 if self.one_hot else min(config.kept, self.facts.n or config.kept)
         self.register_buffer("codes", torch.zeros(kept, self.latent_dim))
         self.register_buffer("seen", torch.zeros(kept, dtype=torch.bool))
@@ -120,6 +121,16 @@ class Autoencoder(FittedCodes, Replayable, Encoder):
         """Return one pattern: all steps are the same."""
         return ()
 
+    @property
+    def perceptual_weight(self) -> float:
+        """Weight of the distance of features."""
+        return self.config.perceptual_weight
+
+    @property
+    def perceptual_features(self) -> str | None:
+        """Name of the extractor."""
+        return self.config.perceptual_features
+
     def optimizer(self, player: str) -> OptimizerConfig:
         """Return the optimiser of the configuration."""
         return self.config.optimizer
@@ -135,9 +146,9 @@ class Autoencoder(FittedCodes, Replayable, Encoder):
         h = at_least_single(self.decoder(z))
         loss = self.misfit(batch.x, h).mean()
         terms = self.accuracy_terms(batch.x, h)
-        if self.config.perceptual_weight and self.features is not None:
-            terms["perceptual"] = perceptual(at_least_single(batch.x), self.means(h), self.features).mean()
-            loss = loss + self.config.perceptual_weight * terms["perceptual"]
+        if self.perceptual_weight:
+            terms["perceptual"] = self.feature_distance(batch.x, self.means(h))
+            loss = loss + self.perceptual_weight * terms["perceptual"]
         return Loss(loss, {"loss": loss, **terms})
 
     @torch.no_grad()
@@ -213,11 +224,6 @@ def linear_layers(dim: int, count: int) -> list[nn.Linear]:
     return [nn.Linear(dim, dim, bias=False) for _ in range(count)]
 
 
-def frozen(features: Features | None) -> Features | None:
-    """Return features whose weights do not learn."""
-    return features.requires_grad_(False) if isinstance(features, nn.Module) else features
-
-
 def misfit_of(config: AutoencoderConfig, space: Space) -> str:
     """Return the misfit: as chosen, or Bernoulli for two-valued data and Gaussian otherwise."""
     if config.reconstruction != "auto":
@@ -225,14 +231,8 @@ def misfit_of(config: AutoencoderConfig, space: Space) -> str:
     return "bernoulli" if space.levels == 2 else "gaussian"
 
 
-def refuse(config: AutoencoderConfig, facts: Facts, encoder: nn.Module | None, features: Features | None) -> None:
-    """Refuse choices that do not fit the data or each other.
-
-    Args:
-        config: the choices.
-        facts: of the data.
-        encoder: given in Python; None: it is built.
-        features: given in Python; None: there are none.
+def refuse(config: AutoencoderConfig, facts: Facts, encoder: nn.Module | None) -> None:
+    """Refuse choices that do not fit the data or each other; an encoder is None if it is not given in Python.
 
     Raises:
         ValueError: they do not.
@@ -240,8 +240,3 @@ def refuse(config: AutoencoderConfig, facts: Facts, encoder: nn.Module | None, f
     if config.code == "one-hot" and (facts.n is None or encoder is not None):
         why = "the number of examples is not known" if facts.n is None else "an encoder is given as well"
         raise ValueError(f"code is 'one-hot', but {why}. Choose code='dense'.")
-    if bool(config.perceptual_weight) != (features is not None):
-        raise ValueError(
-            f"perceptual_weight is {config.perceptual_weight} and features are {'' if features else 'not '}given; "
-            "give both (features=... in Python) or none."
-        )

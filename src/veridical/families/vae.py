@@ -19,7 +19,9 @@ $$ -\mathbb E_{q(z \mid x)} \log p(x \mid z) + \lambda\,\mathrm{KL}(q(z \mid x)\
 
 at $\lambda = 1$ the negative elbo, or with `importance_samples` $k > 1$ the negative importance-weighted bound of
 $k$ codes, with $\lambda$ on $\log p(z) - \log q(z \mid x)$. With `free_bits` the divergence of a latent unit, averaged
-over the batch, costs nothing up to that number of nats (`objectives.bounds.free_bits`).
+over the batch, costs nothing up to that number of nats (`objectives.bounds.free_bits`). `perceptual_weight` adds the
+distance of features of $x$ and $\mathrm E[x \mid z]$ (`objectives.reconstruction.perceptual`); the loss is no bound
+then, and `evaluate` measures the bound without it.
 
 **What to expect.** The bound falls short of $\log p(x)$ by $\mathrm{KL}(q(z \mid x)\,\|\,p(z \mid x))$; `iwae` with
 many codes closes most of that gap. A latent unit whose posterior is the prior for every $x$ is *inactive*; if all
@@ -49,9 +51,10 @@ from veridical.nn.autoencoding import encoder_network
 from veridical.nn.precision import at_least_single
 from veridical.objectives.bounds import active_units, elbo, free_bits, gaussian_kl, iwae_bound
 from veridical.objectives.likelihoods import gaussian_log_prob
+from veridical.objectives.reconstruction import ComparesFeatures, Features
 
 
-class VAE(Variational):
+class VAE(Variational, ComparesFeatures):
     """Variational autoencoder (module docstring: model, objective, units).
 
     Args:
@@ -61,6 +64,8 @@ class VAE(Variational):
             which its log variance is 10 tanh(h / 10).
         decoder: your own module, (B, latent_dim) → (B, *shape): logits (Bernoulli), or means in data space (Gaussian);
             for other likelihoods (B, P C, ...) with P numbers for every component (`families/variational.py`).
+        features: your own for `perceptual_weight`, (B, *shape) → (B, ...) or a sequence of such; its weights do not
+            learn. None: `veridical.train` takes the extractor `perceptual_features`.
 
     Raises:
         ValueError: the likelihood does not exist in this space.
@@ -93,6 +98,7 @@ class VAE(Variational):
         *,
         encoder: nn.Module | None = None,
         decoder: nn.Module | None = None,
+        features: Features | None = None,
     ) -> None:
         super().__init__(facts, config.likelihood, config.sampling)
         space = self.space
@@ -103,6 +109,17 @@ class VAE(Variational):
         self.encoder = encoder_network(space, 2 * self.latent_dim, *kind) if encoder is None else encoder
         self.decoder = self.built_decoder(self.latent_dim, *kind) if decoder is None else decoder
         self.add_scale()
+        self.use_features(features)
+
+    @property
+    def perceptual_weight(self) -> float:
+        """Weight of the distance of features."""
+        return self.config.perceptual_weight
+
+    @property
+    def perceptual_features(self) -> str | None:
+        """Name of the extractor."""
+        return self.config.perceptual_features
 
     def optimizer(self, player: str) -> OptimizerConfig:
         """Return the optimiser of the configuration."""
@@ -112,12 +129,13 @@ class VAE(Variational):
         """Compute the negative bound in nats per example.
 
         Terms: `loss`; `reconstruction`, the mean of -log p(x | z), and `kl`, both in nats; `active_units` of this
-        batch; `sigma` of a Gaussian decoder in data space.
+        batch; `sigma` of a Gaussian decoder in data space; `perceptual`, the distance of features.
         """
         k, kl_weight, free = self.config.importance_samples, self.config.kl_weight, self.config.free_bits
         mu, log_var = self.encode(batch.x)
         z = self.draw_codes(mu, log_var, k)  # (k, B, d)
-        log_likelihood = self.log_likelihood(batch.x, z, check=False)  # (k, B); the step reads nothing back
+        h = self.decoder_output(z.flatten(0, 1))
+        log_likelihood = self.log_likelihood(batch.x, z, check=False, h=h)  # (k, B); the step reads nothing back
         kl = gaussian_kl(mu, log_var)
         if k == 1:
             bound = elbo(log_likelihood[0], kl, kl_weight)
@@ -134,6 +152,10 @@ class VAE(Variational):
             "kl": kl.mean(),
             "active_units": active_units(mu),
         }
+        if self.perceptual_weight:
+            x = batch.x.repeat(k, *[1] * (batch.x.dim() - 1))
+            terms["perceptual"] = self.feature_distance(x, self.means(h))
+            terms["loss"] = loss = loss + self.perceptual_weight * terms["perceptual"]
         return Loss(loss, terms | {"sigma": self.sigma[0]} if self.gaussian else terms)
 
     def elbo(self, x: Tensor, c: Tensor | None = None) -> Tensor:

@@ -208,22 +208,27 @@ class Variational(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder,
             mean = mean + level * self.head.log_prob(h, h.new_full((*h.shape[:-1], 1), level)).exp()
         return mean.reshape(len(h), *self.space.shape)
 
-    def log_likelihood(self, x: Tensor, z: Tensor, *, check: bool = True) -> Tensor:
+    def log_likelihood(self, x: Tensor, z: Tensor, *, check: bool = True, h: Tensor | None = None) -> Tensor:
         """Return log p(x | z), (k, B) nats in data space, for codes (k, B, *latent).
 
-        Values that are not levels of the data are refused; without `check` their likelihood is NaN. A Gaussian accepts
-        all values.
+        Args:
+            x: (B, *event) examples.
+            z: their codes.
+            check: refuse values that are not levels of the data; otherwise their likelihood is NaN. A Gaussian accepts
+                all values.
+            h: (k B, P C, ...) outputs of the decoder for these codes, if they are there.
         """
         x = at_least_single(x).flatten(1)
         if self.head is not None:
-            return self._log_probabilities(self.head, x, z, check)
-        h = self.decoder_output(z.flatten(0, 1)).reshape(*z.shape[:2], -1)
+            return self._log_probabilities(self.head, x, z, check, h)
+        h = self.decoder_output(z.flatten(0, 1)) if h is None else h
+        h = h.reshape(*z.shape[:2], -1)
         if self.bernoulli:
             return bernoulli_log_prob(h, bits(x, self.space), check=check)
         return dequantised_gaussian_log_prob(x, h, 2 * self.sigma.log(), self.space.bin_width or 0.0)
 
-    def _log_probabilities(self, head: Head, x: Tensor, z: Tensor, check: bool) -> Tensor:
-        """Score levels, block by block of codes where no gradient is taken."""
+    def _log_probabilities(self, head: Head, x: Tensor, z: Tensor, check: bool, h: Tensor | None) -> Tensor:
+        """Score levels, block by block of codes where no gradient is taken; the arguments of `log_likelihood`."""
         strange = grid_of(self.space).between(x)
         if check and bool(strange.any()):
             raise ValueError(
@@ -233,10 +238,11 @@ class Variational(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder,
             )
         codes, rows = z.flatten(0, 1), x.expand(len(z), *x.shape).flatten(0, 1)
         size = len(codes) if torch.is_grad_enabled() else max(1, _VALUES // (self.space.dim * head.parameters))
+        outputs = map(self.decoder_output, codes.split(size)) if h is None else h.split(size)
         nats = torch.cat(
             [
-                head.log_prob(self.of_components(self.decoder_output(part)), row[..., None]).sum(1)
-                for part, row in zip(codes.split(size), rows.split(size), strict=True)
+                head.log_prob(self.of_components(output), row[..., None]).sum(1)
+                for output, row in zip(outputs, rows.split(size), strict=True)
             ]
         )
         log_bin = self.space.dim * math.log(self.space.bin_width or 1.0)

@@ -169,7 +169,7 @@ class Underfit(Monitor):
         if step < 0.75 * self.steps or len(self.marks) < 2:
             return None
         late, early = self.marks["before"] - level, self.marks["start"] - self.marks["before"]
-        usual = median(abs(b - a) for a, b in pairwise(self.history.recent))
+        usual = median([abs(b - a) for a, b in pairwise(self.history.recent)] or [0.0])  # a short run has one row
         bad = late > max(self.share * max(early, 0.0) + 0.05, self.noise * usual)
         if not self.episode.update(step, bad=bad, clear=not bad):
             return None

@@ -22,12 +22,13 @@ Szlam, Optimizing the Latent Space of Generative Networks (2018), Eq. 4. Johnson
 Real-Time Style Transfer and Super-Resolution (2016), Eq. 2.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 Features = Callable[[Tensor], Tensor | Sequence[Tensor]]
 """(B, *event) → features of every example, or a sequence of them, one for each layer that is compared."""
@@ -137,6 +138,54 @@ def perceptual(x: Float[Tensor, "B *event"], restored: Float[Tensor, "B *event"]
             "nothing. Pass a network whose output can be differentiated."
         )
     return torch.stack([squared_error(goal, layer) for goal, layer in zip(goals, found, strict=True)]).sum(0)
+
+
+class ComparesFeatures(ABC):
+    """Can also compare restored examples with examples by the features of a network, which does not learn.
+
+    `workflows.train` and `resume` give the features that are wanted and not there, by `use_features`.
+    """
+
+    features: Features | None  # without a default here, which would hide a module of this name
+    """(B, *event) → (B, ...), or a sequence of such."""
+
+    @property
+    @abstractmethod
+    def perceptual_weight(self) -> float:
+        """Weight of the distance of features in the loss; 0: features are not used."""
+
+    @property
+    @abstractmethod
+    def perceptual_features(self) -> str | None:
+        """Name of the extractor that is wanted; None: the default of the data."""
+
+    @property
+    def wants_features(self) -> bool:
+        """Whether features are used and not there yet."""
+        return self.perceptual_weight > 0 and self.features is None
+
+    def use_features(self, features: Features | None) -> None:
+        """Compare by these features, whose weights will not learn.
+
+        Raises:
+            ValueError: features that have no weight in the loss.
+        """
+        if features is not None and not self.perceptual_weight:
+            raise ValueError("perceptual_weight is 0 and features are given; give a weight, or no features.")
+        self.features = features.requires_grad_(False) if isinstance(features, nn.Module) else features
+
+    def feature_distance(self, x: Tensor, restored: Tensor) -> Tensor:
+        """Return () the mean distance of the features of examples (B, *event) and restored ones.
+
+        Raises:
+            ValueError: there are no features yet.
+        """
+        if self.features is None:
+            raise ValueError(
+                f"perceptual_weight is {self.perceptual_weight:g} and there are no features. Train with "
+                "veridical.train, or give them: features=veridical.evaluation.extractors.extractor_for(space)."
+            )
+        return perceptual(x.to(restored.dtype), restored, self.features).mean()
 
 
 def psnr(x: Float[Tensor, "B *event"], restored: Float[Tensor, "B *event"], span: float) -> Float[Tensor, "B"]:

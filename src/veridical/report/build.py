@@ -20,7 +20,7 @@ from veridical.errors import OutputExistsError
 from veridical.report.compare import compare_runs, differing, unequal_measures
 from veridical.report.curves import Level, Line, draw
 from veridical.report.images import Embedded, embed, spread
-from veridical.report.measured import Measured, read_all
+from veridical.report.measured import Measured, read_all, restored_examples
 from veridical.report.numbers import number_of
 from veridical.report.record import Record, labels, read_record
 from veridical.report.render import render
@@ -41,8 +41,8 @@ from veridical.run import Run
 IMAGE_BYTES = 2_700_000
 """Bytes of images in a page, over all runs: 3.6 MB as text, so that the page is smaller than 5 MB."""
 
-SHARES = {"last": 0.3, "reals": 0.25, "nearest": 0.15, "progress": 0.3}
-"""Shares of a run's bytes by kind of image."""
+SHARES = {"last": 0.3, "reals": 0.25, "nearest": 0.15, "restored": 0.1, "progress": 0.3}
+"""Shares of a run's bytes by kind of image; few models restore examples, and with these too a page stays small."""
 
 GRIDS = 12
 """Number of grids per run in the section on progress."""
@@ -156,6 +156,7 @@ def _view(facts: Facts, budget: int) -> dict[str, Any]:
         "problems": record.problems,
         "measurements": measured,
         "memory": [m for m in measured if m.memory],
+        "restored": restored_examples(measured),
         "evaluated": evaluated(record),
         "classes": class_names(record),
         "methods": _methods(measured),
@@ -203,6 +204,7 @@ def _images(record: Record, budget: int) -> dict[str, Any]:
         "last_step": last[0] if last else None,
         "reals": one(record.reals, SHARES["reals"], 1200),
         "nearest": one(record.nearest, SHARES["nearest"], 1200),
+        "restored": one(record.restored, SHARES["restored"], 1200),
         "progress": [(step, image) for step, image in strip if image is not None],
         "grids": len(record.samples),
         "reduced": any(image is not None and image.change for _, image in strip),
@@ -216,6 +218,7 @@ def _context(facts: list[Facts], views: list[dict[str, Any]], json_name: str) ->
         "samples": any(view["images"]["last"] or view["images"]["reals"] for view in views),
         "measurements": any(view["measurements"] for view in views),
         "nearest": any(view["images"]["nearest"] or view["memory"] for view in views),
+        "restored": any(view["restored"] for view in views),
         "progress": any(view["images"]["progress"] for view in views),
     }
     curves = _charts(facts)
@@ -223,6 +226,7 @@ def _context(facts: list[Facts], views: list[dict[str, Any]], json_name: str) ->
     sections += [
         ("measurements", "Measurements", has["measurements"]),
         ("memory", "Nearest training examples", has["nearest"]),
+        ("restored", "Restored training examples", has["restored"]),
     ]
     sections += [("health", "Health", True), ("curves", "Curves", bool(curves))]
     sections += [("progress", "Samples during training", has["progress"]), ("setup", "Settings", True)]
@@ -293,7 +297,7 @@ def _run(facts: Facts, view: dict[str, Any]) -> dict[str, Any]:
         "curves": {term: {"steps": line.steps, "values": line.values} for term, line in facts.curves.items()},
         "checkpoints": record.checkpoints,
         "images": {
-            **{k: images[k].to_json() for k in ("last", "reals", "nearest") if images[k] is not None},
+            **{k: images[k].to_json() for k in ("last", "reals", "nearest", "restored") if images[k] is not None},
             "progress": [{"step": step, **image.to_json()} for step, image in images["progress"]],
             "grids": images["grids"],
         },

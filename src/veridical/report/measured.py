@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from veridical.report.numbers import bounds_of, figures, interval, number_of
 from veridical.report.words import metric_words
@@ -147,6 +147,34 @@ class Measured:
             "detail": self.detail,
             "test": self.test,
         }
+
+
+class RestoredExamples(NamedTuple):
+    """How training examples are restored, one by one."""
+
+    limit: float
+    """dB from which an example counts as restored."""
+
+    enough: int
+    n: int
+    """Examples that were restored and reach the limit, and all of them."""
+
+    each: list[tuple[int, float]]
+    """Row and dB, from the worst; of very many the least accurate."""
+
+
+def restored_examples(measured: list[Measured]) -> RestoredExamples | None:
+    """Return what is stated of every restored example; None: nothing."""
+    found = next((m for m in measured if m.name == "restored"), None)
+    share, n = (None, None) if found is None else (number_of(found.value), number_of(found.n))
+    listed = None if found is None else found.detail.get("row_and_dB_from_the_worst")
+    if found is None or share is None or not n or not isinstance(listed, list):
+        return None
+    pairs = [pair for pair in listed if isinstance(pair, list) and len(pair) == 2]
+    numbers = [(number_of(row), number_of(ratio)) for row, ratio in pairs]
+    each = [(int(row), ratio) for row, ratio in numbers if row is not None and ratio is not None]
+    limit = number_of(found.detail.get("limit_dB")) or 0.0
+    return RestoredExamples(limit, round(share * n), int(n), each) if each else None
 
 
 def read_all(evaluation: dict[str, Any]) -> list[Measured]:

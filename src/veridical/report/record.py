@@ -39,6 +39,7 @@ class Record:
 
     reals: Path | None = None
     nearest: Path | None = None
+    restored: Path | None = None
     checkpoints: list[int] = field(default_factory=list)
     quiet_for: float | None = None
     """Seconds since the run last wrote a file; None if it never wrote one."""
@@ -85,6 +86,7 @@ def read_record(path: Path, label: str) -> Record:
     record.samples = _numbered(run.samples, r"step-(\d+)\.png")
     record.reals = _present(run.samples / "reals.png")
     record.nearest = _present(run.samples / "nearest.png")
+    record.restored = _present(run.samples / "restored.png")
     record.checkpoints = [step for step, _ in _numbered(run.checkpoints, r"step-(\d+)")]
     written = [p.stat().st_mtime for p in (run.metrics_file, path / "status.json") if p.is_file()]
     record.problems += [edit for edit in run.changes() if "is damaged" not in edit]  # what does not parse is listed

@@ -14,6 +14,7 @@ from veridical.atomic import replacing
 from veridical.config import DataConfig
 from veridical.config.reading import Reading
 from veridical.data.dataset import ArrayData
+from veridical.data.errors import NoTestSplitError
 from veridical.data.sources import load
 from veridical.errors import RequestError
 from veridical.latent.interpolation import codes_of, interpolated
@@ -59,7 +60,11 @@ def own_examples(run: Run, config: DataConfig, model: GenerativeModel, split: Pa
         split: the part, if all have codes.
         reading: options of reading, which are refused.
     """
-    return load(own_data(run, config, reading, REMEDIES), part(model, split))
+    place, which = own_data(run, config, reading, REMEDIES), part(model, split)
+    try:
+        return load(place, which)
+    except NoTestSplitError as error:
+        raise NoTestSplitError(error.problem, "Take training examples: --split train.") from error
 
 
 def given(sources: Sequence[str], config: DataConfig, model: GenerativeModel, reading: Reading, say: Say) -> Tensor:

@@ -22,6 +22,7 @@ from veridical.training.determinism import repeatability
 from veridical.training.engine import DeviceError, Engine
 from veridical.training.fit import Callback
 from veridical.workflows.continuation import continued_arithmetic, resumption, step_size_jumps
+from veridical.workflows.features import give_features
 from veridical.workflows.job import Job, remove_left_over_in
 from veridical.workflows.load import build_model, record_of
 from veridical.workflows.location import absolute_source, locate
@@ -99,6 +100,7 @@ def resume(
             model = build_model(config, Facts(data.space, count(data)))
         elif record_of(model) != config.model:
             say(f"The run was trained on {config.family}; the given model has another class or other settings.")
+        give_features(model, engine.device, say)
         shape = (config.training.batch_size, *data.space.shape)
         engine.arithmetic, other = continued_arithmetic(about, meta, engine, model, shape, config.training, precision)
         other += [sentence for name, sentence in changes.items() if name not in ("steps", "device")]

@@ -27,6 +27,7 @@ from veridical.training.fit import Callback, State, fit
 from veridical.training.logs import require_tensorboard
 from veridical.workflows.announce import bounded_logits, describe
 from veridical.workflows.energy import game_of, learned_from
+from veridical.workflows.features import give_features
 from veridical.workflows.finetune import take_weights
 from veridical.workflows.job import Job
 from veridical.workflows.load import build_model, record_of
@@ -106,6 +107,7 @@ def train(
     elif isinstance(model, StartsFromData) and isinstance(data, ArrayData):
         model.start_from(data)
     game = game_of(model, data, settings)
+    give_features(model, engine.device, say)
     shape = (settings.batch_size, *data.space.shape)
     engine.arithmetic, why = engine.choose_arithmetic(model, shape, settings.precision)
     describe(say, config, data, model, engine, why)

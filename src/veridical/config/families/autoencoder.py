@@ -29,7 +29,11 @@ class AutoencoderConfig:
     finds codes that span few directions (IRMAE)."""
 
     perceptual_weight: float = 0.0
-    """Weight of the distance of features, if a network of features is passed in Python (features=...)."""
+    """Weight of the distance of features of examples and restored ones, added to the loss."""
+
+    perceptual_features: str | None = None
+    """Extractor of these features, by name, as for `evaluate`; None: the default of the data. Your own: in Python,
+    features=..."""
 
     network: Literal["auto", "mlp", "conv"] = "auto"
     """Networks; auto: conv for images and lattices of at least 8 x 8, mlp otherwise."""

@@ -34,6 +34,14 @@ class VAEConfig:
     """Nats of KL divergence of each latent unit, on average over a batch, that cost nothing; above 0 the loss is no
     bound. Keeps units from becoming inactive early (Kingma et al. 2016)."""
 
+    perceptual_weight: float = 0.0
+    """Weight of the distance of features of examples and restored ones, added to the loss; above 0 the loss
+    is no bound."""
+
+    perceptual_features: str | None = None
+    """Extractor of these features, by name, as for `evaluate`; None: the default of the data. Your own: in Python,
+    features=..."""
+
     network: Literal["auto", "mlp", "conv"] = "auto"
     """Networks; auto: conv for images and lattices of at least 8 x 8, mlp otherwise."""
 
@@ -53,6 +61,7 @@ class VAEConfig:
         checks.one_of("sampling", self.sampling, OUTPUTS)
         checks.one_of("network", self.network, ("auto", "mlp", "conv"))
         checks.positive("kl_weight", self.kl_weight, zero=True)
+        checks.positive("perceptual_weight", self.perceptual_weight, zero=True)
         checks.positive("depth", self.depth, zero=True, most=checks.MOST_LAYERS)
         for name in ("importance_samples", "latent_dim", "width"):
             checks.positive(name, getattr(self, name), most=checks.MOST_UNITS)
