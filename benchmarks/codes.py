@@ -3,9 +3,11 @@
     python benchmarks/codes.py glo --data fashion-mnist-10k -n 100 --steps 1000
     python benchmarks/codes.py glo --data digits -n 1000 --steps 4000 --width 256
     python benchmarks/codes.py blur --steps 500
+    python benchmarks/codes.py dimensions --steps 600
 
 `glo` learns a code for each of n images and writes a sheet: images, restored images, ways between codes, samples of the
-fitted Gaussian. `blur` trains autoencoders of several widths on 2,000 images of Fashion-MNIST and measures 500 others.
+fitted Gaussian. `blur` trains autoencoders of several widths on 2,000 images of Fashion-MNIST and measures 500 others;
+`dimensions` those with codes of several dimensions, and a rank-minimising one whose codes find their dimension.
 Every result is a line of docs/logs/codes.jsonl, with seconds of one processor core (`cpu_seconds`).
 """
 
@@ -39,6 +41,8 @@ DOCS = Path(__file__).parents[1] / "docs"
 CPU = torch.device("cpu")
 COLUMNS = 10
 WIDTHS = (8, 32, 128, 512)
+DIMENSIONS = (2, 8, 32, 128)
+"""Of the layers, and of the codes."""
 
 
 def train(model: FittedCodes, data: ArrayData, steps: int, batch_size: int, seed: int) -> float:
@@ -90,7 +94,9 @@ def glo(options: argparse.Namespace) -> None:
         latent_dim=options.dim,
         width=options.width,
         network="mlp",
+        depth=options.depth,
         start=options.start,
+        reconstruction=options.reconstruction,
         code_lr=options.code_lr,
         optimizer=OptimizerConfig(lr=options.lr, schedule="cosine"),
     )
@@ -98,6 +104,7 @@ def glo(options: argparse.Namespace) -> None:
     model.start_from(data)
     seconds = train(model, data, options.steps, options.batch_size, options.seed)
     about = {"what": "glo", "data": options.data, "n": options.n, "dim": options.dim, "width": options.width}
+    about |= {"depth": options.depth, "loss": options.reconstruction, "lr": options.lr, "code_lr": options.code_lr}
     about |= {"start": options.start, "steps": options.steps, "batch": options.batch_size, "seed": options.seed}
     note({**about, "cpu_seconds": seconds, **measures(model, data)})
     if options.picture:
@@ -124,14 +131,40 @@ def blur(options: argparse.Namespace) -> None:
     images.write(images.grid(pixels, COLUMNS), DOCS / "assets" / "codes" / "blur.png")
 
 
+def dimensions(options: argparse.Namespace) -> None:
+    """Train autoencoders with codes of several dimensions, and one with linear layers, whose codes find theirs."""
+    train_data, test = load_splits(DataConfig(source="fashion-mnist-10k"))
+    assert test is not None
+    some, others = train_data.subset(torch.arange(2000)), test.subset(torch.arange(500))
+    shown = [others.batch(torch.arange(COLUMNS)).x]
+    for dim, layers in (*((dim, 0) for dim in DIMENSIONS), (128, 4)):
+        torch.manual_seed(options.seed)
+        config = AutoencoderConfig(
+            network="mlp", width=512, latent_dim=dim, linear_layers=layers, reconstruction="squared"
+        )
+        model = Autoencoder(config, Facts(some.space, len(some)))
+        seconds = train(model, some, options.steps, 100, options.seed)
+        spectrum = model.spectrum()
+        used = int((spectrum > 0.01 * spectrum[0]).sum())
+        for part, data in (("train", some), ("held out", others)):
+            about = {"what": "dimensions", "dim": dim, "linear_layers": layers, "part": part, "steps": options.steps}
+            about |= {"seed": options.seed, "above_a_hundredth": used}
+            note({**about, "cpu_seconds": seconds, **measures(model, data)})
+        shown.append(model.reconstruct(shown[0]).detach())
+    pixels = images.pixels(torch.cat(shown), others.space)
+    images.write(images.grid(pixels, COLUMNS), DOCS / "assets" / "codes" / "dimensions.png")
+
+
 def main() -> None:
-    """Run one of the two."""
+    """Run one of the three."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["glo", "blur"])
+    parser.add_argument("what", choices=["glo", "blur", "dimensions"])
     parser.add_argument("--data", default="fashion-mnist-10k")
     parser.add_argument("-n", type=int, default=100)
     parser.add_argument("--dim", type=int, default=32)
     parser.add_argument("--width", type=int, default=512)
+    parser.add_argument("--depth", type=int, default=2)
+    parser.add_argument("--reconstruction", default="laplacian", choices=["laplacian", "squared"])
     parser.add_argument("--start", default="pca", choices=["pca", "random"])
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--code-lr", type=float, default=0.01)
@@ -140,7 +173,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--picture", action="store_true")
     options = parser.parse_args()
-    (glo if options.what == "glo" else blur)(options)
+    {"glo": glo, "blur": blur, "dimensions": dimensions}[options.what](options)
 
 
 if __name__ == "__main__":
