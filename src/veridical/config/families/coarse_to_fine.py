@@ -84,16 +84,18 @@ FAMILY = Family(
             "The critical Ising model from its energy alone, without data (--data ising:16).",
             model=CoarseToFineConfig(coupling=0.44068679350977151),
             training=TrainingConfig(
-                steps=4000,
-                batch_size=512,
-                ema=0.995,
+                steps=2000,
+                batch_size=256,
+                ema=0.99,
                 clip_norm=10.0,
                 from_energy="reverse-kl",
-                energy=EnergyConfig(beta=0.5, anneal=500),
+                energy=EnergyConfig(beta=0.5, anneal=150),
             ),
             paper=PAPER,
             published="L = 16 at K = 0.44, four A100: KL(model || exact) .026 nats per lattice, effective share .949 "
             "(from the published logs of the paper).",
+            measured="L = 16, 1,950 steps (about 2.5 processor minutes): KL(model || exact) .038 nats per lattice "
+            "(.034 to .041), effective share .921; one seed.",
         ),
     },
 )
