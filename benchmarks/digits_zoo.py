@@ -106,6 +106,7 @@ def entries() -> Mapping[str, Entry]:
         "pixelcnn++": Entry(plus, steps=350, ema=0.99),
         "causal-transformer": Entry(attention, steps=400, ema=0.99),
         "gated-pixelcnn": of_preset("gated-pixelcnn-8x8", published=88.7),
+        "diffusion": of_preset("diffusion-levels", published=None),
     }
 
 

@@ -74,11 +74,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--steps", type=int, default=None)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--samples", type=int, default=100_000, help="of the second measurement")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     target = load(DataConfig(source=given.data)).target
     assert isinstance(target, HasModes)
-    sizes = (2_500, 100_000)
+    sizes = (2_500, given.samples)
     print("| seed | " + " | ".join(f"{name}, {n:,}" for n in sizes for name in NAMES) + " | CPU seconds |")
     print("|---" * (2 + 2 * len(NAMES)) + "|", flush=True)
     rows: list[list[float]] = []

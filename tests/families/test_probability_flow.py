@@ -55,7 +55,7 @@ def test_the_network_fits_the_space(space: Space, kind: type) -> None:
 
 def test_the_least_noise_is_that_of_levels_or_of_continuous_data() -> None:
     space = Space((1, 2, 2), levels=17, std=0.5)
-    assert Diffusion(DiffusionConfig(width=8), space).sigma_min == pytest.approx(1 / 8 / 6 / 0.5)
+    assert Diffusion(DiffusionConfig(width=8), space).sigma_min == pytest.approx(1 / 8 / 3 / 0.5)
     assert Diffusion(DiffusionConfig(width=8), Space((1, 2, 2), levels=None)).sigma_min == 0.002
     assert Diffusion(DiffusionConfig(width=8, sigma_min=0.3), space).sigma_min == 0.3
 

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
@@ -101,24 +102,39 @@ def level_probabilities(y: torch.Tensor, sigma: float) -> torch.Tensor:
     return torch.softmax(-0.5 * ((y[..., None] - levels) / sigma) ** 2, dim=-1)
 
 
-def check_gain_of_cells() -> None:
-    """What is added to log p(y) is log P(x | y) - log q(y | x), summed over the components."""
+def check_levels_given_values() -> None:
+    """log P(x | y) and log q(y | x) are those of Bayes' rule, summed over the components."""
     for sigma in (0.17, 0.6, 3.0):
         cells = GaussianCells(0.0, 3.0, 1.0, sigma)
         x = torch.randint(4, (50, 2)).double()
-        y, gain = cells.noisy(x)
+        y, log_q = cells.noisy(x)
         p = level_probabilities(y, sigma).gather(-1, x.long()[..., None])[..., 0]
-        q = torch.distributions.Normal(x, sigma).log_prob(y)
-        torch.testing.assert_close(gain, (p.log() - q).sum(1))
+        torch.testing.assert_close(cells.log_prob(x, y), p.log().sum(1))
+        torch.testing.assert_close(log_q, torch.distributions.Normal(x, sigma).log_prob(y).sum(1))
         assert abs(float((y - x).std()) / sigma - 1) < 0.35
+
+
+def check_given_mean() -> None:
+    """With a mean the probabilities sum to 1 and have that mean, within what the limit allows."""
+    cells, y = GaussianCells(0.0, 3.0, 1.0, 0.6), torch.tensor([[0.4], [1.5], [2.9], [1.2]])
+    mean = torch.tensor([[0.2], [1.9], [2.5], [3.0]])
+    p = torch.stack([cells.log_prob(torch.full_like(y, level), y, mean).exp() for level in range(4)], dim=1)
+    torch.testing.assert_close(p.sum(1), torch.ones(4))
+    torch.testing.assert_close((p @ torch.arange(4.0))[:3], mean[:3, 0], rtol=0, atol=1e-5)
+    ratio = level_probabilities(y, 0.6)[3, 0].log() + 12 * torch.arange(4.0)  # at the limit, of the last
+    torch.testing.assert_close(p[3].log(), ratio.log_softmax(-1), rtol=1e-4, atol=1e-4)
 
 
 def check_drawn_levels() -> None:
     """Levels are drawn with their probabilities, also beyond the ends; false alarm 1e-4 each."""
     n = 20_000
-    for sigma, y in ((0.4, 1.45), (0.4, -0.3), (0.9, 3.2)):
-        drawn = GaussianCells(0.0, 3.0, 1.0, sigma).draw(torch.full((n, 1), y), FreshNoise(n)).flatten()
-        expected = n * level_probabilities(torch.tensor(y), sigma).numpy()
+    for sigma, y, mean in ((0.4, 1.45, None), (0.4, -0.3, None), (0.9, 3.2, 2.0)):
+        cells, value = GaussianCells(0.0, 3.0, 1.0, sigma), torch.full((n, 1), y)
+        given = None if mean is None else torch.full((n, 1), mean)
+        drawn = cells.draw(value, FreshNoise(n), given).flatten()
+        one = None if mean is None else torch.full((1, 1), mean)
+        p = [cells.log_prob(torch.full((1, 1), k), value[:1], one).exp().item() for k in (0.0, 1.0, 2.0, 3.0)]
+        expected = n * np.array(p)
         seen = torch.bincount(drawn.round().long(), minlength=4).numpy()
         assert (drawn - drawn.round()).abs().max() < 1e-9
         often = expected > 5
@@ -126,17 +142,20 @@ def check_drawn_levels() -> None:
 
 
 CELL_MUTANTS = [
-    ("_exponents", "-0.5 *", "-1.0 *", check_gain_of_cells),
-    ("_exponents", "exponents.masked_fill(beyond, -math.inf)", "exponents", check_gain_of_cells),
-    ("noisy", "math.log(self.sigma)", "0.0", check_gain_of_cells),
-    ("noisy", "x + self.sigma * eps", "x + 2 * self.sigma * eps", check_gain_of_cells),
-    ("noisy", "flatten(1).sum(1)", "flatten(1).mean(1)", check_gain_of_cells),
+    ("_tilted", "(-0.5 *", "(-1.0 *", check_levels_given_values),
+    ("_tilted", ".masked_fill(beyond, -math.inf)", "", check_levels_given_values),
+    ("noisy", "math.log(self.sigma)", "0.0", check_levels_given_values),
+    ("noisy", "x + self.sigma * eps", "x + 2 * self.sigma * eps", check_levels_given_values),
+    ("noisy", "flatten(1).sum(1)", "flatten(1).mean(1)", check_levels_given_values),
+    ("log_prob", "+ tilt * own", "", check_given_mean),
+    ("_tilted", "found < wanted", "found > wanted", check_given_mean),
+    ("_tilted", "self.LIMIT / 2", "self.LIMIT / 4", check_given_mean),
     ("draw", ".cumsum(-1) <", ".cumsum(-1) >", check_drawn_levels),
-    ("_exponents", "nearest[..., None] + offsets", "nearest[..., None] + offsets + 1", check_drawn_levels),
+    ("draw", "(exponents + tilt[..., None] * places)", "exponents", check_drawn_levels),
 ]
 
 
-@pytest.mark.parametrize("check", [check_gain_of_cells, check_drawn_levels])
+@pytest.mark.parametrize("check", [check_levels_given_values, check_given_mean, check_drawn_levels])
 def test_levels_with_normal_noise(check) -> None:  # type: ignore[no-untyped-def]
     check()
 

@@ -150,7 +150,7 @@ class Diffusion(ProbabilityFlow[DiffusionConfig]):
         dtype, most = next(self.parameters()).dtype, self.config.sigma_max
         x = (1 + most**2) ** 0.5 * noise.normal(*self.space.shape, dtype=dtype)
         x = self.sampler(chosen, noise)(lambda x, sigma: self.denoised(x, sigma, labels, guidance), x)
-        return self.from_standard(x, noise)
+        return self.from_standard(x, noise, c)
 
     def sampler(self, options: DiffusionSampling, noise: Noise) -> partial[Tensor]:
         """Return the function (denoiser, noise) → samples, in standard units."""

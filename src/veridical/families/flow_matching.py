@@ -150,7 +150,7 @@ class FlowMatching(ProbabilityFlow[FlowMatchingConfig]):
         y = noise.normal(*self.space.shape, dtype=next(self.parameters()).dtype)
         times = self.times(evaluations // each).flip(0)
         y = solve(lambda y, t: self.moving(y, self.column(t, y), labels, guidance), y, times, chosen.method)
-        return self.from_standard(y, noise)
+        return self.from_standard(y, noise, c)
 
     def denoise(self, x_t: Tensor, sigma: Tensor, c: Tensor | None = None) -> Tensor:
         """Return E[x | x_t] (B, *event) in data space; sigma (B,) or () within `noise_range`.

@@ -13,14 +13,16 @@ $\sigma_\text{min}$, which is as small as one likes for continuous data.
 `exact_trace` components and otherwise Hutchinson's estimate with fixed random signs, whose errors have mean 0.
 `solver_error` compares with half as many steps.
 
-**Data with levels.** The noise that is left makes levels continuous, and a level is drawn given the noisy value,
+**Data with levels.** The noise that is left, a part of the distance between levels, makes levels continuous. A level is
+drawn given the noisy value, component by component, with the mean that the denoiser knows from the others,
 
-$$ P(x \mid y) = \prod_i \frac{\mathcal N(y_i; x_i, \sigma^2)}{\sum_{\ell} \mathcal N(y_i; \ell, \sigma^2)}, \qquad
+$$ P(x \mid y) = \prod_i \frac{\mathcal N(y_i; x_i, \sigma^2)\,e^{\lambda_i x_i}}
+   {\sum_{\ell} \mathcal N(y_i; \ell, \sigma^2)\,e^{\lambda_i \ell}}, \qquad
    \log P(x) \ge \mathrm E_{y \sim \mathcal N(x, \sigma^2)} \big[\log p(y) + \log P(x \mid y) -
    \log \mathcal N(y; x, \sigma^2)\big], $$
 
-a lower bound of the probability of the levels (of Kingma et al. 2021, Sec. 3). With $\sigma$ a sixth of the distance
-between levels almost nothing is lost by the second term. Draws of $y$ tighten it as importance weights where the trace
+with $\lambda$ such that $\mathrm E[x \mid y] = D(y; \sigma)$: a lower bound of the probability of the levels (Kingma et
+al. 2021, Sec. 3, have $\lambda = 0$). Draws of $y$ tighten it as importance weights where the trace
 is exact; where it is estimated, only their mean remains a bound, and that is what `dequantised_bound` returns.
 """
 
@@ -62,7 +64,7 @@ from veridical.noise import Noise, noise_for
 from veridical.objectives.bounds import iwae_bound
 from veridical.objectives.likelihoods import gaussian_log_prob
 
-CONTINUOUS, OF_A_LEVEL = 0.002, 1 / 6
+CONTINUOUS, OF_A_LEVEL = 0.002, 1 / 3
 """Noise that is left in samples: in standard deviations of continuous data, or in distances between levels."""
 
 Config = TypeVar("Config", bound=ProbabilityFlowConfig)
@@ -109,6 +111,10 @@ class ProbabilityFlow(
         if width is not None and space.support is not None:
             self.cells = GaussianCells(*space.support, width, self.sigma_min * space.std)
         self.network = build_network(config, space, self.classes) if network is None else network
+
+    @abstractmethod
+    def denoise(self, x_t: Tensor, sigma: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return E[x | x_t] (B, *event) in data space; sigma (B,) or () within `noise_range`, labels (B,)."""
 
     @abstractmethod
     def velocity(self, y: Tensor, t: Tensor, c: Tensor | None) -> Tensor:
@@ -206,7 +212,7 @@ class ProbabilityFlow(
 
     def solver_error(self, x: Tensor) -> Tensor:
         """Return (B,) nats by which the solver may be off: from the difference to half as many steps, same signs."""
-        y = self.noisy(x, 1)[0][0]
+        y = x if self.cells is None else self.cells.noisy(x)[0]
         steps = self.config.likelihood_steps
         probes = self._probes(y, None)
         coarse, fine = (self._nats_of(y, None, probes, n) for n in (max(1, steps // 2), 2 * max(1, steps // 2)))
@@ -275,15 +281,19 @@ class ProbabilityFlow(
                 f"k is {k} and the data have {self.space.levels or 'no'} levels; expected at least one draw of the "
                 "noise, and levels. Continuous data have log_prob."
             )
-        weights = [self.log_density(y, c) + gain for y, gain in self.noisy(x, k)]
+        weights = [self._log_weight(x, *self.cells.noisy(x), c) for _ in range(k)]
         # Of two levels the probability is returned, of more the density of the levels with noise of one bin.
         shift = 0.0 if self.space.levels == 2 else log_det(self.space)
         return torch.stack(weights, dim=1) - shift
 
-    def noisy(self, x: Tensor, k: int) -> list[tuple[Tensor, Tensor]]:
-        """Return k draws of examples with the noise of levels, each with (B,) log P(x | y) - log q(y | x)."""
-        x = at_least_single(x)
-        return [(x, x.new_zeros(len(x)))] * k if self.cells is None else [self.cells.noisy(x) for _ in range(k)]
+    def _log_weight(self, x: Tensor, y: Tensor, log_q: Tensor, c: Tensor | None) -> Tensor:
+        """Return (B,) log p(y) + log P(x | y) - log q(y | x)."""
+        assert self.cells is not None
+        return self.log_density(y, c) + self.cells.log_prob(x, y, self.last_mean(y, c)) - log_q
+
+    def last_mean(self, y: Tensor, c: Tensor | None) -> Tensor:
+        """Return the mean of clean data given values (B, *event) in data space with the least noise."""
+        return self.denoise(y, torch.full((len(y),), self.noise_range[0], device=y.device), c)
 
     @property
     def tightens(self) -> bool:
@@ -319,11 +329,11 @@ class ProbabilityFlow(
                 f"from {low:.4g} to {high:.4g}. Choose sigma_min and sigma_max before training."
             )
 
-    def from_standard(self, x: Tensor, noise: Noise) -> Tensor:
+    def from_standard(self, x: Tensor, noise: Noise, c: Tensor | None) -> Tensor:
         """Return examples in data space for values in standard units: levels are drawn, a support is kept."""
         x = self.space.mean + self.space.std * x
         if self.cells is not None:
-            return self.cells.draw(x, noise)
+            return self.cells.draw(x, noise, self.last_mean(x, c))
         return x if self.space.support is None else x.clamp(*self.space.support)
 
     def column(self, value: Tensor, like: Tensor) -> Tensor:

@@ -92,9 +92,11 @@ class GaussianCells:
     r"""Levels with normal noise, and the level given a noisy value.
 
     $$ q(y \mid x) = \mathcal N(y; x, \sigma^2), \qquad
-       P(x \mid y) = \frac{\mathcal N(y; x, \sigma^2)}{\sum_\ell \mathcal N(y; \ell, \sigma^2)} $$
+       P(x \mid y) \propto \mathcal N(y; x, \sigma^2)\, e^{\lambda x} $$
 
-    for every component on its own, with the sum over all levels (those beyond 10 deviations do not count).
+    for every component on its own, over all levels (those beyond 10 deviations do not count). $\lambda(y)$ is such that
+    the level has a given mean, which a denoiser knows from the other components; without one it is 0. Where levels on
+    one side are ruled out, $\lambda$ would be infinite; a limit leaves them `LIMIT` nats less likely per level.
 
     Args:
         low: least level.
@@ -103,33 +105,51 @@ class GaussianCells:
         sigma: of the noise.
     """
 
+    LIMIT, HALVINGS = 12.0, 24
+    """Largest lambda per level, and how often its interval is halved."""
+
     def __init__(self, low: float, high: float, width: float, sigma: float) -> None:
         self.low, self.high, self.width, self.sigma = low, high, width, sigma
         self.reach = min(math.ceil(10 * sigma / width) + 1, round((high - low) / width))
 
     def noisy(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return y (B, *event) for levels x, and (B,) log P(x | y) - log q(y | x), nats; torch's global generator."""
+        """Return y (B, *event) for levels x, and (B,) log q(y | x), nats; from torch's global generator."""
         eps = torch.randn_like(at_least_single(x))
-        y = x + self.sigma * eps
         constant = math.log(self.sigma) + 0.5 * math.log(2 * math.pi)
-        # q cancels: log P - log q = -log of the sum over levels of N(y; level, sigma^2).
-        return y, (constant - self._exponents(y)[1].logsumexp(-1)).flatten(1).sum(1)
+        return x + self.sigma * eps, -(0.5 * eps**2 + constant).flatten(1).sum(1)
 
-    def draw(self, y: Tensor, noise: Noise) -> Tensor:
-        """Return levels (n, *event) drawn given noisy values."""
-        levels, exponents = self._exponents(y)
+    def log_prob(self, x: Tensor, y: Tensor, mean: Tensor | None = None) -> Tensor:
+        """Return (B,) log P(x | y) of levels x given noisy values y and the mean of the levels, nats."""
+        places, exponents, tilt = self._tilted(y, mean)
+        own = (x - self._nearest(y)) / self.width
+        chosen = -0.5 * ((y - x) / self.sigma) ** 2 + tilt * own
+        return (chosen - (exponents + tilt[..., None] * places).logsumexp(-1)).flatten(1).sum(1)
+
+    def draw(self, y: Tensor, noise: Noise, mean: Tensor | None = None) -> Tensor:
+        """Return levels (n, *event) drawn given noisy values and the mean of the levels."""
+        places, exponents, tilt = self._tilted(y, mean)
         u = noise.uniform(*y.shape[1:], dtype=y.dtype)
-        place = (exponents.softmax(-1).cumsum(-1) < u[..., None]).sum(-1, keepdim=True).clamp(max=levels.shape[-1] - 1)
-        return levels.gather(-1, place)[..., 0]
+        below = (exponents + tilt[..., None] * places).softmax(-1).cumsum(-1) < u[..., None]
+        return self._nearest(y) + self.width * places[below.sum(-1).clamp(max=len(places) - 1)]
 
-    def _exponents(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the levels about y (..., 2 reach + 1) and -(y - level)^2 / 2 sigma^2, of levels that exist."""
-        nearest = ((y - self.low) / self.width).round().clamp(0, round((self.high - self.low) / self.width))
-        offsets = torch.arange(-self.reach, self.reach + 1, device=y.device, dtype=y.dtype)
-        levels = self.low + self.width * (nearest[..., None] + offsets)
+    def _tilted(self, y: Tensor, mean: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Return places (2 reach + 1,) about the nearest level, exponents (..., 2 reach + 1) without tilt, tilts."""
+        places = torch.arange(-self.reach, self.reach + 1, device=y.device, dtype=y.dtype)
+        nearest = self._nearest(y)
+        levels = nearest[..., None] + self.width * places
         beyond = (levels < self.low - self.width / 2) | (levels > self.high + self.width / 2)
-        exponents = -0.5 * ((y[..., None] - levels) / self.sigma) ** 2
-        return levels, exponents.masked_fill(beyond, -math.inf)
+        exponents = (-0.5 * ((y[..., None] - levels) / self.sigma) ** 2).masked_fill(beyond, -math.inf)
+        tilt = torch.zeros_like(y)
+        if mean is not None:
+            wanted, step = (mean - nearest) / self.width, self.LIMIT / 2
+            for _ in range(self.HALVINGS):
+                found = ((exponents + tilt[..., None] * places).softmax(-1) * places).sum(-1)
+                tilt, step = tilt + step * (2.0 * (found < wanted) - 1.0).to(y), step / 2
+        return places, exponents, tilt
+
+    def _nearest(self, y: Tensor) -> Tensor:
+        place = ((y - self.low) / self.width).round().clamp(0, round((self.high - self.low) / self.width))
+        return self.low + self.width * place
 
 
 def log_slope(y: Tensor) -> Tensor:

@@ -43,7 +43,8 @@ class ProbabilityFlowConfig:
 
     sigma_min: float | None = None
     """Noise that is left in a sample, in standard deviations of the data. None: 0.002 for continuous data, and for data
-    with levels a sixth of the distance between neighbours, from which the level can be recognised."""
+    with levels a third of the distance between neighbours, from which the level is drawn. More is easier to learn, but
+    levels are then drawn component by component from less: half of the distance suits few levels."""
 
     evaluations: int = 36
     """Evaluations of the network for a sample, unless the options of sampling say otherwise."""
