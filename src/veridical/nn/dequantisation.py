@@ -130,7 +130,8 @@ class GaussianCells:
         places, exponents, tilt = self._tilted(y, mean)
         u = noise.uniform(*y.shape[1:], dtype=y.dtype)
         below = (exponents + tilt[..., None] * places).softmax(-1).cumsum(-1) < u[..., None]
-        return self._nearest(y) + self.width * places[below.sum(-1).clamp(max=len(places) - 1)]
+        drawn = self._nearest(y) + self.width * places[below.sum(-1).clamp(max=len(places) - 1)]
+        return drawn.clamp(self.low, self.high)  # rounding may leave the support
 
     def _tilted(self, y: Tensor, mean: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         """Return places (2 reach + 1,) about the nearest level, exponents (..., 2 reach + 1) without tilt, tilts."""
