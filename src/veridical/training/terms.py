@@ -73,8 +73,8 @@ class TermLog:
     """Collects terms per step, returns their means per line.
 
     A tensor of one number needs ten times the memory of the number: after every thousand steps they become numbers, and
-    at once where nothing has to be waited for. On a processor a small tensor that stays may also keep the place beside
-    it, large enough for a layer, from being used again: a masked layer of 1,000 units lost 9 MB at every step.
+    at once where nothing has to be waited for. On a processor a small tensor that stays may also keep freed memory next
+    to it, enough for a layer, from being used again: a masked layer of 1,000 units lost 9 MB at every step.
     """
 
     def __init__(self) -> None:
