@@ -41,6 +41,16 @@ def positive(name: str, value: float | None, *, zero: bool = False, most: float 
         raise ValueError(f"{name} is {_written(value)}; expected a finite number {'at least' if zero else 'above'} 0.")
 
 
+def finite(name: str, value: float | None) -> None:
+    """Require a finite number of either sign; None is accepted.
+
+    Raises:
+        ValueError: another value.
+    """
+    if value is not None and not (math.isfinite(value) and abs(value) <= LARGEST):
+        raise ValueError(f"{name} is {value}; expected a finite number between {-LARGEST:g} and {LARGEST:g}.")
+
+
 def at_least(name: str, value: int | None, least: int, most: float = MOST) -> None:
     """Require a whole number within bounds.
 

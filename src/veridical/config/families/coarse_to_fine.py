@@ -54,6 +54,7 @@ class CoarseToFineConfig:
         checks.positive("reach", self.reach)
         checks.positive("period", self.period, most=checks.MOST_UNITS)
         checks.positive("components", self.components, most=checks.MOST_TURNS)
+        checks.finite("coupling", self.coupling)
         if self.reach < 1:
             raise ValueError(f"reach is {self.reach}; expected at least 1, the distance of neighbours.")
 

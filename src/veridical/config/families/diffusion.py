@@ -57,6 +57,7 @@ class DiffusionConfig(ProbabilityFlowConfig):
         require_even(self.evaluations, "heun")
         for name in ("sigma_max", "rho", "noise_std"):
             checks.positive(name, getattr(self, name))
+        checks.finite("noise_mean", self.noise_mean)
         if self.sigma_max <= (self.sigma_min or 0.0):
             raise ValueError(
                 f"sigma_min is {self.sigma_min} and sigma_max {self.sigma_max}; expected the first smaller."

@@ -99,6 +99,7 @@ FAMILY = Family(
             paper="Tieleman, Training Restricted Boltzmann Machines using Approximations to the Likelihood Gradient, "
             "ICML 2008. https://doi.org/10.1145/1390156.1390290",
             published="Binarised MNIST, 500 units: -86.35 nats, CD-25 (Salakhutdinov & Murray 2008)",
+            measured="not yet measured",
         ),
         "rbm-cd": Preset(
             "Contrastive divergence: chains of one step from the data.",
@@ -106,6 +107,8 @@ FAMILY = Family(
             training=TrainingConfig(batch_size=100),
             paper="Hinton, Training Products of Experts by Minimizing Contrastive Divergence (2002). "
             "https://doi.org/10.1162/089976602760128018",
+            published="none on one of the data sets here",
+            measured="not yet measured",
         ),
         "rbm-tempered": Preset(
             "Persistent chains at ten temperatures that exchange their states.",
@@ -113,6 +116,8 @@ FAMILY = Family(
             training=TrainingConfig(batch_size=100),
             paper="Desjardins et al., Parallel Tempering for Training of Restricted Boltzmann Machines, AISTATS 2010. "
             "https://proceedings.mlr.press/v9/desjardins10a.html",
+            published="none on one of the data sets here",
+            measured="bars and stripes 3x3, 16 units: -41.83 nats (bound -41.59), 16 processor seconds, one seed",
         ),
     },
 )
