@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.workflows.runs import VAE, silent
 from veridical.cli import COMMANDS, parse, run
@@ -219,6 +220,7 @@ def as_run(template: str, run: Path) -> list[str]:
     gap = {**fills, "ising": str(run.parent / "spins.npz")}.get(command, str(run))
     gap = str(run / "config.yaml") if "--config" in words else gap
     places = {"RUN": run, "DATA": "digits", "PRESET": "vae", "NAME": "digits", "N": 6, "FILE": run / "config.yaml"}
+    places |= {"FILE": run.parent / "image.png"} if command in ("encode", "interpolate") else {}
     places |= {"{}": gap, "64": 8, "100000": 200, "runs/0000-gan-fashion-mnist-10k": run}
     words = [str(run.parent / word) if word.endswith(".npz") else str(places.get(word, word)) for word in words]
     if command == "experiment" or words[:2] == ["data", "get"]:
@@ -232,11 +234,12 @@ def as_run(template: str, run: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run of four steps, and files of spins."""
+    """A folder with a run of four steps, an image, and files of spins."""
     folder = tmp_path_factory.mktemp("place")
     train(replace(VAE, training=replace(VAE.training, steps=4)), out=folder / "run", say=silent)
     np.savez(folder / "spins.npz", x=np.random.default_rng(0).random((50, 8, 8)) < 0.5)
     shutil.copy(folder / "spins.npz", folder / "tc64.npz")
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8) * 4).save(folder / "image.png")
     return folder
 
 

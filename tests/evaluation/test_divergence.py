@@ -10,7 +10,7 @@ from tests.evaluation.models import Bounded, IndependentSpins, Known, Lattice
 from tests.mutants import mutated
 from veridical.config import DataConfig
 from veridical.data.sources import load
-from veridical.evaluation import density, evaluate
+from veridical.evaluation import evaluate, normalisation
 from veridical.evaluation.divergence import measure_divergence
 from veridical.evaluation.measurement import Measurement
 from veridical.evaluation.partition import states
@@ -158,7 +158,7 @@ def test_an_energy_is_normalised_where_its_states_can_be_counted() -> None:
 def test_a_forgotten_partition_function_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     from veridical.statistics import Estimate
 
-    monkeypatch.setattr(density.partition, "log_partition", lambda *_: Estimate(0.0, 0.0))
+    monkeypatch.setattr(normalisation.partition, "log_partition", lambda *_: Estimate(0.0, 0.0))
     found = measure_divergence(Lattice(Ising(4), LATTICE), Target(Ising(4), LATTICE), None, 2000, seed=0)[0]
     assert abs(found.value) > 10
 
