@@ -72,6 +72,7 @@ def entries() -> Mapping[str, Entry]:
         "nade-wide": Entry(NADEConfig(width=150, optimizer=vectors), steps=6_000),
         "gated-pixelcnn": Entry(pixels),
         "pixelcnn": Entry(dataclasses.replace(pixels, network="plain")),
+        "pixelcnn-wide": Entry(dataclasses.replace(pixels, network="plain", width=24), steps=3_000),
         "pixelcnn++": Entry(plus, steps=700),
         "causal-transformer": Entry(transformer),
     }
