@@ -10,7 +10,7 @@ JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 8 ] && n=8; echo $$
 
 help:
 	@echo "make demo   train on images in the package, evaluate, write a report (about 5 minutes, install included)"
-	@echo "make test   run the tests (about 12 minutes on two cores)"
+	@echo "make test   run the tests (about 13 minutes on two cores)"
 	@echo "make test-lowest  all but the slow ones on the lowest versions that pyproject.toml admits"
 	@echo "make check  formatter, linters, types, layers, documentation"
 	@echo "make clean  remove .venv, .venv-lowest and demo/"
