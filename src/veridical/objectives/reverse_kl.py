@@ -74,7 +74,7 @@ def reparameterised_loss(log_q: Float[Tensor, " n"], log_p: Float[Tensor, " n"])
         log_q: of samples that are a differentiable function of the weights, nats.
         log_p: of the samples, up to a constant, nats.
     """
-    return (log_q - log_p).mean()
+    return (log_q - log_p).mean().to(log_q.dtype)
 
 
 def weighted_loss(log_q: Float[Tensor, " n"], log_w: Float[Tensor, " n"]) -> Float[Tensor, ""]:

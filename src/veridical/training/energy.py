@@ -4,10 +4,15 @@ Players, turns, parameters and optimisers are those of the model; the loss is a 
 distribution (`objectives/reverse_kl.py`), of samples that the model draws itself. Any model with an exact likelihood
 and a sampler can play:
 
-| model | KL(model‖p) | divergence of order 2 |
-|---|---|---|
-| `Reparameterised` (flows) | gradient through the samples | weights $(p/q)^2$ after annealed importance sampling |
-| others (autoregressive) | REINFORCE, leave-one-out baseline | weights $(p/q)^2$ of its own samples |
+| KL(model‖p) | |
+|---|---|
+| `Reparameterised` (flows) | gradient through the samples |
+| others (autoregressive) | REINFORCE, leave-one-out baseline |
+
+| divergence of order 2 | |
+|---|---|
+| continuous data | weights $(p/q)^2$ after annealed importance sampling |
+| data with levels | weights $(p/q)^2$ of the model's own samples |
 
 Of a batch only the number of examples is used. Random numbers come from torch's generators, and nothing is kept from
 step to step, so a resumed run equals an uninterrupted one.
@@ -15,8 +20,9 @@ step to step, so a resumed run equals an uninterrupted one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +38,6 @@ from veridical.model import (
     Loss,
     Reparameterised,
     Sampler,
-    Space,
     has_exact_likelihood,
 )
 from veridical.nn.modes import evaluating
@@ -48,30 +53,22 @@ LANGEVIN = (1e-4, 1e-1)
 """Smallest and largest step of the Langevin kernel, in units of the variance of the data."""
 
 
-class Learner(Protocol):
-    """A model that can learn from a log density: `why_not` returns None."""
+def abilities(model: GenerativeModel) -> tuple[Sampler, ExactLikelihood]:
+    """Return a model as what draws samples, and as what gives their probabilities.
 
-    space: Space
-
-    def log_prob(self, x: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return (n,) nats."""
-        ...
-
-    def sample(self, n: int) -> Tensor:
-        """Return (n, *event) examples."""
-        ...
-
-
-def why_not(model: GenerativeModel) -> str | None:
-    """Return the reason why a model cannot learn from a log density; None: it can."""
-    name = type(model).__name__
+    Raises:
+        ValueError: it cannot learn from a log density.
+    """
     if not isinstance(model, Sampler) or not isinstance(model, ExactLikelihood):
-        return f"{name} has no exact likelihood of its samples"
-    if not has_exact_likelihood(model):
-        return f"{name} has only a bound of the likelihood of data with {model.space.levels} levels"
-    if model.players != ("model",):
-        return f"{name} is a game of {len(model.players)} players"
-    return None
+        reason = "has no exact likelihood of its samples"
+    elif not has_exact_likelihood(model):
+        reason = f"has only a bound of the likelihood of data with {model.space.levels} levels"
+    elif model.players != ("model",):
+        reason = f"is a game of {len(model.players)} players"
+    else:
+        return model, model
+    name, able = type(model).__name__, "veridical train made, flow, ..."
+    raise ValueError(f"{name} {reason}; expected one that can learn from an energy ({able}).")
 
 
 class EnergyGame:
@@ -90,9 +87,7 @@ class EnergyGame:
     term_kinds: ClassVar[Mapping[str, TermKind]] = {"model/reverse_kl": "objective"}
 
     def __init__(self, model: GenerativeModel, log_p: LogProb, divergence: FromEnergy, config: EnergyConfig) -> None:
-        reason = why_not(model)
-        if reason is not None:
-            raise ValueError(f"{reason}; expected one that can learn from an energy (veridical train made, flow, ...).")
+        self.sampler, self.likelihood = abilities(model)
         if config.bridges and model.space.levels is not None:
             raise ValueError(f"energy.bridges is {config.bridges}, but the data have levels; leave it out.")
         self.model, self.log_p, self.config = model, log_p, config
@@ -139,36 +134,41 @@ class EnergyGame:
 
     def reverse_kl(self, n: int, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the loss KL(q||p^beta), its value, and (n,) log p - log q of the samples."""
-        if isinstance(self.model, Reparameterised):
-            x, log_q = self.model.rsample(n)
-            log_p = self.log_p(x).to(log_q.dtype)
-            loss = reparameterised_loss(log_q, beta * log_p)
-        else:
-            x = self.learner.sample(n)
-            log_p, log_q = self.log_p(x), self.learner.log_prob(x)
-            loss = score_function_loss(log_q, beta * log_p)
-        return loss, (log_q - beta * log_p).mean(), log_p - log_q
+        x, log_q = self.own(n)
+        log_p = self.log_p(x)
+        loss = reparameterised_loss if isinstance(self.model, Reparameterised) else score_function_loss
+        return loss(log_q, beta * log_p), (log_q - beta * log_p).mean(), log_p - log_q
 
     def alpha_two(self, n: int, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return a loss with the gradient of log E (p^beta/q)^2, that number, and (n,) log p - log q of the samples."""
+        if self.bridges:
+            log_q, log_w, log_ratio = self.moved(n, beta)
+        else:
+            x = self.drawn(n)
+            log_p, log_q = self.log_p(x).double(), self.likelihood.log_prob(x)
+            log_w, log_ratio = 2 * (beta * log_p - log_q.detach().double()), log_p - log_q
+        return weighted_loss(log_q, log_w), torch.logsumexp(log_w, 0) - math.log(n), log_ratio
+
+    def moved(self, n: int, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (n,) log q and log weights of samples moved towards p^(2 beta)/q, and log p - log q before."""
         with torch.no_grad():
             x, log_q = self.own(n)
             log_ratio = self.log_p(x) - log_q
-        moved, log_w = bootstrap(self.learner.log_prob, lambda y: beta * self.log_p(y), x, self.bridges, self.langevin)
-        loss = weighted_loss(self.learner.log_prob(moved), log_w)
-        return loss, torch.logsumexp(log_w, 0) - log_w.new_full((), n).log(), log_ratio
+        log_q_of = self.likelihood.log_prob
+        y, log_w = bootstrap(log_q_of, lambda y: beta * self.log_p(y), x, self.bridges, self.langevin)
+        return log_q_of(y), log_w, log_ratio
 
     def own(self, n: int) -> tuple[Tensor, Tensor]:
-        """Return samples of the model, and their log-probabilities."""
+        """Return samples of the model, differentiable in the weights where they can be, and their log-probabilities."""
         if isinstance(self.model, Reparameterised):
             return self.model.rsample(n)
-        x = self.learner.sample(n)
-        return x, self.learner.log_prob(x)
+        x = self.drawn(n)
+        return x, self.likelihood.log_prob(x)
 
-    @property
-    def learner(self) -> Learner:
-        """The model, with what `why_not` has made sure of."""
-        return self.model  # type: ignore[return-value]
+    @torch.no_grad()
+    def drawn(self, n: int) -> Tensor:
+        """Return samples of the model that are constants."""
+        return self.sampler.sample(n)
 
     @property
     def bridges(self) -> int:
