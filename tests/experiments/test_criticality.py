@@ -1,9 +1,14 @@
 """The table of what families learn of a critical point: observables of exact configurations, text, verdict."""
 
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
 import torch
 
 from veridical.config.presets import find_preset
-from veridical.experiments.criticality import MODELS, Preset, physics, reference, table, verdict
+from veridical.experiments import criticality
+from veridical.experiments.criticality import MODELS, QUICK, Preset, physics, reference, table, verdict
 from veridical.targets.ising import Ising
 
 ROW = {
@@ -53,3 +58,33 @@ def test_the_verdict_names_best_and_worst() -> None:
 def test_every_model_is_a_preset_with_these_choices() -> None:
     for entry in MODELS.values():
         assert set(entry.choices) <= set(vars(find_preset(entry.preset).model))
+
+
+def measured(folder: Path, monkeypatch: pytest.MonkeyPatch, *models: str, fails: str = "", **sizes: int) -> list[str]:
+    """Run the experiment, whose models are not trained; return the names of those that were measured."""
+    names: list[str] = []
+
+    def measure(name: str, preset: Preset, seed: int) -> dict[str, object]:
+        if name == fails:
+            raise KeyboardInterrupt
+        names.append(name)
+        return {**ROW, "name": name, "energies": [1] * 17}
+
+    monkeypatch.setattr(criticality, "measure", measure)
+    monkeypatch.setattr(criticality, "QUICK", replace(QUICK, models=models, **{"samples": 50, **sizes}))
+    try:
+        rows = criticality.run(folder, 0, True, lambda line: None).numbers["models"]
+    except KeyboardInterrupt:
+        return names
+    assert [row["name"] for row in rows] == list(models)
+    return names
+
+
+def test_a_model_is_measured_again_only_where_choices_or_sizes_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert measured(tmp_path, monkeypatch, "NADE", "MADE", "VAE", fails="VAE") == ["NADE", "MADE"]
+    assert measured(tmp_path, monkeypatch, "MADE", "VAE", "NADE") == ["VAE"]
+    monkeypatch.setitem(MODELS, "MADE", replace(MODELS["MADE"], steps=7))
+    assert measured(tmp_path, monkeypatch, "NADE", "MADE") == ["MADE"]
+    assert measured(tmp_path, monkeypatch, "NADE", "MADE", samples=60) == ["NADE", "MADE"]

@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from veridical.atomic import write_atomically
 from veridical.experiments.experiment import BLOCKS, Experiment, Outcome, Say
 
 
@@ -88,7 +89,7 @@ def run(folder: Path, seed: int, quick: bool, say: Say) -> Outcome:
 
     preset = QUICK if quick else FULL
     (folder / BLOCKS).mkdir(exist_ok=True)
-    rows = [_kept(folder / BLOCKS / f"{i}.json", name, preset, seed, say) for i, name in enumerate(preset.models)]
+    rows = [_kept(folder / BLOCKS / f"{name}.json", name, preset, seed, say) for name in preset.models]
     exact = reference(preset, seed)
     draw(rows, exact, preset.side, folder / "criticality.png")
     say(table(rows, exact))
@@ -96,13 +97,16 @@ def run(folder: Path, seed: int, quick: bool, say: Say) -> Outcome:
 
 
 def _kept(path: Path, name: str, preset: Preset, seed: int, say: Say) -> dict[str, Any]:
-    """Return the row of a model, from its file where it has been measured already."""
-    if not path.exists():
-        row = measure(name, preset, seed)
-        path.write_text(json.dumps(row), encoding="utf-8")
+    """Return the row of a model, from its file where it has been measured already with the same choices and sizes."""
+    settings = {"model": asdict(MODELS[name]), "preset": asdict(preset) | {"models": None}}
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if kept.get("settings") != settings:
+        kept = {"settings": settings, "row": measure(name, preset, seed)}
+        write_atomically(path, json.dumps(kept))
+        row = kept["row"]
         nats = "no likelihood" if row["forward"] is None else f"KL(p || q) {row['forward']:.3g} nats"
         say(f"{name}: {row['seconds']:.0f} s, {nats}")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return kept["row"]
 
 
 def measure(name: str, preset: Preset, seed: int) -> dict[str, Any]:
