@@ -26,6 +26,24 @@ def mutated(function: Callable[..., Any], before: str, after: str) -> Callable[.
     return namespace[function.__name__]
 
 
+def is_noticed(
+    check: Callable[[], None], monkeypatch: pytest.MonkeyPatch, owner: Any, function: str, before: str, after: str
+) -> None:
+    """Assert that a check fails with a part of a function replaced.
+
+    Args:
+        check: passes with the function as it is.
+        monkeypatch: undoes the mistake.
+        owner: module or class of the function.
+        function: its name.
+        before: a part of its source.
+        after: what stands there instead.
+    """
+    monkeypatch.setattr(owner, function, mutated(getattr(owner, function), before, after))
+    with pytest.raises(AssertionError):
+        check()
+
+
 def plant(monkeypatch: pytest.MonkeyPatch, module: ModuleType, before: str, after: str, *users: ModuleType) -> Any:
     """Replace a part of a module's source, for the module itself and for modules that import from it.
 

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 import torch
 from tests.families.exact_denoisers import THREE, BestFlow, mode_as_class, space_of
-from tests.mutants import mutated
+from tests.mutants import is_noticed
 
 from veridical.config.families.flow_matching import FlowMatchingConfig, FlowMatchingSampling
 from veridical.data.space import Space
-from veridical.families import flow_matching
 from veridical.families.flow_matching import FlowMatching
 from veridical.model import Batch, Denoiser
 from veridical.noise import SampleNoise
@@ -195,10 +194,4 @@ def test_known_answers(check: Callable[[], None]) -> None:
 def test_a_wrong_line_is_noticed(
     function: str, before: str, after: str, check: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(FlowMatching, function, mutated(getattr(FlowMatching, function), before, after))
-    with pytest.raises(AssertionError):
-        check()
-
-
-def test_the_module_is_the_one_that_is_mutated() -> None:
-    assert flow_matching.FlowMatching is FlowMatching
+    is_noticed(check, monkeypatch, FlowMatching, function, before, after)
