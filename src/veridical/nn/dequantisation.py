@@ -94,9 +94,9 @@ class GaussianCells:
     $$ q(y \mid x) = \mathcal N(y; x, \sigma^2), \qquad
        P(x \mid y) \propto \mathcal N(y; x, \sigma^2)\, e^{\lambda x} $$
 
-    for every component on its own, over all levels (those beyond 10 deviations do not count). $\lambda(y)$ is such that
-    the level has a given mean, which a denoiser knows from the other components; without one it is 0. Where levels on
-    one side are ruled out, $\lambda$ would be infinite; a limit leaves them `LIMIT` nats less likely per level.
+    for every component on its own, over all levels; those beyond 10 deviations have probability 0. $\lambda(y)$ is such
+    that the level has a given mean, which a denoiser knows from the other components; without one it is 0. Where levels
+    on one side are ruled out, $\lambda$ would be infinite; a limit leaves them `LIMIT` nats less likely per level.
 
     Args:
         low: least level.
@@ -123,6 +123,7 @@ class GaussianCells:
         places, exponents, tilt = self._tilted(y, mean)
         own = (x - self._nearest(y)) / self.width
         chosen = -0.5 * ((y - x) / self.sigma) ** 2 + tilt * own
+        chosen = chosen.masked_fill(own.abs() > self.reach + 0.5, -math.inf)
         return (chosen - (exponents + tilt[..., None] * places).logsumexp(-1)).flatten(1).sum(1)
 
     def draw(self, y: Tensor, noise: Noise, mean: Tensor | None = None) -> Tensor:
