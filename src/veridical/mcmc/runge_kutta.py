@@ -72,7 +72,7 @@ def solve(field: Field, x: Float[Tensor, "B *event"], times: Float[Tensor, " n"]
         method: see `SCHEMES`.
     """
     for t, after in pairwise(times):
-        x = x + _increment(lambda x, t: (field(x, t),), (x,), t, after, SCHEMES[method])[0]
+        x = x + _increment(lambda x, t: (field(x, t),), x, t, after, SCHEMES[method])[0]
     return x
 
 
@@ -98,7 +98,7 @@ def transport(
 
     expansion = x.new_zeros(len(x))
     for t, after in pairwise(times):
-        dx, more = _increment(both, (x,), t, after, SCHEMES[method])
+        dx, more = _increment(both, x, t, after, SCHEMES[method])
         x, expansion = x + dx, expansion + more
     return Transported(x, expansion)
 
@@ -142,13 +142,13 @@ def _derivative(v: Tensor, x: Tensor, weights: Tensor | None) -> Tensor:
 
 def _increment(
     field: Callable[[Tensor, Tensor], tuple[Tensor, ...]],
-    state: tuple[Tensor, ...],
+    x: Tensor,
     t: Tensor,
     after: Tensor,
     scheme: Scheme,
 ) -> tuple[Tensor, ...]:
-    """Return by how much a step changes everything that is integrated; the first is the state of the equation."""
-    h, (x, *_), slopes = after - t, state, []
+    """Return by how much a step changes everything that is integrated; the first is the state x of the equation."""
+    h, slopes = after - t, []
     for place in scheme.places:
         moved = x + h * place * slopes[-1][0] if slopes else x
         slopes.append(field(moved, t + place * h))
