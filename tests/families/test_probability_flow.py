@@ -1,14 +1,20 @@
 """What all families of a probability flow share: estimated traces, errors of the solver, networks, bounds."""
 
+from typing import Any
+
 import pytest
 import torch
 from tests.families.exact_denoisers import THREE
 from tests.families.test_diffusion import CONFIG, exact
+from tests.mutants import is_noticed
 
 from veridical.config.families.diffusion import DiffusionConfig
+from veridical.config.families.flow_matching import FlowMatchingConfig
+from veridical.data.preprocess import log_det
 from veridical.data.space import Space
 from veridical.families.diffusion import Diffusion
-from veridical.families.probability_flow import build_network
+from veridical.families.flow_matching import FlowMatching
+from veridical.families.probability_flow import ProbabilityFlow, build_network
 from veridical.nn.level_network import LevelMLP, UNet
 from veridical.noise import SampleNoise
 from veridical.objectives.bounds import iwae_bound
@@ -58,6 +64,60 @@ def test_the_least_noise_is_that_of_levels_or_of_continuous_data() -> None:
     assert Diffusion(DiffusionConfig(width=8), space).sigma_min == pytest.approx(1 / 8 / 3 / 0.5)
     assert Diffusion(DiffusionConfig(width=8), Space((1, 2, 2), levels=None)).sigma_min == 0.002
     assert Diffusion(DiffusionConfig(width=8, sigma_min=0.3), space).sigma_min == 0.3
+
+
+PIXEL = Space((1,), kind="vector", support=(-0.6, 0.6), levels=3, mean=0.1, std=0.4)
+SMALL: dict[str, Any] = {"width": 8, "depth": 1, "fourier_octaves": 0, "likelihood_steps": 16}
+FLOWS = {
+    "diffusion": lambda: Diffusion(DiffusionConfig(**SMALL), PIXEL),
+    "flow matching": lambda: FlowMatching(FlowMatchingConfig(**SMALL), PIXEL),
+}
+
+
+def check_probabilities_of_levels(name: str) -> None:
+    """With any network the integrals of p(y) P(x | y) sum to 1; weights have them as means, and bounds are below."""
+    torch.manual_seed(2)
+    model = FLOWS[name]().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    assert model.cells is not None
+    levels, y = torch.tensor([[-0.6], [0.0], [0.6]]), torch.linspace(-6, 6, 1201)[:, None]
+    with torch.no_grad():
+        density, mean = model.log_density(y).exp(), model.last_mean(y, None)
+        given = torch.stack([model.cells.log_prob(level.expand_as(y), y, mean).exp() for level in levels])
+    p = (given * density).sum(1) * 0.01
+    torch.testing.assert_close(p.sum(), torch.ones(()), rtol=0, atol=1e-5)  # the error of the solver
+    n = 3_000
+    with torch.no_grad():
+        log_weights = model.noise_log_weights(levels.repeat_interleave(n, 0), 1).reshape(3, n) + log_det(PIXEL)
+    weights, error = log_weights.exp(), 5 / n**0.5  # five standard errors: false-alarm rate 6e-7
+    assert ((weights.mean(1) - p).abs() < error * weights.std(1) + 1e-3 * p).all()
+    assert (log_weights.mean(1) < p.log() + error * log_weights.std(1) + 1e-3).all()
+    assert log_weights.mean(1).exp().sum() < 1
+
+
+BOUND_MUTANTS = [
+    ("_log_weight", "self.last_mean(y, c)", "x"),
+    ("_log_weight", "self.cells.log_prob(x, y, self.last_mean(y, c))", "0"),
+    ("_log_weight", " - log_q", ""),
+    ("noise_log_weights", " - shift", " + shift"),
+    ("_nats_of", "math.log(scale)", "0"),
+    ("_nats_of", "+ expansion", "- expansion"),
+]
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_bounds_are_below_the_probabilities_of_levels(name: str) -> None:
+    check_probabilities_of_levels(name)
+
+
+@pytest.mark.parametrize("name", FLOWS)
+@pytest.mark.parametrize(("function", "before", "after"), BOUND_MUTANTS)
+def test_a_wrong_bound_is_noticed(
+    name: str, function: str, before: str, after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_noticed(lambda: check_probabilities_of_levels(name), monkeypatch, ProbabilityFlow, function, before, after)
 
 
 @pytest.mark.parametrize("limit", [0, 16])
