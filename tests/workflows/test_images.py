@@ -45,3 +45,12 @@ def test_a_lattice_of_one_dimension_is_a_row_per_example(tmp_path: Path) -> None
     with Image.open(tmp_path / "x.png") as image:
         small = np.asarray(image)[:: image.size[1] // 2, :: image.size[0] // 3]
     assert (small == [[255, 0, 0], [0, 255, 0]]).all()
+
+
+def test_real_examples_alone_have_the_colour_they_have_behind_samples(tmp_path: Path) -> None:
+    """Mutant: real examples drawn as if they were a model's."""
+    reals, space = torch.randn(50, 2), Space((2,), kind="vector", support=None, levels=None)
+    images.draw(reals, space, tmp_path / "reals.png", behind=reals)
+    with Image.open(tmp_path / "reals.png") as image:
+        colours = np.asarray(image.convert("RGB")).astype(int)
+    assert (np.ptp(colours, axis=-1) < 5).all()

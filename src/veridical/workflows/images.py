@@ -33,7 +33,7 @@ def draw(x: Tensor, space: Space, path: Path, *, behind: Tensor | None = None, c
         x: (n, *space.shape) examples in data space.
         space: space of the examples.
         path: path of the PNG file.
-        behind: real examples for the background of a scatter plot.
+        behind: real examples for the background of a scatter plot; if these are x, they are drawn alone.
         columns: columns of a grid; None: as many as rows.
     """
     if len(space.shape) == 3:
@@ -44,7 +44,7 @@ def draw(x: Tensor, space: Space, path: Path, *, behind: Tensor | None = None, c
         lines = x.transpose(0, 1)[None]  # (1, C, n, L): every row is an example
         write(grid(pixels(lines, dataclasses.replace(space, shape=tuple(lines.shape[1:])))), path)
     else:
-        scatter(x, path, behind)
+        scatter(None if x is behind else x, path, behind)
 
 
 def how_many(space: Space) -> int:
@@ -96,12 +96,12 @@ def as_image(array: np.ndarray) -> Image.Image:
     return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
 
 
-def scatter(x: Tensor, path: Path, behind: Tensor | None = None) -> None:
-    """Draw a scatter plot of the first two components of vectors, over those of real examples."""
+def scatter(x: Tensor | None, path: Path, behind: Tensor | None = None) -> None:
+    """Draw a scatter plot of the first two components of vectors of a model, over those of real examples."""
     canvas_to_file(_cloud(x, behind), path)
 
 
-def _cloud(x: Tensor, behind: Tensor | None) -> Figure:
+def _cloud(x: Tensor | None, behind: Tensor | None) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -118,7 +118,7 @@ def _cloud(x: Tensor, behind: Tensor | None) -> Figure:
         axes.set_xlim(float(low[0] - pad[0]), float(high[0] + pad[0]))
         last = min(1, len(low) - 1)
         axes.set_ylim(float(low[last] - pad[last]), float(high[last] + pad[last]))
-        axes.legend(loc="upper right", frameon=False)
+        axes.legend(loc="upper right", markerscale=3)
     figure.tight_layout()
     return figure
 

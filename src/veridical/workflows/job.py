@@ -269,4 +269,4 @@ class Job:
         write_atomically(self.run.config_file, text)  # last: it makes the folder a run
         reals = self._reals()
         if reals is not None:
-            images.draw(reals, self.data.space, self.run.samples / "reals.png")
+            images.draw(reals, self.data.space, self.run.samples / "reals.png", behind=reals)
