@@ -43,6 +43,10 @@ class Balls(NamedTuple):
         """Expected share of a sample at the radius: p / (t + 1)."""
         return self.place.to(torch.float64) / (self.tied + 1)
 
+    def part(self, rows: slice) -> "Balls":
+        """Return the balls of some examples."""
+        return Balls(*(of[rows] for of in self))
+
 
 def balls(rows: Float[Tensor, "N d"], k: int, found: Neighbours | None = None) -> Balls:
     """Return the balls that end at the k-th neighbour.

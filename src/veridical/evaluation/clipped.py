@@ -85,7 +85,7 @@ def clipped(
     for start, distance in distance_blocks(real, pool):
         rows = slice(start, start + len(distance))
         counts += (distance <= small[rows, None]).sum(dim=0)
-        covered += _covered(distance, Balls(*(of[rows] for of in ball)), columns, k)
+        covered += _covered(distance, ball.part(rows), columns, k)
     scores = (counts / k).clamp(max=1.0) / _own_score(real, own, small, k)
     return Clipped(scores, *(covered / (k * len(real))))
 

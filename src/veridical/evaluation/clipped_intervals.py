@@ -54,7 +54,7 @@ def clipped_intervals(
 
 @cache
 def _calibration(m: int, n_real: int, k: int) -> tuple[np.ndarray, np.ndarray]:
-
+    """Expected coverage of m samples, in ascending order, and the clipped coverage that it stands for."""
     good = np.arange(4.0 * m + 1)
     return expected_coverage(good, n_real, k), good / m
 

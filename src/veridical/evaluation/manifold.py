@@ -30,7 +30,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from veridical.evaluation.balls import Balls, balls, held
+from veridical.evaluation.balls import balls, held
 from veridical.evaluation.neighbours import distance_blocks, neighbours
 
 
@@ -87,7 +87,7 @@ def manifold(real: Sample, generated: Sample) -> Manifold:
         rows = slice(start, start + len(distance))
         precise |= (distance <= real.radius[rows, None]).any(dim=0)
         recalled += int((distance <= generated.radius).any(dim=1).sum())
-        ball = Balls(*(of[rows] for of in real.ball))
+        ball = real.ball.part(rows)
         nearer, edge = ((of(distance, ball.radius[:, None])).sum(dim=1) for of in (torch.lt, torch.eq))
         inside += float(nearer.sum() + (edge * ball.weight).sum())
         arrays = (of[:, None].numpy() for of in (nearer, edge))

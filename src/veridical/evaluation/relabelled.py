@@ -20,7 +20,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from veridical.evaluation.balls import Balls
 from veridical.evaluation.exchange import Exchange
 from veridical.evaluation.manifold import Sample
 from veridical.evaluation.neighbours import Neighbours, distance_blocks
@@ -51,7 +50,7 @@ class Relabelled:
         for start, distance in distance_blocks(real.rows, pool):
             rows = slice(start, start + len(distance))
             self.precise |= (distance <= real.radius[rows, None]).any(dim=0)
-            ball = Balls(*(of[rows] for of in real.ball))
+            ball = real.ball.part(rows)
             nearer, edge = (of(distance, ball.radius[:, None]) for of in (torch.lt, torch.eq))
             self.inside += (nearer.sum(dim=0) + ball.weight @ edge.to(torch.float64)) / real.k_coverage
             covering.append(_nearest_of(distance, nearer)[1])
