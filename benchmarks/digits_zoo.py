@@ -194,7 +194,9 @@ def bound_of(detail: dict[str, Any]) -> str:
     """Say whether the density is exact, or by how many draws it is bounded."""
     if detail["likelihood"] == "exact":
         return "exact"
-    return f"{detail['draws']} draws" if "draws" in detail else detail["source"].split(", ")[-1].split(" per ")[0]
+    if "draws" in detail:
+        return "1 draw" if detail["draws"] == 1 else f"{detail['draws']} draws"
+    return detail["source"].split(", ")[-1].split(" per ")[0]
 
 
 def of_name(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
