@@ -23,6 +23,17 @@ def test_there_are_enough_runs_of_enough_kinds() -> None:
     assert judged.FILE.stat().st_size < 1_500_000
 
 
+def test_the_page_states_what_the_runs_show(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "health.md").read_text(encoding="utf-8")
+    judged.main()
+    rows = [row for row in capsys.readouterr().out.splitlines() if row.startswith("|")]
+    assert len(rows) > 30 and all(f"\n{row}\n" in page for row in rows)
+    neither = sum(judged.label_of(run) == "neither" for run in RUNS)
+    planted = sum(bool(run["planted"]) for run in RUNS)
+    assert f"in neither rate ({neither} runs)" in page
+    assert f"exact measures of {len(RUNS)} trainings" in page and f"In {planted} of\nthem a failure was planted" in page
+
+
 def test_failures_are_called_in_time_with_their_cause() -> None:
     assert RATES.failed >= 50
     assert RATES.called >= 0.9 * RATES.failed
