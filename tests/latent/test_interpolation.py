@@ -106,6 +106,12 @@ def test_a_model_with_codes_of_its_own_uses_them_and_its_way() -> None:
         codes_of(model, torch.zeros(1, *GREY.shape), torch.tensor([6]))
 
 
+def test_codes_of_one_number_have_the_straight_line_through_0() -> None:
+    model = VAE(VAEConfig(latent_dim=1, width=8), GREY)
+    way = between(model, torch.tensor([[-1.0]]), torch.tensor([[2.0]]), 4)
+    torch.testing.assert_close(way.flatten(), torch.tensor([-1.0, 0.0, 1.0, 2.0]))
+
+
 def test_fewer_than_two_points_are_refused() -> None:
     model = VAE(VAEConfig(latent_dim=3, width=8), GREY)
     with pytest.raises(ValueError, match="at least 2"):

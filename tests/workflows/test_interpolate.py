@@ -94,8 +94,15 @@ def test_a_flow_passes_through_the_examples_themselves() -> None:
     torch.testing.assert_close(decoded[0, [0, 2]], x, rtol=0, atol=1e-4)
 
 
+def test_without_rows_a_way_passes_through_the_first_five_or_all() -> None:
+    assert ways(model(), data(), steps=2)[0].shape[0] == 4
+    assert ways(model(), data().subset(torch.arange(3)), steps=2)[0].shape[0] == 2
+    with pytest.raises(NoSuchRowError, match=r"rows are \[0\]; expected at least two"):
+        ways(model(), data().subset(torch.arange(1)))
+
+
 def test_refusals_say_what_to_do() -> None:
-    with pytest.raises(NoSuchRowError, match=r"rows are \[0, 7\]; noise has the rows 0 to 6"):
+    with pytest.raises(NoSuchRowError, match=r"rows are \[0, 7\]; this part of noise has the rows 0 to 6"):
         ways(model(), data(), (0, 7))
     with pytest.raises(ValueError, match="at least two"):
         ways(model(), data(), (3,))

@@ -24,8 +24,8 @@ class Interpolate:
     run: Positional[Path]
     """Run directory."""
 
-    rows: tuple[int, ...] = (0, 1, 2, 3, 4)
-    """Examples to pass through, by their rows in the data; or samples, by their numbers."""
+    rows: tuple[int, ...] | None = None
+    """Examples to pass through, by their rows in the data, or samples, by their numbers; the first five if omitted."""
 
     examples: tuple[str, ...] = ()
     """Pass through these instead of rows of the run's data: images, folders, files of arrays."""
@@ -52,8 +52,10 @@ class Interpolate:
     def __post_init__(self) -> None:
         checks.at_least("steps", self.steps, 2, checks.MOST_REPEATS)
         checks.seed("seed", self.seed)
-        if len(self.rows) < 2:
+        if self.rows is not None and len(self.rows) < 2:
             raise ValueError(f"rows are {list(self.rows)}; expected at least two, the ends of a way.")
+        if self.rows is not None and self.examples:
+            raise ValueError("--rows and --examples are both given; rows are those of the run's own data. Give one.")
 
 
 SECTIONS = (Section("options", Interpolate), Section("reading of the examples", Reading, Reading()))
@@ -67,7 +69,7 @@ def run(arguments: list[str]) -> None:
     from veridical.workflows.load import load_run
 
     out = options.out or sample.free_name(options.run / "samples" / "interpolated.png")
-    sample.require_output(out)
+    interpolate.require_output(out)
     opened, config, model, _ = load_run(options.run, which=options.which, say=say)
     device, why = choose_device(options.device)
     model = model.to(device)

@@ -115,9 +115,10 @@ def other_shape(name: str, shape: tuple[int, ...], other: str, like: tuple[int, 
         like: the shape of its examples.
     """
     side = like[-1] if len(like) == 3 and like[-1] == like[-2] else "N"
+    remedy = f"Bring images to one size: --size {side} --fit crop (Reading(size={side}, fit='crop'))."
     return DataError(
         f"{name} contains examples of shape {shape}, {other} of shape {like}; they must be equal.",
-        f"Bring images to one size: --size {side} --fit crop (Reading(size={side}, fit='crop')).",
+        remedy if len(shape) == len(like) == 3 else f"Choose examples of shape {like}.",
     )
 
 

@@ -8,7 +8,8 @@ $$ \mathrm{slerp}(a, b, t) = \Big(\frac{\sin (1-t)\omega}{\sin\omega}\,\hat a + 
    \Big)\,\big((1-t)\,|a| + t\,|b|\big), $$
 
 a great circle in direction, and a straight line in norm, with both ends exact. For parallel codes it is the straight
-line; opposite codes have no shortest way, so they are refused.
+line; opposite codes have no shortest way, so they are refused. Codes of one number have no direction to turn: the way
+between them is the line.
 
 Codes of examples are the means of their posteriors, the codes of a flow, or for models with a code of their own for
 every training example these; models without any interpolate between their samples.
@@ -65,7 +66,7 @@ def slerp(first: Float[Tensor, "*batch d"], second: Float[Tensor, "*batch d"], t
 def between(
     model: LatentVariable, first: Float[Tensor, "B *latent"], second: Float[Tensor, "B *latent"], steps: int
 ) -> Float[Tensor, "steps B *latent"]:
-    """Return codes on the way from one to the other, both ends included: great circles of normal codes, else lines.
+    """Return codes on the way from one to the other, both ends included (module docstring).
 
     Args:
         model: whose codes they are.
@@ -79,7 +80,7 @@ def between(
     if steps < 2:
         raise ValueError(f"steps is {steps}; expected at least 2, the two ends.")
     shares = [step / (steps - 1) for step in range(steps)]
-    if model.prior_kind != "normal":
+    if model.prior_kind != "normal" or first[0].numel() == 1:
         return torch.stack([torch.lerp(first, second, share) for share in shares])
     flat = [slerp(first.flatten(1), second.flatten(1), share).reshape(first.shape) for share in shares]
     return torch.stack(flat)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from veridical.atomic import replacing, require_free
+from veridical.atomic import replacing
 from veridical.config import DataConfig
 from veridical.config.reading import Reading
 from veridical.data.dataset import ArrayData
@@ -22,7 +22,7 @@ from veridical.model import GenerativeModel
 from veridical.workflows.evaluate import Remedies, own_data, read_with
 from veridical.workflows.load import changed_data, load_run
 from veridical.workflows.progress import Say
-from veridical.workflows.sample import NoSuchFormatError
+from veridical.workflows.sample import require_format
 
 Part = Literal["train", "test"]
 AS_IS = Reading()
@@ -137,15 +137,8 @@ def collected(
 
 
 def require_npz(out: Path) -> None:
-    """Make sure that codes can be written there and over nothing.
-
-    Raises:
-        OutputExistsError: something is there.
-        NoSuchFormatError: it is no .npz file.
-    """
-    require_free(out)
-    if out.suffix != ".npz":
-        raise NoSuchFormatError(f"out is {out}; expected a .npz file, which holds the codes and where they came from.")
+    """Make sure that codes can be written there; see `sample.require_format`."""
+    require_format(out, (".npz",), "a .npz file, which holds the codes and where they came from")
 
 
 def save(arrays: dict[str, np.ndarray], out: Path) -> None:

@@ -25,9 +25,12 @@ from veridical.workflows import images
 from veridical.workflows.encode import read_examples, say_about
 from veridical.workflows.evaluate import Remedies, own_data
 from veridical.workflows.progress import Say
+from veridical.workflows.sample import require_format
 
 Part = Literal["train", "test"]
 
+FIRST = 5
+"""Rows that are passed through where none are named, if there are as many."""
 
 REMEDIES = Remedies(
     "Name the examples (veridical interpolate RUN --examples FILE FILE), or call "
@@ -115,14 +118,14 @@ def between(model: GenerativeModel, z: Tensor, steps: int) -> Tensor:
 
 
 def ways(
-    model: GenerativeModel, data: ArrayData, rows: tuple[int, ...], steps: int = 8, seed: int = 0
+    model: GenerativeModel, data: ArrayData, rows: tuple[int, ...] | None = None, steps: int = 8, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
     """Return examples on the ways from each row to the next, and the examples of the rows themselves.
 
     Args:
         model: with codes.
         data: whose rows they are; for a model with a code of its own per training example, the training data.
-        rows: at least two.
+        rows: at least two; None: the first five, or all if there are fewer.
         steps: points of each way, both ends included.
         seed: of samples, for models that cannot infer the codes of examples.
 
@@ -133,14 +136,20 @@ def ways(
         NoSuchRowError: rows beyond the data.
         ValueError: fewer than two rows, or a model without codes.
     """
+    rows = tuple(range(min(FIRST, len(data)))) if rows is None else rows
     if len(rows) < 2:
-        raise ValueError(f"rows are {list(rows)}; expected at least two, the ends of a way.")
+        raise NoSuchRowError(f"rows are {list(rows)}; expected at least two, the ends of a way.")
     if min(rows) < 0 or max(rows) >= len(data):
-        raise NoSuchRowError(f"rows are {list(rows)}; {data.name} has the rows 0 to {len(data) - 1}.")
+        raise NoSuchRowError(f"rows are {list(rows)}; this part of {data.name} has the rows 0 to {len(data) - 1}.")
     index = torch.tensor(rows)
     x = data.batch(index, model.device).x
     with drawing(model, seed):
         return between(model, codes_of(model, x, index, seed), steps), x.float().cpu()
+
+
+def require_output(out: Path) -> None:
+    """Make sure that ways can be written there; see `sample.require_format`."""
+    require_format(out, (".png", ".npz"), "a .png (a row for each way) or a .npz (arrays x and ends)")
 
 
 def save(decoded: Tensor, x: Tensor, model: GenerativeModel, out: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,19 +71,31 @@ def free_name(path: Path) -> Path:
     return found
 
 
-def require_output(out: Path) -> None:
-    """Make sure that examples can be written there and over nothing, before any work is done.
+def require_format(out: Path, suffixes: Sequence[str], expected: str) -> None:
+    """Make sure that a file can be written there and over nothing, before any work is done.
+
+    Args:
+        out: file or folder.
+        suffixes: that it may have.
+        expected: the formats in words.
 
     Raises:
         OutputExistsError: something is there.
         NoSuchFormatError: no such format.
     """
     require_free(out)
-    if out.suffix not in (".png", ".npz", ".wav", ""):
-        raise NoSuchFormatError(
-            f"out is {out}; expected a .png (one grid), a .npz (an array x), a .wav (sequences, one after the other) "
-            "or a folder (one PNG or WAV each)."
-        )
+    if out.suffix not in suffixes:
+        raise NoSuchFormatError(f"out is {out}; expected {expected}.")
+
+
+def require_output(out: Path) -> None:
+    """Make sure that samples can be written there; see `require_format`."""
+    require_format(
+        out,
+        (".png", ".npz", ".wav", ""),
+        "a .png (one grid), a .npz (an array x), a .wav (sequences, one after the other) or a folder (one PNG or WAV "
+        "each)",
+    )
 
 
 def save(blocks: Iterator[Tensor], n: int, model: GenerativeModel, out: Path, say: Say) -> Path:
