@@ -15,12 +15,12 @@ from veridical.evaluation.density import density_of, score
 from veridical.evaluation.evaluate import evaluate
 from veridical.evaluation.importance import (
     can_be_weighted,
-    effective_codes,
     examples_scored,
     importance_bound,
     log_weights,
 )
 from veridical.families.vae import VAE
+from veridical.mcmc.annealing import effective_size
 from veridical.model import Space
 from veridical.targets import CorrelatedMixture, GaussianMixture
 
@@ -46,7 +46,7 @@ def mean(model: LinearVAE, k: int, bound=importance_bound) -> float:
 def test_the_exact_posterior_gives_the_exact_likelihood_from_one_code() -> None:
     model, x = LinearVAE(), examples(LinearVAE())
     torch.testing.assert_close(importance_bound(model, x, 1), model.exact(x).detach())
-    torch.testing.assert_close(effective_codes(log_weights(model, x[:5], 8)), torch.full((5,), 8.0).double())
+    torch.testing.assert_close(effective_size(log_weights(model, x[:5], 8).T), torch.full((5,), 8.0).double())
 
 
 def test_bounds_rise_with_k_from_the_elbo_to_the_likelihood() -> None:

@@ -168,9 +168,15 @@ def test_without_interaction_every_weight_is_one() -> None:
 
 def test_effective_sizes_do_not_overflow() -> None:
     log_w = torch.tensor([0.0, 0.0, 0.0, -1e3], dtype=torch.float64)
-    assert float(effective_size(1e3 + log_w)) == pytest.approx(3) and float(
-        effective_size(torch.zeros(7))
-    ) == pytest.approx(7)
+    assert float(effective_size(1e3 + log_w)) == pytest.approx(3)
+    assert float(effective_size(torch.full((7,), -3.0))) == pytest.approx(7)
+
+
+def test_effective_sizes_are_those_of_the_definition_of_each_column() -> None:
+    log_w = torch.randn(50, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    w = log_w.exp()
+    torch.testing.assert_close(effective_size(log_w), w.sum(0).square() / w.square().sum(0), rtol=1e-12, atol=0)
+    torch.testing.assert_close(effective_size(log_w + 800), effective_size(log_w), rtol=1e-9, atol=0)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from veridical.objectives import reverse_kl
 from veridical.objectives.reverse_kl import (
-    effective_share,
     leave_one_out,
     reparameterised_loss,
     score_function_loss,
@@ -175,16 +174,8 @@ def test_mutants_of_the_weighted_loss_are_seen(before: str, after: str) -> None:
     assert not torch.allclose(weighted(wrong, 2.0), gradient(log_second_moment), atol=1e-3)
 
 
-def test_the_effective_share_has_its_limits() -> None:
-    log_w = torch.randn(50, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    w = log_w.exp()
-    assert math.isclose(float(effective_share(log_w)), float(w.sum() ** 2 / w.square().sum() / 50), rel_tol=1e-12)
-    assert math.isclose(float(effective_share(log_w + 800)), float(effective_share(log_w)), rel_tol=1e-9)
-    assert float(effective_share(torch.full((9,), -3.0))) == pytest.approx(1.0)
-
-
 def test_every_function_is_tested() -> None:
     own = [
         name for name, f in inspect.getmembers(reverse_kl, inspect.isfunction) if f.__module__ == reverse_kl.__name__
     ]
-    assert own == ["effective_share", "leave_one_out", "reparameterised_loss", "score_function_loss", "weighted_loss"]
+    assert own == ["leave_one_out", "reparameterised_loss", "score_function_loss", "weighted_loss"]

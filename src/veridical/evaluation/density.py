@@ -20,6 +20,7 @@ from veridical.data.space import Space
 from veridical.evaluation import importance
 from veridical.evaluation.measurement import JSON
 from veridical.evaluation.normalisation import EFFORT, Effort, LogZ, UnknownLogZError, log_z
+from veridical.mcmc.annealing import effective_size
 from veridical.model import (
     Dequantised,
     EnergyBased,
@@ -147,7 +148,7 @@ def _dequantised(model: Dequantised, space: Space) -> Density:
         "lower bound",
         source=f"importance sampling, {k} draws of {model.noise_kind} noise per example" if k > 1 else "elbo",
         examples=min(examples, _affordable(space, k, solved)) if solved else examples,
-        codes=(lambda x: importance.effective_codes(model.noise_log_weights(x, k).double())) if k > 1 else None,
+        codes=(lambda x: effective_size(model.noise_log_weights(x, k).double().T)) if k > 1 else None,
         counted="draws",
         facts={"draws": k, "noise": model.noise_kind, **solved},
     )
@@ -180,7 +181,7 @@ def _weighted(model: importance.Inferred, space: Space) -> Density:
         "lower bound",
         source=f"importance sampling, {k} codes per example",
         examples=importance.examples_scored(space, k),
-        codes=lambda x: importance.effective_codes(importance.log_weights(model, x, k)),
+        codes=lambda x: effective_size(importance.log_weights(model, x, k).T),
     )
 
 

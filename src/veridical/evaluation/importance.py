@@ -101,14 +101,3 @@ def log_prior(z: Float[Tensor, "k B *latent"]) -> Float[Tensor, "k B"]:
 def importance_bound(model: Inferred, x: Float[Tensor, "B *event"], k: int = CODES) -> Float[Tensor, " B"]:
     """Return the bound of k codes (module docstring), nats in float64."""
     return iwae_bound(log_weights(model, x, k))
-
-
-def effective_codes(log_w: Float[Tensor, "B k"]) -> Float[Tensor, " B"]:
-    """Return the number of codes that count, between 1 and k.
-
-    Examples:
-        >>> effective_codes(torch.tensor([[0.0, 0.0], [0.0, -1000.0]])).tolist()
-        [2.0, 1.0]
-    """
-    w = torch.softmax(log_w, dim=1)
-    return 1 / w.square().sum(1)

@@ -20,13 +20,12 @@ import math
 import time
 from collections.abc import Mapping
 
-import torch
 from jaxtyping import Float
 from scipy import special
 from torch import Tensor
 
 from veridical.evaluation.measurement import JSON, Interval, Measurement
-from veridical.objectives.reverse_kl import effective_share
+from veridical.mcmc.annealing import combine, effective_size
 from veridical.statistics import Estimate
 from veridical.targets.law import HasLogPartition, Law
 
@@ -65,11 +64,14 @@ def measure_weights(
 
 
 def estimates(log_w: Float[Tensor, " n"]) -> tuple[Estimate, Estimate]:
-    """Return the effective share, and the logarithm of the mean weight, with the jackknife's standard errors."""
+    """Return the effective share, and the logarithm of the mean weight, with the jackknife's standard errors.
+
+    Where one sample has all the weight these are infinite, and that of `combined_error` is finite and too small.
+    """
     n, w = len(log_w), (log_w - log_w.max()).exp()
     first, second = w.sum() - w, w.square().sum() - w.square()  # without each sample
-    share = Estimate(float(effective_share(log_w)), _jackknife(first.square() / ((n - 1) * second)))
-    return share, Estimate(float(torch.logsumexp(log_w, 0)) - math.log(n), _jackknife(first.log()))
+    share = Estimate(float(effective_size(log_w)) / n, _jackknife(first.square() / ((n - 1) * second)))
+    return share, Estimate(float(combine(log_w)), _jackknife(first.log()))
 
 
 def _jackknife(without: Float[Tensor, " n"]) -> float:

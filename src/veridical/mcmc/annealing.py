@@ -185,7 +185,10 @@ def combined_error(log_w: Float[Tensor, "chains *B"]) -> Float[Tensor, "*B"]:
 
 
 def effective_size(log_w: Float[Tensor, "chains *B"]) -> Float[Tensor, "*B"]:
-    """Return how many chains of equal weight are worth as much, from 1 to their number: (sum w)^2 / sum w^2.
+    """Return how many chains (or draws) of equal weight are worth as much, from 1 to n: (sum w)^2 / sum w^2.
+
+    All n count where weights are equal, as those of a perfect proposal are, but also those of one that has lost modes,
+    of which its own draws know nothing.
 
     Examples:
         >>> effective_size(torch.tensor([0.0, 0.0, -1000.0])).item()

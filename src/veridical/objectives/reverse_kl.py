@@ -32,8 +32,6 @@ References:
         https://arxiv.org/abs/2208.01893
 """
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -88,16 +86,3 @@ def weighted_loss(log_q: Float[Tensor, " n"], log_w: Float[Tensor, " n"]) -> Flo
         log_w: of the samples, up to a constant; no gradient flows through them.
     """
     return -(torch.softmax(log_w.detach(), 0).to(log_q.dtype) * log_q).sum()
-
-
-def effective_share(log_w: Float[Tensor, " n"]) -> Float[Tensor, ""]:
-    r"""Return the effective share of weighted samples, $(\sum w)^2 / n\sum w^2$, between 1/n and 1.
-
-    It is 1 where all weights are equal, as those of a perfect model are; and also where a model has lost modes, of
-    which its own samples know nothing.
-
-    Examples:
-        >>> effective_share(torch.tensor([3.0, 3.0])), effective_share(torch.tensor([0.0, -1000.0]))
-        (tensor(1.), tensor(0.5000))
-    """
-    return (2 * torch.logsumexp(log_w, 0) - torch.logsumexp(2 * log_w, 0) - math.log(len(log_w))).exp()

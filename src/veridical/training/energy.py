@@ -31,6 +31,7 @@ from veridical.clock import elapsed
 from veridical.config.training import EnergyConfig, FromEnergy, OptimizerConfig
 from veridical.data.batch import Batch
 from veridical.kinds import TermKind
+from veridical.mcmc.annealing import effective_size
 from veridical.mcmc.bootstrap import bootstrap
 from veridical.model import (
     ExactLikelihood,
@@ -41,7 +42,7 @@ from veridical.model import (
     has_exact_likelihood,
 )
 from veridical.nn.modes import evaluating
-from veridical.objectives.reverse_kl import effective_share, reparameterised_loss, score_function_loss, weighted_loss
+from veridical.objectives.reverse_kl import reparameterised_loss, score_function_loss, weighted_loss
 
 LogProb = Callable[[Tensor], Tensor]
 """(n, *event) examples in data space → (n,) nats, up to a constant."""
@@ -122,7 +123,7 @@ class EnergyGame:
         terms = {
             "loss": value,
             "reverse_kl": -log_w.mean(),
-            "effective_share": effective_share(log_w),
+            "effective_share": effective_size(log_w) / len(log_w),
             "beta": beta,
         }
         return Loss(loss, {name: term.detach() for name, term in terms.items()})
