@@ -32,14 +32,18 @@ def is_noticed(
     """Assert that a check fails with a part of a function replaced.
 
     Args:
-        check: passes with the function as it is.
+        check: passes with the function as it is; the name is replaced in its module too, if it is imported there.
         monkeypatch: undoes the mistake.
         owner: module or class of the function.
         function: its name.
         before: a part of its source.
         after: what stands there instead.
     """
-    monkeypatch.setattr(owner, function, mutated(getattr(owner, function), before, after))
+    right = getattr(owner, function)
+    wrong = mutated(right, before, after)
+    monkeypatch.setattr(owner, function, wrong)
+    if check.__globals__.get(function) is right:
+        monkeypatch.setitem(check.__globals__, function, wrong)
     with pytest.raises(AssertionError):
         check()
 

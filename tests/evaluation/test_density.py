@@ -76,7 +76,9 @@ def test_an_energy_of_many_states_is_estimated_and_says_so() -> None:
         assert float(density.log_prob(x)[0]) == pytest.approx(exact, abs=4 * density.error + 1e-3)
         assert density.below is not None
         assert float(density.below(x).mean()) == pytest.approx(exact, abs=0.5)
-    assert float(density.detail["effective_chains"]) > 70 and density.error < 0.06  # type: ignore[arg-type]
+    # The ladder leaves .893 of the chains in expectation (tests/mcmc/test_energy_paths.py); of 100 normal log weights
+    # of variance .113 fewer than 80 count, or the error exceeds .05, in one of 10,000 repetitions each.
+    assert float(density.detail["effective_chains"]) > 80 and density.error < 0.05  # type: ignore[arg-type]
 
 
 def test_scores_repeat_and_leave_the_global_generator_alone() -> None:

@@ -35,6 +35,13 @@ def equilibrium(path: Tempering, chains: int) -> Chains:
     return path.at(v[torch.cat(rows)])
 
 
+def assert_laws(path: Tempering, state: Chains) -> None:
+    """Check the frequencies of the states of every replica."""
+    for beta, v in zip(BETAS.tolist(), state.v.reshape(len(BETAS), -1, path.machine.weights.shape[0]), strict=True):
+        counts = torch.bincount(number_of(v, path.machine), minlength=len(states_of(path.machine)))
+        assert chi_square_test(counts, len(v) * law(path, beta)).p_value > RATE
+
+
 def test_every_replica_keeps_its_law() -> None:
     """Exact draws at every temperature, then exchanges alone, and steps with exchanges: still exact at each."""
     path, n = path_of(), 4_000
@@ -42,9 +49,7 @@ def test_every_replica_keeps_its_law() -> None:
     noise = FreshNoise(n * len(BETAS))
     for _ in range(4):
         state, _ = temper(path, state, BETAS, noise)
-    for beta, v in zip(BETAS.tolist(), state.v.reshape(len(BETAS), n, -1), strict=True):
-        counts = torch.bincount(number_of(v, path.machine), minlength=len(states_of(path.machine)))
-        assert chi_square_test(counts, n * law(path, beta)).p_value > RATE
+    assert_laws(path, state)
 
 
 def test_the_law_is_reached_from_one_state() -> None:
@@ -52,9 +57,7 @@ def test_the_law_is_reached_from_one_state() -> None:
     state, noise = path.at(states_of(path.machine)[:1].expand(n * len(BETAS), -1)), FreshNoise(n * len(BETAS))
     for _ in range(30):
         state, _ = temper(path, state, BETAS, noise)
-    for beta, v in zip(BETAS.tolist(), state.v.reshape(len(BETAS), n, -1), strict=True):
-        counts = torch.bincount(number_of(v, path.machine), minlength=len(states_of(path.machine)))
-        assert chi_square_test(counts, n * law(path, beta)).p_value > RATE
+    assert_laws(path, state)
 
 
 def test_mean_exchanges_are_those_of_the_enumeration() -> None:
