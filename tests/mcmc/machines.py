@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from veridical.mcmc.bipartite import Machine, Tempering
+from veridical.mcmc.path_integral import coupling
 from veridical.mcmc.units import Binary, Categorical, Layer, Spin, Units
 
 NAMES: dict[str, Units] = {"binary": Binary(), "spin": Spin(), "categorical": Categorical(3)}
@@ -45,3 +46,18 @@ def kernel(path: Tempering, beta: float) -> Float[Tensor, "states states"]:
     to_hidden = (1 - beta) * path.hidden + beta * (m.hidden.bias + v @ m.weights)
     to_visible = (1 - beta) * path.visible + beta * (m.visible.bias + h @ m.weights.T)
     return torch.softmax(to_hidden @ h.T, 1) @ torch.softmax(to_visible @ v.T, 1)
+
+
+def states_and_energies(machine: Machine) -> tuple[Tensor, Tensor]:
+    """Return all states of both layers of spins, and their energies."""
+    s = Spin().states(machine.visible.sites + machine.hidden.sites)
+    v, h = s.split([machine.visible.sites, machine.hidden.sites], 1)
+    return s, machine.energy(v, h)
+
+
+def law_of_a_slice(machine: Machine, gamma: float, slices: int) -> Tensor:
+    """Marginal of one slice of the classical ring, by products of its transfer matrix."""
+    s, energies = states_and_energies(machine)
+    between = (coupling(gamma, slices) * s @ s.T - energies[:, None] / slices).exp()
+    p = torch.linalg.matrix_power(between, slices).diagonal()
+    return p / p.sum()

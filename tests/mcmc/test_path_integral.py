@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from tests.mcmc.machines import machine_of
+from tests.mcmc.machines import law_of_a_slice, machine_of, states_and_energies
 from tests.mutants import mutated
 from torch import Tensor
 
@@ -28,26 +28,12 @@ def pair() -> Machine:
     return Machine(torch.tensor([[0.8]]), *layers)
 
 
-def states_and_energies(machine: Machine) -> tuple[Tensor, Tensor]:
-    s = Spin().states(machine.visible.sites + machine.hidden.sites)
-    v, h = s.split([machine.visible.sites, machine.hidden.sites], 1)
-    return s, machine.energy(v, h)
-
-
 def quantum_law(machine: Machine, gamma: float) -> Tensor:
     """Diagonal of exp(-H) / tr exp(-H) in the basis of the classical states."""
     s, energies = states_and_energies(machine)
     flips = ((s[:, None] != s).sum(-1) == 1).double()
     value, vector = torch.linalg.eigh(torch.diag(energies) - gamma * flips)
     p = (vector.square() * (-value).exp()).sum(1)
-    return p / p.sum()
-
-
-def law_of_a_slice(machine: Machine, gamma: float, slices: int) -> Tensor:
-    """Marginal of one slice of the classical ring, by products of its transfer matrix."""
-    s, energies = states_and_energies(machine)
-    between = (coupling(gamma, slices) * s @ s.T - energies[:, None] / slices).exp()
-    p = torch.linalg.matrix_power(between, slices).diagonal()
     return p / p.sum()
 
 

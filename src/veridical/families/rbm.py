@@ -48,8 +48,8 @@ from veridical.config.families.family import FEW_LEVELS
 from veridical.config.families.rbm import RBMConfig, RBMSampling
 from veridical.config.sampling import SamplingOptions, options_of
 from veridical.data.dataset import ArrayData
-from veridical.mcmc.bipartite import Machine, Tempering, log_partition
-from veridical.mcmc.path_integral import quantum
+from veridical.mcmc.bipartite import Machine, Tempering, centred, log_partition
+from veridical.mcmc.path_integral import SLICES, falling, quantum
 from veridical.mcmc.population import population, simulated
 from veridical.mcmc.tempering import ReplicaNoise, temper
 from veridical.mcmc.units import Binary, Categorical, Gaussian, Layer, Spin, Units
@@ -74,12 +74,6 @@ FIRST = 0.01
 
 PERSISTENT = ("pcd", "temper")
 """Negative phases whose chains go on from step to step."""
-
-LARGEST_FIELD, LAST_FIELD = 3.0, 0.3
-"""Transverse fields between which quantum chains are annealed, geometrically."""
-
-SLICES = 4
-"""Slices of quantum chains; more of them follow a change of the field more slowly."""
 
 SLIDING = 0.01
 """Share of the newest batch in the means of the units."""
@@ -230,8 +224,7 @@ class RBM(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
         """Return states of the layer that is kept, from chains that start anew."""
         steps, sweeps = self.config.replicas, self.config.sweeps
         if self.config.negative == "quantum":
-            fields = [LARGEST_FIELD * (LAST_FIELD / LARGEST_FIELD) ** (t / steps) for t in range(steps + 1)]
-            return quantum(machine, [g for g in fields for _ in range(sweeps)], SLICES, noise)
+            return quantum(machine, [g for g in falling(steps) for _ in range(sweeps)], SLICES, noise)
         path, betas = self._tempering(machine), [(t + 1) / steps for t in range(steps)]
         if self.config.negative == "population":
             return population(path, betas, noise, sweeps=sweeps)[0].v
@@ -262,7 +255,7 @@ class RBM(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
         share = 1 / (len(rows) + 1)  # a value that does not occur keeps a small probability
         even = self.visible_units.mean(torch.zeros_like(mean), torch.ones_like(mean))
         mean = (1 - share) * mean + share * even
-        field = mean if self.log_precision is not None else _field_of(self.visible_units, mean)
+        field = self.visible_units.field(mean, torch.ones_like(mean))
         for target in (self.start, self.visible_bias):
             target.copy_(field)
         self.visible_mean.copy_(mean)
@@ -306,11 +299,11 @@ class RBM(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
 
     def path(self) -> Tempering:
         """Return the path from independent units with the means of the data; its log Z is that of `energy`."""
-        return Tempering(_detached(self.machine()), visible=self.start)
+        return Tempering(self.machine().detached(), visible=self.start)
 
     def log_partition(self) -> float | None:
         """Return log Z, summed in double precision over the smaller layer; None: it is too large."""
-        return log_partition(_detached(self.machine(), torch.float64))
+        return log_partition(self.machine().detached(torch.float64))
 
     @torch.no_grad()
     def sample(
@@ -363,43 +356,3 @@ def visible_units(name: str, space: Space) -> Units:
         given = "are continuous" if levels is None else f"have {levels} levels"
         raise ValueError(f"visible is {name!r}, but the components {given}; leave it at 'auto'.")
     return Categorical(levels) if name == "categorical" and levels is not None else UNITS[name]
-
-
-def centred(machine: Machine, mu: Tensor, lam: Tensor) -> Machine:
-    r"""Return the same machine, whose gradient is the one in centred coordinates, moved back.
-
-    A change $(dW, db, dc)$ of the parameters is a change $dW$ of the weights and $db + dW\lambda$, $dc + dW^\top\mu$ of
-    the biases in coordinates around $\mu$ and $\lambda$. Gradients pass through this map J as $J J^\top$.
-
-    Args:
-        machine: its parameters carry gradients.
-        mu: means of the visible units.
-        lam: means of the hidden units.
-    """
-    W, b, c = machine.weights, machine.visible.bias, machine.hidden.bias
-    dW, db, dc = W - W.detach(), b - b.detach(), c - c.detach()  # zeros that carry the gradient
-    dW = dW - torch.outer(db, lam) - torch.outer(mu, dc)
-    return Machine(
-        W.detach() + dW,
-        machine.visible._replace(bias=b.detach() + db - dW @ lam),
-        machine.hidden._replace(bias=c.detach() + dc - dW.T @ mu),
-    )
-
-
-def _field_of(units: Units, mean: Tensor) -> Tensor:
-    """Return the field under which units have a mean."""
-    if isinstance(units, Spin):
-        return mean.atanh()
-    return mean.logit() if isinstance(units, Binary) else mean.log()
-
-
-def _detached(machine: Machine, dtype: torch.dtype | None = None) -> Machine:
-    """Return the machine without gradients, in another type if one is given."""
-
-    def cut(x: Tensor) -> Tensor:
-        return x.detach() if dtype is None else x.detach().to(dtype)
-
-    def layer(old: Layer) -> Layer:
-        return Layer(old.units, cut(old.bias), None if old.precision is None else cut(old.precision))
-
-    return Machine(cut(machine.weights), layer(machine.visible), layer(machine.hidden))

@@ -71,6 +71,31 @@ class Machine(NamedTuple):
         h = self.hidden.draw(self.hidden_field(v), noise)
         return self.visible.draw(self.visible.bias + h @ self.weights.T, noise)
 
+    def detached(self, dtype: torch.dtype | None = None) -> Machine:
+        """Return the machine without gradients, in another type if one is given."""
+        return Machine(self.weights.detach().to(dtype), self.visible.detached(dtype), self.hidden.detached(dtype))
+
+
+def centred(machine: Machine, mu: Tensor, lam: Tensor) -> Machine:
+    r"""Return the same machine, whose gradient is the one in centred coordinates, moved back.
+
+    A change $(dW, db, dc)$ of the parameters is a change $dW$ of the weights and $db + dW\lambda$, $dc + dW^\top\mu$ of
+    the biases in coordinates around $\mu$ and $\lambda$. Gradients pass through this map J as $J J^\top$.
+
+    Args:
+        machine: its parameters carry gradients.
+        mu: means of the visible units.
+        lam: means of the hidden units.
+    """
+    W, b, c = machine.weights, machine.visible.bias, machine.hidden.bias
+    dW, db, dc = W - W.detach(), b - b.detach(), c - c.detach()  # zeros that carry the gradient
+    dW = dW - torch.outer(db, lam) - torch.outer(mu, dc)
+    return Machine(
+        W.detach() + dW,
+        machine.visible._replace(bias=b.detach() + db - dW @ lam),
+        machine.hidden._replace(bias=c.detach() + dc - dW.T @ mu),
+    )
+
 
 def log_partition(machine: Machine) -> float | None:
     """Return log Z in nats, exactly; None: there are too many states.

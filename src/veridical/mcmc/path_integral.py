@@ -37,12 +37,23 @@ from veridical.mcmc.bipartite import Machine
 from veridical.mcmc.units import Spin
 from veridical.noise import Noise
 
+LARGEST_FIELD, LAST_FIELD = 3.0, 0.3
+"""Transverse fields between which chains of a gradient are annealed."""
+
+SLICES = 4
+"""Their slices; more of them follow a change of the field more slowly."""
+
 
 class Slices(NamedTuple):
     """Chains of P slices."""
 
     v: Float[Tensor, "N P v"]
     h: Float[Tensor, "N P h"]
+
+
+def falling(steps: int) -> list[float]:
+    """Return `steps` + 1 transverse fields from the largest to the last, in equal ratios."""
+    return [LARGEST_FIELD * (LAST_FIELD / LARGEST_FIELD) ** (t / steps) for t in range(steps + 1)]
 
 
 def coupling(gamma: float, slices: int) -> float:

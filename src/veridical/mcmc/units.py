@@ -57,6 +57,10 @@ class Units(ABC):
         """Return the means of the units."""
 
     @abstractmethod
+    def field(self, mean: Float[Tensor, "*N n"], precision: Tensor | None) -> Float[Tensor, "*N n"]:
+        """Return the fields under which units have these means."""
+
+    @abstractmethod
     def draw(self, field: Float[Tensor, "N n"], precision: Tensor | None, noise: Noise) -> Float[Tensor, "N n"]:
         """Draw the units, with one row of noise for every row."""
 
@@ -91,6 +95,10 @@ class Binary(Units):
         """Return the probabilities of 1."""
         return field.sigmoid()
 
+    def field(self, mean: Tensor, precision: Tensor | None) -> Tensor:
+        """Return the logits."""
+        return mean.logit()
+
     def draw(self, field: Tensor, precision: Tensor | None, noise: Noise) -> Tensor:
         """Draw 0 or 1."""
         return noise.bernoulli(field.sigmoid())
@@ -117,6 +125,10 @@ class Spin(Units):
     def mean(self, field: Tensor, precision: Tensor | None) -> Tensor:
         """Return the magnetisations."""
         return field.tanh()
+
+    def field(self, mean: Tensor, precision: Tensor | None) -> Tensor:
+        """Return the inverse hyperbolic tangents."""
+        return mean.atanh()
 
     def draw(self, field: Tensor, precision: Tensor | None, noise: Noise) -> Tensor:
         """Draw -1 or 1."""
@@ -152,6 +164,10 @@ class Categorical(Units):
     def mean(self, field: Tensor, precision: Tensor | None) -> Tensor:
         """Return the probabilities of the values."""
         return self._split(field).softmax(-1).flatten(-2)
+
+    def field(self, mean: Tensor, precision: Tensor | None) -> Tensor:
+        """Return the logarithms of the probabilities."""
+        return mean.log()
 
     def draw(self, field: Tensor, precision: Tensor | None, noise: Noise) -> Tensor:
         """Draw one value by the inverse of its distribution function."""
@@ -198,6 +214,10 @@ class Gaussian(Units):
     def mean(self, field: Tensor, precision: Tensor | None) -> Tensor:
         """Return a / q."""
         return field / _required(precision)
+
+    def field(self, mean: Tensor, precision: Tensor | None) -> Tensor:
+        """Return q times the means."""
+        return mean * _required(precision)
 
     def draw(self, field: Tensor, precision: Tensor | None, noise: Noise) -> Tensor:
         """Draw a normal number of mean a / q and variance 1 / q."""
@@ -254,6 +274,11 @@ class Layer(NamedTuple):
     def draw(self, field: Float[Tensor, "N n"], noise: Noise) -> Float[Tensor, "N n"]:
         """Draw the units under a whole field."""
         return self.units.draw(field, self.precision, noise)
+
+    def detached(self, dtype: torch.dtype | None) -> Layer:
+        """Return the layer without gradients, in another type if one is given."""
+        precision = None if self.precision is None else self.precision.detach().to(dtype)
+        return Layer(self.units, self.bias.detach().to(dtype), precision)
 
     def states(self) -> Float[Tensor, "states n"]:
         """Return all states of the layer."""
