@@ -102,8 +102,8 @@ BOUND_MUTANTS = [
     ("_log_weight", "self.cells.log_prob(x, y, self.last_mean(y, c))", "0"),
     ("_log_weight", " - log_q", ""),
     ("noise_log_weights", " - shift", " + shift"),
-    ("_nats_of", "math.log(scale)", "0"),
-    ("_nats_of", "+ expansion", "- expansion"),
+    ("_nats", "math.log(scale)", "0"),
+    ("_nats", "+ expansion", "- expansion"),
 ]
 
 

@@ -45,7 +45,6 @@ from veridical.config.sampling import SamplingOptions, options_of
 from veridical.families.probability_flow import ProbabilityFlow
 from veridical.mcmc.denoising import churned, ddim, euler, heun, noise_grid
 from veridical.model import Batch, Loss
-from veridical.nn.precision import at_least_single
 from veridical.noise import Noise, noise_for
 from veridical.objectives.noise_levels import even_uniform, log_normal, scales
 
@@ -80,7 +79,7 @@ class Diffusion(ProbabilityFlow[DiffusionConfig]):
 
         Terms: `loss`; `loss_low` and `loss_high`, the same below and above the median of the noise.
         """
-        x = (at_least_single(batch.x) - self.space.mean) / self.space.std
+        x = self.to_standard(batch.x)
         u = even_uniform(len(x), x.device)
         sigma = log_normal(u, self.config.noise_mean, self.config.noise_std, self.sigma_min, self.config.sigma_max)
         error = self.errors(x, self.column(sigma, x), torch.randn_like(x), self.training_labels(batch))
@@ -107,14 +106,7 @@ class Diffusion(ProbabilityFlow[DiffusionConfig]):
         return (found - target).square().flatten(1).mean(1)
 
     def denoised(self, x: Tensor, sigma: Tensor, c: Tensor | None, guidance: float = 1.0) -> Tensor:
-        """Return the mean of clean data, in standard units.
-
-        Args:
-            x: (B, *event) with noise, in standard units.
-            sigma: () or (B,) noise in standard units.
-            c: labels of `label_rows`.
-            guidance: weight of the class.
-        """
+        """Return skip x + out F(into x)."""
         s = scales(self.column(sigma, x))
         return s.skip * x + s.out * self.guided(s.into * x, s.level.flatten(), c, guidance)
 
@@ -122,17 +114,6 @@ class Diffusion(ProbabilityFlow[DiffusionConfig]):
     def noise_range(self) -> tuple[float, float]:
         """Least and largest noise of the model, in data space."""
         return self.sigma_min * self.space.std, self.config.sigma_max * self.space.std
-
-    def denoise(self, x_t: Tensor, sigma: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return E[x | x_t] (B, *event) in data space; sigma (B,) or () within `noise_range`.
-
-        Raises:
-            ValueError: sigma is outside of it.
-        """
-        self.require_range(sigma)
-        x = (at_least_single(x_t) - self.space.mean) / self.space.std
-        clean = self.denoised(x, sigma / self.space.std, self.label_rows(len(x), c))
-        return self.space.mean + self.space.std * clean
 
     @torch.no_grad()
     def sample(

@@ -47,7 +47,6 @@ from veridical.config.sampling import SamplingOptions, options_of
 from veridical.families.probability_flow import ProbabilityFlow
 from veridical.mcmc.runge_kutta import SCHEMES, solve
 from veridical.model import Batch, Loss
-from veridical.nn.precision import at_least_single
 from veridical.noise import Noise, noise_for
 from veridical.objectives.coupling import optimal_pairs
 from veridical.objectives.noise_levels import even_uniform
@@ -87,7 +86,7 @@ class FlowMatching(ProbabilityFlow[FlowMatchingConfig]):
 
         Terms: `loss`; `length`, the mean squared velocity of the lines per component, about 2 for independent pairs.
         """
-        x = (at_least_single(batch.x) - self.space.mean) / self.space.std
+        x = self.to_standard(batch.x)
         z, t = torch.randn_like(x), self.column(even_uniform(len(x), x.device), x)
         if self.config.coupling == "optimal":
             z = z[optimal_pairs(z, x, batch.c if self.classes else None)]
@@ -152,18 +151,11 @@ class FlowMatching(ProbabilityFlow[FlowMatchingConfig]):
         y = solve(lambda y, t: self.moving(y, self.column(t, y), labels, guidance), y, times, chosen.method)
         return self.from_standard(y, noise, c)
 
-    def denoise(self, x_t: Tensor, sigma: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return E[x | x_t] (B, *event) in data space; sigma (B,) or () within `noise_range`.
-
-        Raises:
-            ValueError: sigma is outside of it.
-        """
-        self.require_range(sigma)
-        x = (at_least_single(x_t) - self.space.mean) / self.space.std
-        t = 1 / (self.column(sigma / self.space.std, x) + 1 - self.sigma_min)
-        v = self.moving(t * x, t, self.label_rows(len(x), c))
-        clean = self.share_of_noise(t) * v + (1 - self.sigma_min) * t * x
-        return self.space.mean + self.space.std * clean
+    def denoised(self, x: Tensor, sigma: Tensor, c: Tensor | None, guidance: float = 1.0) -> Tensor:
+        """Return a v + (1 - sigma_min) y at the time whose noise is sigma."""
+        t = 1 / (self.column(sigma, x) + 1 - self.sigma_min)
+        v = self.moving(t * x, t, c, guidance)
+        return self.share_of_noise(t) * v + (1 - self.sigma_min) * t * x
 
     # The density.
 

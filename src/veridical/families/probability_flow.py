@@ -113,8 +113,15 @@ class ProbabilityFlow(
         self.network = build_network(config, space, self.classes) if network is None else network
 
     @abstractmethod
-    def denoise(self, x_t: Tensor, sigma: Tensor, c: Tensor | None = None) -> Tensor:
-        """Return E[x | x_t] (B, *event) in data space; sigma (B,) or () within `noise_range`, labels (B,)."""
+    def denoised(self, x: Tensor, sigma: Tensor, c: Tensor | None, guidance: float = 1.0) -> Tensor:
+        """Return the mean of clean data, in standard units.
+
+        Args:
+            x: (B, *event) with noise, in standard units.
+            sigma: () or (B,) noise in standard units.
+            c: labels of `label_rows`.
+            guidance: weight of the class.
+        """
 
     @abstractmethod
     def velocity(self, y: Tensor, t: Tensor, c: Tensor | None) -> Tensor:
@@ -208,14 +215,14 @@ class ProbabilityFlow(
             c: (B,) labels.
             noise: B rows, of which an estimated trace takes its random signs; None: torch's global generator.
         """
-        return self._nats(y, c, noise, self.config.likelihood_steps)
+        return self._nats(y, c, self._probes(y, noise), self.config.likelihood_steps)
 
     def solver_error(self, x: Tensor) -> Tensor:
         """Return (B,) nats by which the solver may be off: from the difference to half as many steps, same signs."""
         y = x if self.cells is None else self.cells.noisy(x)[0]
         steps = self.config.likelihood_steps
         probes = self._probes(y, None)
-        coarse, fine = (self._nats_of(y, None, probes, n) for n in (max(1, steps // 2), 2 * max(1, steps // 2)))
+        coarse, fine = (self._nats(y, None, probes, n) for n in (max(1, steps // 2), 2 * max(1, steps // 2)))
         return richardson(coarse, fine, "rk4")
 
     @property
@@ -225,13 +232,10 @@ class ProbabilityFlow(
         steps = self.config.likelihood_steps
         return {"source": "probability flow", "trace": trace, "steps": steps, "evaluations": 4 * steps}
 
-    def _nats(self, y: Tensor, c: Tensor | None, noise: Noise | None, steps: int) -> Tensor:
-        return self._nats_of(y, c, self._probes(y, noise), steps)
-
-    def _nats_of(self, y: Tensor, c: Tensor | None, probes: Tensor | None, steps: int) -> Tensor:
+    def _nats(self, y: Tensor, c: Tensor | None, probes: Tensor | None, steps: int) -> Tensor:
         refuse_shape(y, self.space, "model")
         labels, scale = self.label_rows(len(y), c), self.shrinkage / self.space.std
-        start = scale * (at_least_single(y) - self.space.mean)
+        start = self.shrinkage * self.to_standard(y)
         end, expansion = transport(lambda x, t: self.velocity(x, t, labels), start, self.times(steps), "rk4", probes)
         zero = end.new_zeros(1, 1)
         return gaussian_log_prob(end.flatten(1), zero, zero) + expansion + self.space.dim * math.log(scale)
@@ -311,6 +315,24 @@ class ProbabilityFlow(
 
     # Units.
 
+    def to_standard(self, x: Tensor) -> Tensor:
+        """Return values of data space in standard units."""
+        return (at_least_single(x) - self.space.mean) / self.space.std
+
+    def to_data(self, x: Tensor) -> Tensor:
+        """Return values of standard units in data space."""
+        return self.space.mean + self.space.std * x
+
+    def denoise(self, x_t: Tensor, sigma: Tensor, c: Tensor | None = None) -> Tensor:
+        """Return E[x | x_t] (B, *event) in data space; sigma (B,) or () within `noise_range`, labels (B,).
+
+        Raises:
+            ValueError: sigma is outside of it.
+        """
+        self.require_range(sigma)
+        x = self.to_standard(x_t)
+        return self.to_data(self.denoised(x, sigma / self.space.std, self.label_rows(len(x), c)))
+
     @property
     def noise_range(self) -> tuple[float, float]:
         """Least and largest noise that can be removed, in data space."""
@@ -331,7 +353,7 @@ class ProbabilityFlow(
 
     def from_standard(self, x: Tensor, noise: Noise, c: Tensor | None) -> Tensor:
         """Return examples in data space for values in standard units: levels are drawn, a support is kept."""
-        x = self.space.mean + self.space.std * x
+        x = self.to_data(x)
         if self.cells is not None:
             return self.cells.draw(x, noise, self.last_mean(x, c))
         return x if self.space.support is None else x.clamp(*self.space.support)
