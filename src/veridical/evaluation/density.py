@@ -4,7 +4,7 @@ A density that is the solution of an equation states its steps and its trace; wh
 bias in their mean, and are not called exact.
 
 An energy whose log Z is a sum is a density as exact as any; where it is estimated, the nats of all examples share its
-error, and there are nats from the other side too.
+error; chains that go back give a lower bound of the likelihood of annealed chains, which approach the model.
 """
 
 from collections.abc import Callable, Mapping
@@ -69,7 +69,8 @@ class Density:
     """What is weighted: codes, or draws of noise."""
 
     below: LogProb | None = None
-    """Nats of an estimate from the other side (`normalisation.py`): in expectation not above; None: there are none."""
+    """Nats by chains that go back: in expectation at most those of the annealed chains, whose law approaches the
+    model's (`normalisation.py`); None: there are none."""
 
     facts: Mapping[str, JSON] = field(default_factory=dict)
     """Further facts of how the nats are computed: draws of noise, ..."""

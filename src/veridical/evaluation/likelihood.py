@@ -99,7 +99,7 @@ def _of(density: Density, data: ArrayData, seed: int, device: torch.device) -> d
 
 
 def _from_below(below: LogProb, x: Tensor, device: torch.device, seed: int, detail: dict[str, JSON]) -> Measurement:
-    """Mean nats of held-out examples by chains that go back from them; with nats_test on the other side."""
+    """Mean nats of held-out examples by chains that go back from them: a bound of the annealed chains' likelihood."""
     began = time.perf_counter()
     nats = score(below, x, device, seed)
     return mean_nats("nats_reverse", nats, time.perf_counter() - began, "lower", detail)

@@ -1,17 +1,19 @@
-r"""log Z of a model with an energy: a sum where it is one, otherwise annealed importance sampling from both sides.
+r"""log Z of a model with an energy: a sum where it is one, otherwise annealed importance sampling.
 
-**From above.** Chains go from a density of known $Z_0$ to the model's (`mcmc/annealing.py`), and the mean of their
+**Forward.** Chains go from a density of known $Z_0$ to the model's (`mcmc/annealing.py`), and the mean of their
 weights estimates $Z/Z_0$ without bias. So $\log\hat Z$ is at most $\log Z$ in expectation, and
 $\log\hat p = -E - \log\hat Z$ at least $\log p$: too few temperatures flatter the model. The temperatures lie closer
 where the density changes faster, as chains found that are then forgotten.
 
-**From below.** Chains that start at an example and go back give $\hat p(x) = e^{-E(x)} / (Z_0 w)$ with
+**Backward.** Chains that start at an example and go back give $\hat p(x) = e^{-E(x)} / (Z_0 w)$ with
 
 $$ \operatorname E \hat p(x) = p_{\text{ann}}(x), \qquad \operatorname E \log\hat p(x) \le \log p_{\text{ann}}(x), $$
 
 the probability with which the forward chains end at x (reverse AIS, with the weights of Upadhya & Sastry, not those as
-printed first). The law $p_\text{ann}$ of these chains approaches the model as temperatures are added; where the two
-sides meet, log Z is known.
+printed first). It is a bound of these chains' likelihood and not of the model's: $p_\text{ann}$ approaches p as
+temperatures are added, but both have the sum 1, so that some examples are more probable under the chains. On examples
+drawn from the model the mean is below that of $\log p$ all the same, by $\mathrm{KL}(p\|p_\text{ann})$ and the scatter
+of the weights; on data it is so only as far as the two laws agree there. Two sides that meet are evidence, no proof.
 
 **Refused.** Weights that are not finite, or of which fewer than `FEWEST` count, are no estimate, and a quadratic form
 without a finite integral has no log Z: these are reasons and not numbers.
@@ -90,7 +92,8 @@ class LogZ:
     """What is stated of an estimate."""
 
     below: Callable[[Tensor], Tensor] | None = None
-    """(B, *event) → (B,) nats by chains that go back from the examples, in expectation from below; None: a sum."""
+    """(B, *event) → (B,) nats by chains that go back from the examples: in expectation at most the log probability with
+    which chains end there, which is not the model's (module docstring); None: log Z is a sum."""
 
     @property
     def exact(self) -> bool:

@@ -23,7 +23,7 @@ $E = -(v-\mu)^\top W (h-\lambda) - \dots$, in which weights and biases do not co
 the same, the step does not depend on which value of a unit is called 0.
 
 **What to expect.** Everything is exact but log Z, which is a sum for up to 24 units in the smaller layer and otherwise
-estimated by annealing, from both sides. Persistent chains stop mixing as weights grow: then take more sweeps, smaller
+estimated by annealing. Persistent chains stop mixing as weights grow: then take more sweeps, smaller
 steps, or temperatures.
 
 References:

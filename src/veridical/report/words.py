@@ -166,10 +166,11 @@ METRICS = {
         "better. It hardly depends on the appearance of samples.",
     ),
     "nats_reverse": Metric(
-        "log-likelihood by chains from the examples",
-        "Mean log probability density of up to 100 held-out examples, by chains that go back from them; higher is "
-        "better. Too few temperatures lower it, while they raise nats_test if log Z is estimated; where the two agree, "
-        "log Z is known.",
+        "log-likelihood of annealed chains, from below",
+        "Lower bound of the mean log probability density of up to 100 held-out examples under the chains that anneal "
+        "towards the model, which approach it as temperatures are added; not a bound of the model's own; higher is "
+        "better. Too few temperatures usually lower it, while they raise nats_test; where the two are near, "
+        "both are likely right.",
     ),
     "annealed_nats": Metric(
         "log-likelihood by annealing",
