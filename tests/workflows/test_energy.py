@@ -79,6 +79,15 @@ def test_no_value_of_the_data_reaches_the_loss() -> None:
     assert learned_from(data, TrainingConfig()) is data
 
 
+def test_examples_limit_neither_the_batch_nor_the_steps(tmp_path: Path) -> None:
+    """Eight of them are fewer than 16 samples of a step, which are the model's own; there are no passes over them."""
+    data = ArrayData(Ising(4).draw(8, 0), levels=2, target=Ising(4))
+    run = train(replace(SPINS, training=replace(QUICK, steps=1)), data=data, out=tmp_path / "run", say=silent)
+    assert "batch_size: 16" in run.config_file.read_text()
+    with pytest.raises(ValueError, match="no number of examples is known"):
+        train(SPINS, data=data, out=tmp_path / "other", say=silent, epochs=2)
+
+
 @pytest.mark.parametrize(
     ("config", "error", "words"),
     [

@@ -90,22 +90,18 @@ def train(
         Run.require_free(out)
     if config.training.log in ("tensorboard", "both"):
         require_tensorboard()
-    notes: dict[str, Any] = {"own_data": not isinstance(data, str | Path | None)}
-    own_model = model is not None
+    own_data, own_model = not isinstance(data, str | Path | None), model is not None
     data, probed = _read(config, data, say)
     set_threads(config.training.threads)
     engine = Engine(config.training.device, config.training.processes)
     engine.launch()
-    config, origins = _fit_batch(config, origins, data, engine.world_size, say)
+    source = learned_from(data, config.training)
+    config, origins = _fit_batch(config, origins, source, engine.world_size, say)
     if epochs is not None:
-        config, origins = lasting(config, epochs, count(data), origins)
+        config, origins = lasting(config, epochs, count(source), origins)
     settings = config.training
-    if model is None:
-        model = _built(config, data)
-    if start is not None:
-        notes["start"] = take_weights(model, start, say)
-    elif isinstance(model, StartsFromData) and isinstance(data, ArrayData):
-        model.start_from(data)
+    model = _built(config, data) if model is None else model
+    notes = {"own_data": own_data, **_begun(model, source, start, say)}
     game = game_of(model, data, settings)
     give_features(model, engine.device, say)
     shape = (settings.batch_size, *data.space.shape)
@@ -114,7 +110,7 @@ def train(
     if own_model and (warning := bounded_logits(model)):
         say(warning)
     if dry_run:
-        loader = batches(learned_from(data, settings), config.data, settings, device=engine.device)
+        loader = batches(source, config.data, settings, device=engine.device)
         _try_out(model, game, loader, engine, settings, say)
         return Run(out or "")
     run = _create(engine, out, f"{config.family.rpartition('.')[2]}-{data.name}")
@@ -156,6 +152,24 @@ def _built(config: RunConfig, data: ArrayData | BatchSource) -> GenerativeModel:
     return build_model(config, Facts(data.space, count(data)))
 
 
+def _begun(
+    model: GenerativeModel, source: ArrayData | BatchSource, start: Run | str | Path | None, say: Say
+) -> dict[str, Any]:
+    """Give a model the weights of another run, or the state that its data determine; return what is noted of it.
+
+    Args:
+        model: that is trained.
+        source: what it learns from.
+        start: run whose weights are the starting point; None: new weights.
+        say: called with each message.
+    """
+    if start is not None:
+        return {"start": take_weights(model, start, say)}
+    if isinstance(model, StartsFromData) and isinstance(source, ArrayData):
+        model.start_from(source)
+    return {}
+
+
 def _computed(engine: Engine, settings: TrainingConfig, why: str) -> dict[str, Any]:
     """Return device, arithmetic and threads of the run, for environment.json."""
     return {
@@ -188,14 +202,14 @@ def lasting(config: RunConfig, epochs: float, n: int | None, origins: Origins) -
     Args:
         config: the configuration.
         epochs: passes over the data.
-        n: number of examples; None: infinite.
+        n: number of examples; None: infinite, or none are used.
         origins: origin of each value of the configuration.
 
     Raises:
         ValueError: the number of examples is not known.
     """
     if n is None:
-        raise ValueError(f"epochs is {epochs:g}, but the number of examples is infinite. Give steps instead.")
+        raise ValueError(f"epochs is {epochs:g}, but no number of examples is known. Give steps instead.")
     steps = max(1, math.ceil(epochs * n / config.training.batch_size))
     settled = dataclasses.replace(config, training=dataclasses.replace(config.training, steps=steps))
     return settled, origins | {"training.steps": f"{epochs:g} epochs"}
