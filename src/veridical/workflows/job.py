@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
@@ -25,6 +26,7 @@ from veridical.seal import digest
 from veridical.training import checkpoint
 from veridical.training.callbacks import Checkpointer, Interruption, LockRenewal, MetricsFile, SampleGrids
 from veridical.training.determinism import deterministic
+from veridical.training.energy import EnergyGame
 from veridical.training.engine import Engine, LostProcessError, is_lost_connection
 from veridical.training.fit import Callback, State, fit
 from veridical.training.generators import seed_start
@@ -74,16 +76,20 @@ class Job:
     probed: Material | None = None
     """The examples of the probes, in the first process."""
 
+    @cached_property
+    def game(self) -> GenerativeModel | EnergyGame:
+        """What is played: the model itself, or a divergence from a known density."""
+        return game_of(self.model, self.data, self.config.training)
+
     def train(self, resume_from: checkpoint.Content | None = None) -> Run:
         """Train to the end, or until interrupted; the run's status says which."""
         training = self.config.training
         seed_start(training.seed, self.engine.rank)
         self.engine.place(self.model.train())
-        game = game_of(self.model, self.data, training)
-        state = State(self.model, game=game, steps=training.steps, ema=training.ema, lr_scale=training.lr_scale)
+        state = State(self.model, game=self.game, steps=training.steps, ema=training.ema, lr_scale=training.lr_scale)
         first = self.engine.rank == 0
         file, say = (self.run.health_file, self.say) if first else (None, None)
-        health = Health(game.term_kinds, file, say, self._facts())
+        health = Health(self.game.term_kinds, file, say, self._facts())
         kept: dict[str, Callback] = {"health": health}
         saver = Checkpointer(self.run, self.engine, training, kept)
         evaluation = self._evaluation(saver)
@@ -261,7 +267,7 @@ class Job:
             "class_names": self.data.class_names if isinstance(self.data, ArrayData) else None,
         }
         about = {"data": data, "space": space, "own_modules": own_modules, "papers": list(self.model.papers)}
-        about["terms"] = dict(game_of(self.model, self.data, self.config.training).term_kinds)
+        about["terms"] = dict(self.game.term_kinds)
         about["config_sha256"] = [digest(text.encode())]
         about["health"] = health_facts(self.data, self.config.training.steps, continued="start" in notes)
         self.run.write_json("environment.json", {**environment.describe(), **about, **notes})
