@@ -208,6 +208,19 @@ def test_a_gaussian_is_learned_by_a_flow(divergence: str) -> None:
     assert last["model/reverse_kl"] < 0.02 and last["model/effective_share"] > 0.95
 
 
+@pytest.mark.parametrize(("divergence", "bridges"), [("reverse-kl", None), ("alpha-2", 2)])
+def test_an_autoregressive_density_learns_too(divergence: str, bridges: int | None) -> None:
+    """Continuous samples without a gradient: REINFORCE, or moved by the bridges."""
+    torch.manual_seed(0)
+    model = MADE(MADEConfig(width=16), Space((2,), "vector", None, None, mean=0.0, std=1.0))
+
+    def target(x: Tensor) -> Tensor:
+        return -0.5 * ((x.double() - 0.7) / 0.6).square().sum(1) - 2 * math.log(0.6 * math.sqrt(2 * math.pi))
+
+    first = trained(model, target, divergence, 1, bridges=bridges)["model/reverse_kl"]
+    assert trained(model, target, divergence, 40, bridges=bridges)["model/reverse_kl"] < 0.6 * first
+
+
 def two_modes(x: Tensor, means: Tensor, log_widths: Tensor) -> Tensor:
     """Log density of two equal Gaussians on the line."""
     z = (x - means) / log_widths.exp()
