@@ -77,17 +77,17 @@ def _level(
         step: of the present lattice, in sites.
         distance: of nearest neighbours, in steps.
     """
-    periods = torch.tensor([even_period(side, period) for side in sides])
+    periods = torch.tensor([dividing_period(side, period) for side in sides])
     colour = (units % periods) @ torch.tensor([int(periods[1]), 1])
     groups = [step * places[colour == c] for c in colour.unique()]
     return Sublattice(torch.stack(groups), step * distance)
 
 
-def even_period(side: int, period: int) -> int:
+def dividing_period(side: int, period: int) -> int:
     """Return the smallest divisor of a side that is at least the period; the side where there is none.
 
     Examples:
-        >>> even_period(16, 4), even_period(6, 4), even_period(10, 4), even_period(2, 4)
+        >>> dividing_period(16, 4), dividing_period(6, 4), dividing_period(10, 4), dividing_period(2, 4)
         (4, 6, 5, 2)
     """
     return next((p for p in range(period, side) if side % p == 0), side)
