@@ -79,6 +79,7 @@ class Autoencoder(FittedCodes, Replayable, Encoder, ComparesFeatures):
         "Ghosh, Sajjadi, Vergari, Black & Schölkopf, From Variational to Deterministic Autoencoders, ICLR 2020. "
         "https://arxiv.org/abs/1903.12436",
     )
+    config: AutoencoderConfig
     codes: Tensor
     seen: Tensor
 
@@ -120,16 +121,6 @@ class Autoencoder(FittedCodes, Replayable, Encoder, ComparesFeatures):
     def pattern(self, step: int) -> Hashable | None:
         """Return one pattern: all steps are the same."""
         return ()
-
-    @property
-    def perceptual_weight(self) -> float:
-        """Weight of the distance of features."""
-        return self.config.perceptual_weight
-
-    @property
-    def perceptual_features(self) -> str | None:
-        """Name of the extractor."""
-        return self.config.perceptual_features
 
     def optimizer(self, player: str) -> OptimizerConfig:
         """Return the optimiser of the configuration."""

@@ -90,6 +90,7 @@ class VAE(Variational, ComparesFeatures):
         "Rybkin, Daniilidis & Levine, Simple and Effective VAE Training with Calibrated Decoders, ICML 2021. "
         "https://arxiv.org/abs/2006.13202",
     )
+    config: VAEConfig
 
     def __init__(
         self,
@@ -110,16 +111,6 @@ class VAE(Variational, ComparesFeatures):
         self.decoder = self.built_decoder(self.latent_dim, *kind) if decoder is None else decoder
         self.add_scale()
         self.use_features(features)
-
-    @property
-    def perceptual_weight(self) -> float:
-        """Weight of the distance of features."""
-        return self.config.perceptual_weight
-
-    @property
-    def perceptual_features(self) -> str | None:
-        """Name of the extractor."""
-        return self.config.perceptual_features
 
     def optimizer(self, player: str) -> OptimizerConfig:
         """Return the optimiser of the configuration."""

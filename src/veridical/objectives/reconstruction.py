@@ -22,8 +22,9 @@ Szlam, Optimizing the Latent Space of Generative Networks (2018), Eq. 4. Johnson
 Real-Time Style Transfer and Super-Resolution (2016), Eq. 2.
 """
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -149,15 +150,18 @@ class ComparesFeatures(ABC):
     features: Features | None  # without a default here, which would hide a module of this name
     """(B, *event) → (B, ...), or a sequence of such."""
 
-    @property
-    @abstractmethod
-    def perceptual_weight(self) -> float:
-        """Weight of the distance of features in the loss; 0: features are not used."""
+    config: Any
+    """Configuration with `perceptual_weight` and `perceptual_features`."""
 
     @property
-    @abstractmethod
+    def perceptual_weight(self) -> float:
+        """Weight of the distance of features in the loss; 0: features are not used."""
+        return self.config.perceptual_weight
+
+    @property
     def perceptual_features(self) -> str | None:
         """Name of the extractor that is wanted; None: the default of the data."""
+        return self.config.perceptual_features
 
     @property
     def wants_features(self) -> bool:
