@@ -10,6 +10,7 @@ from tests.evaluation.models import Bounded, Law
 from veridical.config import OptimizerConfig
 from veridical.evaluation.density import density_of, score, why_no_density
 from veridical.evaluation.normalisation import Effort
+from veridical.mcmc.annealing import combine
 from veridical.model import Batch, EnergyBased, GenerativeModel, Loss, Space
 from veridical.targets import GaussianMixture
 
@@ -70,12 +71,16 @@ def test_an_energy_of_many_states_is_estimated_and_says_so() -> None:
     model = Field(Space((1, 3, 7), "lattice", levels=2), 0.3)
     density = density_of(model, effort=Effort(sweeps=20))
     assert density is not None and density.kind == "annealed estimate" and not density.exact and density.bound is None
-    x = torch.ones(3, 1, 3, 7)
+    x = torch.ones(400, 1, 3, 7)
     exact = 21 * math.log(math.exp(0.3) / (2 * math.cosh(0.3)))
     with torch.no_grad():
         assert float(density.log_prob(x)[0]) == pytest.approx(exact, abs=4 * density.error + 1e-3)
         assert density.below is not None
-        assert float(density.below(x).mean()) == pytest.approx(exact, abs=0.5)
+        below = density.below(x)
+    # Of 400 chains back, with log weights of variance .113, the mean is .057 too low and has the error .017; the log of
+    # the mean weight is within .07 of the truth in all but one of 10,000 repetitions.
+    assert exact - 0.13 < float(below.mean()) < exact
+    assert float(combine(below)) == pytest.approx(exact, abs=0.08)
     # The ladder leaves .893 of the chains in expectation (tests/mcmc/test_energy_paths.py); of 100 normal log weights
     # of variance .113 fewer than 80 count, or the error exceeds .05, in one of 10,000 repetitions each.
     assert float(density.detail["effective_chains"]) > 80 and density.error < 0.05  # type: ignore[arg-type]
