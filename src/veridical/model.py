@@ -358,6 +358,9 @@ class Conditional(ABC):
     classes: int
     """Number of classes; 0: a family that can use labels was built without."""
 
+    needs_class: bool = False
+    """Whether p(x | c) alone was learned, and nothing can be computed without a label."""
+
 
 def draws_classes(model: object) -> TypeGuard[Conditional]:
     """Return whether a model draws examples of a given class."""

@@ -15,6 +15,7 @@ from veridical.config.families.diffusion import DiffusionConfig, DiffusionSampli
 from veridical.data.preprocess import log_det
 from veridical.data.space import Space
 from veridical.families.diffusion import Diffusion
+from veridical.families.guided import Guided
 from veridical.families.probability_flow import ProbabilityFlow
 from veridical.model import Batch, Denoiser
 from veridical.noise import SampleNoise
@@ -281,9 +282,9 @@ MUTANTS = [
     (ProbabilityFlow, "_nats", "self.shrinkage / self.space.std", "1 / self.space.std", check_gaussian_density),
     (Diffusion, "sample", "(1 + most**2) ** 0.5", "0.5 * most", check_samples),
     (ProbabilityFlow, "to_data", "self.space.std * x", "x", check_samples),
-    (ProbabilityFlow, "guided", "none + guidance *", "guidance *", check_guidance),
-    (ProbabilityFlow, "guided", "torch.full_like(c, self.classes)", "torch.full_like(c, 0)", check_guidance),
-    (ProbabilityFlow, "training_labels", "< self.config", "> self.config", check_labels_are_dropped),
+    (Guided, "guided", "none + guidance *", "guidance *", check_guidance),
+    (Guided, "guided", "torch.full_like(c, self.classes)", "torch.full_like(c, 0)", check_guidance),
+    (Guided, "training_labels", "< self.label", "> self.label", check_labels_are_dropped),
     (ProbabilityFlow, "_log_weight", "- log_q", "", check_levels),
     (ProbabilityFlow, "last_mean", "self.noise_range[0]", "2 * self.noise_range[0]", check_levels),
     (

@@ -28,6 +28,7 @@ from veridical.model import (
     GenerativeModel,
     Integrated,
     LikelihoodBound,
+    draws_classes,
     has_exact_likelihood,
 )
 from veridical.verdict import Bound
@@ -101,6 +102,13 @@ def density_of(model: GenerativeModel, space: Space | None = None, effort: Effor
     return None if isinstance(found, str) else found
 
 
+def only_of_classes(model: object) -> str | None:
+    """Return why a model has no p(x), and thus neither a density nor a denoiser without labels; None: it has."""
+    if not draws_classes(model) or not model.needs_class:
+        return None
+    return f"this {type(model).__name__} learned p(x | c) alone, and p(x) of an example without its label is not known"
+
+
 def find_density(model: GenerativeModel, space: Space | None = None, effort: Effort = EFFORT) -> Density | str:
     """Return the density of a model, a bound or an estimate of it, or the reason why there is none.
 
@@ -110,6 +118,9 @@ def find_density(model: GenerativeModel, space: Space | None = None, effort: Eff
         effort: how much work an estimate of log Z may be.
     """
     space = model.space if space is None else space
+    given_labels = only_of_classes(model)
+    if given_labels is not None:
+        return given_labels
     if isinstance(model, ExactLikelihood) and has_exact_likelihood(model):
         return _solved(model) if isinstance(model, Integrated) else Density(model.log_prob, "exact")
     if isinstance(model, Dequantised):

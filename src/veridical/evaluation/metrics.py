@@ -209,9 +209,9 @@ METRICS: Mapping[str, Metric] = {
         (LIKELIHOOD, needs.SEVERAL), lambda s: measure_likelihood(s.model, s.train, s.test, s.n, s.seed, s.density)
     ),
     "annealed": Metric((needs.DECODER, needs.SEVERAL), _annealed, on_request=COSTLY),
-    "denoising": Metric((needs.DENOISER, needs.ENOUGH_HELD_OUT), _denoising),
+    "denoising": Metric((needs.DENOISER, needs.OF_ALL_CLASSES, needs.ENOUGH_HELD_OUT), _denoising),
     "inverse": Metric((needs.BIJECTIVE, needs.SEVERAL), _inverse),
-    "solver": Metric((needs.INTEGRATED, needs.SEVERAL), _solver),
+    "solver": Metric((needs.INTEGRATED, needs.OF_ALL_CLASSES, needs.SEVERAL), _solver),
     "restoration": Metric(
         (needs.RESTORER, needs.BOUNDED, needs.SAME_EXAMPLES),
         lambda s: measure_restoration(s.model, s.train, s.some(s.train, RESTORED).sort().values, s.model.device),

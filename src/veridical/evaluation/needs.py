@@ -11,6 +11,7 @@ from typing import final
 import torch
 
 from veridical.evaluation import decoder
+from veridical.evaluation.density import only_of_classes
 from veridical.evaluation.features import left_out
 from veridical.evaluation.recovery import factors_of
 from veridical.evaluation.subject import Subject
@@ -200,6 +201,10 @@ def _other_examples(subject: Subject) -> str | None:
     return f"the model was trained on {n:,} examples, and these data have {len(subject.train):,}"
 
 
+def _only_of_classes(subject: Subject) -> str | None:
+    return only_of_classes(subject.model)
+
+
 def _unbounded(subject: Subject) -> str | None:
     return "the data have no bounds" if subject.train.space.support is None else None
 
@@ -232,6 +237,7 @@ DENOISER = of_model(Denoiser, "is no denoiser")
 DISCRIMINATOR = of_model(Discriminating, "has no discriminator")
 JUDGED_ALONE = Need(_not_judged_alone)
 CONDITIONAL = Need(_no_given_class)
+OF_ALL_CLASSES = Need(_only_of_classes)
 CLASSIFIER = of_model(Classifier, "is no classifier")
 CODED = of_model(Coded, "has no codes that can be read from examples")
 

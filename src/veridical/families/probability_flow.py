@@ -1,4 +1,4 @@
-r"""The base of families that integrate an equation from noise to data: samples, density, denoiser, labels.
+r"""The base of families that integrate an equation from noise to data: samples, density, denoiser.
 
 In standard units (mean 0 and deviation 1 of the data) a family has a state $y$ and a *velocity*
 
@@ -39,21 +39,18 @@ from torch import Tensor, nn
 from veridical.config import OptimizerConfig
 from veridical.config.families.probability_flow import ProbabilityFlowConfig
 from veridical.data.preprocess import log_det
+from veridical.families.guided import Guided
 from veridical.kinds import TermKind
 from veridical.mcmc.runge_kutta import richardson, transport
 from veridical.model import (
-    Batch,
-    Conditional,
     Denoiser,
     Dequantised,
     ExactLikelihood,
     Facts,
-    GenerativeModel,
     Integrated,
     Replayable,
     Sampler,
     Space,
-    refuse_labels,
     refuse_shape,
 )
 from veridical.nn.conv import fits_convolutions
@@ -71,10 +68,9 @@ Config = TypeVar("Config", bound=ProbabilityFlowConfig)
 
 
 class ProbabilityFlow(
-    GenerativeModel,
+    Guided,
     Replayable,
     Sampler,
-    Conditional,
     Denoiser,
     ExactLikelihood,
     Dequantised,
@@ -99,10 +95,8 @@ class ProbabilityFlow(
     def __init__(self, config: Config, facts: Facts | Space, network: nn.Module | None = None) -> None:
         super().__init__(facts)
         space = self.space
-        if config.labels and space.classes is None:
-            raise ValueError("labels is True, but the data have no labels; leave it out, or choose data with labels.")
         self.config: Config = config
-        self.classes = (space.classes or 0) if config.labels else 0
+        self.learn_labels(config.labels, config.label_dropout)
         width = space.bin_width
         left = CONTINUOUS if width is None else OF_A_LEVEL * width / space.std
         self.sigma_min = left if config.sigma_min is None else config.sigma_min
@@ -143,67 +137,6 @@ class ProbabilityFlow(
     def pattern(self, step: int) -> Hashable | None:
         """Return one pattern: all steps are the same."""
         return ()
-
-    # Labels.
-
-    def training_labels(self, batch: Batch) -> Tensor | None:
-        """Return the (B,) labels of a batch, some of them replaced by none; None for a model without labels.
-
-        Raises:
-            ValueError: the model learns labels, and the batch has none.
-        """
-        if not self.classes:
-            return None
-        if batch.c is None:
-            raise ValueError("the batch has no labels, and this model learns p(x | c); give data with labels.")
-        dropped = torch.rand(len(batch.c), device=batch.c.device) < self.config.label_dropout
-        return batch.c.masked_fill(dropped, self.classes)
-
-    def label_rows(self, n: int, c: Tensor | None) -> Tensor | None:
-        """Return the labels that the network is given: those of c, or none for every row.
-
-        Raises:
-            ValueError: the labels do not fit the model.
-        """
-        if not self.classes:
-            refuse_labels(c)
-            return None
-        if c is None:
-            if self.config.label_dropout == 0:
-                raise ValueError(
-                    "c is missing, and this model has learned p(x | c) alone (label_dropout is 0); pass c."
-                )
-            return torch.full((n,), self.classes, device=self.device)
-        if c.shape != (n,) or bool(((c < 0) | (c >= self.classes)).any()):
-            raise ValueError(f"c is {c.tolist()}; expected {n} labels from 0 to {self.classes - 1}.")
-        return c.to(self.device)
-
-    def guided(self, y: Tensor, level: Tensor, c: Tensor | None, guidance: float = 1.0) -> Tensor:
-        r"""Return the network's output, mixed as $F_\text{none} + w (F_c - F_\text{none})$ where the weight w is not 1.
-
-        Args:
-            y: (B, *event) in standard units.
-            level: () or (B,) the network's input for noise or time.
-            c: labels of `label_rows`.
-            guidance: w.
-        """
-        level = level.to(y).expand(len(y))
-        if c is None or guidance == 1:
-            return at_least_single(self.network(y, level, c))
-        none = at_least_single(self.network(y, level, torch.full_like(c, self.classes)))
-        return none + guidance * (at_least_single(self.network(y, level, c)) - none)
-
-    def guidance_of(self, guidance: float, c: Tensor | None) -> float:
-        """Return the weight of the class.
-
-        Raises:
-            ValueError: there is no class, or p(x) was not learned.
-        """
-        if guidance != 1 and (c is None or not self.classes):
-            raise ValueError(f"guidance is {guidance}, but no class is given. Leave it out, or give a label.")
-        if guidance != 1 and self.config.label_dropout == 0:
-            raise ValueError(f"guidance is {guidance}; this model has not learned p(x), since its label_dropout is 0.")
-        return guidance
 
     # Density.
 

@@ -137,12 +137,14 @@ def labels_for(model: GenerativeModel, noise: Noise, label: int | None, draw: bo
         model: whose classes are used.
         noise: one row per label.
         label: that of all; None: see `draw`.
-        draw: draw labels uniformly if the data have classes and the model was not built without.
+        draw: draw labels uniformly if the data have classes and the model was not built without; a model that
+            learned p(x | c) alone always gets them.
     """
     if label is not None:
         return torch.full((noise.n,), label, device=noise.device)
     classes = model.classes if isinstance(model, Conditional) else model.space.classes
-    return noise.integers(classes) if draw and classes else None
+    needed = isinstance(model, Conditional) and model.needs_class
+    return noise.integers(classes) if classes and (draw or needed) else None
 
 
 def decoder(latent: LatentVariable, c: Tensor | None) -> Callable[[Tensor], Tensor]:

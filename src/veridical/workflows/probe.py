@@ -30,6 +30,7 @@ from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
 from veridical.data.source import BatchSource, spread
 from veridical.data.sources import splits_of
+from veridical.evaluation.density import only_of_classes
 from veridical.evaluation.target import Target, mismatch
 from veridical.model import (
     Discriminating,
@@ -126,7 +127,7 @@ def look(model: GenerativeModel, seen: Material) -> tuple[dict[str, float], dict
         terms |= {
             f"logit_{name}": float(model.logits(part.x, labels(model, part.c)).mean()) for name, part in parts.items()
         }
-    if isinstance(model, LikelihoodBound | ExactLikelihood):
+    if isinstance(model, LikelihoodBound | ExactLikelihood) and only_of_classes(model) is None:
         found, compared["nats"] = nats(model, train, held_out, seen.log_p)
         terms |= found
     return terms, compared
