@@ -1,6 +1,7 @@
 """The game: who moves, what it minimises, and what is watched."""
 
 import cmath
+import itertools
 import math
 from dataclasses import replace
 from typing import Any
@@ -12,8 +13,10 @@ from torch import Tensor, nn
 
 from veridical.config import GANConfig, OptimizerConfig
 from veridical.families.gan import GAN
+from veridical.health import LargeSteps
 from veridical.model import Batch, LatentVariable, Sampler, Space, Trainable
 from veridical.training.fit import Callback, State, fit
+from veridical.training.movement import Movement
 from veridical.training.terms import Row
 
 IMAGES = Space((1, 12, 12))
@@ -53,6 +56,16 @@ def examples(space: Space, n: int = 8) -> Batch:
     x = torch.randn(n, *space.shape, generator=torch.Generator().manual_seed(0))
     x = space.mean + space.std * x if space.support is None else x.clamp(*space.support)
     return Batch(x, torch.arange(n))
+
+
+class Fixed:
+    """The same batch at every step."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.always = batch
+
+    def batch(self, step: int) -> Batch:
+        return self.always
 
 
 def freeze_all_but(model: GAN, player: str) -> None:
@@ -260,15 +273,33 @@ def test_by_default_the_generator_comes_to_rest_and_the_discriminator_goes_on() 
         def on_log(self, state: State, row: Row) -> None:
             sizes.append((row["generator/lr"], row["discriminator/lr"]))
 
-    class Always:
-        def batch(self, step: int) -> Batch:
-            return examples(REAL_LINE)
-
     model = GAN(GANConfig(), REAL_LINE, generator=Point(), discriminator=Line(1.0)).double()
-    fit(State(model, steps=8), Always(), log_every=1, callbacks=[Sizes()])
+    fit(State(model, steps=8), Fixed(examples(REAL_LINE)), log_every=1, callbacks=[Sizes()])
     generator, discriminator = zip(*sizes, strict=True)
     assert discriminator == (0.01,) * 8
     assert generator == pytest.approx([0.01] * 5 + [0.0075, 0.005, 0.0025])
+
+
+def test_the_step_asked_for_is_taken_and_none_in_three_decades_ends_in_nan() -> None:
+    ends, found = [], []
+    for scale in (0.1, 0.5, 2.0, 10.0, 100.0):
+        torch.manual_seed(0)
+        model = GAN(replace(SMALL, depth=1), PLANE)
+        state = State(model, steps=60, lr_scale=scale)
+        rows: list[Row] = []
+
+        class Keep(Callback):
+            def on_log(self, state: State, row: Row, rows: list[Row] = rows) -> None:
+                rows.append(row)
+
+        fit(state, Fixed(examples(PLANE, 32)), log_every=5, callbacks=[Movement(5), Keep()])  # NaN would be an error
+        assert rows[0]["generator/lr"] == pytest.approx(0.01 * scale)
+        ends.append(nn.utils.parameters_to_vector(model.parameters()).detach())
+        monitor = LargeSteps("discriminator")
+        found.append(any(monitor.observe(row) is not None for row in rows))
+    assert all(torch.isfinite(end).all() for end in ends)
+    assert all(not torch.equal(a, b) for a, b in itertools.pairwise(ends))
+    assert found == [False] * 3 + [True] * 2  # beyond 0.05 of the weights, health says that the steps are too long
 
 
 def test_penalties_halve_on_schedule() -> None:

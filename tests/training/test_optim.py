@@ -2,12 +2,14 @@
 
 import copy
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from tests.mutants import is_noticed
 from veridical.config import OptimizerConfig
 from veridical.training.optim import Optimizer, RelativeSteps, Schedule, build_optimizer, lr_factor
 
@@ -92,6 +94,51 @@ def test_layers_at_zero_can_leave_it_and_no_gradient_means_no_step() -> None:
     optimizer.step()
     assert float(zero.detach().norm()) == pytest.approx(0.1 * math.sqrt(32 * 2 / 8) / math.sqrt(1.01), rel=1e-5)
     assert torch.equal(idle.detach(), torch.ones(3))
+
+
+def a_vanished_gradient_does_not_become_a_step() -> None:
+    # Its squares are below the smallest float, so that its norm is 0: divided by it, the step would be infinite.
+    offset, weights = nn.Parameter(torch.zeros(8)), nn.Parameter(torch.ones(4, 8))
+    optimizer = build_optimizer(OptimizerConfig(betas=(0.0, 0.99), lr=0.1, trust=0.1), [offset, weights])
+    for gradient in (1.0, 1e-24):
+        before = torch.cat([offset.detach(), weights.detach().flatten()])
+        offset.grad, weights.grad = torch.full((8,), gradient), torch.full((4, 8), gradient)
+        offset.data.zero_()
+        optimizer.step()
+    moved = float((torch.cat([offset.detach(), weights.detach().flatten()]) - before).norm())
+    assert moved < 0.1 * float(before.norm())
+
+
+def offsets_do_not_grow_by_steps_at_random() -> None:
+    offset = nn.Parameter(torch.zeros(16))
+    optimizer = build_optimizer(OptimizerConfig(name="sgd", lr=0.5, trust=1.0), [offset])
+    directions = torch.randn(400, 16, generator=torch.Generator().manual_seed(0))
+    for direction in directions:
+        offset.grad = direction.clone()
+        optimizer.step()
+    assert float(offset.detach().abs().max()) < 100.0  # undivided, sqrt(1.25) a step: 1e19 in 400 of them
+
+
+def test_a_vanished_gradient_does_not_become_a_step() -> None:
+    a_vanished_gradient_does_not_become_a_step()
+
+
+def test_offsets_do_not_grow_by_steps_at_random() -> None:
+    offsets_do_not_grow_by_steps_at_random()
+
+
+@pytest.mark.parametrize(
+    ("check", "before", "after"),
+    [
+        (a_vanished_gradient_does_not_become_a_step, "torch.finfo(x.dtype).eps * size", "torch.finfo(x.dtype).tiny"),
+        (offsets_do_not_grow_by_steps_at_random, "norm > sizes.bound", "sizes.bound < 0"),
+    ],
+)
+def test_mutants_of_long_steps_are_seen(
+    check: Callable[[], None], before: str, after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after = f"length.new_tensor({after})" if "tiny" in after else after
+    is_noticed(check, monkeypatch, RelativeSteps, "_move", before, after)
 
 
 def test_the_delay_of_momentum_is_taken_out() -> None:

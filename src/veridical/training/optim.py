@@ -193,8 +193,8 @@ class RelativeSteps(Optimizer):
 
     A relative change of $\eta$ in every layer bounds the relative change of the function that the network computes, so
     that the same $\eta$ serves every rule, width and scale of the loss; the denominator keeps the weights from growing
-    by steps at random (Bernstein et al., 2020). `trust` is the largest step for which the gradient is a valid
-    description of the loss: a larger `lr` has the effect of `trust`, and is annealed in the same way (`Schedule`).
+    by steps at random (Bernstein et al., 2020). `trust` bounds the step: a larger `lr` has the effect of `trust`,
+    and is annealed in the same way (`Schedule`).
 
     In a game, a rule with momentum responds to the opponent's parameters of about $1/(1-\beta)$ steps ago, and training
     moves in widening circles: momentum reduces the damping, and a negative one would increase it (Gidel et al., 2019).
@@ -203,7 +203,8 @@ class RelativeSteps(Optimizer):
 
     Offsets, gains and layers that start at zero have no useful size: the size of a matrix or kernel counts as at least
     that of random initial weights, $\sqrt{2/\text{fan-in}}$ per weight (He et al., 2015), that of a vector as 0.1 per
-    component; vectors are not divided by the denominator.
+    component; vectors are divided by the denominator once they exceed 3 per component. A direction shorter than the
+    rounding of the weights is not stretched to a whole step.
 
     Args:
         rule: proposes the direction.
@@ -238,10 +239,11 @@ class RelativeSteps(Optimizer):
             change = torch.sub(proposed, last, alpha=self.momentum)
             last.copy_(proposed)
         sizes = self._sizes(stretch)
-        length = stretch.norms(change).clamp(min=torch.finfo(x.dtype).tiny)
-        scale = group.lr * torch.maximum(stretch.norms(old), sizes.least) / length
+        norm, length = stretch.norms(old), stretch.norms(change)
+        size = torch.maximum(norm, sizes.least)
+        scale = group.lr * size / torch.maximum(length, torch.finfo(x.dtype).eps * size)
         rows = torch.addcmul(stretch.rows(old), stretch.rows(change), stretch.spread(scale))
-        growth = torch.hypot(self.ones[x.device], group.lr).pow(sizes.matrices)
+        growth = torch.where(norm > sizes.bound, torch.hypot(self.ones[x.device], group.lr), self.ones[x.device])
         torch.div(rows, stretch.spread(growth), out=stretch.rows(x))
 
     def _sizes(self, stretch: Stretch | RowBatch) -> Sizes:
@@ -264,9 +266,9 @@ class Sizes:
         least = [math.sqrt(s.numel()) * (math.sqrt(2 / s[1:].numel()) if len(s) > 1 else 0.1) for s in stretch.shapes]
         self.least = torch.tensor(least, dtype=like.dtype, device=like.device)
         """(parameters,) the least size."""
-        matrices = [float(len(s) > 1) for s in stretch.shapes]
-        self.matrices = torch.tensor(matrices, dtype=like.dtype, device=like.device)
-        """(parameters,) 1 for matrices and kernels, 0 for vectors."""
+        bound = [-1.0 if len(s) > 1 else 30 * small for s, small in zip(stretch.shapes, least, strict=True)]
+        self.bound = torch.tensor(bound, dtype=like.dtype, device=like.device)
+        """(parameters,) the size above which steps at random leave the size as it is; -1: always."""
 
 
 def lr_factor(config: OptimizerConfig, step: int, steps: int) -> float:

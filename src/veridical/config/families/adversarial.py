@@ -39,7 +39,7 @@ def constant() -> OptimizerConfig:
     Its learning rate is constant. Only the generator's is annealed: at the end of training the discriminator still
     adapts to a generator that changes slowly (two time scales: Heusel et al. 2017, Thm. 1).
     """
-    return OptimizerConfig(lr=0.02, trust=0.01, betas=(0.0, 0.99))
+    return OptimizerConfig(lr=0.01, trust=1.0, betas=(0.0, 0.99))
 
 
 def annealed() -> OptimizerConfig:
