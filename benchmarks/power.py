@@ -8,6 +8,7 @@ training examples are drawn from one law, with all metrics of features measured 
 
 - copies: samples replaced by training examples;
 - missing: samples without one mode, which is thinned in the data to the stated share (mixtures alone);
+- halved, doubled: a mode of the stated share in the data, half or twice as frequent in the samples (mixtures alone);
 - unlike: samples replaced by examples moved by five deviations in every feature, in random directions;
 - shift: all samples moved by so many deviations of each feature;
 - shrunk: all samples moved towards their mean.
@@ -30,28 +31,42 @@ from veridical.statistics import wilson_interval
 from veridical.targets import GaussianMixture, ring, simplex
 
 MODES = {"ring, 2-D": ring(), "mixture, 32-D": simplex()}
+FACTORS = {"missing": 1e-9, "halved": 0.5, "doubled": 2.0}
+"""Of the frequency of a mode."""
+
 LAWS = ("ring, 2-D", "mixture, 32-D", "heavy-tailed, 8-D", "features of images, 64-D")
 
 
 def table(law: str, n: int, seed: int, kind: str = "", size: float = 0.0) -> list[Measurement]:
     """Measure n samples of a law with a planted fault."""
     generator = torch.Generator().manual_seed(seed)
-    if kind == "missing":
-        parts = without_mode(MODES[law], n, size, generator)
+    if kind in FACTORS:
+        parts = with_mode_times(FACTORS[kind], MODES[law], n, size, generator)
     else:
         spare, held_out, train = DISTRIBUTIONS[law](4 * n, generator).split((n, n, 2 * n))
         parts = [planted(kind, size, spare, train, generator) if kind else spare, held_out, train]
     return measured(sets_of(parts, seed, 199))
 
 
-def without_mode(target: GaussianMixture, n: int, size: float, generator: torch.Generator) -> list[Tensor]:
-    """Return samples without the first mode, and held-out and training examples in which it has the share `size`."""
-    x = target.sample(12 * n, generator, torch.float32)
-    first = target.nearest_mode(x.double())[0] == 0
-    weight = float(target.weights[0])
-    kept = torch.rand(len(x), generator=generator) < size * (1 - weight) / (weight * (1 - size))
-    data = x[~first | kept]
-    return [x[-5 * n :][~first[-5 * n :]][:n], data[:n], data[n : 3 * n]]
+def with_mode_times(factor: float, target: GaussianMixture, n: int, size: float, g: torch.Generator) -> list[Tensor]:
+    """Return samples, held-out and training examples of a mixture whose first mode has another share.
+
+    Args:
+        factor: by which the mode is more frequent in the samples than in the data.
+        target: the mixture.
+        n: samples.
+        size: share of the mode in the data.
+        g: random numbers.
+    """
+    first, others = (
+        (1 / (1 - size + factor * size) * factor * size, size),
+        target.weights[1:] / target.weights[1:].sum(),
+    )
+    mixed = [
+        GaussianMixture(target.means, target.sigma, torch.cat([torch.tensor([p]), (1 - p) * others])) for p in first
+    ]
+    samples, data = (law.sample(k, g, torch.float32) for law, k in zip(mixed, (n, 3 * n), strict=True))
+    return [samples, data[:n], data[n:]]
 
 
 def planted(kind: str, size: float, x: Tensor, train: Tensor, generator: torch.Generator) -> Tensor:
@@ -94,7 +109,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for law in given.laws:
         for kind, size in sizes(law, given.n).items():
-            if (given.only and kind not in given.only) or (kind == "missing" and law not in MODES):
+            if (given.only and kind not in given.only) or (kind in FACTORS and law not in MODES):
                 continue
             found = [faults(table(law, given.n, seed, kind, size)) for seed in range(given.tables)]
             hits = sum(map(bool, found))

@@ -73,6 +73,10 @@ class Test:
     adjusted: float | None = None
     """The p-value after allowing for all tests of the table; None: the test stands alone."""
 
+    critical: float | None = None
+    """How far the statistic must lie from its middle, in units of its spread, to be significant in the first step of
+    the table; None: the test stands alone."""
+
     null: Any = field(default=None, repr=False, compare=False)
     """What a perfect model would have scored (`evaluation.exchange.Null`), until the table is adjusted; not stored."""
 

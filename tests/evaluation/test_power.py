@@ -1,6 +1,8 @@
 """The faults that a table would have shown: sizes follow from what its tests show, and planted ones are found."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from tests.mutants import mutated
 from veridical.evaluation import memorisation
 from veridical.evaluation import power as page
+from veridical.evaluation.cells import cell_shares
 from veridical.evaluation.exchange import exchange, exchange_test
 from veridical.evaluation.manifold import Sample, manifold
 from veridical.evaluation.measurement import Measurement
@@ -84,7 +87,62 @@ def test_a_sentence_names_every_kind() -> None:
     (sentence,) = power(found)
     assert "at n = 2,000" in sentence and "copies from 3.0 % of the samples on" in sentence
     assert "a missing part of 6.0 % of the data" in sentence and "samples shrunk by" in sentence
-    assert set(smallest_faults(found)) == set(WORDS)
+    assert set(smallest_faults(found)) == set(WORDS) - {"halved", "doubled"}  # no shares of cells
+
+
+K, SHARE_SIZE = 10, 1_000
+"""Classes, and examples of either side."""
+
+
+def tables_that_show(factor: float, tries: int = 100) -> float:
+    """Share of tests of shares that show a class of the stated share whose frequency is wrong by a factor."""
+    rng, hits = np.random.default_rng(0), 0
+    size = page.smallest_cell(factor, 3.0, SHARE_SIZE, SHARE_SIZE)
+    real = np.full(K, (1 - size) / (K - 1))
+    real[0] = size
+    wrong = real * np.where(np.arange(K) == 0, factor, 1.0)
+    for seed in range(tries):
+        sides = (rng.multinomial(SHARE_SIZE, p / p.sum()) for p in (wrong, real))
+        cells = torch.from_numpy(np.concatenate([np.repeat(np.arange(K), counts) for counts in sides]))
+        hits += float(cell_shares(cells, exchange(SHARE_SIZE, SHARE_SIZE, seed, 1), K).largest[0]) >= 3.0
+    return hits / tries
+
+
+def shows_frequencies() -> bool:
+    """Power .8 by 100 tests (outside of .65 to .92 with a probability of 1e-3 for each), and z at the size."""
+    p = page.smallest_cell(0.5, 3.0, 500, 500)
+    q = 0.5 * p / (1 - 0.5 * p)
+    z = (p - q) / math.sqrt((p + q) * (1 - (p + q) / 2) / 500)
+    return abs(z - 3.842) < 0.02 and all(0.65 <= tables_that_show(factor) <= 0.92 for factor in (0.5, 2.0))
+
+
+def test_a_class_of_the_stated_share_at_a_wrong_frequency_is_seen_in_about_80_percent() -> None:
+    assert shows_frequencies()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("p / (1 - p + factor * p)", "p"),
+        ("(1 / n + 1 / m)", "(1 / n)"),
+        ("NormalDist().inv_cdf(POWER)", "0"),
+        ("factor * p /", "factor**2 * p /"),
+    ],
+    ids=["no division", "noise of one side", "power of one half", "factor squared"],
+)
+def test_another_size_of_a_class_would_be_noticed(before: str, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "smallest_cell", mutated(page.smallest_cell, before, after))
+    assert not shows_frequencies()
+
+
+def test_the_size_of_a_class_is_on_the_scale_of_the_table() -> None:
+    """A perfect model's largest |z| is 2 ± 0.5, so that 4 of these units are |z| = 4."""
+    found = measured("class_shares", 0.05, detail={"largest_z": [2.0, 0.5], "n_null": 4000})
+    assert found.test is not None
+    found = replace(found, test=replace(found.test, critical=4.0))
+    sizes = smallest_faults(by_name(found))
+    assert sizes == {kind: page.smallest_cell(f, 4.0, 2000, 4000) for kind, f in (("halved", 0.5), ("doubled", 2.0))}
+    assert "at half its frequency" in power(by_name(found))[0]
 
 
 def test_moves_change_scores_as_they_should() -> None:

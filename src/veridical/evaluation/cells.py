@@ -33,7 +33,7 @@ from scipy import special
 from torch import Tensor
 
 from veridical.evaluation.compared import compared
-from veridical.evaluation.exchange import Exchange, Null, exchange_test, extremities, rank_p_value
+from veridical.evaluation.exchange import Exchange, Null, exchange_test, extremities, rank_p_value, scale
 from veridical.evaluation.features import FeatureSets
 from veridical.evaluation.halves import normal_interval, sampling_variance
 from veridical.evaluation.linear import LinearDiscriminant
@@ -243,6 +243,13 @@ def share_test(shares: CellShares, exchange: Exchange, tolerance: float = TOLERA
     return replace(test, p_value=rank_p_value(extremity), null=Null(exchange.key, extremity, spread, sides=1))
 
 
+def scale_of_largest(shares: CellShares) -> list[JSON]:
+    """Return the middle and the scale of the largest |z| of a perfect model, in whose units it is judged."""
+    largest = np.asarray(shares.largest)
+    middle = float(np.median(largest))
+    return [middle, scale(largest - middle)]
+
+
 def measure_shares(
     features: FeatureSets, labels: Int[Tensor, " N"] | None, classes: int, names: tuple[str, ...] | None = None
 ) -> list[Measurement]:
@@ -263,7 +270,8 @@ def measure_shares(
     shares = cell_shares(cells, e, count)
     test = share_test(shares, e)
     name = "cell_shares" if labels is None else "class_shares"
-    detail = {"cells": count, "read_by": what, **_most_different(cells, e, count, None if labels is None else names)}
+    detail = {"cells": count, "read_by": what, "largest_z": scale_of_largest(shares)}
+    detail |= {**_most_different(cells, e, count, None if labels is None else names)}
     value = float(shares.total_variation[0])
     interval = variation_interval(cells, e, count, value)
     return [_measured(features, name, value, "share", test, interval, began, detail)]

@@ -246,8 +246,8 @@ def simulated_test(
 def extremities(statistics: Float[np.ndarray, " k"], bad: Bad) -> Float[np.ndarray, " k"]:
     """How far each statistic lies in the bad direction, in units of the spread on its side (T of the docstring)."""
     from_middle = statistics - np.median(statistics)
-    sides = [from_middle / _scale(from_middle)] if bad != "low" else []
-    sides += [-from_middle / _scale(-from_middle)] if bad != "high" else []
+    sides = [from_middle / scale(from_middle)] if bad != "low" else []
+    sides += [-from_middle / scale(-from_middle)] if bad != "high" else []
     return np.max(sides, axis=0)
 
 
@@ -261,7 +261,7 @@ def _sides(bad: Bad) -> int:
     return 2 if bad == "both" else 1
 
 
-def _scale(from_middle: np.ndarray) -> float:
+def scale(from_middle: np.ndarray) -> float:
     """Standard deviation of the normal distribution that has this upper tail; never 0.
 
     The largest over some quantiles, so that rare counts and skewed statistics do not stand out among others. No

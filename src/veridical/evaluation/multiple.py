@@ -36,7 +36,7 @@ def adjusted(measurements: Sequence[Measurement]) -> list[Measurement]:
     tests = {i: test for i, test in tests.items() if test is not None}
     table = list(tests.values())
     judged = {
-        i: replace(_resized(test, step), adjusted=p, null=None)
+        i: replace(_resized(test, step), adjusted=p, critical=step.critical, null=None)
         for (i, test), step, p in zip(tests.items(), first_step(table), adjusted_p_values(table), strict=True)
     }
     return [replace(m, test=judged[i]) if i in judged else m for i, m in enumerate(measurements)]

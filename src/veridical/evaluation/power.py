@@ -6,6 +6,8 @@ Every test states the smallest difference $\Delta$ of its value that it shows at
 - copies: a share p of copied samples raises `copied` by p;
 - a missing part: without a share p of the data that lies apart, recall and coverage fall by p of their score;
 - samples unlike data: a share p of such samples lowers precision by p of its score;
+- a class, or a cell of the features, that is half or twice as frequent: the difference of its two proportions, in units
+  of its error, exceeds what is significant by .84 of them;
 - a shift of all features by s standard deviations raises the Fréchet distance by $s^2$ of the variance of the data;
 - shrunk samples: so does moving samples by the share s of the way to their mean.
 
@@ -19,8 +21,10 @@ are left out: samples that differ make other samples seem usual, and their excha
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -28,7 +32,7 @@ from torch import Tensor
 from veridical.evaluation.manifold import Sample
 from veridical.evaluation.measurement import JSON, Measurement
 from veridical.evaluation.neighbours import distance_blocks
-from veridical.verdict import NO_FAULT
+from veridical.verdict import NO_FAULT, POWER
 
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
 """Sizes of moves: deviations of a shift, and shares of the way to the mean."""
@@ -39,6 +43,8 @@ MOVED = 1000
 WORDS = {
     "copies": "copies from {:.1%} of the samples on",
     "missing": "a missing part of {:.1%} of the data that lies apart from the rest",
+    "halved": "a class or a cell of features of {:.1%} of the data at half its frequency",
+    "doubled": "a class or a cell of features of {:.1%} of the data at twice its frequency",
     "unlike": "samples unlike data from {:.1%} on",
     "shift": "a shift of all features by {:.2g} deviations",
     "shrunk": "samples shrunk by {:.1%}",
@@ -70,6 +76,8 @@ def smallest_faults(measurements: Measured) -> dict[str, float]:
     ways = {
         "copies": (size for _, size in _shown(measurements, ("copied",))),
         "missing": _shares(measurements, ("recall", "coverage", "clipped_coverage")),
+        "halved": _frequencies(measurements, 0.5),
+        "doubled": _frequencies(measurements, 2.0),
         "unlike": _shares(measurements, ("precision", "clipped_density")),
         "shift": _moves(measurements, "shift"),
         "shrunk": _moves(measurements, "shrunk"),
@@ -138,6 +146,35 @@ def _squares(real: Tensor, examples: Tensor) -> Iterator[_Move]:
 def _shares(measured: Measured, names: Sequence[str]) -> Iterator[float]:
     """Shares that measurements show, as parts of a perfect model's score."""
     return (size / x.reference for x, size in _shown(measured, names) if x.reference)
+
+
+def _frequencies(measured: Measured, factor: float) -> Iterator[float]:
+    """Shares of the data that a class or cell has if its frequency times a factor is shown."""
+    for x, _ in _shown(measured, ("class_shares", "cell_shares")):
+        z: Any = x.detail.get("largest_z")
+        if z and x.test is not None and x.test.critical is not None:
+            yield smallest_cell(factor, z[0] + x.test.critical * z[1], x.n, int(str(x.detail["n_null"])))
+
+
+def smallest_cell(factor: float, critical: float, n: int, m: int) -> float:
+    """Return the smallest share of a cell whose frequency times a factor is shown with power .8; infinite if none is.
+
+    Args:
+        factor: by which its frequency is wrong.
+        critical: |z| of two proportions that is significant.
+        n: samples.
+        m: held-out examples.
+
+    Examples:
+        >>> round(smallest_cell(0.5, 3.0, 10_000, 10_000), 4)
+        0.0089
+    """
+    p = np.geomspace(1 / m, 0.5, 1000)
+    q = factor * p / (1 - p + factor * p)
+    pooled = (n * q + m * p) / (n + m)
+    z = np.abs(q - p) / np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
+    shown = p[z >= critical + NormalDist().inv_cdf(POWER)]
+    return float(shown[0]) if len(shown) else math.inf
 
 
 def _moves(measured: Measured, move: str) -> Iterator[float]:
