@@ -11,7 +11,7 @@ JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 8 ] && n=8; echo $$
 help:
 	@echo "make demo   train on images in the package, evaluate, write a report (about 5 minutes, install included)"
 	@echo "make test   run the tests (about 13 minutes on two cores)"
-	@echo "make test-lowest  all but the slow ones on the lowest versions that pyproject.toml admits"
+	@echo "make test-lowest  one case of each but the slow ones on the lowest versions that pyproject.toml admits"
 	@echo "make check  formatter, linters, types, layers, documentation"
 	@echo "make clean  remove .venv, .venv-lowest and demo/"
 
@@ -41,7 +41,7 @@ $(LOWEST)/.dev: requirements-lowest.lock pyproject.toml
 	@touch $@
 
 test-lowest: $(LOWEST)/.dev
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n $(JOBS) -m "not slow" $(ARGS)
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n $(JOBS) -m "not slow" --one-case $(ARGS)
 
 check: $(VENV)/.dev
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check

@@ -43,6 +43,7 @@ def narrow(preset: str, source: str, **changes: Any) -> RunConfig:
     return replace(config, model=model, data=DataConfig(source=source), training=training)
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("preset", PRESETS)
 def test_it_trains_resumes_samples_and_reports(preset: str, tmp_path: Path) -> None:
     config = narrow(preset, DATA.get(preset, "digits"))
