@@ -241,7 +241,7 @@ class RelativeSteps(Optimizer):
         sizes = self._sizes(stretch)
         norm, length = stretch.norms(old), stretch.norms(change)
         size = torch.maximum(norm, sizes.least)
-        scale = group.lr * size / torch.maximum(length, torch.finfo(x.dtype).eps * size)
+        scale = group.lr * size / torch.maximum(length, sizes.shortest)
         rows = torch.addcmul(stretch.rows(old), stretch.rows(change), stretch.spread(scale))
         growth = torch.where(norm > sizes.bound, torch.hypot(self.ones[x.device], group.lr), self.ones[x.device])
         torch.div(rows, stretch.spread(growth), out=stretch.rows(x))
@@ -266,6 +266,8 @@ class Sizes:
         least = [math.sqrt(s.numel()) * (math.sqrt(2 / s[1:].numel()) if len(s) > 1 else 0.1) for s in stretch.shapes]
         self.least = torch.tensor(least, dtype=like.dtype, device=like.device)
         """(parameters,) the least size."""
+        self.shortest = torch.finfo(like.dtype).eps * self.least
+        """(parameters,) the length below which a direction is rounding, and not stretched to a whole step."""
         bound = [-1.0 if len(s) > 1 else 30 * small for s, small in zip(stretch.shapes, least, strict=True)]
         self.bound = torch.tensor(bound, dtype=like.dtype, device=like.device)
         """(parameters,) the size above which steps at random leave the size as it is; -1: always."""
