@@ -42,6 +42,18 @@ def test_the_distance_of_a_shift_is_its_square() -> None:
     assert fid.verdict == found["kid"].verdict == "short of perfect"
 
 
+def test_the_kernel_distance_of_coordinates_has_no_unit() -> None:
+    sets = features(shift=0.3)
+    (plain,) = measure_kernel(sets)
+    assert sets.test is not None
+    rows = (1e3 * x + 7e3 for x in (sets.generated, sets.train, sets.test))
+    (large,) = measure_kernel(FeatureSets(sets.extractor, *rows, seed=0))
+    assert large.value == pytest.approx(plain.value, rel=1e-3) and large.interval == pytest.approx(
+        plain.interval, rel=1e-3
+    )
+    assert large.verdict == plain.verdict and "standard deviations" in str(plain.detail["kernel"])
+
+
 def test_copies_are_found_and_held_out_examples_are_none() -> None:
     train = features().train
     copied = everything(features(train[:1000]))

@@ -221,14 +221,14 @@ def test_penalties_of_a_linear_discriminator() -> None:
     assert terms["loss"].item() == pytest.approx(2 * math.log(2) + 16 + 96)
 
 
-@pytest.mark.parametrize("psi", [4.0, 0.5])
+@pytest.mark.parametrize("psi", [4.0, 0.25])
 def test_the_other_penalties_of_a_linear_discriminator(psi: float) -> None:
     space = replace(REAL_LINE, std=2.0)
-    excess = (psi - 1) ** 2
+    excess = (2 * psi - 1) ** 2  # every slope is per standard deviation of the data
     expected = {
         "dragan": (GANConfig(relativistic=False, r1=0.0, r2=0.0, dragan=3.0), 3 * excess),
         "gradient": (GANConfig(relativistic=False, r1=0.0, r2=0.0, gradient_penalty=5.0), 5 * excess),
-        # sigma(0) = 1/2 on both sides, the gradient per standard deviation of the data
+        # sigma(0) = 1/2 on both sides
         "noise": (GANConfig(relativistic=False, r1=0.0, r2=0.0, noise_penalty=0.7), 0.7 * (2 * psi) ** 2 / 4),
     }
     batch = examples(space)._replace(x=torch.zeros(8, 1).double())
@@ -240,7 +240,7 @@ def test_the_other_penalties_of_a_linear_discriminator(psi: float) -> None:
     one_sided = replace(expected["gradient"][0], one_sided=True)
     model = GAN(one_sided, space, generator=Point(), discriminator=Line(psi))
     terms = model.loss(batch, player="discriminator", step=0).terms
-    assert terms["penalty_gradient"].item() == pytest.approx(5 * excess if psi > 1 else 0)
+    assert terms["penalty_gradient"].item() == pytest.approx(5 * excess if 2 * psi > 1 else 0)
 
 
 def test_weights_are_clipped_after_the_discriminators_update_alone() -> None:

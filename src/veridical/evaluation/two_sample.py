@@ -109,11 +109,11 @@ def measure_kernel(features: FeatureSets) -> list[Measurement]:
     """Unbiased kernel distance (KID); 0 for a perfect model, and measured so on held-out data."""
     began = time.perf_counter()
     e = features.exchange
-    samples = (features.reference[:EXCHANGED], features.pool[: e.n], features.pool[e.n :])
-    reference, generated, null = (KernelSample(rows) for rows in samples)
+    real, pool, kernel = in_units_of_the_kernel(features)
+    reference, generated, null = (KernelSample(rows) for rows in (real[:EXCHANGED], pool[: e.n], pool[e.n :]))
     value, expected = kernel_distance(reference, generated), kernel_distance(reference, null)
-    statistics = relabelled_kernel(features.reference, features.pool, e)
-    test = exchange_test(statistics, e, tolerance=VARIANCE_TOLERANCE * variance_of_kernel(features.reference))
+    statistics = relabelled_kernel(real, pool, e)
+    test = exchange_test(statistics, e, tolerance=VARIANCE_TOLERANCE * variance_of_kernel(real))
     return [
         compared(
             features,
@@ -127,9 +127,24 @@ def measure_kernel(features: FeatureSets) -> list[Measurement]:
             reference=expected.value,
             reference_interval=expected.interval,
             began=began,
-            detail={"n_reference": len(reference.rows), "kernel": "(x.y/d + 1)^3"},
+            detail={"n_reference": len(reference.rows), "kernel": kernel},
         )
     ]
+
+
+def in_units_of_the_kernel(features: FeatureSets) -> tuple[Tensor, Tensor, str]:
+    """Return the reference and the pool as the kernel sees them, and its formula.
+
+    The kernel has a scale. Features of networks are of order one by construction and keep it, as in the paper;
+    coordinates have any unit and are counted from the mean of the reference in its standard deviations.
+    """
+    real, pool, kernel = features.reference, features.pool, "(x.y/d + 1)^3"
+    if features.extractor.name != "coordinates":
+        return real, pool, kernel
+    centre = real.double().mean(dim=0)
+    unit = float((real.double() - centre).square().mean().sqrt()) or 1.0
+    scaled = [((rows.double() - centre) / unit).to(rows.dtype) for rows in (real, pool)]
+    return scaled[0], scaled[1], f"{kernel}, x and y in standard deviations from the mean of the reference"
 
 
 def measure_manifold(features: FeatureSets) -> list[Measurement]:

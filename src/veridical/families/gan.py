@@ -13,7 +13,7 @@ $$ \tfrac{\gamma_1}2\,\mathrm E_p\lVert\nabla D\rVert^2 + \tfrac{\gamma_2}2\,\ma
 
 (R1, R2), without which training circles around the equilibrium instead of reaching it. Gradients are taken with
 respect to examples in standard units (images in [-1, 1], unbounded data in units of their standard deviation), so
-that $\gamma$ means the same for data of any scale; the gradient penalty of WGAN-GP keeps the units of the data.
+that $\gamma$ means the same for data of any scale, and so does the slope of one of WGAN-GP and DRAGAN.
 
 **Views.** The discriminator's input may carry instance noise that is annealed to zero, and `pack` examples may be
 concatenated to one input (PacGAN); `objectives/game.py` composes objective, pairing, views and penalties.

@@ -192,7 +192,7 @@ def judge(game: Game, logits: Logits, x: Tensor, x_fake: Tensor) -> Judged:
 
 
 def penalise(game: Game, logits: Logits, judged: Judged, step: int) -> dict[str, Tensor]:
-    """Return the weighted penalties by name; squared gradients are in standard units, so that weights are comparable.
+    """Return the weighted penalties by name; gradients are in standard units, so that weights are comparable.
 
     Args:
         game: weights of the penalties.
@@ -216,10 +216,17 @@ def penalise(game: Game, logits: Logits, judged: Judged, step: int) -> dict[str,
     if game.gradient_penalty > 0:
         eps = torch.rand(len(x), device=x.device, dtype=x.dtype)
         penalty = one_sided_gradient_penalty if game.one_sided else gradient_penalty
-        penalties["gradient"] = game.gradient_penalty * penalty(logits, x, x_fake, eps)
+        critic, unit = in_standard_units(game, logits), game.unit
+        penalties["gradient"] = game.gradient_penalty * penalty(critic, x / unit, x_fake / unit, eps)
     if game.dragan > 0:
-        penalties["dragan"] = game.dragan * dragan_penalty(logits, x.detach(), dragan_noise(x, torch.rand_like(x)))
+        critic, x = in_standard_units(game, logits), x.detach() / game.unit
+        penalties["dragan"] = game.dragan * dragan_penalty(critic, x, dragan_noise(x, torch.rand_like(x)))
     return penalties
+
+
+def in_standard_units(game: Game, logits: Logits) -> Logits:
+    """Return the discriminator as a function of examples over `game.unit`, whose slope is that in standard units."""
+    return lambda u: logits(game.unit * u)
 
 
 def decay(half_life: int | None, step: int, device: torch.device) -> Tensor | float:
