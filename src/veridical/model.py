@@ -65,7 +65,6 @@ __all__ = [
     "refuse_shape",
 ]
 
-
 PriorKind = Literal["normal", "uniform", "other"]
 
 
@@ -298,7 +297,9 @@ class Bijective(ABC):
 
 
 class EnergyBased(ABC):
-    """Has a density up to a constant."""
+    """Has a density up to a constant; where `energy_is_bound`, energies are upper bounds, and nats lower ones."""
+
+    energy_is_bound: bool = False
 
     @abstractmethod
     def energy(self, x: Tensor) -> Tensor:
@@ -310,11 +311,11 @@ class Tempered(EnergyBased, ABC):
 
     @abstractmethod
     def path(self) -> Path[Any]:
-        """Return the path; at its end log f = -energy up to a constant, and log Z is that of the energy."""
+        """Return the path; log Z of its end is that of the energy."""
 
     @abstractmethod
-    def to_units(self, x: Tensor) -> Tensor:
-        """Return examples (B, *event) as the path takes them, (B, n)."""
+    def ends(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        """Return (B, n) states s of the path drawn from a q(s | x), and (B,) nats, log f(s) p(x | s) / q(s | x)."""
 
     @abstractmethod
     def log_partition(self) -> float | None:

@@ -86,7 +86,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name not in ("gan-2d", "unrolled")])
 def test_it_takes_images_of_every_kind(preset: str, folder: str, tmp_path: Path) -> None:
-    if preset.startswith(("discrete", "rbm", "critical-energy")):
+    if preset.startswith(("discrete", "rbm", "dbm", "critical-energy")):
         with pytest.raises(ValueError, match=r"levels|no density"):
             train(narrow(preset, folder), out=tmp_path / "refused", say=quiet, dry_run=True)
         return

@@ -4,7 +4,8 @@ A density that is the solution of an equation states its steps and its trace; wh
 bias in their mean, and are not called exact.
 
 An energy whose log Z is a sum is a density as exact as any; where it is estimated, the nats of all examples share its
-error; chains that go back give a lower bound of the likelihood of annealed chains, which approach the model.
+error; chains that go back give a lower bound of the likelihood of annealed chains, which approach the model. Energies
+that are upper bounds give a lower bound, up to the error of log Z.
 """
 
 from collections.abc import Callable, Mapping
@@ -141,11 +142,12 @@ def _normalised(model: EnergyBased, space: Space, found: LogZ) -> Density:
     """Return the density of an energy with its log Z; on data with levels it is spread over their cells."""
     cell = log_det(space) if space.levels not in (None, 2) else 0.0
     below = found.below
+    kind = "lower bound" if model.energy_is_bound else "exact" if found.exact else "annealed estimate"
     return Density(
         lambda x: -model.energy(x) - found.value - cell,
-        "exact" if found.exact else "annealed estimate",
+        kind,
         found.standard_error,
-        found.source,
+        found.source.replace("energy", "bound of the energy") if model.energy_is_bound else found.source,
         below=None if below is None else lambda x: below(x) - cell,
         facts=found.facts,
     )

@@ -10,7 +10,9 @@ where the density changes faster, as chains found that are then forgotten.
 $$ \operatorname E \hat p(x) = p_{\text{ann}}(x), \qquad \operatorname E \log\hat p(x) \le \log p_{\text{ann}}(x), $$
 
 the probability with which the forward chains end at x (reverse AIS, with the weights of Upadhya & Sastry, not those as
-printed first). It is a bound of these chains' likelihood and not of the model's: $p_\text{ann}$ approaches p as
+printed first). Where the states of the chains are hidden units s, chains go back from an $s \sim q(\cdot|x)$ and
+$f(x, s) / q(s|x)$ takes the place of $e^{-E(x)}$: then $p_\text{ann}$ is the probability that x is drawn from the last
+state. It is a bound of these chains' likelihood and not of the model's: $p_\text{ann}$ approaches p as
 temperatures are added, but both have the sum 1, so that some examples are more probable under the chains. On examples
 drawn from the model the mean is below that of $\log p$ all the same, by $\mathrm{KL}(p\|p_\text{ann})$ and the scatter
 of the weights; on data it is so only as far as the two laws agree there. Two sides that meet are evidence, no proof.
@@ -122,7 +124,7 @@ def log_z(model: EnergyBased, space: Space, device: torch.device, effort: Effort
         exact = model.log_partition() if isinstance(model, Tempered) else None
         if exact is not None:
             return LogZ(exact, "energy, log Z by summation")
-        if partition.why_not(space) is None:
+        if partition.why_not(space) is None and not model.energy_is_bound:
             return LogZ(partition.log_partition(model, space, device).value, "energy, log Z by enumeration")
         return annealed(model, space, device, effort, seed)
     except UnnormalisableError as error:
@@ -161,9 +163,10 @@ def annealed(model: EnergyBased, space: Space, device: torch.device, effort: Eff
     }
 
     def below(x: Tensor) -> Tensor:
-        units = model.to_units(x) if isinstance(model, Tempered) else x.flatten(1)
-        back, _ = weigh(path, betas, FreshNoise(len(x), x.device), path.at(units), backward=True)
-        return -model.energy(x).double() - path.log_z0 - back
+        noise = FreshNoise(len(x), x.device)
+        units, log_f = model.ends(x, noise) if isinstance(model, Tempered) else (x.flatten(1), -model.energy(x))
+        back, _ = weigh(path, betas, noise, path.at(units), backward=True)
+        return log_f.double() - path.log_z0 - back
 
     return LogZ(value, "energy, log Z by annealing", error, facts, below)
 

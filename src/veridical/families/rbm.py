@@ -37,37 +37,21 @@ References:
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from veridical.config import OptimizerConfig
-from veridical.config.families.family import FEW_LEVELS
-from veridical.config.families.rbm import RBMConfig, RBMSampling
-from veridical.config.sampling import SamplingOptions, options_of
-from veridical.data.dataset import ArrayData
+from veridical.config.families.rbm import RBMConfig
+from veridical.families.boltzmann import SLIDING, UNITS, Boltzmann, Phase
 from veridical.mcmc.bipartite import Machine, Tempering, centred, log_partition
 from veridical.mcmc.path_integral import SLICES, falling, quantum
 from veridical.mcmc.population import population, simulated
-from veridical.mcmc.tempering import ReplicaNoise, temper
-from veridical.mcmc.units import Binary, Categorical, Gaussian, Layer, Spin, Units
-from veridical.model import (
-    Batch,
-    Facts,
-    GenerativeModel,
-    Loss,
-    Replayable,
-    Sampler,
-    Space,
-    StartsFromData,
-    Tempered,
-    refuse_labels,
-    refuse_shape,
-)
+from veridical.mcmc.units import Layer, Spin
+from veridical.model import Batch, Facts, Loss, Space
 from veridical.nn.buffers import BufferRole
-from veridical.noise import FreshNoise, Noise, noise_for
+from veridical.noise import FreshNoise, Noise
 
 FIRST = 0.01
 """Standard deviation of the first weights."""
@@ -75,14 +59,8 @@ FIRST = 0.01
 PERSISTENT = ("pcd", "temper")
 """Negative phases whose chains go on from step to step."""
 
-SLIDING = 0.01
-"""Share of the newest batch in the means of the units."""
 
-_EXAMPLES = 10_000
-"""Examples whose means are the start."""
-
-
-class RBM(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
+class RBM(Boltzmann):
     """A restricted Boltzmann machine (module docstring: model, objective, units).
 
     Args:
@@ -98,18 +76,8 @@ class RBM(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
         torch.Size([2])
     """
 
-    buffer_roles: ClassVar = {
-        "chains": BufferRole.PER_PROCESS,
-        "visible_mean": BufferRole.PER_PROCESS,
-        "hidden_mean": BufferRole.PER_PROCESS,
-        "start": BufferRole.LIVE,
-        "betas": BufferRole.LIVE,
-    }
-    start: Tensor
-    visible_mean: Tensor
+    buffer_roles: ClassVar = {"hidden_mean": BufferRole.PER_PROCESS}
     hidden_mean: Tensor
-    betas: Tensor
-    chains: Tensor
     papers = (
         "Hinton, Training Products of Experts by Minimizing Contrastive Divergence (2002), "
         "https://doi.org/10.1162/089976602760128018",
@@ -120,9 +88,11 @@ class RBM(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
     )
 
     def __init__(self, config: RBMConfig, facts: Facts | Space) -> None:
-        super().__init__(facts)
-        self.config = config
-        self.visible_units, self.hidden_units = visible_units(config.visible, self.space), UNITS[config.hidden]
+        replicas = config.replicas if config.negative == "temper" else 1
+        super().__init__(
+            facts, config.visible, Phase(config.sweeps, config.chains, replicas, config.negative in PERSISTENT)
+        )
+        self.config, self.hidden_units = config, UNITS[config.hidden]
         if config.hidden == "gaussian" and self.visible_units.values is None:
             raise ValueError(
                 "hidden is 'gaussian' for continuous data, which gives no more than one normal distribution; take "
@@ -142,24 +112,11 @@ class RBM(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
         self.register_buffer("visible_mean", self.visible_units.mean(torch.zeros(visible), torch.ones(visible)))
         self.register_buffer("hidden_mean", self.hidden_units.mean(torch.zeros(config.width), torch.ones(config.width)))
         self.register_buffer("betas", torch.linspace(0, 1, config.replicas))
-        self.register_buffer("chains", self._first_chains())
-
-    def _first_chains(self) -> Tensor:
-        """Return persistent chains (or replicas of chains) at independent units."""
-        if self.config.negative not in PERSISTENT:
-            return torch.zeros(0, dtype=torch.int8)
-        layer = self._kept(self.machine()).visible
-        n = self.config.chains * (self.config.replicas if self.config.negative == "temper" else 1)
-        with torch.no_grad():
-            return layer.units.pack(layer.draw(torch.zeros_like(layer.bias).expand(n, -1), FreshNoise(n)))
+        self.register_buffer("chains", self.first_chains())
 
     def optimizer(self, player: str) -> OptimizerConfig:
         """Return the optimiser of the configuration."""
         return self.config.optimizer
-
-    def pattern(self, step: int) -> Hashable | None:
-        """Return one pattern: all steps are the same."""
-        return ()
 
     def machine(self) -> Machine:
         """Return the machine of the present parameters."""
@@ -196,29 +153,16 @@ class RBM(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
             machine: of the present parameters.
             v: visible units of the batch, where contrastive divergence starts.
         """
-        kept, sweeps = self._kept(machine), range(self.config.sweeps)
+        kept = self._kept(machine)
         if self.config.negative == "cd":
             noise = FreshNoise(len(v), v.device)
             x = v if kept is machine else machine.hidden.draw(machine.hidden_field(v), noise)
-            for _ in sweeps:
+            for _ in range(self.config.sweeps):
                 x = kept.gibbs(x, noise)
             return x, {}
         if self.config.negative not in PERSISTENT:
             return self._annealed(machine, FreshNoise(self.config.chains, v.device)), {}
-        x, noise = kept.visible.units.unpack(self.chains, v.dtype), FreshNoise(len(self.chains), v.device)
-        terms: dict[str, Tensor] = {}
-        if self.config.negative == "pcd":
-            for _ in sweeps:
-                x = kept.gibbs(x, noise)
-        else:
-            path = self._tempering(machine)
-            state, betas = path.at(x), self.betas.to(x.dtype)
-            for _ in sweeps:
-                state, exchanged = temper(path, state, betas, noise)
-                terms["exchanged"] = exchanged.min().to(x.dtype)
-            x = state.v
-        self.chains.copy_(kept.visible.units.pack(x))
-        return x[-self.config.chains :], terms
+        return self.go_on(self._tempering(machine))
 
     def _annealed(self, machine: Machine, noise: Noise) -> Tensor:
         """Return states of the layer that is kept, from chains that start anew."""
@@ -247,51 +191,6 @@ class RBM(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
         mean = machine.hidden.mean(machine.hidden_field(v)).mean(0)
         self.hidden_mean.lerp_(mean.to(self.hidden_mean), SLIDING)
 
-    @torch.no_grad()
-    def start_from(self, data: ArrayData) -> None:
-        """Set the visible biases, and the start of every annealing, to independent units with the means of the data."""
-        rows = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:_EXAMPLES]
-        mean = self.to_units(data.batch(rows, "cpu").x).mean(0)
-        share = 1 / (len(rows) + 1)  # a value that does not occur keeps a small probability
-        even = self.visible_units.mean(torch.zeros_like(mean), torch.ones_like(mean))
-        mean = (1 - share) * mean + share * even
-        field = self.visible_units.field(mean, torch.ones_like(mean))
-        for target in (self.start, self.visible_bias):
-            target.copy_(field)
-        self.visible_mean.copy_(mean)
-        if self.config.negative in PERSISTENT:
-            self.chains.copy_(self._first_chains())
-
-    def to_units(self, x: Tensor) -> Tensor:
-        """Return (B, n) visible units of examples in data space.
-
-        Raises:
-            ValueError: examples of another shape.
-        """
-        refuse_shape(x, self.space, "machine")
-        x = x.flatten(1)
-        if self.space.levels is None:
-            return (x - self.space.mean) / self.space.std
-        assert self.space.support is not None and self.space.bin_width is not None
-        level = (x - self.space.support[0]) / self.space.bin_width
-        if isinstance(self.visible_units, Categorical):
-            return self.visible_units.unpack(level.round(), x.dtype)
-        return 2 * level - 1 if isinstance(self.visible_units, Spin) else level
-
-    def from_units(self, v: Tensor) -> Tensor:
-        """Return (B, *event) examples in data space, inside its support, of visible units or their means."""
-        if self.space.levels is None:
-            x = self.space.mean + self.space.std * v
-        else:
-            assert self.space.support is not None and self.space.bin_width is not None
-            if isinstance(self.visible_units, Categorical):
-                levels = torch.arange(self.visible_units.values, device=v.device, dtype=v.dtype)
-                v = v.unflatten(-1, (-1, self.visible_units.values)) @ levels
-            elif isinstance(self.visible_units, Spin):
-                v = (v + 1) / 2
-            x = self.space.support[0] + self.space.bin_width * v
-        return (x if self.space.support is None else x.clamp(*self.space.support)).reshape(-1, *self.space.shape)
-
     def energy(self, x: Tensor) -> Tensor:
         """Return (B,) free energies in nats; of continuous data in data space."""
         shift = self.space.dim * math.log(self.space.std) if self.space.levels is None else 0.0
@@ -305,54 +204,18 @@ class RBM(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
         """Return log Z, summed in double precision over the smaller layer; None: it is too large."""
         return log_partition(self.machine().detached(torch.float64))
 
-    @torch.no_grad()
-    def sample(
-        self, n: int, c: Tensor | None = None, *, noise: Noise | None = None, options: SamplingOptions | None = None
-    ) -> Tensor:
-        """Draw examples, one chain each from independent units; see `Sampler.sample`."""
-        refuse_labels(c)
-        chosen, noise, path = options_of(RBMSampling, options), noise_for(n, self.device, noise), self.path()
-        if chosen.method == "temper":
-            noise = ReplicaNoise(noise, chosen.replicas)
-        state, steps = path.start(noise), chosen.steps
-        betas = torch.linspace(0, 1, chosen.replicas).to(self.start)
-        for step in range(steps):
-            if chosen.method == "temper":
-                state, _ = temper(path, state, betas, noise)
-            else:
-                beta = 1.0 if chosen.method == "gibbs" else min(1.0, 2 * (step + 1) / steps)
-                state = path.step(state, beta, noise)
-        v = state.v[-n:] if n else state.v[:0]
-        return self.from_units(v if chosen.output == "draw" else self._means(path.machine, v, noise, n))
+    def ends(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
+        """Return the visible units of examples, and their negative energies."""
+        return self.to_units(x), -self.energy(x)
 
-    def _means(self, machine: Machine, v: Tensor, noise: Noise, n: int) -> Tensor:
-        """Return the means of visible units given hidden units that are drawn given v."""
-        inputs = machine.hidden_field(v).repeat(noise.n // max(1, n), 1)  # every replica has its row of noise
-        h = machine.hidden.draw(inputs, noise)[-n:] if n else inputs
+    def kept_layer(self) -> Layer:
+        """Return the layer whose states are kept: the hidden one if data are continuous."""
+        return self._kept(self.machine()).visible
+
+    def examples(self, x: Tensor, output: str, noise: Noise) -> Tensor:
+        """Return the visible units, or their means given hidden units that are drawn given them."""
+        if output == "draw":
+            return x
+        machine = self.machine()
+        h = machine.hidden.draw(machine.hidden_field(x), noise)
         return machine.visible.mean(machine.visible.bias + h @ machine.weights.T)
-
-
-UNITS: dict[str, Units] = {"binary": Binary(), "spin": Spin(), "gaussian": Gaussian()}
-"""Kinds of units by name."""
-
-
-def visible_units(name: str, space: Space) -> Units:
-    """Return the visible units for a space.
-
-    Raises:
-        ValueError: they do not fit its components.
-    """
-    levels = space.levels
-    if levels is not None and levels > FEW_LEVELS:
-        raise ValueError(
-            f"space has shape {space.shape}; its components have {levels} levels, and this machine takes at most "
-            f"{FEW_LEVELS}, or continuous data."
-        )
-    if name == "auto":
-        two = "spin" if space.kind == "lattice" else "binary"
-        name = "gaussian" if levels is None else two if levels == 2 else "categorical"
-    fits = {"binary": levels == 2, "spin": levels == 2, "categorical": levels is not None, "gaussian": levels is None}
-    if not fits[name]:
-        given = "are continuous" if levels is None else f"have {levels} levels"
-        raise ValueError(f"visible is {name!r}, but the components {given}; leave it at 'auto'.")
-    return Categorical(levels) if name == "categorical" and levels is not None else UNITS[name]

@@ -342,6 +342,8 @@ TERMS = {
     "energy": Term("energy distance", "relative to the mean distance of examples"),
     "free_energy": Term("free energy of the data", "nats, up to a constant"),
     "exchanged": Term("exchanges of neighbouring temperatures", "smallest mean probability"),
+    "variational_free_energy": Term("mean-field bound of the free energy of the data", "nats, up to a constant"),
+    "mean_field_change": Term("change of means in the last mean-field update", "largest of the batch"),
     "sigma_max": Term("largest singular value", "over all layers"),
     "grad_norm": Term("gradient norm"),
     "lr": Term("learning rate"),

@@ -6,33 +6,14 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from veridical.config import checks
+from veridical.config.families.boltzmann import BoltzmannSampling, check_chains
 from veridical.config.families.family import Family, Preset
-from veridical.config.sampling import SamplingOptions
 from veridical.config.training import OptimizerConfig, TrainingConfig
 
 
 @dataclass(frozen=True)
-class RBMSampling(SamplingOptions):
-    """Sampling by a Markov chain for every example, from independent units."""
-
-    method: Literal["anneal", "gibbs", "temper"] = "anneal"
-    """anneal: the machine's weights grow from 0 over the first half of the steps. gibbs: all steps at the machine
-    itself. temper: replicas at several temperatures exchange their states."""
-
-    steps: int = 200
-    """Steps of every chain; each draws both layers."""
-
-    replicas: int = 10
-    """Temperatures of temper."""
-
-    output: Literal["draw", "mean"] = "draw"
-    """draw: an example. mean: its mean given the last hidden units, which pictures show with less noise."""
-
-    def __post_init__(self) -> None:
-        checks.one_of("method", self.method, ("anneal", "gibbs", "temper"))
-        checks.one_of("output", self.output, ("draw", "mean"))
-        checks.positive("steps", self.steps, most=checks.MOST_REPEATS)
-        checks.at_least("replicas", self.replicas, 2, checks.MOST_LAYERS)
+class RBMSampling(BoltzmannSampling):
+    """Sampling by a Markov chain for every example."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +58,7 @@ class RBMConfig:
         checks.one_of("hidden", self.hidden, ("binary", "spin", "gaussian"))
         checks.one_of("negative", self.negative, ("cd", "pcd", "temper", "anneal", "population", "quantum"))
         checks.positive("width", self.width, most=checks.MOST_UNITS)
-        checks.positive("sweeps", self.sweeps, most=checks.MOST_REPEATS)
-        checks.positive("chains", self.chains, most=checks.MOST_BATCH)
-        checks.at_least("replicas", self.replicas, 2, checks.MOST_LAYERS)
+        check_chains(self.sweeps, self.chains, self.replicas)
 
 
 FAMILY = Family(

@@ -18,6 +18,7 @@ FAMILIES: dict[str, str] = {
     "causal-transformer": "CausalTransformer",
     "coarse-to-fine": "CoarseToFine",
     "conditional-gan": "ConditionalGAN",
+    "dbm": "DBM",
     "diffusion": "Diffusion",
     "discrete-gan": "DiscreteGAN",
     "flow": "Flow",
