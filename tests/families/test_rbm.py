@@ -20,6 +20,7 @@ from veridical.config import DataConfig, OptimizerConfig, RunConfig, TrainingCon
 from veridical.config.families.rbm import RBMConfig, RBMSampling
 from veridical.data.dataset import ArrayData
 from veridical.families import rbm as module
+from veridical.families.boltzmann import Tracked
 from veridical.families.rbm import RBM
 from veridical.mcmc.bipartite import Tempering, centred
 from veridical.model import Batch, Space
@@ -45,14 +46,18 @@ def machine_model(space: Space = BITS, scale: float = 0.8, **choices: Any) -> RB
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(torch.randn(parameter.shape) * (0.3 if name == "log_precision" else scale))
+        if model.config.negative == "trajectory":
+            for kept in (model.kept_weights, model.kept_visible, model.kept_hidden):
+                kept[1:].copy_(torch.randn(kept[1:].shape) * scale)
     return model
 
 
 def exact_chains(model: RBM) -> None:
     """Put the chains into equilibrium, at every temperature."""
     kept = model._kept(model.machine())
-    path, states = model._tempering(model.machine()), kept.visible.states()
-    betas = model.betas if model.config.negative == "temper" else torch.ones(1)
+    path: Any = model.path() if model.config.negative == "trajectory" else model._tempering(model.machine())
+    states = kept.visible.states()
+    betas = model.betas if model.config.negative in module.LADDERS else torch.ones(1)
     with torch.no_grad():
         laws = [torch.softmax(path.log_f(path.at(states), float(beta)), 0) for beta in betas]
     rows = torch.cat([torch.multinomial(p, N, replacement=True) for p in laws])
@@ -97,6 +102,7 @@ KINDS: dict[str, tuple[Space, dict[str, Any]]] = {
     "line": (LINE, {}),
     "hopfield": (SPINS, {"hidden": "gaussian"}),
     "tempered": (BITS, {"negative": "temper"}),
+    "trajectory": (BITS, {"negative": "trajectory", "replicas": 4}),
     "annealed": (BITS, {"negative": "anneal", "replicas": 12, "sweeps": 2}),
     "population": (BITS, {"negative": "population", "replicas": 6, "sweeps": 4}),
 }
@@ -286,11 +292,74 @@ def divergence(model: RBM, p: Tensor) -> float:
     return float((p * (p.log() - nats)).sum())
 
 
-@pytest.mark.parametrize("negative", ["pcd", "temper"])
+def check_the_tracking(space: Space = BITS) -> None:
+    """The mean weight of chains that follow any parameters is Z at every step, and at one more set of parameters."""
+    torch.manual_seed(2)
+    n = 20_000
+    model = machine_model(space, scale=0.0, negative="cd", tracked=n, sweeps=2)
+    with torch.no_grad():
+        model.start.fill_(0.7)
+    assert model.tracker is not None
+    model.tracker.restart(model._tempering(model.machine()))
+    x = data_of(space, 5)
+    for step in range(6):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(0.4 * torch.randn(parameter.shape))
+        if step < 5:
+            terms = model.loss(Batch(x, torch.arange(5)), player="model", step=step).terms
+            assert_unbiased(model.tracker.log_weights, log_z_of(model))
+            assert float(terms["log_z"]) == pytest.approx(model.tracked_log_z()[0])
+            assert float((terms["nats"] - terms["free_energy"]).detach()) == pytest.approx(float(terms["log_z"]))
+    path = Tempering(model._kept(model.machine()))
+    assert_unbiased(model.tracker.weighed(path, torch.float64), log_z_of(model))
+    value, error, effective = model.tracked_log_z()
+    assert abs(value - log_z_of(model)) < 5 * error < 0.2 and 100 < effective < n
+
+
+def log_z_of(model: RBM) -> float:
+    found = model.log_partition()
+    assert found is not None
+    return found
+
+
+def assert_unbiased(log_w: Tensor, log_z: float) -> None:
+    """False alarms of the six tests of a check: 6e-4."""
+    w = (log_w - log_z).exp()
+    assert abs(float(w.mean()) - 1) < stats.norm.isf(RATE / 2) * float(w.std()) / len(w) ** 0.5
+
+
+@pytest.mark.parametrize("space", [BITS, LINE], ids=["bits", "line"])
+def test_chains_annealed_along_training_have_weights_without_bias(space: Space) -> None:
+    check_the_tracking(space)
+
+
+def test_log_z_of_no_chains_is_refused() -> None:
+    with pytest.raises(ValueError, match="no chains were tracked"):
+        machine_model().tracked_log_z()
+
+
+def test_parameters_of_the_way_are_kept() -> None:
+    """Each kept set is one that training passed, in order; the first has no weights; both sets of chains go on."""
+    model = machine_model(scale=0.0, negative="trajectory", replicas=4, chains=200)
+    x = torch.tensor([[1.0, 1, -1, -1], [-1, -1, 1, 1]]).reshape(2, 1, 2, 2)
+    passed = []
+    for step in range(15):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.copy_(2 * torch.randn(parameter.shape))
+        passed.append(model.weights.detach().clone())
+        model.loss(Batch(x, torch.arange(2)), player="model", step=step)
+    when = [step for kept in model.kept_weights[1:] for step, each in enumerate(passed) if torch.equal(kept, each)]
+    assert len(when) == 2 and when == sorted(set(when)) and not model.kept_weights[0].any() and len(model.chains) == 800
+
+
+@pytest.mark.parametrize("negative", ["pcd", "temper", "trajectory"])
 def test_a_resumed_run_is_an_uninterrupted_one_to_the_bit(negative: Any, tmp_path: Path) -> None:
     torch.set_default_dtype(torch.float32)
     steady = OptimizerConfig(lr=0.01, betas=(0.0, 0.999))
-    model = RBMConfig(width=4, chains=8, replicas=3, negative=negative, optimizer=steady)
+    tracked = 5 if negative == "trajectory" else 0
+    model = RBMConfig(width=4, chains=8, replicas=3, negative=negative, optimizer=steady, tracked=tracked)
     training = TrainingConfig(steps=8, batch_size=16, log_every=2, sample_every=100, spectrum_every=0, device="cpu")
     config = RunConfig(model=model, data=DataConfig("bars:3"), training=training)
     vd.train(config, out=tmp_path / "whole", say=silent)
@@ -307,6 +376,14 @@ def silent(message: str) -> None:
 
 def load_checkpoint(path: Path) -> dict[str, Tensor]:
     return load_file(max((path / "checkpoints").iterdir()) / "weights.safetensors")
+
+
+def test_samples_are_tempered_along_kept_parameters() -> None:
+    """The goodness of fit to the exact law; false alarms: 1e-4."""
+    model = machine_model(negative="trajectory", replicas=4)
+    x = model.sample(N, options=RBMSampling(method="temper", steps=30))
+    counts = (x[:, None] == all_examples(BITS)).flatten(2).all(-1).double().sum(0)
+    assert chi_square_test(counts, N * exact_nats(model).detach().exp()).p_value > RATE
 
 
 @pytest.mark.parametrize("method", ["anneal", "gibbs", "temper"])
@@ -331,6 +408,8 @@ def test_what_does_not_fit_is_refused() -> None:
         RBM(RBMConfig(visible="gaussian"), BITS)
     with pytest.raises(ValueError, match="take spins in both layers"):
         RBM(RBMConfig(negative="quantum"), SPINS)
+    with pytest.raises(ValueError, match="Gaussian units, whose precisions are not kept"):
+        RBM(RBMConfig(negative="trajectory"), LINE)
     with pytest.raises(ValueError, match="256 levels"):
         RBM(RBMConfig(), Space((1, 2, 2)))
     with pytest.raises(ValueError, match="no more than one normal distribution"):
@@ -352,6 +431,13 @@ MUTANTS: list[tuple[Any, str, str, str, Callable[[], None]]] = [
      test_quantum_chains_reach_the_law_of_their_last_field),
     (RBM, "_annealed", "for _ in range(sweeps)], SLICES", "for _ in [0]], SLICES",
      test_quantum_chains_reach_the_law_of_their_last_field),
+    (RBM, "after_exchanges", "order[:-1]", "order[1:]", test_parameters_of_the_way_are_kept),
+    (RBM, "after_exchanges", "and_now(self.machine())", "and_now(self.machine()._replace(weights=0.9 * self.weights))",
+     test_parameters_of_the_way_are_kept),
+    (Tracked, "follow", "- self.last)", ")", check_the_tracking),
+    (Tracked, "follow", "self.last.copy_(path.log_f(state, 1.0))", "self.last.copy_(self.last)", check_the_tracking),
+    (Tracked, "restart", "path.log_z0", "0.0", check_the_tracking),
+    (Tracked, "weighed", "- self.last", "", check_the_tracking),
     (RBM, "energy", "math.log(self.space.std)", "0.0", lambda: a_density_in_data_space()),
     (module, "centred", "- dW @ lam", "", test_a_centred_step_does_not_depend_on_which_value_is_called_zero),
     (module, "centred", "torch.outer(mu, dc)", "0", test_a_centred_step_does_not_depend_on_which_value_is_called_zero),

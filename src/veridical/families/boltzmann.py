@@ -21,7 +21,7 @@ from collections.abc import Hashable
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from veridical.config.families.boltzmann import BoltzmannSampling
 from veridical.config.families.family import FEW_LEVELS
@@ -135,6 +135,7 @@ class Boltzmann(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
             FreshNoise(len(self.chains), self.device),
         )
         state, betas, terms = path.at(x), self.betas.to(x.dtype), dict[str, Tensor]()
+        exchanged: Tensor | None = None
         for _ in range(self.phase.sweeps):
             if self.phase.replicas == 1:
                 state = path.step(state, 1.0, noise)
@@ -142,7 +143,16 @@ class Boltzmann(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
                 state, exchanged = temper(path, state, betas, noise)
                 terms["exchanged"] = exchanged.min().to(x.dtype)
         self.chains.copy_(self.kept_layer().units.pack(state[0]))
+        if exchanged is not None:
+            self.after_exchanges(exchanged)
         return state[0][-self.phase.chains :], terms
+
+    def after_exchanges(self, exchanged: Tensor) -> None:
+        """Do nothing after the replicas have exchanged states.
+
+        Args:
+            exchanged: (R-1,) mean probability of an exchange of every pair of neighbours.
+        """
 
     @torch.no_grad()
     def start_from(self, data: ArrayData) -> None:
@@ -196,10 +206,10 @@ class Boltzmann(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
         """Draw examples, one chain each from independent units; see `Sampler.sample`."""
         refuse_labels(c)
         chosen, noise, path = options_of(BoltzmannSampling, options), noise_for(n, self.device, noise), self.path()
+        betas = self.ladder(chosen.replicas)
         if chosen.method == "temper":
-            noise = ReplicaNoise(noise, chosen.replicas)
+            noise = ReplicaNoise(noise, len(betas))
         state, steps = path.start(noise), chosen.steps
-        betas = torch.linspace(0, 1, chosen.replicas).to(self.start)
         for step in range(steps):
             if chosen.method == "temper":
                 state, _ = temper(path, state, betas, noise)
@@ -207,6 +217,59 @@ class Boltzmann(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
                 beta = 1.0 if chosen.method == "gibbs" else min(1.0, 2 * (step + 1) / steps)
                 state = path.step(state, beta, noise)
         return self.from_units(self.examples(state[0], chosen.output, noise)[noise.n - n :])
+
+    def ladder(self, replicas: int) -> Tensor:
+        """Return the places on `path` between which samples are tempered."""
+        return torch.linspace(0, 1, replicas).to(self.start)
+
+
+class Tracked(nn.Module):
+    """Chains that are annealed along training: their mean weight is log Z of every machine that it passes.
+
+    Args:
+        chains: how many.
+        layer: whose states they are.
+    """
+
+    buffer_roles: ClassVar = dict.fromkeys(("states", "log_weights", "last"), BufferRole.PER_PROCESS)
+    states: Tensor
+    log_weights: Tensor
+    """(C,) in float64; they start at log Z of the first machine."""
+
+    last: Tensor
+    """(C,) in float64: log f of the machine of their last step."""
+
+    def __init__(self, chains: int, layer: Layer) -> None:
+        super().__init__()
+        self.n, self.units = chains, layer.units
+        self.register_buffer("states", layer.units.pack(torch.zeros(chains, len(layer.bias))))
+        self.register_buffer("log_weights", torch.zeros(chains, dtype=torch.float64))
+        self.register_buffer("last", torch.zeros(chains, dtype=torch.float64))
+
+    @torch.no_grad()
+    def restart(self, path: Path[Any]) -> None:
+        """Draw the chains at the beginning of a path, whose log Z is known."""
+        state = path.start(FreshNoise(self.n, self.last.device))
+        self.states.copy_(self.units.pack(state[0]))
+        self.last.copy_(path.log_f(state, 0.0))
+        self.log_weights.fill_(path.log_z0)
+
+    @torch.no_grad()
+    def follow(self, path: Path[Any], sweeps: int, dtype: torch.dtype) -> Tensor:
+        """Weigh the chains for the machine at the end of a path and let them take steps; return (C,) log weights."""
+        state = path.at(self.units.unpack(self.states, dtype))
+        self.log_weights.add_(path.log_f(state, 1.0) - self.last)
+        for _ in range(sweeps):
+            state = path.step(state, 1.0, FreshNoise(self.n, self.last.device))
+        self.states.copy_(self.units.pack(state[0]))
+        self.last.copy_(path.log_f(state, 1.0))
+        return self.log_weights
+
+    @torch.no_grad()
+    def weighed(self, path: Path[Any], dtype: torch.dtype) -> Tensor:
+        """Return (C,) log weights for a machine near that of the last step, as averaged weights are."""
+        state = path.at(self.units.unpack(self.states, dtype))
+        return self.log_weights + path.log_f(state, 1.0) - self.last
 
 
 UNITS: dict[str, Units] = {"binary": Binary(), "spin": Spin(), "gaussian": Gaussian()}

@@ -15,8 +15,14 @@ $$ \operatorname E_{\text{data}} F(v) - \operatorname E_{\text{model}} F(v), $$
 
 whose second part is estimated by Markov chains that draw one layer after the other: started at the batch and cut off
 after a few steps (contrastive divergence, biased), persistent (the chains go on while the weights change slowly), or
-persistent at several temperatures that exchange states (`mcmc/tempering.py`). The loss is this difference; its value
-is not a likelihood and need not fall.
+persistent at several temperatures, or at parameters that were kept during training, that exchange states
+(`mcmc/tempering.py`, `mcmc/trajectory.py`). The loss is this difference; its value is not a likelihood and need not
+fall.
+
+**log Z along training.** Further chains (`tracked`) start from independent units and take a step of every machine that
+training passes; before each step their weights grow by the ratio of its density to the previous one's. So they are
+annealed along the parameters: the mean weight is on average Z at every step, whatever the parameters are, since these
+chains have no part in the gradient. `log_z` and the nats of the batch that follow from it are logged.
 
 **Centring.** With $\mu, \lambda$ the means of the units, the gradient is taken in the coordinates
 $E = -(v-\mu)^\top W (h-\lambda) - \dots$, in which weights and biases do not compete, and moved back: the machine stays
@@ -32,6 +38,8 @@ References:
     Tieleman, Training Restricted Boltzmann Machines using Approximations to the Likelihood Gradient (2008).
         https://doi.org/10.1145/1390156.1390290
     Melchior, Fischer & Wiskott, How to Center Deep Boltzmann Machines (2016). https://www.jmlr.org/papers/v17/14-237
+    Béreux, Decelle, Furtlehner & Seoane, Fast Training and Sampling of Restricted Boltzmann Machines (2025), for the
+        parameters that are kept. https://arxiv.org/abs/2405.15376
 """
 
 from __future__ import annotations
@@ -44,10 +52,13 @@ from torch import Tensor, nn
 
 from veridical.config import OptimizerConfig
 from veridical.config.families.rbm import RBMConfig
-from veridical.families.boltzmann import SLIDING, UNITS, Boltzmann, Phase
+from veridical.data.dataset import ArrayData
+from veridical.families.boltzmann import SLIDING, UNITS, Boltzmann, Phase, Tracked
+from veridical.mcmc.annealing import combine, combined_error, effective_size
 from veridical.mcmc.bipartite import Machine, Tempering, centred, log_partition
 from veridical.mcmc.path_integral import SLICES, falling, quantum
 from veridical.mcmc.population import population, simulated
+from veridical.mcmc.trajectory import Knots, Trajectory, kept_next
 from veridical.mcmc.units import Layer, Spin
 from veridical.model import Batch, Facts, Loss, Space
 from veridical.nn.buffers import BufferRole
@@ -56,8 +67,11 @@ from veridical.noise import FreshNoise, Noise
 FIRST = 0.01
 """Standard deviation of the first weights."""
 
-PERSISTENT = ("pcd", "temper")
+PERSISTENT = ("pcd", "temper", "trajectory")
 """Negative phases whose chains go on from step to step."""
+
+LADDERS = ("temper", "trajectory")
+"""Negative phases with replicas."""
 
 
 class RBM(Boltzmann):
@@ -76,8 +90,13 @@ class RBM(Boltzmann):
         torch.Size([2])
     """
 
-    buffer_roles: ClassVar = {"hidden_mean": BufferRole.PER_PROCESS}
+    buffer_roles: ClassVar = dict.fromkeys(
+        ("hidden_mean", *(f"kept_{part}" for part in Knots._fields)), BufferRole.PER_PROCESS
+    )
     hidden_mean: Tensor
+    kept_weights: Tensor
+    kept_visible: Tensor
+    kept_hidden: Tensor
     papers = (
         "Hinton, Training Products of Experts by Minimizing Contrastive Divergence (2002), "
         "https://doi.org/10.1162/089976602760128018",
@@ -85,10 +104,12 @@ class RBM(Boltzmann):
         "https://doi.org/10.1145/1390156.1390290",
         "Melchior, Fischer & Wiskott, How to Center Deep Boltzmann Machines (2016), "
         "https://www.jmlr.org/papers/v17/14-237",
+        "Béreux, Decelle, Furtlehner & Seoane, Fast Training and Sampling of Restricted Boltzmann Machines (2025), "
+        "https://arxiv.org/abs/2405.15376",
     )
 
     def __init__(self, config: RBMConfig, facts: Facts | Space) -> None:
-        replicas = config.replicas if config.negative == "temper" else 1
+        replicas = config.replicas if config.negative in LADDERS else 1
         super().__init__(
             facts, config.visible, Phase(config.sweeps, config.chains, replicas, config.negative in PERSISTENT)
         )
@@ -103,6 +124,10 @@ class RBM(Boltzmann):
                 "negative is 'quantum', which turns spins over; take spins in both layers (--model.visible spin "
                 "--model.hidden spin, for data of two values)."
             )
+        if config.negative == "trajectory" and (config.hidden == "gaussian" or self.visible_units.values is None):
+            raise ValueError(
+                "negative is 'trajectory' with Gaussian units, whose precisions are not kept; take 'temper' for these."
+            )
         visible = self.space.dim * self.visible_units.numbers
         self.weights = nn.Parameter(FIRST * torch.randn(visible, config.width))
         self.visible_bias = nn.Parameter(torch.zeros(visible))
@@ -113,6 +138,12 @@ class RBM(Boltzmann):
         self.register_buffer("hidden_mean", self.hidden_units.mean(torch.zeros(config.width), torch.ones(config.width)))
         self.register_buffer("betas", torch.linspace(0, 1, config.replicas))
         self.register_buffer("chains", self.first_chains())
+        if config.negative == "trajectory":
+            for name, part in zip(Knots._fields, (self.weights, self.visible_bias, self.hidden_bias), strict=True):
+                self.register_buffer(f"kept_{name}", torch.zeros(replicas - 1, *part.shape))
+        self.tracker = Tracked(config.tracked, self.kept_layer()) if config.tracked else None
+        if self.tracker is not None:
+            self.tracker.restart(self._tempering(self.machine()))
 
     def optimizer(self, player: str) -> OptimizerConfig:
         """Return the optimiser of the configuration."""
@@ -131,14 +162,16 @@ class RBM(Boltzmann):
     def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
         """Compute the free energy of the data minus that of the chains, after their steps.
 
-        Terms: `loss`; `free_energy`, the mean of F over the batch, nats; with temperatures `exchanged`, the mean share
-        of exchanges of the pair of neighbours that exchanges least.
+        Terms: `loss`; `free_energy`, the mean of F over the batch, nats; with replicas `exchanged`, the mean share of
+        exchanges of the pair of neighbours that exchanges least; with tracked chains `log_z`, `nats` of the batch, both
+        at the parameters before this step, and `tracked_effective`, how many chains count.
         """
         with torch.autocast(batch.x.device.type, enabled=False):
             v = self.to_units(batch.x.float() if batch.x.dtype.itemsize < 4 else batch.x)
             machine = self.machine()
             with torch.no_grad():
                 negative, terms = self.negative(machine, v)
+                terms |= self._track(machine, v)
             if self.config.centred:
                 machine = centred(machine, self.visible_mean.clone(), self.hidden_mean.clone())
             data = machine.free_energy(v).mean()
@@ -162,7 +195,53 @@ class RBM(Boltzmann):
             return x, {}
         if self.config.negative not in PERSISTENT:
             return self._annealed(machine, FreshNoise(self.config.chains, v.device)), {}
-        return self.go_on(self._tempering(machine))
+        trajectory = self.config.negative == "trajectory"
+        return self.go_on(Trajectory(machine, self._kept_parameters()) if trajectory else self._tempering(machine))
+
+    def after_exchanges(self, exchanged: Tensor) -> None:
+        """Keep the parameters of the moment where they exchange too seldom with the newest kept ones."""
+        if self.config.negative != "trajectory":
+            return
+        order = kept_next(exchanged)
+        for kept, stack in zip(self._kept_parameters(), self._kept_parameters().and_now(self.machine()), strict=True):
+            kept.copy_(stack[order[:-1]])
+        self.chains.copy_(self.chains.unflatten(0, (len(order), -1))[order].flatten(0, 1))
+
+    def _kept_parameters(self) -> Knots:
+        return Knots(self.kept_weights, self.kept_visible, self.kept_hidden)
+
+    def _track(self, machine: Machine, v: Tensor) -> dict[str, Tensor]:
+        """Let the tracked chains follow the parameters; return what is logged."""
+        if self.tracker is None:
+            return {}
+        log_w = self.tracker.follow(Tempering(self._kept(machine)), self.config.sweeps, v.dtype)
+        log_z = combine(log_w)
+        terms = {
+            "log_z": log_z,
+            "nats": machine.free_energy(v).mean() + log_z,
+            "tracked_effective": effective_size(log_w),
+        }
+        return {name: term.to(v.dtype) for name, term in terms.items()}
+
+    @torch.no_grad()
+    def tracked_log_z(self) -> tuple[float, float, float]:
+        """Return log Z of the present parameters by the tracked chains, its standard error, and how many chains count.
+
+        Raises:
+            ValueError: no chains were tracked.
+        """
+        if self.tracker is None:
+            raise ValueError("no chains were tracked; train with --model.tracked 100.")
+        log_w = self.tracker.weighed(Tempering(self._kept(self.machine())), self.start.dtype)
+        return float(combine(log_w)), float(combined_error(log_w)), float(effective_size(log_w))
+
+    def start_from(self, data: ArrayData) -> None:
+        """Set the start as the base does, and with it the kept parameters and the tracked chains."""
+        super().start_from(data)
+        if self.config.negative == "trajectory":
+            self.kept_visible.copy_(self.start.expand_as(self.kept_visible))
+        if self.tracker is not None:
+            self.tracker.restart(self._tempering(self.machine()))
 
     def _annealed(self, machine: Machine, noise: Noise) -> Tensor:
         """Return states of the layer that is kept, from chains that start anew."""
@@ -179,7 +258,7 @@ class RBM(Boltzmann):
         return machine if self.visible_units.values is not None else machine.transposed()
 
     def _tempering(self, machine: Machine) -> Tempering:
-        """Return the path to the layer that is kept."""
+        """Return the path of temperatures to the layer that is kept."""
         if self.visible_units.values is not None:
             return Tempering(machine, visible=self.start)
         return Tempering(machine.transposed(), hidden=self.start)
@@ -196,8 +275,14 @@ class RBM(Boltzmann):
         shift = self.space.dim * math.log(self.space.std) if self.space.levels is None else 0.0
         return self.machine().free_energy(self.to_units(x)) + shift
 
-    def path(self) -> Tempering:
-        """Return the path from independent units with the means of the data; its log Z is that of `energy`."""
+    def ladder(self, replicas: int) -> Tensor:
+        """Return the places of the kept parameters, if there are any, or of temperatures."""
+        return self.betas if self.config.negative == "trajectory" else super().ladder(replicas)
+
+    def path(self) -> Tempering | Trajectory:
+        """Return the path from independent units with the means of the data, by way of the kept parameters."""
+        if self.config.negative == "trajectory":
+            return Trajectory(self.machine().detached(), self._kept_parameters())
         return Tempering(self.machine().detached(), visible=self.start)
 
     def log_partition(self) -> float | None:

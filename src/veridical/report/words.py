@@ -342,6 +342,8 @@ TERMS = {
     "energy": Term("energy distance", "relative to the mean distance of examples"),
     "free_energy": Term("free energy of the data", "nats, up to a constant"),
     "exchanged": Term("exchanges of neighbouring temperatures", "smallest mean probability"),
+    "log_z": Term("log Z by chains annealed along training", "nats"),
+    "tracked_effective": Term("chains that count in this log Z", "of all"),
     "variational_free_energy": Term("mean-field bound of the free energy of the data", "nats, up to a constant"),
     "mean_field_change": Term("change of means in the last mean-field update", "largest of the batch"),
     "sigma_max": Term("largest singular value", "over all layers"),

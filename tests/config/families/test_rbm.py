@@ -17,6 +17,8 @@ from veridical.config.families.rbm import FAMILY, RBMConfig, RBMSampling
         ({"sweeps": 0}, "sweeps is 0"),
         ({"chains": 0}, "chains is 0"),
         ({"replicas": 1}, "replicas is 1; expected at least 2"),
+        ({"replicas": 2, "negative": "trajectory"}, "replicas is 2; expected at least 3"),
+        ({"tracked": -1}, "tracked is -1"),
     ],
 )
 def test_choices_that_mean_nothing_are_refused(choices: dict[str, Any], words: str) -> None:

@@ -30,9 +30,10 @@ class RBMConfig:
     hidden: Literal["binary", "spin", "gaussian"] = "binary"
     """Hidden units; gaussian for components with levels only (with two values: a Hopfield network)."""
 
-    negative: Literal["cd", "pcd", "temper", "anneal", "population", "quantum"] = "pcd"
+    negative: Literal["cd", "pcd", "temper", "trajectory", "anneal", "population", "quantum"] = "pcd"
     """Chains of the gradient. cd: from the batch. pcd: persistent ones. temper: persistent ones at several
-    temperatures that exchange their states. New ones at every step: anneal, over rising temperatures; population, whose
+    temperatures that exchange their states. trajectory: the same at parameters that are kept during training, in
+    place of temperatures. New ones at every step: anneal, over rising temperatures; population, whose
     chains are weighted and drawn anew at each; quantum, spins in a falling transverse field."""
 
     sweeps: int = 1
@@ -42,7 +43,10 @@ class RBMConfig:
     """Chains, but for cd, which has those of the batch."""
 
     replicas: int = 10
-    """Temperatures of temper, anneal and population; fields of quantum."""
+    """Temperatures of temper, anneal and population; fields of quantum; machines of trajectory, at least 3."""
+
+    tracked: int = 0
+    """Chains that estimate log Z during training, annealed along the parameters; 0: none."""
 
     centred: bool = True
     """Take the gradient in coordinates whose origin is the mean of the units, so that it does not depend on which
@@ -56,9 +60,14 @@ class RBMConfig:
     def __post_init__(self) -> None:
         checks.one_of("visible", self.visible, ("auto", "binary", "spin", "categorical", "gaussian"))
         checks.one_of("hidden", self.hidden, ("binary", "spin", "gaussian"))
-        checks.one_of("negative", self.negative, ("cd", "pcd", "temper", "anneal", "population", "quantum"))
+        checks.one_of(
+            "negative", self.negative, ("cd", "pcd", "temper", "trajectory", "anneal", "population", "quantum")
+        )
         checks.positive("width", self.width, most=checks.MOST_UNITS)
         check_chains(self.sweeps, self.chains, self.replicas)
+        checks.positive("tracked", self.tracked, zero=True, most=checks.MOST_BATCH)
+        if self.negative == "trajectory":
+            checks.at_least("replicas", self.replicas, 3, checks.MOST_LAYERS)
 
 
 FAMILY = Family(
@@ -86,6 +95,15 @@ FAMILY = Family(
             training=TrainingConfig(batch_size=100),
             paper="Hinton, Training Products of Experts by Minimizing Contrastive Divergence (2002). "
             "https://doi.org/10.1162/089976602760128018",
+            published="none on one of the data sets here",
+            measured="not yet measured",
+        ),
+        "rbm-trajectory": Preset(
+            "Persistent chains at ten machines that training has passed, which exchange states; log Z on the way.",
+            model=RBMConfig(negative="trajectory", tracked=100),
+            training=TrainingConfig(batch_size=100),
+            paper="Béreux et al., Fast Training and Sampling of Restricted Boltzmann Machines, ICLR 2025. "
+            "https://arxiv.org/abs/2405.15376",
             published="none on one of the data sets here",
             measured="not yet measured",
         ),
