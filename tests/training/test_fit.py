@@ -7,11 +7,13 @@ import pytest
 import torch
 from torch import nn
 
+from tests.mutants import is_noticed
 from tests.training import toys
 from veridical.config import OptimizerConfig
 from veridical.data.batch import Batch
 from veridical.data.space import Space
 from veridical.model import GenerativeModel, Loss
+from veridical.training.average import EMA
 from veridical.training.fit import Callback, State, fit
 from veridical.training.optim import build_optimizer, lr_factor
 from veridical.training.terms import NonFiniteError
@@ -34,6 +36,13 @@ class Quadratic(GenerativeModel):
 
     def optimizer(self, player: str) -> OptimizerConfig:
         return OptimizerConfig(name="sgd", lr=0.1)
+
+
+class Settling(Quadratic):
+    """The same with a schedule that settles."""
+
+    def optimizer(self, player: str) -> OptimizerConfig:
+        return OptimizerConfig(name="sgd", lr=0.1, schedule="settle")
 
 
 class Nothing:
@@ -127,3 +136,29 @@ def test_schedules_have_their_endpoints() -> None:
 def test_a_model_that_is_no_module_is_refused() -> None:
     with pytest.raises(TypeError, match=r"expected a torch\.nn\.Module"):
         State(object(), steps=1)  # type: ignore[arg-type]
+
+
+def who_settles_starts_from_its_average_and_ends_within_it(steps: int) -> None:
+    w, average, updates = 0.0, 0.0, 0
+    for step in range(steps):
+        if step == steps // 2:
+            w, updates = average, 0
+        rate = 0.1 if step < steps // 2 else 0.1 * (1 - step / steps) ** 2
+        w += rate * (3 - w)
+        average += (1 - min(0.9, (1 + updates) / (10 + updates))) * (w - average)
+        updates += 1
+    state = fit(State(model := Settling(), steps=steps, ema=0.9), Nothing())
+    assert abs(float(model.w.detach()) - w) < 1e-12
+    assert state.ema is not None and abs(float(state.ema.average[0]) - average) < 1e-12
+
+
+def test_who_settles_starts_from_its_average_and_ends_within_it() -> None:
+    who_settles_starts_from_its_average_and_ends_within_it(20)
+
+
+@pytest.mark.parametrize(("before", "after"), [("live.copy_(average)", "pass"), ("self.updates = 0", "pass")])
+def test_mutants_of_settling_are_seen(before: str, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check() -> None:
+        who_settles_starts_from_its_average_and_ends_within_it(20)
+
+    is_noticed(check, monkeypatch, EMA, "take_over", before, after)

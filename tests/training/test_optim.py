@@ -188,3 +188,8 @@ def test_a_saved_rule_goes_on_where_it_was() -> None:
 def test_the_trapezoid_falls_over_its_second_half() -> None:
     config = OptimizerConfig(schedule="trapezoid")
     assert [lr_factor(config, t, 100) for t in (0, 50, 75, 100)] == [1.0, 1.0, 0.5, 0.0]
+
+
+def test_who_settles_falls_from_a_quarter_quadratically() -> None:
+    config = OptimizerConfig(schedule="settle")
+    assert [lr_factor(config, t, 100) for t in (0, 49, 50, 75, 100)] == [1.0, 1.0, 0.25, 0.0625, 0.0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -60,6 +62,15 @@ class EMA:
         """Move the average towards the present weights."""
         self.advance()
         self.apply()
+
+    @torch.no_grad()
+    def take_over(self, parameters: Sequence[Tensor]) -> None:
+        """Set parameters to their average, and let the average begin anew: its memory is a tenth of the time since."""
+        places = {p.data_ptr() for p in parameters}
+        for average, live in zip(self.average, self.live, strict=True):
+            if live.data_ptr() in places:
+                live.copy_(average)
+        self.updates = 0
 
     @torch.no_grad()
     def swap(self) -> None:

@@ -103,10 +103,15 @@ class State:
         """() the number of the step, on the device."""
 
     def set_time(self) -> None:
-        """Set the tensors that change with the step: its number, the step sizes, the share of the average."""
+        """Set the tensors that change with the step: its number, the step sizes, the share of the average.
+
+        A player whose schedule is "settle" starts from the average of its weights when it comes to that.
+        """
         self.elapsed.fill_(self.step)
         for player in self.players.values():
             player.schedule.set(self.step)
+            if self.ema is not None and player.schedule.settles(self.step):
+                self.ema.take_over(player.parameters)
         if self.ema is not None:
             self.ema.advance()
 

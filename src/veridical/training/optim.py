@@ -277,7 +277,7 @@ def lr_factor(config: OptimizerConfig, step: int, steps: int) -> float:
     r"""Return the share of the step size used at `step` of `steps`.
 
     Warm-up $\min(1, (t+1)/w)$ times 1, $1 - t/T$, $\tfrac12(1 + \cos(\pi t/T))$ or
-    $\min(1, 2(1 - t/T))$ (trapezoid).
+    $\min(1, 2(1 - t/T))$ (trapezoid), 1 and from half of the run on $(1 - t/T)^2$ (settle).
 
     Examples:
         >>> lr_factor(OptimizerConfig(schedule="linear"), 75, 100)
@@ -289,9 +289,21 @@ def lr_factor(config: OptimizerConfig, step: int, steps: int) -> float:
         return warm * (1.0 - progress)
     if config.schedule == "trapezoid":
         return warm * min(1.0, 2.0 * (1.0 - progress))
+    if config.schedule == "settle":
+        return warm * (1.0 if step < settling(steps) else (1.0 - progress) ** 2)
     if config.schedule == "cosine":
         return warm * 0.5 * (1.0 + math.cos(math.pi * progress))
     return warm
+
+
+def settling(steps: int) -> int:
+    """Return the step at which a player with the schedule "settle" starts from the average of its weights.
+
+    Examples:
+        >>> settling(30_000), settling(7)
+        (15000, 4)
+    """
+    return -(-steps // 2)
 
 
 class Schedule:
@@ -307,6 +319,10 @@ class Schedule:
         factor = lr_factor(self.config, step, self.steps)
         for group, base in zip(self.optimizer.groups, self.base, strict=True):
             group.set(base * factor)
+
+    def settles(self, step: int) -> bool:
+        """Return whether the weights are set to their average before this step."""
+        return self.config.schedule == "settle" and 0 < step == settling(self.steps)
 
     @property
     def lr(self) -> float:
