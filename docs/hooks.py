@@ -94,10 +94,10 @@ def preset_tables() -> str:
     lines = []
     for purpose, presets in by_purpose().items():
         lines += [f"## {purpose[0].upper()}{purpose[1:]}", ""]
-        lines += ["| preset | what for | paper | published | measured |", "|---|---|---|---|---|"]
+        lines += ["| preset | what for | paper | what differs from it | published | measured |", "|" + "---|" * 6]
         for name, p in presets.items():
             paper = re.sub(r"https?://[^\s,;)]+", r"<\g<0>>", p.paper)
-            cells = (f"`{name}`", p.summary, paper, p.published, p.measured)
+            cells = (f"`{name}`", p.summary, paper, p.deviates, p.published, p.measured)
             lines.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
         lines.append("")
     return "\n".join(lines)

@@ -58,9 +58,10 @@ def show(arguments: list[str]) -> int:
 
 
 def about(preset: Preset) -> list[str]:
-    """Return a preset's summary, paper and results, one per line."""
-    known = {"paper": preset.paper, "published": preset.published, "measured": preset.measured}
-    return [preset.summary, *(f"{name}: {text}" for name, text in known.items() if text)]
+    """Return a preset's summary, paper, what differs from it, and results, one per line."""
+    names = {"paper": "paper", "deviates": "differs from it", "published": "published", "measured": "measured"}
+    known = {words: getattr(preset, name) for name, words in names.items()}
+    return [preset.summary, *(f"{words}: {text}" for words, text in known.items() if text)]
 
 
 def validate(arguments: list[str]) -> int:

@@ -47,8 +47,14 @@ class Preset:
     purpose: str = ""
     """Group in the help; empty: the group of the family."""
 
+    vectors: str = ""
+    """Preset whose values are taken where the data are vectors, unless they are given; empty: none."""
+
     paper: str = ""
     """The paper that it follows."""
+
+    deviates: str = ""
+    """What differs from the paper; empty: nothing that is known, or there is no paper."""
 
     published: str = ""
     """Results in the paper or a known reproduction; data and compute differ from those measured here."""
