@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from veridical.config.documents import load, read_text
 from veridical.config.files import (
     ConfigError,
     flatten,
+    on_vectors,
     origins_of,
+    preset_of,
     preset_origins,
     read,
     to_yaml,
@@ -26,6 +29,18 @@ def test_what_is_written_is_read_back_with_its_origins(tmp_path: Path, name: str
     assert again == config
     assert told == origins
     assert flatten(config).keys() == origins.keys()
+
+
+def test_on_vectors_a_preset_takes_the_values_of_another_but_for_what_was_given() -> None:
+    base, origins = find_preset("gan"), preset_origins("gan")
+    assert preset_of(origins) == "gan" and preset_of({}) is None
+    config, told = on_vectors(base, origins, "gan")
+    assert config == find_preset("gan-2d") and told["training.steps"] == "preset gan-2d"
+    given = replace(base, data=DataConfig(source="grid"), training=replace(base.training, batch_size=32))
+    config, told = on_vectors(given, origins_of(given, base, origins, "command line"), "gan")
+    assert (config.training.batch_size, config.training.steps, config.data.source) == (32, 30_000, "grid")
+    assert told["training.batch_size"] == told["data.source"] == "command line"
+    assert on_vectors(given, told, "dcgan") == (given, told)
 
 
 def test_a_partial_file_changes_its_preset_and_says_so(tmp_path: Path) -> None:

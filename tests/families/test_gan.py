@@ -329,6 +329,20 @@ def test_the_game_does_not_depend_on_the_units_of_the_data() -> None:
     torch.testing.assert_close(losses[0], losses[1])
 
 
+def test_a_run_does_not_depend_on_the_units_of_the_data() -> None:
+    ends = []
+    for unit in (1.0, 2.0**-10, 2.0**10):  # powers of two, so that not even the rounding differs
+        space = Space((2,), kind="vector", support=None, levels=None, mean=3.0 * unit, std=5.0 * unit)
+        torch.manual_seed(0)
+        model = GAN(replace(SMALL, depth=1), space)
+        batch = examples(PLANE)._replace(x=examples(PLANE).x * unit)
+        state = State(model, steps=20, ema=0.9)
+        fit(state, Fixed(batch))
+        assert state.ema is not None
+        ends.append(torch.cat([average.flatten() for average in state.ema.average]))
+    assert torch.equal(ends[0], ends[1]) and torch.equal(ends[0], ends[2])
+
+
 class Shift(nn.Module):
     """G(z) = mean + scale z."""
 

@@ -49,6 +49,16 @@ def test_a_run_leaves_everything_a_reader_needs(tmp_path: Path) -> None:
     assert load(run.path).sample(3).shape == (3, 1, 8, 8)  # type: ignore[attr-defined]
 
 
+def test_a_preset_of_images_fits_itself_to_vectors(tmp_path: Path) -> None:
+    said: list[str] = []
+    train("gan", data="ring", out=tmp_path / "run", say=said.append, dry_run=True)
+    assert "The data are vectors: preset gan takes the values of gan-2d." in said
+    assert any("30,000 steps of 256" in line for line in said)
+    said.clear()
+    train("gan", data="digits", out=tmp_path / "run", say=said.append, dry_run=True)
+    assert any("5,000 steps of 64" in line for line in said) and not any("vectors" in line for line in said)
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "thesis.txt").write_text("precious")

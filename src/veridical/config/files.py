@@ -93,6 +93,37 @@ def preset_origins(name: str) -> Origins:
     return origins_of(config, RunConfig(model=type(config.model)()), {}, f"preset {name}")
 
 
+def preset_of(origins: Origins) -> str | None:
+    """Return the preset that values come from; None if there is none, or several."""
+    names = {origin.removeprefix("preset ") for origin in origins.values() if origin.startswith("preset ")}
+    return names.pop() if len(names) == 1 else None
+
+
+def on_vectors(config: RunConfig, origins: Origins, preset: str) -> tuple[RunConfig, Origins]:
+    """Take the values of a preset for vectors, except for those that a file or the command line set.
+
+    Args:
+        config: that began as the preset.
+        origins: of its values.
+        preset: names in `vectors` the preset that is taken; if it names none, nothing changes.
+    """
+    other = PRESETS[preset].vectors if preset in PRESETS else ""
+    if not other or type(config.model) is not type(PRESETS[other].model):
+        return config, origins
+    values = flatten(find_preset(other))
+    free = {key for key, origin in origins.items() if origin in ("default", f"preset {preset}")}
+    own = {key: value for key, value in flatten(config).items() if not key.startswith("data.")}
+    changes = {key: values[key] for key, value in own.items() if key in free and values[key] != value}
+    for key, value in changes.items():
+        config = _with(config, key.split("."), value)
+    return config, origins | dict.fromkeys(changes, f"preset {other}")
+
+
+def _with(section: Any, path: list[str], value: Any) -> Any:
+    name, *rest = path
+    return dataclasses.replace(section, **{name: _with(getattr(section, name), rest, value) if rest else value})
+
+
 def to_yaml(config: RunConfig, origins: Origins) -> str:
     """Write a complete configuration, the origin of each value as a comment and again under `origin`."""
     lines = [f"family: {config.family}"]

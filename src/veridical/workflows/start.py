@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from veridical.config import RunConfig, TrainingConfig
-from veridical.config.files import Origins, flatten
-from veridical.config.presets import find_preset
+from veridical.config.files import Origins, flatten, on_vectors, preset_origins
+from veridical.config.presets import PRESETS, find_preset
 from veridical.data.convert import EXPECTED
 from veridical.data.dataset import ArrayData
 from veridical.data.errors import NoSuchDataError
@@ -53,6 +53,7 @@ def train(
     start: Run | str | Path | None = None,
     dry_run: bool = False,
     epochs: float | None = None,
+    preset: str | None = None,
 ) -> Run:
     """Train a model and return its run directory.
 
@@ -74,6 +75,8 @@ def train(
         start: run whose weights are the starting point (fine-tuning).
         dry_run: run a few steps without writing anything, and print an estimate of the total time.
         epochs: passes over the data, instead of `training.steps`.
+        preset: the preset that `config` began as, whose values depend on the kind of data; None: `config` if that is a
+            name, otherwise none.
 
     Raises:
         OutputExistsError: `out` exists.
@@ -85,6 +88,8 @@ def train(
         Interrupted: the user interrupted; the training was saved.
     """
     say = quiet_unless_first(say)
+    if isinstance(config, str) and training is None:
+        preset, origins = config, origins or preset_origins(config)
     config = _chosen(config, model, training, data)
     if out is not None:
         Run.require_free(out)
@@ -92,6 +97,7 @@ def train(
         require_tensorboard()
     own_data, own_model = not isinstance(data, str | Path | None), model is not None
     data, probed = _read(config, data, say)
+    config, origins = _fit_kind(config, origins, preset, data, say)
     set_threads(config.training.threads)
     engine = Engine(config.training.device, config.training.processes)
     engine.launch()
@@ -144,6 +150,18 @@ def _read(config: RunConfig, data: Any, say: Say) -> tuple[ArrayData | BatchSour
         say(f"Reading {config.data.source}.")
         return read_data(config.data, probed=are_probed(config))
     return given(config, data)
+
+
+def _fit_kind(
+    config: RunConfig, origins: Origins | None, preset: str | None, data: ArrayData | BatchSource, say: Say
+) -> tuple[RunConfig, Origins | None]:
+    """Take the values of the preset for vectors where the data are vectors, print a message, and record the origin."""
+    if preset is None or origins is None or data.space.kind != "vector":
+        return config, origins
+    fitting, origins = on_vectors(config, origins, preset)
+    if fitting != config:
+        say(f"The data are vectors: preset {preset} takes the values of {PRESETS[preset].vectors}.")
+    return fitting, origins
 
 
 def _built(config: RunConfig, data: ArrayData | BatchSource) -> GenerativeModel:
