@@ -362,7 +362,7 @@ def compare(name: str, pair: Pair, n: int, rounds: int) -> None:
     ratios = [theirs / ours for ours, theirs in zip(*times, strict=True)]
     print(
         f"| {name} | {worst:.0e} | {statistics.median(times[0]):.2f} | {statistics.median(times[1]):.2f} "
-        f"| {statistics.median(ratios):.0f} ({min(ratios):.0f} to {max(ratios):.0f}) |",
+        f"| {statistics.median(ratios):.2g} ({min(ratios):.2g} to {max(ratios):.2g}) |",
         flush=True,
     )
 

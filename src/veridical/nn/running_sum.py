@@ -73,8 +73,8 @@ class RunningSum(nn.Module):
         """Yield numbers (n, P) of one site after another; receives the value (n, 1) of the site just given."""
         total, bias = self.biases(n, c)
         for site in order.tolist():
-            x = yield activated(total, self.activation) @ self.out[site].T + bias[:, site]
-            total = total + self.features(x) @ self.weight[site]
+            x = yield torch.addmm(bias[:, site], activated(total, self.activation), self.out[site].T)
+            total = torch.addmm(total, self.features(x), self.weight[site])
 
     def biases(self, n: int, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the start of the sum (n, H) and the biases of the numbers (n, S, P)."""
