@@ -32,7 +32,7 @@ demo: $(VENV)/.run
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/demo
 
 test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 $(LOWEST)/.dev: requirements-lowest.lock pyproject.toml
 	$(PYTHON) -m venv $(LOWEST)
@@ -41,7 +41,7 @@ $(LOWEST)/.dev: requirements-lowest.lock pyproject.toml
 	@touch $@
 
 test-lowest: $(LOWEST)/.dev
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n $(JOBS) -m "not slow" --one-case $(ARGS)
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n $(JOBS) --dist worksteal -m "not slow" --one-case $(ARGS)
 
 check: $(VENV)/.dev
 	@PATH="$(CURDIR)/$(BIN):$$PATH" scripts/check
