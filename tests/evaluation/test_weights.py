@@ -58,7 +58,7 @@ def test_the_mean_weight_is_the_normalisation() -> None:
         ("(n - 1) / n * float", "1 / n * float"),
         ("w.sum() - w, ", "w.sum() - 2 * w, "),
         ("((n - 1) * second)", "(n * second)"),
-        ("_jackknife(first.log())", "_jackknife(first)"),
+        ("_jackknife(log_mean, first.log())", "_jackknife(log_mean, first)"),
     ],
 )
 def test_mutants_are_seen(before: str, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,6 +66,26 @@ def test_mutants_are_seen(before: str, after: str, monkeypatch: pytest.MonkeyPat
     share = wrong.estimates(draws(0))[0].standard_error
     same = math.isclose(share, estimates(draws(0))[0].standard_error, rel_tol=1e-3)
     assert not is_covered(wrong) or not same
+
+
+def knows_its_error(module) -> bool:
+    """One large weight of ten: values without each sample have the kurtosis (1 - 3pq)/pq of one in ten, 8.11."""
+    _, log_mean = module.estimates(torch.tensor([0.0] * 9 + [1.0]))
+    low, high = log_mean.interval
+    return math.isclose(log_mean.freedom, 20 / 7.1111, rel_tol=1e-4) and high - low > 3.2 * 2 * log_mean.standard_error
+
+
+def test_where_one_weight_decides_the_error_is_known_badly() -> None:
+    assert knows_its_error(weights)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("kurtosis - 1", "kurtosis - 3"), ("stdtrit(self.freedom, 0.975)", "ndtri(0.975)")],
+    ids=["excess kurtosis", "a normal quantile"],
+)
+def test_another_quantile_would_be_noticed(before: str, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not knows_its_error(plant(monkeypatch, weights, before, after))
 
 
 def test_a_perfect_model_has_equal_weights() -> None:
