@@ -88,8 +88,10 @@ def entries() -> dict[str, Entry]:
 
     return {
         "made": Entry(
-            MADEConfig(width=2_000, optimizer=OptimizerConfig(lr=1e-3, schedule="cosine")),
-            epochs=20,
+            MADEConfig(width=4_000, masks=8, order="random", optimizer=OptimizerConfig(lr=1e-3, schedule="cosine")),
+            epochs=40,
+            batch_size=200,
+            watched=1_000,
             precision="bf16",
             published=88.40,
         ),

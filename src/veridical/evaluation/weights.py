@@ -5,8 +5,8 @@ With weights $w = \tilde p(x)/q(x)$ of samples of the model q, where $\tilde p =
 $$ \hat Z = \frac1n\sum_i w_i, \qquad \mathrm{ESS} = \frac{(\sum_i w_i)^2}{n \sum_i w_i^2}, $$
 
 the first without bias, the second the share of independent draws of p that the weighted samples are worth, 1 for a
-perfect model and about $e^{-2\,\mathrm{KL}}$ for one with nearly normal log weights. Intervals are the jackknife's, with
-the quantile of Student's distribution: where few weights decide, the standard error is itself known badly, with
+perfect model and about $e^{-2\,\mathrm{KL}}$ for one with nearly normal log weights. Intervals are the jackknife's,
+with the quantile of Student's distribution: where few weights decide, the standard error is itself known badly, with
 $\nu = 2n/(\kappa - 1)$ degrees of freedom if the values without each sample have the kurtosis $\kappa$.
 
 Both are blind to what the model never draws: a model that has lost one of two equal modes has ESS near 1, and
