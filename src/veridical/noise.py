@@ -65,9 +65,14 @@ class FreshNoise(Noise):
         n: rows.
         device: of the numbers.
         generator: another generator; the numbers are drawn on its device.
+
+    Raises:
+        ValueError: a negative number of rows.
     """
 
     def __init__(self, n: int, device: torch.device | str = "cpu", generator: torch.Generator | None = None) -> None:
+        if n < 0:
+            raise ValueError(f"n is {n}; expected at least 0.")
         self.n, self.device, self.generator = n, torch.device(device), generator
         self._made_on = self.device if generator is None else generator.device
 

@@ -243,6 +243,28 @@ def test_progress_is_told_in_lines() -> None:
     assert lines[0] == "drawing 50 samples, seed 0" and "measuring fid" in lines
 
 
+def test_samples_are_drawn_only_for_metrics_that_see_them() -> None:
+    lines: list[str] = []
+    data = data_of(CLOUD, 100, 0)
+    evaluate(Law(CLOUD), data, None, n=50, metrics=["likelihood"], progress=lines.append)
+    assert lines == ["measuring likelihood"]
+    both = evaluate(Law(CLOUD), data, None, n=50, metrics=["divergence"], progress=lines.append)
+    assert lines[1] == "drawing 50 samples, seed 0" and both["kl_reverse"].n == 50
+
+
+def test_all_that_is_missing_is_said_before_anything_is_measured() -> None:
+    lines: list[str] = []
+    with pytest.raises(ValueError, match=r"'coverage' cannot be measured.*'codes' cannot be measured.*Leave them out"):
+        evaluate_samples(
+            cloud(50, 0),
+            data_of(CLOUD, 100, 0, False),
+            None,
+            metrics=["fid", "coverage", "codes"],
+            progress=lines.append,
+        )
+    assert not lines
+
+
 def test_what_cannot_be_measured_is_refused() -> None:
     data = data_of(CLOUD, 100, 0, False)
     with pytest.raises(ValueError, match="Did you mean fid"):

@@ -282,9 +282,9 @@ def test_what_does_not_fit_is_refused() -> None:
 
 def test_what_cannot_be_scored_is_refused() -> None:
     model = build("levels")
-    with pytest.raises(ValueError, match=r"x holds 0\.3; this model gives probabilities to the 5 levels"):
+    with pytest.raises(ValueError, match=r"x holds 0\.3; this model has probabilities of the 5 levels"):
         model.log_prob(torch.full((1, 1, 2, 2), 0.3))
-    with pytest.raises(ValueError, match="expected a batch"):
+    with pytest.raises(ValueError, match="was built for"):
         model.log_prob(torch.zeros(2, 2))
     with pytest.raises(ValueError, match="trained without labels"):
         model.log_prob(torch.zeros(1, 1, 2, 2), torch.zeros(1))

@@ -13,6 +13,7 @@ from veridical.config.families.table import find_family
 from veridical.families import FAMILIES, unmet
 from veridical.model import (
     Batch,
+    Bijective,
     Encoder,
     ExactLikelihood,
     Facts,
@@ -284,3 +285,64 @@ def test_likelihoods_are_one_number_each(model: GenerativeModel) -> None:
     exact = isinstance(model, ExactLikelihood) and has_exact_likelihood(model)
     nats = model.log_prob(x) if exact else model.elbo(x)  # type: ignore[union-attr]
     assert nats.shape == (4,) and nats.isfinite().all() and nats.dtype == torch.float32
+
+
+def nats_of(model: GenerativeModel, x: Tensor) -> Tensor:
+    if isinstance(model, ExactLikelihood) and has_exact_likelihood(model):
+        return model.log_prob(x)
+    assert isinstance(model, LikelihoodBound)
+    return model.elbo(x)
+
+
+def test_no_examples_are_no_error(model: GenerativeModel) -> None:
+    """A selection may be empty."""
+    model.eval()
+    nothing = torch.zeros(0, *model.space.shape)
+    assert samples(model, 0).shape == nothing.shape
+    if isinstance(model, ExactLikelihood | LikelihoodBound):
+        assert nats_of(model, nothing).shape == (0,)
+    if isinstance(model, LatentVariable):
+        assert model.decode(torch.zeros(0, *model.latent_shape)).shape == nothing.shape
+    if isinstance(model, Bijective):
+        assert model.encode(nothing).shape == (0, model.space.dim)
+    if isinstance(model, Encoder):
+        assert model.posterior(nothing).mean.shape[0] == 0
+
+
+def test_a_negative_number_of_samples_is_refused(model: GenerativeModel) -> None:
+    with pytest.raises(ValueError, match="n is -1; expected at least 0"):
+        samples(model, -1)
+
+
+def test_examples_in_double_precision_need_no_conversion(model: GenerativeModel) -> None:
+    """Such are those of numpy."""
+    x = examples(model.space, 4).x
+    model.eval()
+    for name, function in {
+        "nats": lambda x: nats_of(model, x) if isinstance(model, ExactLikelihood | LikelihoodBound) else x.sum(),
+        "codes": lambda x: model.encode(x) if isinstance(model, Bijective) else x.sum(),
+        "posterior": lambda x: model.posterior(x).mean if isinstance(model, Encoder) else x.sum(),
+    }.items():
+        found = []
+        for dtype in (torch.float32, torch.float64):
+            torch.manual_seed(0)
+            found.append(function(x.to(dtype)).shape)
+        assert found[0] == found[1], name
+
+
+def test_codes_of_another_shape_are_refused(model: GenerativeModel) -> None:
+    if not isinstance(model, LatentVariable):
+        pytest.skip("no latent variable")
+    with pytest.raises(ValueError, match=r"z has shape \(2, 77\); this model decodes codes \(B, "):
+        model.decode(torch.zeros(2, 77))
+
+
+def test_values_that_the_data_do_not_have_have_no_probability(model: GenerativeModel) -> None:
+    if not isinstance(model, ExactLikelihood | LikelihoodBound) or model.space.levels is None:
+        pytest.skip("no probabilities of levels")
+    x = examples(model.space, 2).x
+    half = 0.5 * (model.space.bin_width or 0.0)
+    if name_of(model) in ("vae", "hierarchical-vae") and model.space.levels != 2:
+        pytest.skip("the Gaussian likelihood of such data is a density of all values")
+    with pytest.raises(ValueError, match=r"x holds .*; this model has probabilities of the"):
+        nats_of(model, (x + half).where(x < 0, x - half))

@@ -147,7 +147,7 @@ MUTANTS: dict[str, tuple[Any, str, str, str, str]] = {
     "blocks in another order": (Squeeze, "inverse", "(0, 1, 4, 2, 5, 3)", "(0, 1, 4, 3, 5, 2)", "squeeze"),
     "the margin is forgotten": (Logit, "inverse", "(torch.sigmoid(z) - self.margin)", "torch.sigmoid(z)", "logit"),
     "the width is forgotten": (Logit, "_constant", "/ self.width", "", "logit"),
-    "the components are forgotten": (Standardise, "_log_det", " * x[0].numel()", "", "standardise"),
+    "the components are forgotten": (Standardise, "_log_det", " * math.prod(x.shape[1:])", "", "standardise"),
     "the split is free": (
         FactorOut,
         "split",

@@ -66,7 +66,7 @@ def test_three_inverses_agree() -> None:
 
 
 MUTANTS: dict[str, tuple[Any, str, str, str]] = {
-    "a token sees itself": (TransformerBlock, "_given", "self.embed(x[:, :-1])", "self.embed(x[:, 1:])"),
+    "a token sees itself": (TransformerBlock, "_given", "as_weights(x[:, :-1]", "as_weights(x[:, 1:]"),
     "the positions start at one": (
         TransformerBlock,
         "_cached",

@@ -101,7 +101,6 @@ def test_a_run_is_read_verified_and_sampled_once(run: Run, monkeypatch: pytest.M
     for module, name in (
         (checkpoint, "read_newest"),
         (load_module, "read"),
-        (evaluate_module, "draw"),
         (import_module("veridical.evaluation.evaluate"), "draw"),
     ):
         monkeypatch.setattr(module, name, counted(getattr(module, name), name, calls))

@@ -24,6 +24,7 @@ from veridical.evaluation.features import Progress
 from veridical.evaluation.measurement import JSON, Measurement
 from veridical.evaluation.metrics import METRICS
 from veridical.evaluation.multiple import adjusted
+from veridical.evaluation.needs import Need
 from veridical.evaluation.provenance import explanations
 from veridical.evaluation.subject import AnyExtractor, Subject
 from veridical.evaluation.summary import sentences
@@ -125,8 +126,8 @@ def evaluate(
         model: with the abilities it declares; put into evaluation mode while it is measured.
         train: the training data.
         test: held-out data, which give the score of a perfect model; None: parts of the training data take their place.
-        samples: of the model, drawn already; None: they are drawn here, those of a conditional model with labels at
-            the frequencies of the training data.
+        samples: of the model, drawn already; None: they are drawn here if a metric sees samples, those of a conditional
+            model with labels at the frequencies of the training data.
         n: samples to draw, and examples to score.
         seed: of everything random.
         extractor: name, extractor or callable; None: `extractors.default_name`.
@@ -148,13 +149,39 @@ def evaluate(
     model.eval()
     try:
         began = time.perf_counter()
-        if samples is None and isinstance(model, Sampler):
-            if progress is not None:
-                progress(f"drawing {n:,} samples, seed {seed}")
-            samples = draw(model, n, seed=seed, shares=class_shares(model, train))
+        if samples is None:
+            samples = samples_for(model, train, n, seed, metrics, progress)
         return _measure(model, samples, train, test, n, seed, extractor, metrics, progress, began)
     finally:
         model.train(training)
+
+
+def samples_for(
+    model: GenerativeModel,
+    train: ArrayData,
+    n: int,
+    seed: int,
+    metrics: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> Tensor | None:
+    """Draw the samples of an evaluation on the CPU; None: the metrics see none, or the model cannot sample.
+
+    Args:
+        model: in the mode in which it is measured.
+        train: the training data, whose labels a conditional model draws at their frequencies.
+        n: how many.
+        seed: of the samples.
+        metrics: see `evaluate`.
+        progress: called with a line if some are drawn.
+
+    Raises:
+        NoSuchMetricError: a metric has no name.
+    """
+    if not isinstance(model, Sampler) or not any(METRICS[name].sees_samples for name in _chosen(metrics)):
+        return None
+    if progress is not None:
+        progress(f"drawing {n:,} samples, seed {seed}")
+    return draw(model, n, seed=seed, shares=class_shares(model, train))
 
 
 def evaluate_samples(
@@ -197,12 +224,11 @@ def _measure(
     samples = None if samples is None else _checked(samples, train.space)
     subject = Subject(model, samples, train, test, n, seed, extractor, progress or (lambda line: None))
     measured, skipped, wanting = [], {}, []
-    for name in _chosen(metrics):
-        unmet = METRICS[name].unmet(subject)
-        why_not = None if unmet is None else unmet[1]
-        if why_not is not None and metrics is not None:
-            raise NoSuchMetricError(f"metric {name!r} cannot be measured: {why_not}. Leave it out of `metrics`.")
-        reason = why_not or (METRICS[name].unasked(subject) if metrics is None else None)
+    needs = {name: METRICS[name].unmet(subject) for name in _chosen(metrics)}
+    if metrics is not None:
+        refuse_unmet(needs)
+    for name, unmet in needs.items():
+        reason = unmet[1] if unmet is not None else METRICS[name].unasked(subject) if metrics is None else None
         if reason is not None:
             skipped[name] = reason
             wanting += [name] if unmet is not None and unmet[0].more_examples else []
@@ -230,6 +256,18 @@ def _measure(
         notes=tuple(cause.says for cause in causes),
         seconds=time.perf_counter() - began,
     )
+
+
+def refuse_unmet(needs: Mapping[str, tuple[Need, str] | None]) -> None:
+    """Refuse metrics that were requested and cannot be measured, before any other is.
+
+    Raises:
+        NoSuchMetricError: there are some.
+    """
+    missing = [f"metric {name!r} cannot be measured: {unmet[1]}." for name, unmet in needs.items() if unmet is not None]
+    if missing:
+        what = "it" if len(missing) == 1 else "them"
+        raise NoSuchMetricError(f"{' '.join(missing)} Leave {what} out of the metrics.")
 
 
 def _checked(samples: Tensor, space: Space) -> Tensor:

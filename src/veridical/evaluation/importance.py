@@ -84,7 +84,7 @@ def log_weights(model: Inferred, x: Float[Tensor, "B *event"], k: int) -> Float[
     """
     if k < 1:
         raise ValueError(f"k is {k}; expected at least one code per example.")
-    q, chunk, parts = model.posterior(x), max(1, _DECODES // len(x)), []
+    q, chunk, parts = model.posterior(x), max(1, _DECODES // max(1, len(x))), []
     for start in range(0, k, chunk):
         z = q.sample(torch.Size([min(chunk, k - start)]))  # (chunk, B, *latent)
         parts.append(model.log_likelihood(x, z).double() + log_prior(z) - q.log_prob(z).double())

@@ -74,6 +74,14 @@ class Metric:
     on_request: str | None = None
     """Why it is measured only if requested by name; None: it is measured by default."""
 
+    samples_too: bool = False
+    """Whether it measures more where there are samples, without needing them."""
+
+    @property
+    def sees_samples(self) -> bool:
+        """Whether samples make a difference to it."""
+        return self.samples_too or SAMPLES in self.needs
+
     def unmet(self, subject: Subject) -> tuple[Need, str] | None:
         """Return the first need that is not met, and the reason; None: it can be measured.
 
@@ -175,6 +183,7 @@ METRICS: Mapping[str, Metric] = {
     "divergence": Metric(
         (DENSITY, LIKELIHOOD),
         lambda s: measure_divergence(s.model, s.target, s.samples, s.n, s.seed, s.density),
+        samples_too=True,
     ),
     "tilting": Metric(
         (SAMPLES, DENSITY, needs.NO_EXACT_DENSITY, needs.ENOUGH_TO_HALVE),

@@ -14,6 +14,7 @@ from torch.nn.utils import parameters_to_vector
 from veridical.config import AdversarialConfig, OptimizerConfig
 from veridical.config.families.adversarial import LOGISTIC, AdversarialSampling
 from veridical.config.sampling import SamplingOptions, options_of
+from veridical.data.refuse import refuse_codes
 from veridical.kinds import TermKind
 from veridical.model import (
     Batch,
@@ -203,6 +204,7 @@ class AdversarialModel(GenerativeModel, Replayable, Generic[C], Sampler, LatentV
             ValueError: labels are passed to a model that was trained without, or the generator returns another shape.
         """
         refuse_labels(c)
+        refuse_codes(z, self.latent_shape)
         return self.checked(self.generator(z), z)
 
     def checked(self, x: Tensor, z: Tensor) -> Tensor:

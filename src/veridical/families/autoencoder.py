@@ -45,7 +45,7 @@ from veridical.model import Batch, Encoder, Facts, Loss, Replayable, Space, refu
 from veridical.nn.autoencoding import encoder_network
 from veridical.nn.buffers import BufferRole
 from veridical.nn.point_mass import PointMass
-from veridical.nn.precision import at_least_single
+from veridical.nn.precision import as_weights, at_least_single
 from veridical.objectives.reconstruction import ComparesFeatures, Features
 
 
@@ -166,7 +166,7 @@ class Autoencoder(FittedCodes, Replayable, Encoder, ComparesFeatures):
         refuse_shape(x, self.space, "autoencoder")
         if self.one_hot:
             return F.one_hot(self._nearest(x), self.latent_shape[0]).to(self.table.dtype)
-        z = at_least_single(self.encoder(x))
+        z = at_least_single(self.encoder(as_weights(x, self.encoder)))
         if z.shape != (len(x), self.latent_dim):
             raise ValueError(
                 f"the encoder returned {tuple(z.shape)} for x of shape {tuple(x.shape)}; expected "

@@ -53,6 +53,7 @@ from torch import Tensor
 
 from veridical.config.families.autoregressive import AutoregressiveSampling
 from veridical.config.sampling import SamplingOptions, options_of
+from veridical.data.refuse import refuse_between_levels
 from veridical.kinds import TermKind
 from veridical.model import (
     Batch,
@@ -66,6 +67,7 @@ from veridical.model import (
     Sampler,
     Space,
     refuse_labels,
+    refuse_shape,
 )
 from veridical.nn.buffers import BufferRole
 from veridical.nn.default_heads import grid_of
@@ -200,7 +202,7 @@ class Autoregressive(GenerativeModel, Replayable, Sampler, Conditional, ExactLik
             noise: see `Sampler.sample`.
             options: an `AutoregressiveSampling`; None: its defaults.
         """
-        nothing = torch.zeros(self.space.shape, dtype=torch.bool)
+        nothing, noise = torch.zeros(self.space.shape, dtype=torch.bool), noise_for(n, self.device, noise)
         return self.completed(torch.zeros(n, *self.space.shape), nothing, c, noise=noise, options=options)
 
     @torch.no_grad()
@@ -338,15 +340,9 @@ class Autoregressive(GenerativeModel, Replayable, Sampler, Conditional, ExactLik
         Raises:
             ValueError: they have another shape, or values between the levels of the data.
         """
-        if x.shape[1:] != self.space.shape:
-            raise ValueError(f"x has shape {tuple(x.shape)}; expected a batch (B, *{self.space.shape}).")
+        refuse_shape(x, self.space, type(self).__name__)
         x = x.to(self.device, self.dtype)
-        strange = self.between_levels(x) if known is None else self.between_levels(x) & known.to(x.device)
-        if bool(strange.any()):
-            raise ValueError(
-                f"x holds {x[strange][0].item():.6g}; this model gives probabilities to the {self.space.levels} levels "
-                f"of {self.space.support} only. Round the data to their levels, or binarise them."
-            )
+        refuse_between_levels(x, self.space, known)
         return x
 
     def between_levels(self, x: Tensor) -> Tensor:

@@ -39,6 +39,7 @@ from torch import Tensor, nn
 
 from veridical.config.families.conditional_gan import ConditionalGANConfig
 from veridical.config.sampling import SamplingOptions
+from veridical.data.refuse import refuse_codes
 from veridical.families.adversarial import AdversarialModel, stands_alone
 from veridical.model import Batch, Conditional, Facts, Space
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
@@ -139,6 +140,7 @@ class ConditionalGAN(AdversarialModel[ConditionalGANConfig], Conditional):
         Raises:
             ValueError: the labels do not fit the codes or the classes, or the generator returns another shape.
         """
+        refuse_codes(z, self.latent_shape)
         c = torch.arange(z.shape[0], device=z.device) % self.classes if c is None else c
         if c.shape != (z.shape[0],) or c.is_floating_point():
             raise ValueError(f"c has shape {tuple(c.shape)} and type {c.dtype}; expected ({len(z)},) integer labels.")

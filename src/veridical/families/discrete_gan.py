@@ -44,6 +44,7 @@ from veridical.config.families.discrete_gan import DiscreteGANConfig, DiscreteGA
 from veridical.config.families.family import FEW_LEVELS
 from veridical.config.sampling import SamplingOptions, options_of
 from veridical.data.preprocess import to_data_space
+from veridical.data.refuse import refuse_codes
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Facts, Space, refuse_labels
 from veridical.nn.adversarial import build_discriminator, build_generator, latent_dim_of
@@ -178,6 +179,7 @@ class DiscreteGAN(AdversarialModel[DiscreteGANConfig]):
             ValueError: labels are passed; the model was trained without.
         """
         refuse_labels(c)
+        refuse_codes(z, self.latent_shape)
         return self.in_data_space(discrete.straight_through(self.theta(z).softmax(-1)))
 
     @torch.no_grad()

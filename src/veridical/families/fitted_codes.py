@@ -29,6 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from veridical.config.sampling import CodeSampling, SamplingOptions, options_of
+from veridical.data.refuse import refuse_codes
 from veridical.model import (
     Facts,
     GenerativeModel,
@@ -165,6 +166,7 @@ class FittedCodes(GenerativeModel, Sampler, LatentVariable, Restorer, Interpolat
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (B, *event) in data space."""
         refuse_labels(c)
+        refuse_codes(z, self.latent_shape)
         h = self.decoder_output(z.to(next(self.parameters()).dtype))
         if h.shape != (len(z), *self.space.shape):
             raise ValueError(

@@ -110,7 +110,8 @@ class Flow(NormalizingFlow[FlowConfig]):
         """
         sizes = self.flow.sizes
         if k >= len(sizes):
-            raise ValueError(f"hide_scales is {k}; this flow has {len(sizes)} scales, of which the coarsest must stay.")
+            have = "one scale, which must" if len(sizes) == 1 else f"{len(sizes)} scales, of which the coarsest must"
+            raise ValueError(f"hide_scales is {k}; this flow has {have} stay. Choose at most {len(sizes) - 1}.")
         z = z.clone()
         z[:, sum(sizes[: len(sizes) - k]) :] = 0.0
         return z

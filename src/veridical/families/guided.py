@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from veridical.model import Batch, Conditional, GenerativeModel, refuse_labels
-from veridical.nn.precision import at_least_single
+from veridical.nn.precision import as_weights, at_least_single
 
 
 class Guided(GenerativeModel, Conditional, ABC):
@@ -85,9 +85,13 @@ class Guided(GenerativeModel, Conditional, ABC):
         """
         level = level.to(y).expand(len(y))
         if c is None or guidance == 1:
-            return at_least_single(self.network(y, level, c))
-        none = at_least_single(self.network(y, level, torch.full_like(c, self.classes)))
-        return none + guidance * (at_least_single(self.network(y, level, c)) - none)
+            return self._output(y, level, c)
+        none = self._output(y, level, torch.full_like(c, self.classes))
+        return none + guidance * (self._output(y, level, c) - none)
+
+    def _output(self, y: Tensor, level: Tensor, c: Tensor | None) -> Tensor:
+        found = self.network(as_weights(y, self.network), as_weights(level, self.network), c)
+        return at_least_single(found)
 
     def guidance_of(self, guidance: float, c: Tensor | None) -> float:
         """Return the weight of the class.

@@ -54,7 +54,7 @@ from veridical.model import Batch, Facts, Loss, Space, refuse_labels, refuse_sha
 from veridical.nn.autoencoding import encoder_network
 from veridical.nn.mlp import MLP
 from veridical.nn.nested_gaussian import NestedGaussian
-from veridical.nn.precision import at_least_single
+from veridical.nn.precision import as_weights, at_least_single
 from veridical.objectives.bounds import active_units, elbo, free_bits, gaussian_kl, iwae_bound
 
 UPPER, LOWER = 16, 32
@@ -174,7 +174,7 @@ class HierarchicalVAE(Variational):
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return features (B, features), and mean and log variance of q(z_2 | x), (B, upper_dim) each."""
         refuse_shape(x, self.space, type(self).__name__)
-        features = self.encoder(x)
+        features = self.encoder(as_weights(x, self.encoder))
         expected = (len(x), self.config.features)
         if features.shape != expected:
             raise ValueError(

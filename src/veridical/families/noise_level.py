@@ -181,7 +181,7 @@ class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
         sigmas = self.sigmas.to(x)
         sigma = sigma.to(x).expand(len(x))
         low, high = float(sigmas[0]), float(sigmas[-1])
-        if float(sigma.min()) < low * (1 - 1e-4) or float(sigma.max()) > high * (1 + 1e-4):
+        if sigma.numel() and (float(sigma.min()) < low * (1 - 1e-4) or float(sigma.max()) > high * (1 + 1e-4)):
             raise ValueError(
                 f"sigma reaches from {float(sigma.min()):.4g} to {float(sigma.max()):.4g}; this model was trained for "
                 f"{low:.4g} to {high:.4g}. Choose sigma_min and sigma_max before training."
@@ -278,7 +278,7 @@ class LevelDiscriminator(nn.Module):
         variances = self.variances.to(x)
         centred = x - self.mean
         square = centred.square().flatten(1).sum(dim=1, keepdim=True)
-        d = centred[0].numel()
+        d = math.prod(centred.shape[1:])
         gaussian = -0.5 * square / variances - 0.5 * d * (variances / self.std**2).log()
         return gaussian + F.pad(self.shares.to(x) * self.network(centred / self.std), (0, 1))
 

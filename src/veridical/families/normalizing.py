@@ -13,6 +13,7 @@ from veridical.config import OptimizerConfig
 from veridical.config.families.normalizing import NormalizingConfig, NormalizingSampling
 from veridical.config.sampling import SamplingOptions, options_of
 from veridical.data.preprocess import log_det
+from veridical.data.refuse import refuse_between_levels, refuse_codes
 from veridical.kinds import TermKind
 from veridical.model import (
     Batch,
@@ -28,6 +29,7 @@ from veridical.model import (
     Sampler,
     Space,
     refuse_labels,
+    refuse_shape,
 )
 from veridical.nn.dequantisation import Logit, Standardise, VariationalNoise, log_slope, open_uniform
 from veridical.nn.invertible import Invertible, statistics_from_data
@@ -180,6 +182,8 @@ class NormalizingFlow(
                 f"k is {k} and the data have {self.space.levels or 'no'} levels; expected at least one draw of the "
                 "noise, and levels. Continuous data have log_prob."
             )
+        refuse_shape(x, self.space, type(self).__name__)
+        refuse_between_levels(x, self.space)
         drawn = (self.dequantise(x) for _ in range(k))
         weights = torch.stack([self.log_density(y) - log_q for y, log_q in drawn], dim=1)
         # Of two levels the probability is returned, of more the density of the noisy data.
@@ -192,6 +196,7 @@ class NormalizingFlow(
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return (B, *event) in data space for codes (B, D), neither rounded to levels nor cut to the support."""
         refuse_labels(c)
+        refuse_codes(z, self.latent_shape)
         return self.units.inverse(self.flow.inverse(z)[0])[0]
 
     def prior(self, n: int, noise: Noise | None = None) -> Tensor:
@@ -243,8 +248,7 @@ class NormalizingFlow(
         return (y if width is None else low + width * ((y - low) / width).round()).clamp(low, high)
 
     def _code(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        if y.shape[1:] != self.space.shape:
-            raise ValueError(f"x has shape {tuple(y.shape)}; this flow was built for (B, {self.space.shape}).")
+        refuse_shape(y, self.space, type(self).__name__)
         inner, in_units = self.units(at_least_single(y))
         z, volume = self.flow(inner)
         return z, volume + in_units

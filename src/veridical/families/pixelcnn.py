@@ -72,7 +72,10 @@ class PixelCNN(Autoregressive, Cached):
     def __init__(self, config: PixelCNNConfig, facts: Facts | Space) -> None:
         space = Facts.of(facts).space
         if len(space.shape) != 3:
-            raise ValueError(f"space has shape {space.shape}; PixelCNN needs images (channels, height, width).")
+            raise ValueError(
+                f"space has shape {space.shape}; PixelCNN needs images (channels, height, width). For other examples "
+                "choose made, nade or causal-transformer."
+            )
         head = scalar_head(space, config.components)
         super().__init__(facts, head=head, labels=config.labels)
         self.config, colours = config, space.shape[0]

@@ -66,7 +66,7 @@ class PixelCNNPlusPlus(Autoregressive, Cached):
         if len(space.shape) != 3 or space.levels is None:
             raise ValueError(
                 f"space has shape {space.shape}; PixelCNN++ needs images (channels, height, width) with levels. For "
-                "continuous images choose pixelcnn."
+                "continuous images choose pixelcnn, for other examples made, nade or causal-transformer."
             )
         colours = space.shape[0]
         head = LogisticMixture(grid_of(space), config.components, colours)

@@ -39,6 +39,7 @@ from torch import Tensor, nn
 from veridical.config import OptimizerConfig
 from veridical.config.families.probability_flow import ProbabilityFlowConfig
 from veridical.data.preprocess import log_det
+from veridical.data.refuse import refuse_between_levels
 from veridical.families.guided import Guided
 from veridical.kinds import TermKind
 from veridical.mcmc.runge_kutta import richardson, transport
@@ -218,6 +219,7 @@ class ProbabilityFlow(
                 f"k is {k} and the data have {self.space.levels or 'no'} levels; expected at least one draw of the "
                 "noise, and levels. Continuous data have log_prob."
             )
+        refuse_between_levels(x, self.space)
         weights = [self._log_weight(x, *self.cells.noisy(x), c) for _ in range(k)]
         # Of two levels the probability is returned, of more the density of the levels with noise of one bin.
         shift = 0.0 if self.space.levels == 2 else log_det(self.space)
@@ -278,7 +280,7 @@ class ProbabilityFlow(
             ValueError: it is outside the range.
         """
         low, high = self.noise_range
-        if float(sigma.min()) < low * (1 - 1e-4) or float(sigma.max()) > high * (1 + 1e-4):
+        if sigma.numel() and (float(sigma.min()) < low * (1 - 1e-4) or float(sigma.max()) > high * (1 + 1e-4)):
             raise ValueError(
                 f"sigma reaches from {float(sigma.min()):.4g} to {float(sigma.max()):.4g}; this model removes noise "
                 f"from {low:.4g} to {high:.4g}. Choose sigma_min and sigma_max before training."

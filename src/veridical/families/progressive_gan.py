@@ -44,6 +44,7 @@ from torch import Tensor
 
 from veridical.clock import elapsed
 from veridical.config.families.progressive_gan import ProgressiveGANConfig
+from veridical.data.refuse import refuse_codes
 from veridical.families.adversarial import AdversarialModel
 from veridical.model import Batch, Coded, Facts, Space, refuse_labels
 from veridical.nn.adversarial import ToDataSpace, ToStandardUnits, latent_dim_of
@@ -208,6 +209,7 @@ class ProgressiveGAN(AdversarialModel[ProgressiveGANConfig], Coded):
             ValueError: labels are passed; the model learned without.
         """
         refuse_labels(c)
+        refuse_codes(z, self.latent_shape)
         now = self.growth()
         return self.checked(self.pyramid.enlarge(self.generator(z, now), now.stage), z)
 

@@ -48,7 +48,7 @@ from veridical.families.variational import Variational, bounded_log_var, log_pri
 from veridical.kinds import TermKind
 from veridical.model import Batch, Facts, Loss, Space, refuse_labels, refuse_shape
 from veridical.nn.autoencoding import encoder_network
-from veridical.nn.precision import at_least_single
+from veridical.nn.precision import as_weights, at_least_single
 from veridical.objectives.bounds import active_units, elbo, free_bits, gaussian_kl, iwae_bound
 from veridical.objectives.likelihoods import gaussian_log_prob
 from veridical.objectives.reconstruction import ComparesFeatures, Features
@@ -163,7 +163,7 @@ class VAE(Variational, ComparesFeatures):
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log variance of q(z | x), (B, latent_dim) each, at least in single precision."""
         refuse_shape(x, self.space, type(self).__name__)
-        h = self.encoder(x)
+        h = self.encoder(as_weights(x, self.encoder))
         expected = (len(x), 2 * self.latent_dim)
         if h.shape != expected:
             raise ValueError(

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from veridical.config.families.variational import Likelihood, VAESampling
 from veridical.config.sampling import SamplingOptions, options_of
+from veridical.data.refuse import refuse_between_levels, refuse_codes
 from veridical.model import (
     Encoder,
     Facts,
@@ -141,7 +142,7 @@ class Variational(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder,
         if k < 1:
             raise ValueError(f"k is {k}; expected at least one code per example.")
         encoded = self.encode(x)
-        chunk = max(1, decodes // len(x))
+        chunk = max(1, decodes // max(1, len(x)))
         log_w = []
         for start in range(0, k, chunk):
             z, log_q = self.propose(encoded, min(chunk, k - start))
@@ -172,6 +173,7 @@ class Variational(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder,
     def decode(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """Return the means E[x | z] (B, *event) in data space."""
         refuse_labels(c)
+        refuse_codes(z, self.latent_shape)
         return self.means(self.decoder_output(z))
 
     def decoder_input(self, z: Tensor) -> Tensor:
@@ -222,20 +224,18 @@ class Variational(GenerativeModel, Replayable, Sampler, LatentVariable, Encoder,
         if self.head is not None:
             return self._log_probabilities(self.head, x, z, check, h)
         h = self.decoder_output(z.flatten(0, 1)) if h is None else h
-        h = h.reshape(*z.shape[:2], -1)
+        h = h.flatten(1).unflatten(0, z.shape[:2])
         if self.bernoulli:
-            return bernoulli_log_prob(h, bits(x, self.space), check=check)
+            if check:
+                refuse_between_levels(x, self.space)
+            return bernoulli_log_prob(h, bits(x, self.space), check=False)
         return dequantised_gaussian_log_prob(x, h, 2 * self.sigma.log(), self.space.bin_width or 0.0)
 
     def _log_probabilities(self, head: Head, x: Tensor, z: Tensor, check: bool, h: Tensor | None) -> Tensor:
         """Score levels, block by block of codes where no gradient is taken; the arguments of `log_likelihood`."""
         strange = grid_of(self.space).between(x)
-        if check and bool(strange.any()):
-            raise ValueError(
-                f"x holds {x[strange][0].item():.6g}; likelihood='{self.likelihood}' gives probabilities to the "
-                f"{self.space.levels} levels of {self.space.support} only. Round the data to their levels, or choose "
-                "likelihood='gaussian'."
-            )
+        if check:
+            refuse_between_levels(x, self.space)
         codes, rows = z.flatten(0, 1), x.expand(len(z), *x.shape).flatten(0, 1)
         size = len(codes) if torch.is_grad_enabled() else max(1, _VALUES // (self.space.dim * head.parameters))
         outputs = map(self.decoder_output, codes.split(size)) if h is None else h.split(size)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from veridical.nn.conv import Padding
 from veridical.nn.invertible import Invertible, bounded
 from veridical.nn.mlp import MLP
-from veridical.nn.precision import at_least_single
+from veridical.nn.precision import as_weights, at_least_single
 
 Kind = Literal["additive", "affine"]
 
@@ -90,7 +90,7 @@ class SplitCoupling(Invertible):
     def _moved(self, x: Tensor, context: Tensor | None, back: bool) -> tuple[Tensor, Tensor]:
         first, second = x.split(self.sizes, dim=1)
         kept, changed = (second, first) if self.flip else (first, second)
-        h = self.conditioner(with_context(kept, context))
+        h = self.conditioner(as_weights(with_context(kept, context), self.conditioner))
         changed, log_scale = (move_back if back else move)(changed, h, self.kind)
         parts = (changed, kept) if self.flip else (kept, changed)
         return torch.cat(parts, dim=1), log_scale.flatten(1).sum(1)
@@ -122,7 +122,7 @@ class MaskedCoupling(Invertible):
         return self._moved(z, context, back=True)
 
     def _moved(self, x: Tensor, context: Tensor | None, back: bool) -> tuple[Tensor, Tensor]:
-        h = self.conditioner(with_context(self.mask * x, context))
+        h = self.conditioner(as_weights(with_context(self.mask * x, context), self.conditioner))
         moved, log_scale = (move_back if back else move)(x, h, self.kind)
         changed = 1 - self.mask
         return self.mask * x + changed * moved, (changed * log_scale).flatten(1).sum(1)

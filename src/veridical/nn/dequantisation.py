@@ -28,7 +28,7 @@ from veridical.nn.conv import Grid, Padding
 from veridical.nn.coupling import ConvConditioner, MaskedCoupling, alternating, checkerboard, vector_conditioner
 from veridical.nn.invertible import Chain, Invertible
 from veridical.nn.mlp import Trunk
-from veridical.nn.precision import at_least_single
+from veridical.nn.precision import as_weights, at_least_single
 from veridical.noise import Noise
 
 
@@ -85,7 +85,7 @@ class VariationalNoise(nn.Module):
         return log_slope(start) + log_det - log_slope(y)
 
     def _context(self, x: Tensor) -> Tensor:
-        return at_least_single(self.features(x.reshape(len(x), *self.shape)))
+        return at_least_single(self.features(as_weights(x.reshape(len(x), *self.shape), self)))
 
 
 class GaussianCells:
@@ -180,7 +180,7 @@ class Standardise(Invertible):
         return self.mean + self.std * z, -self._log_det(z)
 
     def _log_det(self, x: Tensor) -> Tensor:
-        return at_least_single(x).new_full((len(x),), -math.log(self.std) * x[0].numel())
+        return at_least_single(x).new_full((len(x),), -math.log(self.std) * math.prod(x.shape[1:]))
 
 
 class Logit(Invertible):
@@ -210,4 +210,4 @@ class Logit(Invertible):
         return self.low + self.width * v, log_slope(z) - self._constant(z)
 
     def _constant(self, x: Tensor) -> float:
-        return math.log((1 - 2 * self.margin) / self.width) * x[0].numel()
+        return math.log((1 - 2 * self.margin) / self.width) * math.prod(x.shape[1:])

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from veridical.nn.coupling import halves, move, move_back, start_at_zero
 from veridical.nn.invertible import Invertible, zeros
+from veridical.nn.precision import as_weights
 
 
 class FactorOut(nn.Module):
@@ -42,12 +43,12 @@ class FactorOut(nn.Module):
     def split(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return what stays, the code of what leaves, and the (B,) log-determinant."""
         kept, fine = h.split(self.sizes, dim=1)
-        code, log_scale = move(fine, self.prior(kept), "affine")
+        code, log_scale = move(fine, self.prior(as_weights(kept, self)), "affine")
         return kept, code, log_scale.flatten(1).sum(1)
 
     def join(self, kept: Tensor, code: Tensor) -> tuple[Tensor, Tensor]:
         """Return all channels, and the (B,) log-determinant of the inverse."""
-        fine, log_scale = move_back(code, self.prior(kept), "affine")
+        fine, log_scale = move_back(code, self.prior(as_weights(kept, self)), "affine")
         return torch.cat([kept, fine], dim=1), log_scale.flatten(1).sum(1)
 
 

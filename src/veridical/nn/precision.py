@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def at_least_single(x: Tensor) -> Tensor:
@@ -14,3 +14,14 @@ def at_least_single(x: Tensor) -> Tensor:
         (torch.float32, torch.float64)
     """
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def as_weights(x: Tensor, network: nn.Module) -> Tensor:
+    """Return x in the precision of a network's weights, so that arrays in double precision need no conversion.
+
+    Examples:
+        >>> as_weights(torch.zeros(1).double(), nn.Linear(1, 1)).dtype
+        torch.float32
+    """
+    weight = next(network.parameters(), None)
+    return x if weight is None else x.to(weight.dtype)

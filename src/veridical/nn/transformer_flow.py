@@ -29,7 +29,7 @@ from veridical.config.families.autoregressive import Method
 from veridical.nn.causal_attention import CausalTransformerNetwork
 from veridical.nn.coupling import start_at_zero
 from veridical.nn.invertible import Invertible, bounded, zeros
-from veridical.nn.precision import at_least_single
+from veridical.nn.precision import as_weights, at_least_single
 
 LOG_SCALE = 5.0
 """Largest logarithm of a scale."""
@@ -138,7 +138,7 @@ class TransformerBlock(Invertible):
 
     def _given(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Shift and log-scale (B, T, c) of all tokens, each of those before it."""
-        before = torch.cat([self.start.expand(len(x), 1, -1), self.embed(x[:, :-1])], dim=1)
+        before = torch.cat([self.start.expand(len(x), 1, -1), self.embed(as_weights(x[:, :-1], self))], dim=1)
         return _parts(self.network(before + self.position[: x.shape[1]]))
 
     def _naive(self, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -158,7 +158,7 @@ class TransformerBlock(Invertible):
         for t in range(self.length):
             shift, log_scales[:, t] = _parts(step(embedded + self.position[t]))
             x[:, t] = z[:, t] * log_scales[:, t].exp() + shift
-            embedded = self.embed(x[:, t])
+            embedded = self.embed(as_weights(x[:, t], self))
         return x, log_scales
 
     def in_order(self, x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import NamedTuple, final
@@ -167,7 +168,7 @@ def to_sites(x: Tensor, size: int) -> Tensor:
                  [1, 4],
                  [2, 5]]])
     """
-    return x.reshape(len(x), size, -1).transpose(1, 2)
+    return x.reshape(len(x), size, math.prod(x.shape[1:]) // size).transpose(1, 2)
 
 
 def from_sites(sites: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -22,12 +22,10 @@ from veridical.data.sources import load_splits, other_shape, set_name
 from veridical.evaluation import Evaluation
 from veridical.evaluation import evaluate as measure
 from veridical.evaluation import evaluate_samples as measure_samples
-from veridical.evaluation.classes import class_shares
-from veridical.evaluation.evaluate import check_metrics
+from veridical.evaluation.evaluate import check_metrics, samples_for
 from veridical.evaluation.extractors import check_name
-from veridical.model import GenerativeModel, Restorer, Sampler
+from veridical.model import GenerativeModel, Restorer
 from veridical.run import Run
-from veridical.sampling import draw
 from veridical.workflows import images
 from veridical.workflows.load import changed_data, load_run
 from veridical.workflows.location import locate
@@ -91,10 +89,7 @@ def evaluate_run(
     train, test = load_splits(place)
     changed = changed_data(run, train) if against is None else ""
     model.to(device)
-    samples = None
-    if isinstance(model, Sampler):
-        say(f"drawing {n:,} samples, seed {seed}")
-        samples = draw(model, n, seed=seed, shares=class_shares(model, train))
+    samples = samples_for(model, train, n, seed, metrics, say)
     found = measure(
         model, train, test, samples=samples, n=n, seed=seed, extractor=extractor, metrics=metrics, progress=say
     )
