@@ -32,7 +32,7 @@ from veridical.config.training import OptimizerConfig
 from veridical.data.batch import Batch
 from veridical.data.space import Space
 from veridical.families import FAMILIES
-from veridical.model import ExactLikelihood, Facts
+from veridical.model import ExactLikelihood, Facts, Tempered
 from veridical.targets.ising import Ising
 from veridical.training.fit import State, fit
 
@@ -58,6 +58,7 @@ def entries() -> Mapping[str, Entry]:
     from veridical.config.families.nade import NADEConfig
     from veridical.config.families.pixelcnn import PixelCNNConfig
     from veridical.config.families.pixelcnn_plus_plus import PixelCNNPlusPlusConfig
+    from veridical.config.families.rbm import RBMConfig
 
     falling = OptimizerConfig(lr=5e-3, schedule="cosine", warmup=50)
     pixels = PixelCNNConfig(width=16, layers=3, first_kernel=7, kernel=5, optimizer=falling)
@@ -65,6 +66,8 @@ def entries() -> Mapping[str, Entry]:
     transformer = CausalTransformerConfig(width=32, layers=2, optimizer=dataclasses.replace(falling, lr=3e-3))
     vectors = OptimizerConfig(lr=1e-2, schedule="cosine")
     deep = OptimizerConfig(lr=3e-3, schedule="cosine", warmup=100)
+    chains = OptimizerConfig(lr=5e-3, betas=(0.0, 0.999), schedule="linear")
+    machine = RBMConfig(width=64, hidden="spin", negative="pcd", chains=256, sweeps=2, optimizer=chains)
     return {
         "made": Entry(MADEConfig(width=200, optimizer=vectors), steps=3_000),
         "made-deep": Entry(MADEConfig(width=400, depth=2, optimizer=deep), steps=3_000, batch_size=512),
@@ -75,6 +78,7 @@ def entries() -> Mapping[str, Entry]:
         "pixelcnn-wide": Entry(dataclasses.replace(pixels, network="plain", width=24), steps=3_000),
         "pixelcnn++": Entry(plus, steps=700),
         "causal-transformer": Entry(transformer),
+        "rbm": Entry(machine, steps=4_000),
     }
 
 
@@ -130,9 +134,14 @@ class Draws:
 
 
 @torch.no_grad()
-def divergence(model: ExactLikelihood, x: Tensor, log_p: Tensor) -> tuple[float, float]:
-    """Return KL(p || q) in nats, and the sum of q over all states."""
-    log_q = torch.cat([model.log_prob(part) for part in x.split(4_096)]).double()
+def divergence(model: ExactLikelihood | Tempered, x: Tensor, log_p: Tensor) -> tuple[float, float]:
+    """Return KL(p || q) in nats, and the sum of q over all states, which for an energy tests its log Z."""
+    if isinstance(model, Tempered):
+        log_z = model.log_partition()
+        assert log_z is not None
+        log_q = torch.cat([-model.energy(part) for part in x.split(4_096)]).double() - log_z
+    else:
+        log_q = torch.cat([model.log_prob(part) for part in x.split(4_096)]).double()
     return float((log_p.exp() * (log_p - log_q)).sum()), float(log_q.exp().sum())
 
 
