@@ -151,6 +151,22 @@ def test_levels_are_bounded_and_never_called_exact() -> None:
 
 
 @torch.no_grad()
+def goes_to_the_nearest_level() -> bool:
+    """Levels -1, -.5, ..., 1: within a quarter of one, and beyond the ends."""
+    y = torch.tensor([[-3.0], [-0.76], [-0.74], [0.24], [0.26], [3.0]])
+    return torch.equal(flow(PIXEL).to_levels(y)[:, 0], torch.tensor([-1.0, -1.0, -0.5, 0.0, 0.5, 1.0]))
+
+
+def test_samples_are_at_the_nearest_level() -> None:
+    assert goes_to_the_nearest_level()
+
+
+@pytest.mark.parametrize("after", ["floor()", "ceil()"])
+def test_levels_off_by_half_a_cell_would_be_noticed(after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NormalizingFlow, "to_levels", mutated(NormalizingFlow.to_levels, "round()", after))
+    assert not goes_to_the_nearest_level()
+
+
 def test_a_uniform_law_costs_its_entropy() -> None:
     """The identity on (0, 1) with logistic codes behind a logit is exactly uniform: log2(levels) bits each."""
     space = Space((2, 3), kind="lattice", levels=32)
