@@ -62,6 +62,7 @@ def mean_field(
         updates: of each layer, at least 1.
     """
     whole, mu = field, first.mean(field)
+    before, nu, other = mu, second.bias, second.bias  # set by the first update
     for _ in range(updates):
         other = second.bias + mu @ weights
         nu, before = second.mean(other), mu
