@@ -169,8 +169,8 @@ METRICS = {
         "log-likelihood of annealed chains, from below",
         "Lower bound of the mean log probability density of up to 100 held-out examples under the chains that anneal "
         "towards the model, which approach it as temperatures are added; not a bound of the model's own; higher is "
-        "better. Too few temperatures usually lower it, while they raise nats_test; where the two are near, "
-        "both are likely right.",
+        "better. Too few temperatures usually lower it and raise nats_test; where the two are near, both are "
+        "likely right.",
     ),
     "annealed_nats": Metric(
         "log-likelihood by annealing",
