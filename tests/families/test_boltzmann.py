@@ -29,7 +29,7 @@ def examples(space: Space, n: int = 6) -> Tensor:
 def test_units_follow_from_the_space_and_give_the_examples_back(name: str) -> None:
     space, units = SPACES[name]
     model, x = RBM(RBMConfig(width=2, negative="cd"), space), examples(space)
-    assert model.visible_units == units == visible_units("auto", space)
+    assert model.visible_units == units == visible_units("auto", space, continuous=True)
     torch.testing.assert_close(model.from_units(model.to_units(x)), x)
 
 

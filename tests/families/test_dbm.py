@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from scipy import stats
+from tests.families import three_bits
 from tests.families.proofs import all_examples
 from tests.mutants import is_noticed
 from torch import Tensor
@@ -24,7 +25,6 @@ from veridical.families import dbm as module
 from veridical.families.dbm import DBM, Stage
 from veridical.model import Batch, Space
 from veridical.noise import FreshNoise, SampleNoise
-from veridical.training.fit import State, fit
 
 pytestmark = pytest.mark.usefixtures("double_precision")
 
@@ -331,33 +331,11 @@ def test_a_bound_is_called_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_training_finds_a_distribution_of_three_bits() -> None:
-    """KL(p || q) of 8 outcomes falls by three quarters, after pretraining, with the exact density."""
-    space = Space((3,), kind="vector", levels=2)
-    counts = torch.tensor([1, 7, 2, 10, 20, 3, 9, 12])
-    x, p = all_examples(space).repeat_interleave(counts, 0), counts / counts.sum()
+    """After pretraining, with the exact density."""
     steady = OptimizerConfig("sgd", lr=1.0, schedule="linear")
-    torch.manual_seed(0)
     config = DBMConfig(width=6, upper_width=3, chains=300, optimizer=steady, pretrain=60, updates=3)
-    model = DBM(config, space)
-    model.start_from(ArrayData(((x + 1) / 2).to(torch.uint8), space=space))
-    before = divergence(model, p)
-    fit(State(model, steps=420), Fixed(x), log_every=420)
-    assert -1e-9 < divergence(model, p) < before / 4
-
-
-def divergence(model: DBM, p: Tensor) -> float:
-    nats = -model.energy(all_examples(model.space)).detach() - (model.log_partition() or 0.0)
-    return float((p * (p.log() - nats)).sum())
-
-
-class Fixed:
-    """The same batch at every step."""
-
-    def __init__(self, x: Tensor) -> None:
-        self.x = x
-
-    def batch(self, step: int) -> Batch:
-        return Batch(self.x, torch.arange(len(self.x)))
+    torch.manual_seed(0)
+    assert three_bits.learns(DBM(config, three_bits.SPACE), 420)
 
 
 def test_a_run_resumed_amid_pretraining_is_an_uninterrupted_one_to_the_bit(tmp_path: Path) -> None:
@@ -394,12 +372,14 @@ def test_sample_i_is_the_same_whatever_the_number(method: Any) -> None:
 
 def test_large_hidden_layers_are_not_summed_and_continuous_data_are_refused() -> None:
     assert machine_model(width=11, upper_width=11).energy_is_bound and not machine_model(width=11).energy_is_bound
-    with pytest.raises(ValueError, match="its components are continuous"):
+    with pytest.raises(ValueError, match="are continuous, .* of at most 32 levels. For continuous data choose an rbm"):
         DBM(DBMConfig(), Space((2,), kind="vector", support=None, levels=None))
+    with pytest.raises(ValueError, match="have 256 levels, and this machine takes at most 32. For more"):
+        DBM(DBMConfig(), Space((1, 2, 2)))
 
 
 MUTANTS: list[tuple[Any, str, str, str, Callable[[], None]]] = [
-    (DBM, "machine", "(self.bias_below + self.bias_above) / 2", "self.bias_below", check_the_chains),
+    (DBM, "hidden_layers", "(self.bias_below + self.bias_above) / 2", "self.bias_below", check_the_chains),
     (DBM, "machine", "((W, b), (U, d))", "((2 * W, b), (U, d))", check_the_chains),
     (DBM, "machine", "((W, b), (W, b))", "((W, b), (0 * W, b))", check_the_composition),
     (DBM, "machine", "((U, d), (U, d))", "((2 * U, 2 * d), (0 * U, 0 * d))", check_the_composition),

@@ -27,6 +27,7 @@ from veridical.config.families.boltzmann import BoltzmannSampling
 from veridical.config.families.family import FEW_LEVELS
 from veridical.config.sampling import SamplingOptions, options_of
 from veridical.data.dataset import ArrayData
+from veridical.mcmc.bipartite import Machine, log_partition
 from veridical.mcmc.path import Path
 from veridical.mcmc.tempering import ReplicaNoise, temper
 from veridical.mcmc.units import Binary, Categorical, Gaussian, Layer, Spin, Units
@@ -43,6 +44,9 @@ from veridical.model import (
 )
 from veridical.nn.buffers import BufferRole
 from veridical.noise import FreshNoise, Noise, noise_for
+
+FIRST = 0.01
+"""Standard deviation of the first weights."""
 
 SLIDING = 0.01
 """Share of the newest batch in the means of the units."""
@@ -85,6 +89,9 @@ class Boltzmann(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
         "start": BufferRole.LIVE,
         "betas": BufferRole.LIVE,
     }
+    continuous: ClassVar[bool] = True
+    """Whether the family has units for continuous components."""
+
     start: Tensor
     """The visible fields of independent units with the means of the data."""
 
@@ -96,7 +103,11 @@ class Boltzmann(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
     def __init__(self, facts: Facts | Space, visible: str, phase: Phase) -> None:
         super().__init__(facts)
         self.phase = phase
-        self.visible_units = visible_units(visible, self.space)
+        self.visible_units = visible_units(visible, self.space, continuous=self.continuous)
+
+    @abstractmethod
+    def machine(self) -> Machine:
+        """Return the machine of two layers of the present parameters."""
 
     @abstractmethod
     def kept_layer(self) -> Layer:
@@ -218,6 +229,10 @@ class Boltzmann(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
                 state = path.step(state, beta, noise)
         return self.from_units(self.examples(state[0], chosen.output, noise)[noise.n - n :])
 
+    def log_partition(self) -> float | None:
+        """Return log Z, summed in double precision over one of the two layers; None: both are too large."""
+        return log_partition(self.machine().detached(torch.float64))
+
     def ladder(self, replicas: int) -> Tensor:
         """Return the places on `path` between which samples are tempered."""
         return torch.linspace(0, 1, replicas).to(self.start)
@@ -276,17 +291,27 @@ UNITS: dict[str, Units] = {"binary": Binary(), "spin": Spin(), "gaussian": Gauss
 """Kinds of units by name."""
 
 
-def visible_units(name: str, space: Space) -> Units:
+def visible_units(name: str, space: Space, *, continuous: bool) -> Units:
     """Return the visible units for a space.
+
+    Args:
+        name: of the units, or "auto".
+        space: of the data.
+        continuous: whether the machine has units for continuous components.
 
     Raises:
         ValueError: they do not fit its components.
     """
     levels = space.levels
+    if levels is None and not continuous:
+        raise ValueError(
+            f"space has shape {space.shape}; its components are continuous, and this machine takes components of at "
+            f"most {FEW_LEVELS} levels. For continuous data choose an rbm."
+        )
     if levels is not None and levels > FEW_LEVELS:
         raise ValueError(
             f"space has shape {space.shape}; its components have {levels} levels, and this machine takes at most "
-            f"{FEW_LEVELS}, or continuous data."
+            f"{FEW_LEVELS}{', or continuous data' if continuous else ''}. For more levels choose made."
         )
     if name == "auto":
         two = "spin" if space.kind == "lattice" else "binary"

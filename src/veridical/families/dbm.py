@@ -40,17 +40,14 @@ from torch import Tensor, nn
 
 from veridical.config import OptimizerConfig
 from veridical.config.families.dbm import DBMConfig
-from veridical.families.boltzmann import SLIDING, UNITS, Boltzmann, Phase
-from veridical.mcmc.bipartite import Machine, Tempering, centred, log_partition
+from veridical.families.boltzmann import FIRST, SLIDING, UNITS, Boltzmann, Phase
+from veridical.mcmc.bipartite import Machine, Tempering, centred
 from veridical.mcmc.mean_field import MeanField, log_sum, mean_field
 from veridical.mcmc.pair import side_by_side
 from veridical.mcmc.units import Layer
 from veridical.model import Batch, Facts, Loss, Space
 from veridical.nn.buffers import BufferRole
 from veridical.noise import FreshNoise, Noise
-
-FIRST = 0.01
-"""Standard deviation of the first weights."""
 
 LISTED = 10
 """Most units of a hidden layer whose states are summed for every example."""
@@ -79,6 +76,7 @@ class DBM(Boltzmann):
     """
 
     buffer_roles: ClassVar = {"hidden_mean": BufferRole.PER_PROCESS, "upper_mean": BufferRole.PER_PROCESS}
+    continuous = False
     hidden_mean: Tensor
     upper_mean: Tensor
     papers = (
@@ -91,11 +89,6 @@ class DBM(Boltzmann):
     def __init__(self, config: DBMConfig, facts: Facts | Space) -> None:
         replicas = config.replicas if config.negative == "temper" else 1
         super().__init__(facts, config.visible, Phase(config.sweeps, config.chains, replicas))
-        if self.visible_units.values is None:
-            raise ValueError(
-                f"space has shape {self.space.shape}; its components are continuous, and this machine takes components "
-                "of at most 32 levels; take an rbm for others."
-            )
         self.config, self.hidden_units = config, UNITS[config.hidden]
         self.energy_is_bound = min(config.width, config.upper_width) > LISTED
         visible, zeros = self.space.dim * self.visible_units.numbers, torch.zeros
@@ -129,7 +122,7 @@ class DBM(Boltzmann):
         elif stage == "upper":
             others, c, units = ((U, d), (U, d)), self.bias_above, self.hidden_units
         else:
-            others, c = ((W, b), (U, d)), (self.bias_below + self.bias_above) / 2
+            others, c = ((W, b), (U, d)), self.hidden_layers()[0].bias
             units = side_by_side(self.visible_units, self.hidden_units, len(b))
         weights, biases = (torch.cat(parts, -1) for parts in zip(*others, strict=True))
         return Machine(weights, Layer(self.hidden_units, c), Layer(units, biases))
@@ -173,11 +166,15 @@ class DBM(Boltzmann):
         h, above = below.visible.draw(field, FreshNoise(len(v), v.device)), self.machine("upper")
         return h, above.hidden.mean(above.hidden_field(h)), terms
 
+    def hidden_layers(self) -> tuple[Layer, Layer]:
+        """Return the hidden layers of the whole machine, the lower one first."""
+        c = (self.bias_below + self.bias_above) / 2
+        return Layer(self.hidden_units, c), Layer(self.hidden_units, self.upper_bias)
+
     def mean_field(self, v: Tensor, updates: int) -> MeanField:
         """Return the means of the hidden layers given visible units (B, n), after some updates of each."""
-        c = (self.bias_below + self.bias_above) / 2
-        first, second = Layer(self.hidden_units, c), Layer(self.hidden_units, self.upper_bias)
-        return mean_field(self.upper_weights, first, second, c + v @ self.weights, updates)
+        first, second = self.hidden_layers()
+        return mean_field(self.upper_weights, first, second, first.bias + v @ self.weights, updates)
 
     def _means_of_others(self, stage: Stage) -> Tensor:
         below, above = self.visible_mean, self.upper_mean
@@ -204,32 +201,27 @@ class DBM(Boltzmann):
         v = self.to_units(x)
         if self.energy_is_bound:
             return -v @ self.visible_bias - self.mean_field(v, SETTLED).bound
-        c = (self.bias_below + self.bias_above) / 2
-        first, second = Layer(self.hidden_units, c), Layer(self.hidden_units, self.upper_bias)
-        return -v @ self.visible_bias - log_sum(self.upper_weights, first, second, c + v @ self.weights)
+        first, second = self.hidden_layers()
+        return -v @ self.visible_bias - log_sum(self.upper_weights, first, second, first.bias + v @ self.weights)
 
     def path(self) -> Tempering:
         """Return the path of the lower hidden layer, from independent units with the means of the data."""
         return self._tempering(self.machine().detached(), "whole")
 
-    def log_partition(self) -> float | None:
-        """Return log Z, summed in double precision over h or over v and g; None: both are too large."""
-        return log_partition(self.machine().detached(torch.float64))
-
     def ends(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """Return h drawn from their mean-field distribution q, and log f(x, h) - log q(h), with g summed out."""
         v = self.to_units(x)
         found = self.mean_field(v, SETTLED)
-        whole = self.machine().visible
-        h = whole.draw(found.field, noise)
-        field = whole.bias + v @ self.weights
-        above = Layer(self.hidden_units, self.upper_bias).log_normaliser(self.upper_bias + h @ self.upper_weights)
-        log_q = (found.field * h).sum(-1) - whole.log_normaliser(found.field)
+        first, second = self.hidden_layers()
+        h = first.draw(found.field, noise)
+        field = first.bias + v @ self.weights
+        above = second.log_normaliser(second.bias + h @ self.upper_weights)
+        log_q = (found.field * h).sum(-1) - first.log_normaliser(found.field)
         return h, v @ self.visible_bias + (field * h).sum(-1) + above - log_q
 
     def kept_layer(self) -> Layer:
         """Return the lower hidden layer."""
-        return self.machine().visible
+        return self.hidden_layers()[0]
 
     def examples(self, x: Tensor, output: str, noise: Noise) -> Tensor:
         """Return the visible units, or their means, given the lower hidden ones."""

@@ -53,9 +53,9 @@ from torch import Tensor, nn
 from veridical.config import OptimizerConfig
 from veridical.config.families.rbm import RBMConfig
 from veridical.data.dataset import ArrayData
-from veridical.families.boltzmann import SLIDING, UNITS, Boltzmann, Phase, Tracked
+from veridical.families.boltzmann import FIRST, SLIDING, UNITS, Boltzmann, Phase, Tracked
 from veridical.mcmc.annealing import combine, combined_error, effective_size
-from veridical.mcmc.bipartite import Machine, Tempering, centred, log_partition
+from veridical.mcmc.bipartite import Machine, Tempering, centred
 from veridical.mcmc.path_integral import SLICES, falling, quantum
 from veridical.mcmc.population import population, simulated
 from veridical.mcmc.trajectory import Knots, Trajectory, kept_next
@@ -63,9 +63,6 @@ from veridical.mcmc.units import Layer, Spin
 from veridical.model import Batch, Facts, Loss, Space
 from veridical.nn.buffers import BufferRole
 from veridical.noise import FreshNoise, Noise
-
-FIRST = 0.01
-"""Standard deviation of the first weights."""
 
 PERSISTENT = ("pcd", "temper", "trajectory")
 """Negative phases whose chains go on from step to step."""
@@ -284,10 +281,6 @@ class RBM(Boltzmann):
         if self.config.negative == "trajectory":
             return Trajectory(self.machine().detached(), self._kept_parameters())
         return Tempering(self.machine().detached(), visible=self.start)
-
-    def log_partition(self) -> float | None:
-        """Return log Z, summed in double precision over the smaller layer; None: it is too large."""
-        return log_partition(self.machine().detached(torch.float64))
 
     def ends(self, x: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """Return the visible units of examples, and their negative energies."""

@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from veridical.config.families.boltzmann import BoltzmannSampling, check_chains
+from veridical.config.families.dbm import DBMSampling
+from veridical.config.families.rbm import RBMSampling
 
 
+@pytest.mark.parametrize("kind", [BoltzmannSampling, RBMSampling, DBMSampling])
 @pytest.mark.parametrize(
     ("choices", "words"),
     [
@@ -16,9 +19,11 @@ from veridical.config.families.boltzmann import BoltzmannSampling, check_chains
         ({"replicas": 1}, "replicas is 1"),
     ],
 )
-def test_sampling_that_means_nothing_is_refused(choices: dict[str, Any], words: str) -> None:
+def test_sampling_that_means_nothing_is_refused(
+    kind: type[BoltzmannSampling], choices: dict[str, Any], words: str
+) -> None:
     with pytest.raises(ValueError, match=words):
-        BoltzmannSampling(**choices)
+        kind(**choices)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from veridical.config.families.rbm import FAMILY, RBMConfig, RBMSampling
+from veridical.config.families.rbm import FAMILY, RBMConfig
 
 
 @pytest.mark.parametrize(
@@ -24,20 +24,6 @@ from veridical.config.families.rbm import FAMILY, RBMConfig, RBMSampling
 def test_choices_that_mean_nothing_are_refused(choices: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         RBMConfig(**choices)
-
-
-@pytest.mark.parametrize(
-    ("choices", "words"),
-    [
-        ({"method": "exact"}, "method is 'exact'"),
-        ({"output": "map"}, "output is 'map'"),
-        ({"steps": 0}, "steps is 0"),
-        ({"replicas": 1}, "replicas is 1"),
-    ],
-)
-def test_sampling_that_means_nothing_is_refused(choices: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        RBMSampling(**choices)
 
 
 def test_no_preset_has_momentum() -> None:

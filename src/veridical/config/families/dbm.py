@@ -82,7 +82,7 @@ FAMILY = Family(
     sampling=DBMSampling,
     about="Three layers of units with an energy; the odd and the even layers are drawn in turn.",
     purpose="energies",
-    good_at="data of two or few values, with a lower bound of the likelihood; log Z from both sides",
+    good_at="data of two or few values, with a lower bound of the likelihood; log Z by a sum or by annealing",
     weak_at="images of many grey levels; slower and harder to train than an rbm of as many units",
     needs=("few-levels",),
     smallest=DBMConfig(width=5, upper_width=4, chains=5, replicas=3, updates=3),
