@@ -13,7 +13,7 @@ from veridical.cli.options import Positional, Section, vocabulary
 from veridical.cli.parse import asks_for_help, is_option, is_terminal, name_of, parse_sections, say, split_before
 from veridical.config import DataConfig, OwnModel, RunConfig, TrainingConfig, checks
 from veridical.config.families.table import FAMILIES, find_family
-from veridical.config.files import Origins, origins_of, preset_of, preset_origins, read
+from veridical.config.files import Origins, origins_of, preset_origins, read
 from veridical.config.presets import by_purpose, find_preset
 
 ABOUT = """Train a model and write a run directory. The configuration starts from a preset, from the defaults of a
@@ -75,7 +75,6 @@ def run(arguments: list[str]) -> None:
         start=options.start,
         dry_run=options.dry_run,
         epochs=options.epochs,
-        preset=preset_of(origins),
     )
     if not options.dry_run:
         quiet_unless_first(say)(

@@ -26,6 +26,7 @@ from veridical.evaluation.evaluate import check_metrics, samples_for
 from veridical.evaluation.extractors import check_name
 from veridical.model import GenerativeModel, Restorer
 from veridical.run import Run
+from veridical.status import Status
 from veridical.workflows import images
 from veridical.workflows.load import changed_data, load_run
 from veridical.workflows.location import locate
@@ -98,15 +99,19 @@ def evaluate_run(
     elif against is not None:
         found = withhold(found, "the data are not those of the training", OF_THE_ROWS)
     status = run.outcome()
-    of_step = f"The results are for the checkpoint of step {step}." if step != status.step else ""
-    warnings = " ".join(filter(None, (status.warning, of_step)))
-    found = noted(found, warnings, changed, read_with(train.name, train), *run.changes())
+    found = noted(found, warning_of(status, step), changed, read_with(train.name, train), *run.changes())
     when = datetime.now(UTC).isoformat(timespec="seconds")
     about = {"step": step, "checkpoint": which, "state": status.state, "time": when, "summary": found.summary()}
     run.write_evaluation({**found.to_json(), **about})
     if len(model.space.shape) == 3:
         draw_panels(run.samples, model, samples, train, found)
     return found
+
+
+def warning_of(status: Status, step: int) -> str:
+    """Return what is to be known of a run that is measured at a step; nothing if it is finished and this its last."""
+    of_step = f"The results are for the checkpoint of step {step}." if step != status.step else ""
+    return " ".join(filter(None, (status.warning, of_step)))
 
 
 def draw_panels(

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from veridical.config import RunConfig, TrainingConfig
-from veridical.config.files import Origins, flatten, on_vectors, preset_origins
+from veridical.config.files import Origins, flatten, on_vectors, preset_of, preset_origins
 from veridical.config.presets import PRESETS, find_preset
 from veridical.data.convert import EXPECTED
 from veridical.data.dataset import ArrayData
@@ -53,7 +53,6 @@ def train(
     start: Run | str | Path | None = None,
     dry_run: bool = False,
     epochs: float | None = None,
-    preset: str | None = None,
 ) -> Run:
     """Train a model and return its run directory.
 
@@ -68,15 +67,13 @@ def train(
             Dataset or DataLoader, an ArrayData, a `BatchSource`; or the name of a data set or file.
         training: replaces `config.training`.
         out: new run directory; None: runs/NNNN-family-data.
-        origins: origin of each value of the configuration.
+        origins: origin of each value of the configuration; those of a preset may give way to its values for vectors.
         say: called with each message.
         progress: shows the progress; None: plain lines.
         callbacks: called after the built-in ones.
         start: run whose weights are the starting point (fine-tuning).
         dry_run: run a few steps without writing anything, and print an estimate of the total time.
         epochs: passes over the data, instead of `training.steps`.
-        preset: the preset that `config` began as, whose values depend on the kind of data; None: `config` if that is a
-            name, otherwise none.
 
     Raises:
         OutputExistsError: `out` exists.
@@ -89,7 +86,7 @@ def train(
     """
     say = quiet_unless_first(say)
     if isinstance(config, str) and training is None:
-        preset, origins = config, origins or preset_origins(config)
+        origins = origins or preset_origins(config)
     config = _chosen(config, model, training, data)
     if out is not None:
         Run.require_free(out)
@@ -97,7 +94,7 @@ def train(
         require_tensorboard()
     own_data, own_model = not isinstance(data, str | Path | None), model is not None
     data, probed = _read(config, data, say)
-    config, origins = _fit_kind(config, origins, preset, data, say)
+    config, origins = _fit_kind(config, origins, data, say)
     set_threads(config.training.threads)
     engine = Engine(config.training.device, config.training.processes)
     engine.launch()
@@ -153,9 +150,10 @@ def _read(config: RunConfig, data: Any, say: Say) -> tuple[ArrayData | BatchSour
 
 
 def _fit_kind(
-    config: RunConfig, origins: Origins | None, preset: str | None, data: ArrayData | BatchSource, say: Say
+    config: RunConfig, origins: Origins | None, data: ArrayData | BatchSource, say: Say
 ) -> tuple[RunConfig, Origins | None]:
     """Take the values of the preset for vectors where the data are vectors, print a message, and record the origin."""
+    preset = preset_of(origins or {})
     if preset is None or origins is None or data.space.kind != "vector":
         return config, origins
     fitting, origins = on_vectors(config, origins, preset)
