@@ -162,7 +162,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     of_first = [row for row in newest.values() if row["data"] == sources[0]]
     for first in sorted(of_first, key=lambda row: row["bits"]):
         found = [newest.get((first["name"], source)) for source in sources]
-        cells = [f"{row['bits']:.2f} ± {row['error']:.2f} | {row['epochs']:.1f}" if row else "– | –" for row in found]
+        cells = [f"{row['bits']:.2f} ± {row['error']:.2f} | {row['epochs']:.2f}" if row else "– | –" for row in found]
         lines.append(
             f"| {first['name']} | {bound_of(first['detail'])} | {first['parameters']:,} | {' | '.join(cells)} |"
         )
