@@ -48,7 +48,7 @@ def test_both_sides_meet_at_the_sum() -> None:
 def test_a_lattice_without_a_path_of_its_own_has_kaufmans_log_z() -> None:
     law, space = Ising(5, coupling=0.3), Space((1, 5, 5), "lattice", levels=2)
     found = log_z(Lattice(law, space, offset=2.0), space, CPU, QUICK)
-    assert found.source == "energy, log Z by annealing"
+    assert found.found_by == "annealing"
     assert found.value == pytest.approx(law.log_partition - 2.0, abs=4 * found.standard_error)
     assert found.standard_error < 0.1 and found.facts["chains"] == 100
 

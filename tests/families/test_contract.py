@@ -11,9 +11,12 @@ from torch import Tensor, nn
 
 from veridical.config.families.table import find_family
 from veridical.families import FAMILIES, unmet
+from veridical.families.autoregressive import Autoregressive
+from veridical.families.variational import Variational
 from veridical.model import (
     Batch,
     Bijective,
+    Dequantised,
     Encoder,
     ExactLikelihood,
     Facts,
@@ -337,13 +340,16 @@ def test_codes_of_another_shape_are_refused(model: GenerativeModel) -> None:
         model.decode(torch.zeros(2, 77))
 
 
+def has_probabilities_of_levels(model: GenerativeModel) -> bool:
+    """Whether a likelihood is that of the levels; others are densities of all values, also of data with levels."""
+    of_bits = isinstance(model, Variational) and model.space.levels == 2
+    return model.space.levels is not None and (of_bits or isinstance(model, Autoregressive | Dequantised))
+
+
 def test_values_that_the_data_do_not_have_have_no_probability(model: GenerativeModel) -> None:
-    if not isinstance(model, ExactLikelihood | LikelihoodBound) or model.space.levels is None:
+    if not has_probabilities_of_levels(model):
         pytest.skip("no probabilities of levels")
     x = examples(model.space, 2).x
     half = 0.5 * (model.space.bin_width or 0.0)
-    name = name_of(model)  # toy-normal: of tests/test_new_family.py
-    if name == "toy-normal" or (name in ("vae", "hierarchical-vae") and model.space.levels != 2):
-        pytest.skip("the Gaussian likelihood of such data is a density of all values")
     with pytest.raises(ValueError, match=r"x holds .*; this model has probabilities of the"):
         nats_of(model, (x + half).where(x < 0, x - half))

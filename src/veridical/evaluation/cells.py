@@ -270,8 +270,8 @@ def measure_shares(
     shares = cell_shares(cells, e, count)
     test = share_test(shares, e)
     name = "cell_shares" if labels is None else "class_shares"
-    detail = {"cells": count, "read_by": what, "largest_z": scale_of_largest(shares)}
-    detail |= {**_most_different(cells, e, count, None if labels is None else names)}
+    detail = _most_different(cells, e, count, None if labels is None else names)
+    detail |= {"cells": count, "read_by": what, "largest_z": scale_of_largest(shares)}
     value = float(shares.total_variation[0])
     interval = variation_interval(cells, e, count, value)
     return [_measured(features, name, value, "share", test, interval, began, detail)]

@@ -147,7 +147,7 @@ def _normalised(model: EnergyBased, space: Space, found: LogZ) -> Density:
         lambda x: -model.energy(x) - found.value - cell,
         kind,
         found.standard_error,
-        found.source.replace("energy", "bound of the energy") if model.energy_is_bound else found.source,
+        f"{'bound of the energy' if model.energy_is_bound else 'energy'}, log Z by {found.found_by}",
         below=None if below is None else lambda x: below(x) - cell,
         facts=found.facts,
     )

@@ -201,10 +201,6 @@ def _other_examples(subject: Subject) -> str | None:
     return f"the model was trained on {n:,} examples, and these data have {len(subject.train):,}"
 
 
-def _only_of_classes(subject: Subject) -> str | None:
-    return only_of_classes(subject.model)
-
-
 def _unbounded(subject: Subject) -> str | None:
     return "the data have no bounds" if subject.train.space.support is None else None
 
@@ -237,7 +233,7 @@ DENOISER = of_model(Denoiser, "is no denoiser")
 DISCRIMINATOR = of_model(Discriminating, "has no discriminator")
 JUDGED_ALONE = Need(_not_judged_alone)
 CONDITIONAL = Need(_no_given_class)
-OF_ALL_CLASSES = Need(_only_of_classes)
+OF_ALL_CLASSES = Need(lambda subject: only_of_classes(subject.model))
 CLASSIFIER = of_model(Classifier, "is no classifier")
 CODED = of_model(Coded, "has no codes that can be read from examples")
 

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, Literal, final
 
 import torch
 from torch import Tensor
@@ -84,7 +84,7 @@ class LogZ:
     value: float
     """Nats."""
 
-    source: str
+    found_by: Literal["summation", "enumeration", "annealing"]
     """How it was found."""
 
     standard_error: float = 0.0
@@ -123,9 +123,9 @@ def log_z(model: EnergyBased, space: Space, device: torch.device, effort: Effort
     try:
         exact = model.log_partition() if isinstance(model, Tempered) else None
         if exact is not None:
-            return LogZ(exact, "energy, log Z by summation")
+            return LogZ(exact, "summation")
         if partition.why_not(space) is None and not model.energy_is_bound:
-            return LogZ(partition.log_partition(model, space, device).value, "energy, log Z by enumeration")
+            return LogZ(partition.log_partition(model, space, device).value, "enumeration")
         return annealed(model, space, device, effort, seed)
     except UnnormalisableError as error:
         raise UnknownLogZError(str(error)) from error
@@ -168,7 +168,7 @@ def annealed(model: EnergyBased, space: Space, device: torch.device, effort: Eff
         back, _ = weigh(path, betas, noise, path.at(units), backward=True)
         return log_f.double() - path.log_z0 - back
 
-    return LogZ(value, "energy, log Z by annealing", error, facts, below)
+    return LogZ(value, "annealing", error, facts, below)
 
 
 def _counted(log_w: Tensor) -> float:

@@ -151,9 +151,10 @@ def _shares(measured: Measured, names: Sequence[str]) -> Iterator[float]:
 def _frequencies(measured: Measured, factor: float) -> Iterator[float]:
     """Shares of the data that a class or cell has if its frequency times a factor is shown."""
     for x, _ in _shown(measured, ("class_shares", "cell_shares")):
-        z: Any = x.detail.get("largest_z")
-        if z and x.test is not None and x.test.critical is not None:
-            yield smallest_cell(factor, z[0] + x.test.critical * z[1], x.n, int(str(x.detail["n_null"])))
+        detail: Mapping[str, Any] = x.detail
+        if "largest_z" in detail and x.test is not None and x.test.critical is not None:
+            middle, scale = detail["largest_z"]
+            yield smallest_cell(factor, middle + x.test.critical * scale, x.n, detail["n_null"])
 
 
 def smallest_cell(factor: float, critical: float, n: int, m: int) -> float:

@@ -97,7 +97,7 @@ FAMILY = Family(
             "s",
         ),
         "dcgan-paper": Preset(
-            "DCGAN exactly as in the paper: 5x5 kernels, uniform z, 128 channels; four times the compute.",
+            "DCGAN with the networks of the paper: 5x5 kernels, uniform z, 128 channels; four times the compute.",
             model=GANConfig(**PLAIN, network="dcgan-paper", latent="uniform", latent_dim=100, **both(RADFORD)),
             training=TrainingConfig(batch_size=128, ema=0.0),
             purpose="history",
