@@ -28,6 +28,11 @@ def test_a_class_is_found_by_name_or_number() -> None:
         class_number("2", 2)
 
 
+def test_without_classes_a_label_is_refused_for_that_reason() -> None:
+    with pytest.raises(DataError, match="no class '3': the data have no labels"):
+        class_number("3", 0)
+
+
 def test_a_name_that_is_a_number_counts_as_a_name() -> None:
     assert class_number("3", 3, ("1", "2", "3")) == 2
 

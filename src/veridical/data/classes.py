@@ -81,12 +81,14 @@ def class_number(label: str | int, classes: int, names: tuple[str, ...] | None =
         names: of the classes, in the order of their numbers; None where they have none.
 
     Raises:
-        NoSuchDataError: there is no such class; the message names the closest one.
+        NoSuchDataError: there is no such class, and the message names the closest one; or there are no classes.
 
     Examples:
         >>> class_number("cat", 2, ("cat", "dog")), class_number("1", 2)
         (0, 1)
     """
+    if classes < 1:
+        raise NoSuchDataError(f"there is no class {str(label)!r}: the data have no labels.", "Leave the label out.")
     if names and label in names:
         return names.index(str(label))
     if str(label).isdecimal() and len(str(label)) <= _DIGITS and int(label) < classes:
