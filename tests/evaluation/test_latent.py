@@ -5,9 +5,12 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
+from veridical.config.families.autoencoder import AutoencoderConfig
+from veridical.data.dataset import ArrayData
 from veridical.evaluation.latent import measure_codes
 from veridical.evaluation.measurement import Measurement
-from veridical.model import Encoder, LatentVariable
+from veridical.families.autoencoder import Autoencoder
+from veridical.model import Encoder, Facts, LatentVariable
 from veridical.verdict import NO_FAULT
 
 CPU = torch.device("cpu")
@@ -69,6 +72,13 @@ def test_an_encoder_alone_is_measured_by_its_units() -> None:
             return Independent(Normal(x, 1.0), 1)
 
     assert list(measured(Alone())) == ["active_units"]
+
+
+def test_one_hot_codes_have_no_units_and_no_gap() -> None:
+    """A table of 500 training examples, of which each unit is the code of one: none varies by a hundredth."""
+    data = ArrayData(torch.randn(500, 4))
+    model = Autoencoder(AutoencoderConfig(code="one-hot", width=8, depth=1), Facts(data.space, len(data)))
+    assert list(measured(model, 100)) == ["reconstruction_error"]
 
 
 def test_the_global_generator_is_left_alone() -> None:

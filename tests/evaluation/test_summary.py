@@ -57,7 +57,8 @@ CASES = [
     (measured("js_discriminator", 0.0, (0.0, 0.1), 0.0, **JS), "discriminator", False),  # type: ignore[arg-type]
     (
         measured("class_match", 0.4, (0.3, 0.5), 0.9, (0.85, 0.95), higher=True, unit="share"),
-        "40.0 % of samples look like the requested class, and 90.0 % of held-out examples look like their class: too",
+        "40.0 % of samples look like the requested class, and 90.0 % of held-out examples look like their class: "
+        "too few samples do.",
         True,
     ),
     (
@@ -87,7 +88,8 @@ CASES = [
     ),
     (
         measured("prior_gap", 0.5, (0.4, 0.6), 0.0, (-0.1, 0.1), unit="1"),
-        "The codes of the data do not follow the prior",
+        "do not follow the prior (kernel distance 0.500 (0.400 to 0.600)): samples are decoded from codes unlike those "
+        "of the data.",
         True,
     ),
     (

@@ -9,6 +9,7 @@ r"""How an encoder uses its latent units, and whether its codes follow the prior
   and codes drawn from the prior. 0 where the aggregate posterior $\mathrm E_x\, q(z \mid x)$ is the prior, as for a
   perfect model with any decoder.
 
+One-hot codes, which name a training example, have no units and no distances: only reconstructions are measured.
 Held-out examples are encoded where there are some.
 
 References:
@@ -41,6 +42,8 @@ _RESAMPLES = 200
 def measure_codes(model: Encoder, x: Float[Tensor, "n *event"], device: torch.device, seed: int) -> list[Measurement]:
     """Measure active_units, and prior_gap and reconstruction_error of a model that decodes too (module docstring).
 
+    Of one-hot codes only reconstruction_error is measured.
+
     Args:
         model: the encoder.
         x: examples in data space.
@@ -52,12 +55,26 @@ def measure_codes(model: Encoder, x: Float[Tensor, "n *event"], device: torch.de
         began = time.perf_counter()
         posteriors = [model.posterior(batch.to(device)) for batch in x.split(BATCH)]
         mean = torch.cat([q.mean.double().cpu() for q in posteriors])
-        measured = [_active(mean.flatten(1), seed, began)]
-        if isinstance(model, LatentVariable):
+        named = one_hot(mean)
+        measured = [] if named else [_active(mean.flatten(1), seed, began)]
+        if isinstance(model, LatentVariable) and not named:
             drawn = torch.cat([q.sample().double().cpu() for q in posteriors]).flatten(1)
             prior = [model.prior(len(x)).double().cpu().flatten(1) for _ in range(2)]
-            measured += [_gap(drawn, *prior), _reconstruction(model, mean, x, device, seed)]
+            measured.append(_gap(drawn, *prior))
+        if isinstance(model, LatentVariable):
+            measured.append(_reconstruction(model, mean, x, device, seed))
     return measured
+
+
+def one_hot(codes: Float[Tensor, "n *latent"]) -> bool:
+    """Return whether every code is a unit vector.
+
+    Examples:
+        >>> one_hot(torch.tensor([[0.0, 1.0], [1.0, 0.0]])), one_hot(torch.tensor([[1.0, 1.0]]))
+        (True, False)
+    """
+    flat = codes.flatten(1)
+    return bool(((flat == 0) | (flat == 1)).all() and (flat.sum(1) == 1).all())
 
 
 def _active(mean: Tensor, seed: int, began: float) -> Measurement:

@@ -208,7 +208,7 @@ def _classes(m: Measured) -> list[str]:
     if match is not None:
         drawn = f"{_share(match.value)} of samples look like the requested class"
         real = f"and {_share(match.reference or 0.0)} of held-out examples look like their class"
-        why = {SHORT: "too few samples", SUSPICIOUS: "samples are more typical of their class than real examples"}
+        why = {SHORT: "too few samples do", SUSPICIOUS: "samples are more typical of their class than real examples"}
         lines.append(f"{drawn}, {real}{': ' + why[match.verdict] if match.verdict in why else ''}.")
     if "class_accuracy" in m:
         x = m["class_accuracy"]
@@ -241,7 +241,7 @@ def _codes(m: Measured) -> list[str]:
     if gap is not None and gap.verdict == SHORT:
         lines.append(
             f"The codes of the data do not follow the prior (kernel distance {_value(gap)}): samples are decoded from "
-            "codes unlike those of the training data."
+            "codes unlike those of the data."
         )
     if error is not None:
         other = float(str(error.detail["of_another_code"]))
