@@ -29,6 +29,16 @@ def test_other_ranges_are_scaled() -> None:
     assert audio.samples_of(torch.tensor([1.0, 7.0, 100.0]), free).tolist() == [0, 16384, 32767]
 
 
+@pytest.mark.parametrize(
+    "space",
+    [AUDIO, Space((1, 40), "sequence", (0.0, 10.0), None), Space((1, 40), "sequence", None, None, mean=1.0, std=3.0)],
+)
+def test_samples_become_the_values_they_were_written_from(space: Space) -> None:
+    raw = np.array([[-32768, -1, 0, 1, 777, 32767]], dtype=np.int16)
+    assert audio.samples_of(audio.values_of(raw, space), space).tolist() == raw.tolist()
+    torch.testing.assert_close(audio.values_of(raw, space), audio.values_of(raw / np.float32(32768), space))
+
+
 def test_samples_are_one_recording_or_one_each(tmp_path: Path) -> None:
     model = WaveNet(WaveNetConfig(width=4, layers=2, blocks=1), AUDIO).eval()
     x = audio.samples_of(draw(model, 3), AUDIO)

@@ -8,13 +8,16 @@ import torch
 from PIL import Image
 
 from veridical.config.families.made import MADEConfig
-from veridical.data.errors import DataError
+from veridical.data.errors import DataError, NoSuchDataError
 from veridical.data.space import Space
+from veridical.data.wav import write_recording
 from veridical.families.made import MADE
+from veridical.workflows.audio import samples_of
 from veridical.workflows.complete import given_for
 
 GREY = Space((1, 3, 4), levels=5)
 COLOUR = Space((3, 3, 4))
+SOUND = Space((1, 6), "sequence", levels=None, sample_rate=8000.0)
 
 
 def model(space: Space = GREY) -> MADE:
@@ -51,6 +54,33 @@ def test_an_image_says_by_transparency_what_is_missing(tmp_path: Path, mode: str
     torch.testing.assert_close(coloured.x[0, 2, 0, 1].item(), 2 * 64 / 255 - 1)
 
 
+def write_sound(path: Path, *, steps: int, rate: float = 8000.0) -> np.ndarray:
+    samples = (1000 * np.arange(1, steps + 1, dtype=np.int16))[None]
+    write_recording(samples, rate, path)
+    return samples
+
+
+def test_a_recording_is_continued_where_it_ends(tmp_path: Path) -> None:
+    for name in ("10", "9"):
+        samples = write_sound(tmp_path / f"{name}.wav", steps=4)
+    given = given_for(model(SOUND), tmp_path / "9.wav", None)
+    assert given.known.tolist() == [[True] * 4 + [False] * 2]
+    assert np.array_equal(samples_of(given.x[0, :, :4], SOUND), samples)
+    write_sound(tmp_path / "9.wav", steps=9)
+    kept = given_for(model(SOUND), tmp_path / "9.wav", 0.5)
+    assert kept.x.shape == (1, 1, 6) and kept.known.tolist() == [[True] * 3 + [False] * 3]
+
+
+def test_the_files_of_a_folder_are_examples_in_natural_order(tmp_path: Path) -> None:
+    for i, name in enumerate(("2", "10")):
+        write_sound(tmp_path / f"{name}.wav", steps=3 + 4 * i)
+    given = given_for(model(SOUND), tmp_path, 0.5)
+    assert given.x[:, 0, 5].isnan().tolist() == [True, False]
+    Image.new("L", (4, 3)).save(tmp_path / "x.png")
+    with pytest.raises(DataError, match="not that of an image"):
+        given_for(model(SOUND), tmp_path, 0.5)
+
+
 def test_what_cannot_be_completed_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "full.npz", x=np.zeros((2, 1, 3, 4), dtype=np.float32))
     with pytest.raises(DataError, match="nothing is missing"):
@@ -69,6 +99,17 @@ def test_what_cannot_be_completed_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no image")
     with pytest.raises(DataError, match="cannot be read as an image"):
         given_for(model(), tmp_path / "broken.png", None)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no image and no recording"):
+        given_for(model(), tmp_path / "empty", None)
+    for name in ("none.wav", "none.npz"):
+        with pytest.raises(NoSuchDataError, match="does not exist"):
+            given_for(model(), tmp_path / name, None)
+    write_sound(tmp_path / "fast.wav", steps=6, rate=16000)
+    with pytest.raises(DataError, match="16000 Hz, the sequences of the model 8000 Hz"):
+        given_for(model(SOUND), tmp_path / "fast.wav", 0.5)
+    with pytest.raises(ValueError, match="holds sequences"):
+        given_for(model(), tmp_path / "fast.wav", 0.5)
     vectors = Space((3,), kind="vector", support=None, levels=None)
     with pytest.raises(DataError, match="not that of an image"):
         given_for(model(vectors), tmp_path / "large.png", None)

@@ -62,9 +62,10 @@ class Completion:
     """Options of models that can complete examples."""
 
     complete: Path | None = None
-    """Draw the missing part of given examples instead of new ones. FILE: an array of examples in data space (.npz as
-    --out writes it, .npy), NaN where something is missing; or an image of the size of the data, transparent there.
-    Sample i completes example i, after the last again the first."""
+    """Draw the missing part of given examples instead of new ones. An array of examples in data space (.npz as --out
+    writes it, .npy), NaN where something is missing; an image of the size of the data, transparent there; a recording
+    (.wav), which is continued where it ends; or a folder of images or recordings. Sample i completes example i, after
+    the last again the first."""
 
     keep: float | None = None
     """Share of each example of --complete that is kept, from the first site of the model's order; the rest is drawn. A

@@ -26,7 +26,7 @@ def require_audio(space: Space) -> float:
         raise ValueError(f"a .wav file holds sequences; these examples are of kind {space.kind!r}. Use .npz.")
     if space.sample_rate is None:
         raise ValueError(
-            "the sample rate of these sequences is not known; train with --sample-rate HERTZ, or write a .npz."
+            "the sample rate of these sequences is not known; train with --sample-rate HERTZ, or use a .npz."
         )
     return space.sample_rate
 
@@ -42,6 +42,20 @@ def samples_of(x: Tensor, space: Space) -> np.ndarray:
         low, high = space.support
         unit = 2 * (x - low) / (high - low) - 1
     return (unit.double() * 32768).round().clamp(-32768, 32767).to(torch.int16).numpy()
+
+
+def values_of(samples: np.ndarray, space: Space) -> Tensor:
+    """Return the values in data space, single precision, of the shape of the samples: the inverse of `samples_of`.
+
+    Args:
+        samples: int16, or floats in [-1, 1).
+        space: of the sequences.
+    """
+    unit = torch.from_numpy(samples.astype(np.float64) / (32768 if samples.dtype == np.int16 else 1))
+    if space.support is None:
+        return (space.mean + SCALE * space.std * unit).float()
+    low, high = space.support
+    return (low + (unit + 1) / 2 * (high - low)).float()
 
 
 def save_one(blocks: Iterator[Tensor], space: Space, out: Path) -> None:
