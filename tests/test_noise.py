@@ -88,6 +88,15 @@ def along(draw: Callable[[SampleNoise], Tensor]) -> np.ndarray:
     return draw(SampleNoise(9, 4, 1))[0].double().numpy()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_ones_are_where_uniform_numbers_are_below_the_probability(dtype: torch.dtype) -> None:
+    p = torch.linspace(0, 1, 12, dtype=dtype).reshape(3, 4).requires_grad_()
+    drawn = SampleNoise(4, 0, 3).bernoulli(p)
+    assert drawn.dtype is dtype and not drawn.requires_grad
+    assert torch.equal(drawn, (SampleNoise(4, 0, 3).uniform(4, dtype=dtype) < p).to(dtype))
+    assert torch.equal(p.detach(), torch.linspace(0, 1, 12, dtype=dtype).reshape(3, 4))
+
+
 def test_normal_and_uniform_numbers_have_their_distributions() -> None:  # false alarm 1e-5 each, 6 checks
     for x, law in (
         (across(lambda noise: noise.normal()), stats.norm.cdf),

@@ -55,7 +55,8 @@ class Noise(ABC):
 
     def bernoulli(self, p: Tensor) -> Tensor:
         """Return ones with the probabilities p (n, *shape), zeros otherwise."""
-        return (self.uniform(*p.shape[1:], dtype=p.dtype) < p).to(p.dtype)
+        u = self.uniform(*p.shape[1:], dtype=p.dtype)
+        return torch.lt(u, p.detach(), out=torch.empty_like(u))  # without a tensor of truth values between
 
 
 class FreshNoise(Noise):

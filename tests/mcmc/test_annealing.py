@@ -183,8 +183,8 @@ def test_effective_sizes_are_those_of_the_definition_of_each_column() -> None:
     ("before", "after"),
     [
         (
-            "path.log_f(x, betas[t]) - path.log_f(x, betas[t - 1])",
-            "path.log_f(x, betas[t - 1]) - path.log_f(x, betas[t])",
+            "path.log_ratio(x, betas[t - 1], betas[t])",
+            "path.log_ratio(x, betas[t], betas[t - 1])",
         ),
         ("path.step(x, betas[t], noise)", "path.step(x, betas[t - 1], noise)"),
         ("len(betas) - 1", "len(betas) - 2"),

@@ -1,6 +1,7 @@
 """Machines of two layers: energies, sums and conditionals by enumeration, detailed balance, log Z; with mutants."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -115,6 +116,26 @@ def test_the_ends_of_the_path_are_independent_units_and_the_machine() -> None:
     torch.testing.assert_close(path.log_f(v, rows), one_by_one)
 
 
+def spins_below() -> Machine:
+    return machine_of("spin", "binary")
+
+
+def gaussian_machine() -> Machine:
+    machine = machine_of("binary", "binary")
+    return machine._replace(visible=Layer(Gaussian(), machine.visible.bias, torch.linspace(1, 2, 3)))
+
+
+@pytest.mark.parametrize("build", [spins_below, gaussian_machine])
+def test_ratios_are_differences_of_log_densities(build: Callable[[], Machine]) -> None:
+    machine = build()
+    visible, hidden = (torch.linspace(-1, 1, len(layer.bias)) for layer in (machine.visible, machine.hidden))
+    path, random = Tempering(machine, visible, hidden), torch.Generator().manual_seed(0)
+    state = path.start(FreshNoise(5, generator=random))
+    for low, high in ((0.0, 0.3), (0.3, 0.8), (1.0, 0.8)):
+        expected = path.log_f(state, high) - path.log_f(state, low)
+        torch.testing.assert_close(path.log_ratio(state, low, high), expected)
+
+
 def test_the_start_is_drawn_from_independent_units() -> None:
     machine, n = machine_of("categorical", "binary"), 4_000
     path = Tempering(machine, visible=torch.linspace(-1, 1, len(machine.visible.bias)))
@@ -135,6 +156,10 @@ MUTANTS = [
      lambda: test_steps_have_the_probabilities_of_the_conditionals(Pair)),
     (Tempering, "log_f", "self._hidden_field(state, beta)", "self._hidden_field(state, 1.0)",
      lambda: test_gibbs_steps_are_in_detailed_balance(Pair)),
+    (Tempering, "log_ratio", "m.visible.bias - self.visible", "m.visible.bias",
+     lambda: test_ratios_are_differences_of_log_densities(spins_below)),
+    (Tempering, "log_ratio", "m.hidden.bias + state.inputs", "state.inputs",
+     lambda: test_ratios_are_differences_of_log_densities(spins_below)),
     (Tempering, "_hidden_field", "self.machine.hidden.bias + state.inputs", "state.inputs",
      lambda: test_gibbs_steps_are_in_detailed_balance(Pair)),
     (Tempering, "start", "self.visible.expand", "self.machine.visible.bias.expand",

@@ -132,7 +132,7 @@ def weigh(
     """
 
     def ratio(x: S, t: int) -> Tensor:
-        return path.log_f(x, betas[t]) - path.log_f(x, betas[t - 1])
+        return path.log_ratio(x, betas[t - 1], betas[t])
 
     start = path.start(noise) if state is None else state
     return travel(ratio, lambda x, t: path.step(x, betas[t], noise), start, len(betas) - 1, backward=backward)

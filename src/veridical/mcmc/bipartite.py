@@ -208,6 +208,14 @@ class Tempering(Path[Chains]):
             own = own - (m.visible.precision * state.v.square()).sum(-1) / 2
         return own.double() + m.hidden.log_normaliser(self._hidden_field(state, beta)).double()
 
+    def log_ratio(self, state: Chains, low: float, high: float) -> Tensor:
+        """Return the difference of two `log_f`, whose fields are computed once."""
+        m = self.machine
+        own = (high - low) * (state.v @ (m.visible.bias - self.visible))
+        field = m.hidden.bias + state.inputs
+        after, before = (m.hidden.log_normaliser(_mixed(self.hidden, field, beta)) for beta in (high, low))
+        return own.double() + (after.double() - before.double())
+
     def step(self, state: Chains, beta: float | Tensor, noise: Noise) -> Chains:
         """Draw the hidden units, then the visible ones, at a temperature."""
         m = self.machine

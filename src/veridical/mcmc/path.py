@@ -41,6 +41,16 @@ class Path(ABC, Generic[S]):
             beta: of all of them, or (N,) of each.
         """
 
+    def log_ratio(self, state: S, low: float, high: float) -> Float[Tensor, " N"]:
+        """Return log f_high / f_low of the states in float64, nats; paths that share work between the two override it.
+
+        Args:
+            state: of N chains.
+            low: a temperature.
+            high: another.
+        """
+        return self.log_f(state, high) - self.log_f(state, low)
+
     @abstractmethod
     def step(self, state: S, beta: float | Tensor, noise: Noise) -> S:
         """Take a transition that leaves f_beta invariant.
