@@ -48,7 +48,8 @@ KINDS: dict[str, tuple[Space, dict[str, Any]]] = {
 
 def machine_model(space: Space = BITS, scale: float = 0.8, seed: int = 0, **choices: Any) -> DBM:
     torch.manual_seed(seed)
-    model = DBM(DBMConfig(**{"width": 3, "upper_width": 2, "chains": N, "centred": False, **choices}), space)
+    few: dict[str, Any] = {"width": 3, "upper_width": 2, "negative": "pcd", "chains": N, "centred": False}
+    model = DBM(DBMConfig(**few | choices), space)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.copy_(torch.randn(parameter.shape) * scale)
