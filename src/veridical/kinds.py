@@ -21,6 +21,7 @@ TermKind = Literal[
     "posterior_kl",
     "reconstruction",
     "nats",
+    "free_energy",
     "denoising_error",
     "active_units",
     "r_hat",
@@ -39,6 +40,7 @@ TermKind = Literal[
 - reconstruction: mean of -log p(x | z), nats in data space; with posterior_kl it is the negative bound, whatever the
   weight of either in the objective.
 - nats: mean of -log p(x) or of an upper bound of it, nats per example in data space.
+- free_energy: mean of -log p(x) up to a constant, of a machine whose gradient comes from chains; it need not fall.
 - denoising_error: mean squared error of predicted noise of variance 1; predicting none has the error 1.
 - active_units: number of latent units whose posterior mean varies over the data.
 - r_hat: split potential scale reduction of Markov chains. effective_samples: independent states that they are worth.

@@ -318,8 +318,8 @@ class Tempered(EnergyBased, ABC):
         """Return (B, n) states s of the path drawn from a q(s | x), and (B,) nats, log f(s) p(x | s) / q(s | x)."""
 
     @abstractmethod
-    def log_partition(self) -> float | None:
-        """Return log Z of the energy in nats, if it can be computed exactly; None: it cannot."""
+    def log_partition(self, bits: float = 24) -> float | None:
+        """Return log Z of the energy in nats, if it is a sum over states of at most so many bits; None: it is not."""
 
 
 class Denoiser(ABC):

@@ -373,9 +373,9 @@ def test_sample_i_is_the_same_whatever_the_number(method: Any) -> None:
 
 def test_large_hidden_layers_are_not_summed_and_continuous_data_are_refused() -> None:
     assert machine_model(width=11, upper_width=11).energy_is_bound and not machine_model(width=11).energy_is_bound
-    with pytest.raises(ValueError, match="are continuous, .* of at most 32 levels. For continuous data choose an rbm"):
+    with pytest.raises(ValueError, match=r"are continuous, .* of at most 32 levels. For continuous data choose an rbm"):
         DBM(DBMConfig(), Space((2,), kind="vector", support=None, levels=None))
-    with pytest.raises(ValueError, match="have 256 levels, and this machine takes at most 32. For more"):
+    with pytest.raises(ValueError, match=r"have 256 levels, and this machine takes at most 32. For more"):
         DBM(DBMConfig(), Space((1, 2, 2)))
 
 

@@ -12,6 +12,7 @@ from veridical.health.likelihood import (
     AverageWorse,
     BetterThanEntropy,
     DenoisingError,
+    LostChains,
     Overfit,
     Underfit,
 )
@@ -42,6 +43,16 @@ def test_a_falling_loss_is_given_three_fifths_of_the_run() -> None:
     (found,) = against(falling)
     assert found.step >= 0.6 * 1500 and "still falling" in found.cause
     assert against([100.0 - 10 * i for i in range(10)] + [5.0] * 20) == []
+
+
+def lost(nats: list[float], error: float = 0.1) -> list[str]:
+    return names(feed(LostChains(10.0), probe__nats_held_out=nats, probe__nats_error=[error] * len(nats)))
+
+
+def test_chains_that_are_lost_leave_a_machine_worse_than_a_constant() -> None:
+    assert lost([10.0, 7.0, 5.0, 12.0, 20.0]) == ["worse-than-constant"]
+    assert lost([10.0, 7.0, 5.0, 12.0, 6.0]) == []  # one probe alone
+    assert lost([10.0, 10.3, 10.2, 10.3]) == [] and lost([11.0] * 4, error=0.3) == []  # four errors are no difference
 
 
 def overfit(there: list[float], here: list[float]) -> list[Finding]:

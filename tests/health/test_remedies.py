@@ -18,7 +18,7 @@ from veridical.families.gan import GAN
 from veridical.families.vae import VAE
 from veridical.health import Finding, GradientVanishing, Monitors, SampleCollapse, nonfinite_finding
 from veridical.health.exactness import Inverse, Mixing
-from veridical.health.likelihood import AgainstConstant, Underfit
+from veridical.health.likelihood import AgainstConstant, LostChains, Underfit
 from veridical.workflows.start import train
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -60,6 +60,7 @@ def all_findings() -> list[Finding]:
     found += feed(Mixing(), r_hat=[2.0] * 5)
     found += feed(Inverse(), inverse_error=[1.0] * 5)
     found += feed(Underfit(2000), nats=[50.0 - i for i in range(40)])
+    found += feed(LostChains(5.0), probe__nats_held_out=[9.0] * 3, probe__nats_error=[0.1] * 3)
     found += feed(AgainstConstant(10.0, 1500), nats=[200.0 - 3 * i for i in range(30)])
     found += [*feed(SampleCollapse(), diversity=[0.01] * 30), nonfinite_finding(1, "model/loss", float("nan"))]
     found += feed(GradientVanishing("generator"), generator__grad_norm=[1.0] * 15 + [1e-9] * 20)

@@ -9,15 +9,18 @@ import pytest
 import torch
 
 from tests.workflows.runs import VAE, digest, lines, silent
-from veridical.config import DataConfig, GANConfig, RunConfig
+from veridical.config import DataConfig, GANConfig, RBMConfig, RunConfig
 from veridical.data import sources
 from veridical.data.files import read_file
 from veridical.data.source import spread
 from veridical.data.sources import splits_of
+from veridical.data.space import Space
+from veridical.evaluation.density import density_of
+from veridical.families.rbm import RBM
 from veridical.run import Run
 from veridical.training.callbacks import seeded
 from veridical.workflows.load import load
-from veridical.workflows.probe import EXAMPLES, SEED, held_out_part
+from veridical.workflows.probe import EXAMPLES, SEED, held_out_part, log_prob_of
 from veridical.workflows.resume import resume
 from veridical.workflows.start import train
 
@@ -60,6 +63,25 @@ def test_the_last_probe_is_the_bound_of_the_loaded_model(tmp_path: Path) -> None
 def test_a_known_density_gives_the_excess(tmp_path: Path) -> None:
     row = lines(run_with(replace(VAE, data=DataConfig(source="ring")), tmp_path / "run", 5))[-1]
     assert row["probe/excess"] > 2 * row["probe/excess_error"] > 0
+
+
+@pytest.mark.parametrize("source", ["bars:2", "categorical"])
+def test_the_nats_of_a_machine_that_can_be_summed_are_those_of_its_density(source: str, tmp_path: Path) -> None:
+    """In data space, of two levels and of more."""
+    config = RunConfig(RBMConfig(width=3, chains=8, replicas=3), DataConfig(source=source), VAE.training)
+    run = run_with(config, tmp_path / "run", 5)
+    parts = splits_of(config.data)
+    held_out = held_out_part(parts("train"), parts)
+    density = density_of(load(run, average=False, say=silent))
+    assert held_out is not None and density is not None and density.exact
+    with torch.no_grad():
+        assert lines(run)[-1]["probe/nats_held_out"] == pytest.approx(-float(density.log_prob(held_out.x).mean()))
+
+
+def test_the_nats_of_a_machine_that_is_too_large_are_not_summed() -> None:
+    space = Space((17,), kind="vector", levels=2)
+    assert log_prob_of(RBM(RBMConfig(width=16, chains=2), space)) is not None
+    assert log_prob_of(RBM(RBMConfig(width=17, chains=2), space)) is None
 
 
 def test_a_discriminator_is_asked_about_held_out_examples(tmp_path: Path) -> None:

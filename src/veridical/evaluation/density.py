@@ -29,6 +29,7 @@ from veridical.model import (
     GenerativeModel,
     Integrated,
     LikelihoodBound,
+    Tempered,
     draws_classes,
     has_exact_likelihood,
 )
@@ -136,6 +137,12 @@ def find_density(model: GenerativeModel, space: Space | None = None, effort: Eff
         return _normalised(model, space, log_z(model, space, model.device, effort))
     except UnknownLogZError as error:
         return f"log Z of {type(model).__name__} is not known: {error}"
+
+
+def summed(model: Tempered, space: Space, bits: float) -> Density | None:
+    """Return the density of an energy whose log Z is a sum over states of at most so many bits; None: it is not."""
+    log_z = model.log_partition(bits)
+    return None if log_z is None else _normalised(model, space, LogZ(log_z, "summation"))
 
 
 def _normalised(model: EnergyBased, space: Space, found: LogZ) -> Density:

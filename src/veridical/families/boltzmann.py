@@ -27,7 +27,7 @@ from veridical.config.families.boltzmann import BoltzmannSampling
 from veridical.config.families.family import FEW_LEVELS
 from veridical.config.sampling import SamplingOptions, options_of
 from veridical.data.dataset import ArrayData
-from veridical.mcmc.bipartite import Machine, log_partition
+from veridical.mcmc.bipartite import LARGEST, Machine, log_partition
 from veridical.mcmc.path import Path
 from veridical.mcmc.tempering import ReplicaNoise, temper
 from veridical.mcmc.units import Binary, Categorical, Gaussian, Layer, Spin, Units
@@ -229,9 +229,9 @@ class Boltzmann(GenerativeModel, Sampler, Tempered, Replayable, StartsFromData):
                 state = path.step(state, beta, noise)
         return self.from_units(self.examples(state[0], chosen.output, noise)[noise.n - n :])
 
-    def log_partition(self) -> float | None:
-        """Return log Z, summed in double precision over one of the two layers; None: both are too large."""
-        return log_partition(self.machine().detached(torch.float64))
+    def log_partition(self, bits: float = LARGEST) -> float | None:
+        """Return log Z, summed in double precision over one of the two layers; None: both have more bits."""
+        return log_partition(self.machine().detached(torch.float64), bits)
 
     def ladder(self, replicas: int) -> Tensor:
         """Return the places on `path` between which samples are tempered."""

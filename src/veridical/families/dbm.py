@@ -33,6 +33,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 import torch
@@ -41,6 +42,7 @@ from torch import Tensor, nn
 from veridical.config import OptimizerConfig
 from veridical.config.families.dbm import DBMConfig
 from veridical.families.boltzmann import FIRST, SLIDING, UNITS, Boltzmann, Phase
+from veridical.kinds import TermKind
 from veridical.mcmc.bipartite import Machine, Tempering, centred
 from veridical.mcmc.mean_field import MeanField, log_sum, mean_field
 from veridical.mcmc.pair import side_by_side
@@ -75,6 +77,7 @@ class DBM(Boltzmann):
         torch.Size([2])
     """
 
+    term_kinds: ClassVar[Mapping[str, TermKind]] = {"model/variational_free_energy": "free_energy"}
     buffer_roles: ClassVar = {"hidden_mean": BufferRole.PER_PROCESS, "upper_mean": BufferRole.PER_PROCESS}
     continuous = False
     hidden_mean: Tensor

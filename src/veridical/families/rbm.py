@@ -45,6 +45,7 @@ References:
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -54,6 +55,7 @@ from veridical.config import OptimizerConfig
 from veridical.config.families.rbm import RBMConfig
 from veridical.data.dataset import ArrayData
 from veridical.families.boltzmann import FIRST, SLIDING, UNITS, Boltzmann, Phase, Tracked
+from veridical.kinds import TermKind
 from veridical.mcmc.annealing import combine, combined_error, effective_size
 from veridical.mcmc.bipartite import Machine, Tempering, centred
 from veridical.mcmc.path_integral import SLICES, falling, quantum
@@ -87,6 +89,7 @@ class RBM(Boltzmann):
         torch.Size([2])
     """
 
+    term_kinds: ClassVar[Mapping[str, TermKind]] = {"model/free_energy": "free_energy"}
     buffer_roles: ClassVar = dict.fromkeys(
         ("hidden_mean", *(f"kept_{part}" for part in Knots._fields)), BufferRole.PER_PROCESS
     )

@@ -91,6 +91,39 @@ class AgainstConstant(Monitor):
         )
 
 
+class LostChains(Monitor):
+    """A machine whose gradient comes from chains is worse than the constant model, from which it began.
+
+    Args:
+        constant: nats per example of the constant model.
+    """
+
+    def __init__(self, constant: float) -> None:
+        super().__init__(Episode(rows=2))
+        self.constant = constant
+
+    def observe(self, row: Row) -> Finding | None:
+        """Compare the probe of exact nats with those of the constant model; four standard errors are no difference."""
+        nats, error = finite(row, "probe/nats_held_out"), finite(row, "probe/nats_error")
+        if nats is None or error is None:
+            return None
+        excess, margin = nats - self.constant, max(4 * error, 0.01 * abs(self.constant))
+        if not self.episode.update(int(row["step"]), bad=excess > margin, clear=excess < 0):
+            return None
+        return Finding(
+            int(row["step"]),
+            "worse-than-constant",
+            "error",
+            f"The machine is worse than independent components: it needs {nats:,.4g} nats per held-out example; a "
+            f"constant model with the mean and the variance of the data needs {self.constant:,.4g}.",
+            "The chains no longer follow the machine, whose weights have become too large for them to cross between "
+            "modes; so their mean is not that of the machine, and the steps do not raise the likelihood.",
+            "Take replicas at several temperatures (--negative temper), or smaller steps (--lr-scale 0.1).",
+            "Fischer & Igel, Empirical Analysis of the Divergence of Gibbs Sampling Based Learning Algorithms for "
+            "Restricted Boltzmann Machines (2010).",
+        )
+
+
 class Overfit(Monitor):
     """Held-out examples become less likely again while training examples become more likely.
 

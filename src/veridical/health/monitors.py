@@ -29,6 +29,7 @@ from veridical.health.likelihood import (
     AverageWorse,
     BetterThanEntropy,
     DenoisingError,
+    LostChains,
     Overfit,
     Underfit,
 )
@@ -120,6 +121,8 @@ def _of_likelihood(present: set[str], terms: set[str], facts: Facts) -> dict[str
     measured = "nats" in present or {"reconstruction", "posterior_kl"} <= present
     if measured and constant is not None and steps:
         monitors["constant"] = AgainstConstant(constant, steps)
+    if "free_energy" in present and "probe/nats_held_out" in terms and constant is not None:
+        monitors["constant"] = LostChains(constant)
     if measured and steps and not facts.get("continued"):
         monitors["underfit"] = Underfit(steps)
     if "probe/nats_held_out" in terms:

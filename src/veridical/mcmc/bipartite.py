@@ -97,8 +97,12 @@ def centred(machine: Machine, mu: Tensor, lam: Tensor) -> Machine:
     )
 
 
-def log_partition(machine: Machine) -> float | None:
+def log_partition(machine: Machine, bits: float = LARGEST) -> float | None:
     """Return log Z in nats, exactly; None: there are too many states.
+
+    Args:
+        machine: of two layers.
+        bits: of the smaller layer at most.
 
     Raises:
         UnnormalisableError: of two Gaussian layers, whose quadratic form is not positive definite.
@@ -107,7 +111,7 @@ def log_partition(machine: Machine) -> float | None:
         return _gaussian_log_partition(machine)
     if _digits(machine.hidden) < _digits(machine.visible):
         machine = machine.transposed()
-    if _digits(machine.visible) > LARGEST:
+    if _digits(machine.visible) > bits:
         return None
     with torch.no_grad():
         return _summed(machine)

@@ -6,7 +6,7 @@ health (`veridical.health`); `veridical evaluate` measures precisely. The terms,
 
 - probe/logit_train, probe/logit_held_out, probe/logit_fake: mean logits of the discriminator;
 - probe/nats_train, probe/nats_held_out: mean negative log-likelihood, or its bound, in nats per example in data space,
-  of the live weights; probe/nats_error: standard error of their difference;
+  of the live weights, of an energy if its log Z is a short sum; probe/nats_error: standard error of their difference;
 - probe/excess, probe/excess_error: mean of log p(x) minus the log-likelihood or the bound on held-out examples, if the
   distribution is known, and its standard error; its expectation is never negative;
 - probe/average_excess, probe/average_error: nats by which the averaged weights are worse than the live ones, paired;
@@ -30,7 +30,7 @@ from veridical.data.dataset import ArrayData
 from veridical.data.errors import DataError
 from veridical.data.source import BatchSource, spread
 from veridical.data.sources import splits_of
-from veridical.evaluation.density import only_of_classes
+from veridical.evaluation.density import LogProb, only_of_classes, summed
 from veridical.evaluation.target import Target, mismatch
 from veridical.model import (
     Discriminating,
@@ -40,6 +40,7 @@ from veridical.model import (
     LatentVariable,
     LikelihoodBound,
     Sampler,
+    Tempered,
     draws_classes,
 )
 from veridical.objectives.diagnostics import distances, energy_distance
@@ -56,6 +57,9 @@ EXAMPLES = 128
 
 COSTLY_EXAMPLES = 16
 """The same, of likelihoods that are solutions of equations: each takes hundreds of evaluations of the network."""
+
+SUMMED_BITS = 16
+"""Bits of the states over which log Z of an energy is summed at most."""
 
 SEED = 20_000
 """Of the random numbers of every probe, so that probes of different steps can be compared."""
@@ -127,30 +131,44 @@ def look(model: GenerativeModel, seen: Material) -> tuple[dict[str, float], dict
         terms |= {
             f"logit_{name}": float(model.logits(part.x, labels(model, part.c)).mean()) for name, part in parts.items()
         }
-    if isinstance(model, LikelihoodBound | ExactLikelihood) and only_of_classes(model) is None:
-        found, compared["nats"] = nats(model, train, held_out, seen.log_p)
+    log_prob = log_prob_of(model)
+    if log_prob is not None:
+        log_p = seen.log_p
+        if isinstance(model, Integrated):
+            train, held_out, log_p = first(COSTLY_EXAMPLES, train, held_out, log_p)
+        found, compared["nats"] = nats(log_prob, train, held_out, log_p)
         terms |= found
     return terms, compared
 
 
+def log_prob_of(model: GenerativeModel) -> LogProb | None:
+    """Return one draw of the bound; the log-likelihood of a model that has no bound; None: it has neither."""
+    if only_of_classes(model) is not None:
+        return None
+    if isinstance(model, LikelihoodBound):
+        return model.elbo
+    if isinstance(model, ExactLikelihood):
+        return model.log_prob
+    found = summed(model, model.space, SUMMED_BITS) if isinstance(model, Tempered) else None
+    return None if found is None else found.log_prob
+
+
 def nats(
-    model: LikelihoodBound | ExactLikelihood, train: Batch, held_out: Batch | None, log_p: Tensor | None
+    log_prob: LogProb, train: Batch, held_out: Batch | None, log_p: Tensor | None
 ) -> tuple[dict[str, float], Tensor]:
     """Return the terms of the negative log-likelihoods, and those of held-out examples, or else of training examples.
 
     Args:
-        model: in evaluation mode.
+        log_prob: (B, *event) → (B,) nats, or a bound of them.
         train: training examples.
         held_out: examples kept from training; None: there are none.
         log_p: (n,) exact log densities of the held-out examples; None: not known.
     """
-    if isinstance(model, Integrated):
-        train, held_out, log_p = first(COSTLY_EXAMPLES, train, held_out, log_p)
-    here = negative_nats(model, train.x)
+    here = -log_prob(train.x).double()
     terms = {"nats_train": float(here.mean())}
     if held_out is None:
         return terms, here
-    there = negative_nats(model, held_out.x)
+    there = -log_prob(held_out.x).double()
     terms["nats_held_out"] = float(there.mean())
     terms["nats_error"] = math.sqrt(float(here.var() / len(here) + there.var() / len(there)))
     if log_p is not None:
@@ -172,11 +190,6 @@ def first(
     """
     fewer = None if held_out is None else held_out._replace(x=held_out.x[:n])
     return train._replace(x=train.x[:n]), fewer, None if log_p is None else log_p[:n]
-
-
-def negative_nats(model: LikelihoodBound | ExactLikelihood, x: Tensor) -> Tensor:
-    """Return (B,) minus one draw of the bound; minus the log-likelihood of a model that has no bound."""
-    return -(model.elbo(x) if isinstance(model, LikelihoodBound) else model.log_prob(x)).double()
 
 
 def compare(live: dict[str, Tensor], average: dict[str, Tensor]) -> dict[str, float]:

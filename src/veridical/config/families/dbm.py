@@ -88,7 +88,7 @@ FAMILY = Family(
     smallest=DBMConfig(width=5, upper_width=4, chains=5, replicas=3, updates=3),
     presets={
         "dbm": Preset(
-            "Deep Boltzmann machine of two hidden layers: mean field, persistent chains at ten temperatures, centred gradient.",
+            "Deep Boltzmann machine of two hidden layers: mean field, chains at ten temperatures, centred gradient.",
             model=DBMConfig(),
             training=TrainingConfig(batch_size=100),
             paper=_PAPER,
