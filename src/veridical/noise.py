@@ -56,7 +56,7 @@ class Noise(ABC):
     def bernoulli(self, p: Tensor) -> Tensor:
         """Return ones with the probabilities p (n, *shape), zeros otherwise."""
         u = self.uniform(*p.shape[1:], dtype=p.dtype)
-        return torch.lt(u, p.detach(), out=torch.empty_like(u))  # without a tensor of truth values between
+        return torch.lt(u, p.detach(), out=u)  # no second tensor, which would take room in the cache
 
 
 class FreshNoise(Noise):

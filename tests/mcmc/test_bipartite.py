@@ -150,7 +150,7 @@ MUTANTS = [
     (Machine, "energy", "- ((v", "+ ((v", lambda: test_the_free_energy_sums_out_the_hidden_units(Pair)),
     (Machine, "gibbs", "self.visible.bias + h", "h",
      lambda: test_steps_have_the_probabilities_of_the_conditionals(Pair)),
-    (Tempering, "step", "_mixed(self.visible, field, beta)", "field",
+    (Tempering, "step", "_mixed(self.visible, field, beta, out=field)", "field",
      lambda: test_steps_have_the_probabilities_of_the_conditionals(Pair)),
     (Tempering, "step", "_hidden_field(state, beta)", "_hidden_field(state, 1.0)",
      lambda: test_steps_have_the_probabilities_of_the_conditionals(Pair)),

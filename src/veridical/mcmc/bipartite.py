@@ -220,22 +220,23 @@ class Tempering(Path[Chains]):
         after, before = (m.hidden.log_normaliser(_mixed(self.hidden, field, beta)) for beta in (high, low))
         return own.double() + (after.double() - before.double())
 
+    @torch.no_grad()
     def step(self, state: Chains, beta: float | Tensor, noise: Noise) -> Chains:
         """Draw the hidden units, then the visible ones, at a temperature."""
         m = self.machine
         h = m.hidden.draw(self._hidden_field(state, beta), noise)
-        field = m.visible.bias + h @ m.weights.T
-        return self.at(m.visible.draw(_mixed(self.visible, field, beta), noise))
+        field = (h @ m.weights.T).add_(m.visible.bias)  # in place, so that the weights stay in the cache
+        return self.at(m.visible.draw(_mixed(self.visible, field, beta, out=field), noise))
 
     def _hidden_field(self, state: Chains, beta: float | Tensor) -> Tensor:
         return _mixed(self.hidden, self.machine.hidden.bias + state.inputs, beta)
 
 
-def _mixed(base: Tensor, field: Tensor, beta: float | Tensor) -> Tensor:
-    """Return (1 - beta) base + beta field; beta is one number, or (N,) one for each row."""
+def _mixed(base: Tensor, field: Tensor, beta: float | Tensor, out: Tensor | None = None) -> Tensor:
+    """Return (1 - beta) base + beta field; beta is one number, or (N,) one for each row; out may be the field."""
     if isinstance(beta, Tensor):
-        return torch.lerp(base.expand_as(field), field, beta.to(field)[:, None])
-    return field if beta == 1 else torch.lerp(base.expand_as(field), field, beta)
+        return torch.lerp(base.expand_as(field), field, beta.to(field)[:, None], out=out)
+    return field if beta == 1 else torch.lerp(base.expand_as(field), field, beta, out=out)
 
 
 def _number(beta: float | Tensor, like: Tensor) -> float | Tensor:
