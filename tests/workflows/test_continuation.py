@@ -192,8 +192,7 @@ def test_the_jump_is_that_of_the_schedule() -> None:
 @pytest.mark.slow
 def test_with_more_processes_each_draws_noise_of_its_own(tmp_path: Path) -> None:
     one = train(VAE, out=tmp_path / "run", say=silent)
-    edit(one.config_file, "processes: 1", "processes: 2")
-    command = [sys.executable, "-m", "veridical", "resume", str(one.path), "--steps", "20"]
+    command = [sys.executable, "-m", "veridical", "resume", str(one.path), "--steps", "20", "--processes", "2"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -201,6 +200,11 @@ def test_with_more_processes_each_draws_noise_of_its_own(tmp_path: Path) -> None
     state = torch.load(checkpoint.newest(one.checkpoints, silent) / checkpoint.REST, weights_only=True)
     first, second = (process["random"]["torch"] for process in state["processes"])
     assert not torch.equal(first, second)
+    told: list[str] = []
+    resume(one.path, steps=22, processes=1, say=told.append)
+    assert any("processes was 2, is 1" in line for line in told), told
+    config, origins = read(one.config_file)
+    assert config.training.processes == 1 and origins["training.processes"] == "resume"
 
 
 # The same command beside other load

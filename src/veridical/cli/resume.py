@@ -38,6 +38,9 @@ class Resume:
     device: str | None = None
     """Device for the remaining steps: auto, cpu, cuda, cuda:N or mps."""
 
+    processes: int | None = None
+    """Number of processes on this machine from here on; they share the same batches."""
+
 
 def run(arguments: list[str]) -> None:
     """Continue a run."""
@@ -61,6 +64,7 @@ def run(arguments: list[str]) -> None:
         clip_norm=options.clip_norm,
         precision=options.precision,
         device=options.device,
+        processes=options.processes,
         data=options.source,
         say=say,
         progress=progress,

@@ -171,5 +171,5 @@ class TrainingConfig:
         if self.batch_size % self.processes:
             raise ValueError(
                 f"batch_size is {self.batch_size} and processes {self.processes}; every process takes an equal share. "
-                f"Choose a batch_size that is a multiple of {self.processes}."
+                f"Choose a batch_size that is a multiple of {self.processes}, or another number of processes."
             )

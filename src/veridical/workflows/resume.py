@@ -42,6 +42,7 @@ def resume(
     clip_norm: float | None = None,
     precision: str | None = None,
     device: str | None = None,
+    processes: int | None = None,
     say: Say = print,
     progress: Callback | None = None,
     callbacks: Sequence[Callback] = (),
@@ -57,6 +58,7 @@ def resume(
         clip_norm: largest norm of a player's gradient for the remaining steps.
         precision: "fp32" or "bf16" for the remaining steps.
         device: device for the remaining steps.
+        processes: number of processes on this machine for the remaining steps.
         say: called with each message, for example if the result will not be bit-exact.
         progress: shows the progress.
         callbacks: called after the built-in ones.
@@ -80,8 +82,9 @@ def resume(
         found = checkpoint.read_newest(run.checkpoints, say, checkpoint.ALL)
         meta = dict(found.meta)
         configured = config.training.steps
-        requested = {"steps": steps, "lr_scale": lr_scale, "clip_norm": clip_norm}
-        config, changes = change(config, {**requested, "precision": precision, "device": device})
+        requested: dict[str, Any] = {"steps": steps, "lr_scale": lr_scale, "clip_norm": clip_norm}
+        requested |= {"precision": precision, "device": device, "processes": processes}
+        config, changes = change(config, requested)
         origins |= dict.fromkeys((f"training.{name}" for name in changes), "resume")
         moved = isinstance(data, str | os.PathLike)
         if moved:
@@ -103,7 +106,7 @@ def resume(
         give_features(model, engine.device, say)
         shape = (config.training.batch_size, *data.space.shape)
         engine.arithmetic, other = continued_arithmetic(about, meta, engine, model, shape, config.training, precision)
-        other += [sentence for name, sentence in changes.items() if name not in ("steps", "device")]
+        other += [sentence for name, sentence in changes.items() if name not in ("steps", "device", "processes")]
         _announce(run, config, model, engine, meta, other, say)
         if engine.rank == 0:
             resumed = [*about.get("resumed", []), resumption(engine, config.training, meta["step"], edits)]
