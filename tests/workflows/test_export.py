@@ -103,7 +103,9 @@ def test_the_printed_line_runs_and_the_file_describes_itself(tmp_path: Path) -> 
     assert done.stdout == "(64, 1, 8, 8)\n"
     extra = {export.MANIFEST: ""}
     torch.export.load(tmp_path / "s.pt2", extra_files=extra)
-    assert json.loads(extra[export.MANIFEST])["inputs"] == [{"kind": "normal", "shape": [3], "high": None}]
+    assert json.loads(extra[export.MANIFEST])["inputs"] == [
+        {"kind": "normal", "shape": [3], "high": None, "dtype": None}
+    ]
 
 
 def test_the_discriminator_stays_out_of_the_file(tmp_path: Path) -> None:
@@ -183,3 +185,6 @@ def test_a_density_fitted_to_codes_is_part_of_the_file(tmp_path: Path) -> None:
     manifest = export_sampler(model, tmp_path / "s.pt2", say=silent)
     assert [(given.kind, given.shape) for given in manifest.inputs] == [("uniform", ()), ("normal", (3,))]
     assert (tmp_path / "s.pt2").stat().st_size < 4 * model.codes.numel() * 2
+    told: dict[str, Any] = {}
+    exec(manifest.usage(tmp_path / "s.pt2"), told)  # the component is chosen in double precision
+    assert told["x"].shape[1:] == (1, 8, 8)

@@ -22,15 +22,24 @@ def test_recorded_numbers_draw_the_same_examples() -> None:
     assert GivenNoise(noise.drawn).n == 4
 
 
+def test_the_types_of_numbers_are_recorded() -> None:
+    noise = RecordedNoise(4, torch.device("cpu"))
+    noise.normal(3, dtype=torch.float64)
+    noise.uniform(dtype=torch.float32)
+    assert [noted.dtype for noted in noise.inputs] == ["float64", None]
+
+
 def test_inputs_are_written_as_code_that_draws_them() -> None:
     n = 6
     for noted, shape in (
         (Input("normal", (2, 3)), (6, 2, 3)),
         (Input("uniform", ()), (6,)),
         (Input("integers", (), 4), (6,)),
+        (Input("uniform", (2,), dtype="float64"), (6, 2)),
     ):
         drawn = eval(str(noted), {"torch": torch, "n": n})
         assert tuple(drawn.shape) == shape
+        assert drawn.dtype == (torch.int64 if noted.kind == "integers" else getattr(torch, noted.dtype or "float32"))
         assert noted.kind != "integers" or int(drawn.max()) < 4
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -26,12 +26,16 @@ class Input:
     high: int | None = None
     """Exclusive upper bound of whole numbers."""
 
+    dtype: str | None = None
+    """Type of the numbers, such as "float64"; None: float32, or int64 of whole numbers."""
+
     def __str__(self) -> str:
         """Return torch code that draws this input for n rows."""
         size = ", ".join(["n", *map(str, self.shape)])
         if self.kind == "integers":
             return f"torch.randint({self.high}, (n,))"
-        return f"torch.{'randn' if self.kind == 'normal' else 'rand'}({size})"
+        of_type = f", dtype=torch.{self.dtype}" if self.dtype else ""
+        return f"torch.{'randn' if self.kind == 'normal' else 'rand'}({size}{of_type})"
 
 
 class RecordedNoise(Noise):
@@ -48,7 +52,8 @@ class RecordedNoise(Noise):
         self.drawn: list[Tensor] = []
 
     def _note(self, noted: Input, drawn: Tensor) -> Tensor:
-        self.inputs.append(noted)
+        usual = drawn.dtype in (torch.float32, torch.int64)
+        self.inputs.append(noted if usual else replace(noted, dtype=str(drawn.dtype).removeprefix("torch.")))
         self.drawn.append(drawn)
         return drawn
 
