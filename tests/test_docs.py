@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 import veridical
 
@@ -68,3 +69,13 @@ PAGES = sorted(str(path.relative_to(ROOT)) for path in [ROOT / "README.md", *(RO
 def test_what_a_page_calls_takes_these_arguments(page: str) -> None:
     for name, count, keywords in calls_of(page):
         inspect.signature(getattr(veridical, name)).bind_partial(*[None] * count, **dict.fromkeys(keywords))
+
+
+COMPLETE = [page for page in PAGES if page.startswith("docs/families/") and "vd.load_data" in code_of(page)]
+
+
+@pytest.mark.parametrize("page", ["docs/autoregressive.md", *COMPLETE])
+def test_the_python_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with torch.random.fork_rng():
+        exec(re.sub(r"steps=\d+", "steps=2", code_of(page)), {"__name__": page})

@@ -260,6 +260,10 @@ class TestGet:
             pack(str(tmp_path / "absent"), package)
 
 
+def test_a_name_alone_is_read_by_the_defaults() -> None:
+    assert load("digits", "test").digest == load(DataConfig(source="digits"), "test").digest
+
+
 def test_both_splits_come_from_one_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mutant: `load` twice reads the file twice."""
     np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(50, 3)))

@@ -39,20 +39,21 @@ _SET = "set:"  # before the name of a named set, where a folder has the same nam
 _TEST_NAMES = ("test", "val", "valid", "validation")
 
 
-def load(config: DataConfig, split: Split = "train", *, memory_limit: int | None = None) -> ArrayData:
-    """Read the data of a configuration.
+def load(config: DataConfig | str, split: Split = "train", *, memory_limit: int | None = None) -> ArrayData:
+    """Read the data of a configuration, or of a name or path as it is.
 
     Where a set has no test split of its own, the share `config.holdout` of its examples is kept from training and is
     the test split, always the same ones (`split.held_out`); its space (mean and std too) is that of the whole.
 
     Args:
-        config: what to read and how to make it fit.
+        config: what to read and how to make it fit; or a name, folder or file alone.
         split: "train", or "test" for examples kept from training.
         memory_limit: bytes of decoded images of a folder kept in memory; None: half of what is free.
 
     Raises:
         DataError: no such source, or data that cannot be used.
     """
+    config = DataConfig(source=config) if isinstance(config, str) else config
     name = set_name(config.source)
     if name is not None:
         config = replace(config, source=name)
