@@ -82,6 +82,16 @@ def test_an_option_of_another_family_is_refused_with_the_families_that_have_it()
         parse_options(["vae", "--objective", "hinge"], base)
 
 
+def test_a_value_of_the_model_given_to_an_option_of_the_data_is_recognised() -> None:
+    base, _ = starting_point(["made"])
+    with pytest.raises(UsageError, match=r"one of epoch, iid, repeated\. Did you mean --model\.order any\?"):
+        parse_options(["made", "--order", "any"], base)
+    _, config = parse_options(["made", "--model.order", "any"], base)
+    assert config.model.order == "any"
+    with pytest.raises(UsageError, match=r"one of epoch, iid, repeated\.$"):
+        parse_options(["made", "--order", "upwards"], base)
+
+
 def test_a_preset_without_its_command_is_understood(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["VAE"]) == 2
     assert "Did you mean veridical train vae --data NAME?" in capsys.readouterr().err

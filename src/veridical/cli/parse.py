@@ -6,6 +6,7 @@ hyphens. Every mistake raises a `UsageError` (exit code 2) that names the closes
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -78,7 +79,7 @@ def assign(options: Sequence[Option], arguments: Sequence[str], command: str) ->
     words += zip_places([option for option in options if option.positional], places, command)
     given: dict[tuple[int, tuple[str, ...]], Any] = {}
     for option, texts in words:
-        given[id(option.section), option.path] = texts if isinstance(texts, bool) else _value(option, texts)
+        given[id(option.section), option.path] = texts if isinstance(texts, bool) else _value(option, texts, options)
     for option in options:
         if option.default is MISSING and (id(option.section), option.path) not in given:
             raise UsageError(f"{option.name} is missing: {option.help} See: veridical {command} --help")
@@ -196,11 +197,21 @@ def _near_option(name: str, names: Iterable[str]) -> str:
     return f" Did you mean {close}?" if close else ""
 
 
-def _value(option: Option, texts: list[str]) -> Any:
+def _value(option: Option, texts: list[str], options: Sequence[Option]) -> Any:
     try:
         return convert(option.hint, texts)
     except NotOfType as error:
-        raise UsageError(f"{option.name} is {' '.join(texts)!r}; {error}") from error
+        raise UsageError(f"{option.name} is {' '.join(texts)!r}; {error}{_namesake(option, texts, options)}") from error
+
+
+def _namesake(option: Option, texts: list[str], options: Sequence[Option]) -> str:
+    """Name the option of another section with the same short name, if the value is one of its own."""
+    for other in options:
+        if other is not option and other.path == option.path and other.flags:
+            with contextlib.suppress(NotOfType):
+                convert(other.hint, texts)
+                return f" Did you mean {other.name} {' '.join(texts)}?"
+    return ""
 
 
 def _build(section: Section, options: Sequence[Option], given: Mapping[tuple[int, tuple[str, ...]], Any]) -> Any:
