@@ -89,7 +89,7 @@ def entries() -> dict[str, Entry]:
     return {
         "made": Entry(
             MADEConfig(width=4_000, masks=8, order="random", optimizer=OptimizerConfig(lr=1e-3, schedule="cosine")),
-            epochs=40,
+            epochs=60,
             batch_size=200,
             watched=1_000,
             precision="bf16",
