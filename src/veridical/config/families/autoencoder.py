@@ -85,7 +85,8 @@ FAMILY = Family(
             paper="Hinton & Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 2006. "
             "https://doi.org/10.1126/science.1127647",
             published="MNIST, 30 dimensions: squared error of 3.00 per digit; 30 principal components: 13.87",
-            measured="not yet measured",
+            measured="digits: error 0.025 of the variance of held-out images, 32.0 dB on training ones; "
+            "36 CPU seconds, one core",
         ),
         "autoencoder-one-hot": Preset(
             "Decoder of one-hot codes: a table of the training examples.",
@@ -93,7 +94,8 @@ FAMILY = Family(
             paper="The case without shared dimensions of: Bojanowski et al., Optimizing the "
             "Latent Space of Generative Networks, ICML 2018. https://arxiv.org/abs/1707.05776",
             published="no figures",
-            measured="not yet measured",
+            measured="digits: error 0.347 of the variance of held-out images, 17.3 dB on training ones; "
+            "27 CPU seconds, one core",
         ),
         "irmae": Preset(
             "Implicit rank-minimising autoencoder: four linear layers; the spectrum of its codes shows the dimension.",
@@ -106,7 +108,8 @@ FAMILY = Family(
             paper="Jing, Zbontar & LeCun, Implicit Rank-Minimizing Autoencoder, NeurIPS 2020. "
             "https://arxiv.org/abs/2010.00679",
             published="MNIST: 8 linear layers, 128 dimensions, of which the covariance of the codes uses few (Fig. 3)",
-            measured="not yet measured",
+            measured="digits: error 0.012 of the variance of held-out images, 32.8 dB on training ones, 29 dimensions "
+            "of the code are used; 43 CPU seconds, one core",
         ),
     },
 )

@@ -93,7 +93,8 @@ FAMILY = Family(
             training=TrainingConfig(batch_size=100),
             paper=_PAPER,
             published="Binarised MNIST, 500 and 1000 units: at least -84.62 nats (Salakhutdinov & Hinton 2009)",
-            measured="not yet measured",
+            measured="bars:4, 16 and 8 units, steps of 1e-2: -3.420 +- 0.003 nats (a perfect model: -3.381), 32 s, one "
+            "core; with 500 and 500 log Z could not be estimated",
         ),
         "dbm-pretrained": Preset(
             "The same after 2,000 steps for each pair of layers alone.",
@@ -101,7 +102,8 @@ FAMILY = Family(
             training=TrainingConfig(batch_size=100),
             paper=_PAPER,
             published="Binarised MNIST, 500 and 1000 units: at least -84.62 nats (Salakhutdinov & Hinton 2009)",
-            measured="not yet measured",
+            measured="bars:4, 16 and 8 units, steps of 1e-2: -10.0 +- 0.1 nats after the 1,000 steps that are left, 28 "
+            "s, one core",
         ),
     },
 )

@@ -84,7 +84,8 @@ FAMILY = Family(
             model=HierarchicalVAEConfig(),
             paper="Sønderby, Raiko, Maaløe, Sønderby & Winther, Ladder Variational Autoencoders, NeurIPS 2016. "
             "https://arxiv.org/abs/1602.02282",
-            measured="not yet measured",
+            measured="digits: at most 3.25 (3.17 to 3.34) bits/dim on held-out images, overfitted; 55 CPU seconds, one "
+            "core",
         ),
         "hierarchical-levels": Preset(
             "The same with probabilities of levels and five importance samples, for few small images.",

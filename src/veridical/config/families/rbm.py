@@ -87,7 +87,8 @@ FAMILY = Family(
             paper="Desjardins et al., Parallel Tempering for Training of Restricted Boltzmann Machines, AISTATS 2010. "
             "https://proceedings.mlr.press/v9/desjardins10a.html",
             published="none on one of the data sets here",
-            measured="not yet measured",
+            measured="bars:4: -3.435 +- 0.003 nats (a perfect model: -3.381); ising:8: -18.36 +- 0.10 (-18.20); 143 "
+            "CPU seconds, one core",
         ),
         "rbm-pcd": Preset(
             "Persistent chains at one temperature: a tenth of the cost, for machines that mix.",
@@ -96,7 +97,8 @@ FAMILY = Family(
             paper="Tieleman, Training Restricted Boltzmann Machines using Approximations to the Likelihood Gradient, "
             "ICML 2008. https://doi.org/10.1145/1390156.1390290",
             published="Binarised MNIST, 500 units: -86.35 nats, CD-25 (Salakhutdinov & Murray 2008)",
-            measured="not yet measured",
+            measured="ising:8: -18.28 +- 0.12 nats (a perfect model: -18.20); bars:4: -20.96, worse than a uniform "
+            "guess, since the chains stop mixing; 24 CPU seconds, one core",
         ),
         "rbm-cd": Preset(
             "Contrastive divergence: chains of one step from the data.",
@@ -105,16 +107,19 @@ FAMILY = Family(
             paper="Hinton, Training Products of Experts by Minimizing Contrastive Divergence (2002). "
             "https://doi.org/10.1162/089976602760128018",
             published="none on one of the data sets here",
-            measured="not yet measured",
+            measured="bars:4: -3.631 +- 0.006 nats (a perfect model: -3.381); ising:8: -18.63 +- 0.10 (-18.20); 21 CPU "
+            "seconds, one core",
         ),
         "rbm-trajectory": Preset(
             "Persistent chains at ten machines that training has passed, which exchange states; log Z on the way.",
-            model=RBMConfig(negative="trajectory", tracked=100),
+            model=RBMConfig(
+                negative="trajectory", tracked=100, optimizer=OptimizerConfig("sgd", lr=0.1, schedule="linear")
+            ),
             training=TrainingConfig(batch_size=100),
             paper="Béreux et al., Fast Training and Sampling of Restricted Boltzmann Machines, ICLR 2025. "
             "https://arxiv.org/abs/2405.15376",
             published="none on one of the data sets here",
-            measured="not yet measured",
+            measured="bars:4: -3.409 +- 0.003 nats (a perfect model: -3.381); 235 s, a shared core",
         ),
     },
 )

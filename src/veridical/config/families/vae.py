@@ -92,7 +92,8 @@ FAMILY = Family(
             model=VAEConfig(importance_samples=5),
             paper="Burda, Grosse & Salakhutdinov, Importance Weighted Autoencoders, ICLR 2016. https://arxiv.org/abs/1509.00519",
             published="Fixed binarised MNIST, one stochastic layer: 87.6 nats (k = 1: 88.7)",
-            measured="not yet measured",
+            measured="digits: at most 2.93 (2.89 to 2.97) bits/dim on held-out images (64 codes), overfitted; 108 CPU "
+            "seconds, one core",
         ),
         "vae-levels": Preset(
             "Variational autoencoder with probabilities of levels, for few small images.",
