@@ -168,12 +168,23 @@ def _likelihood(m: Measured) -> list[str]:
     gap, test, bits = m["overfit_nats"], m["nats_test"], m.get("bits_per_dim")
     least, most = ("at least ", "at most ") if test.detail.get("likelihood") == "lower bound" else ("", "")
     shown = f", {most}{_value(bits)} per dimension" if bits is not None else ""
-    scores = f"Held-out examples score {least}{_value(test)}{shown}."
+    scores = f"Held-out examples score {least}{_value(test)}{shown}.{_apart(m)}"
     if gap.verdict == SHORT:
         return [scores, f"The model overfits: training examples score {_value(gap)} more than held-out ones."]
     if gap.verdict == SUSPICIOUS:
         return [scores, f"Training examples score less than held-out ones, by {_value(gap)}: the two sets differ."]
     return [scores, f"No sign of overfitting: training minus held-out score is {_value(gap)}."]
+
+
+def _apart(m: Measured) -> str:
+    """Say where annealing and chains that go back disagree about log Z."""
+    test, back = m["nats_test"], m.get("nats_reverse")
+    if back is None or back.interval is None or test.interval is None or back.interval[1] >= test.interval[0]:
+        return ""
+    return (
+        f" Chains that go back give {_value(back)}: log Z is known no better than that, for annealing flatters where "
+        "its chains miss a part of the model."
+    )
 
 
 def _typicality(m: Measured) -> list[str]:
