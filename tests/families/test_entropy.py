@@ -41,7 +41,7 @@ from veridical.statistics import Estimate
 from veridical.targets.bars import BarsAndStripes
 from veridical.targets.ising import Ising
 from veridical.targets.law import HasDensity
-from veridical.workflows.probe import nats
+from veridical.workflows.probe import log_prob_of, nats
 
 N = 200
 """Examples of a law that are scored."""
@@ -200,7 +200,9 @@ def test_evaluation_and_health_name_a_likelihood_that_flatters(family: str) -> N
         if isinstance(cheat, ExactLikelihood | LikelihoodBound):
             seen = held_out.batch(torch.arange(N), "cpu")
             log_p = Target(LAWS[law], SPACES[law]).log_prob(seen.x)
+            log_prob = log_prob_of(cheat)
+            assert log_prob is not None
             with torch.no_grad():
-                terms, _ = nats(cheat, train.batch(torch.arange(N), "cpu"), seen, log_p)
+                terms, _ = nats(log_prob, train.batch(torch.arange(N), "cpu"), seen, log_p)
             row: dict[str, Any] = {f"probe__{k}": [terms[k]] * 3 for k in ("excess", "excess_error")}
             assert [f.name for f in feed(BetterThanEntropy(), **row)] == (["better-than-entropy"] if by else [])

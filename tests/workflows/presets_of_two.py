@@ -1,4 +1,4 @@
-"""Every preset trains and resumes to the bit as one of two processes; started by test_presets.py under a launcher."""
+"""A preset of each family trains and resumes to the bit in two processes; started by test_presets.py."""
 
 import shutil
 import sys
@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 import torch.distributed
 
-from tests.workflows.test_presets import DATA, narrow, quiet
-from veridical.config.presets import PRESETS
+from tests.workflows.test_presets import DATA, ONE_OF_EACH, narrow, quiet
 from veridical.run import Run
 from veridical.workflows.load import load
 from veridical.workflows.resume import resume
@@ -32,5 +31,5 @@ def go(preset: str, root: Path) -> None:
 
 
 if __name__ == "__main__":
-    for name in PRESETS:
+    for name in ONE_OF_EACH:
         go(name, Path(sys.argv[1]) / name)
