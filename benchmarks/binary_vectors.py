@@ -40,8 +40,8 @@ PUBLISHED = {
 }
 
 GRID: dict[str, list[dict[str, Any]]] = {
-    "made": [{"width": 500, "order": "random", "decay": decay} for decay in (0.0, 0.1, 1.0)],
-    "made-masks": [{"width": 500, "order": "random", "masks": 16, "decay": decay} for decay in (0.0, 0.1)],
+    "made": [{"width": 500, "order": "random", "decay": decay} for decay in (0.0, 0.1, 1.0, 3.0, 10.0)],
+    "made-masks": [{"width": 500, "order": "random", "masks": 16, "decay": decay} for decay in (0.1, 1.0, 3.0, 10.0)],
     "nade": [{"width": 200, "decay": decay} for decay in (0.1, 1.0)],
 }
 """Settings of each model: fields of its configuration, and the decoupled weight decay."""
