@@ -319,7 +319,7 @@ class Tempered(EnergyBased, ABC):
 
     @abstractmethod
     def log_partition(self, bits: float = 24) -> float | None:
-        """Return log Z of the energy in nats, if it is a sum over states of at most so many bits; None: it is not."""
+        """Return exact log Z in nats, in closed form or by a sum over states of at most so many bits; None: neither."""
 
 
 class Denoiser(ABC):

@@ -35,8 +35,8 @@ from veridical.noise import Noise
 LARGEST = 24
 """Binary digits of the largest number of states that are summed."""
 
-_CHUNK = 1 << 22
-"""Numbers of the fields that are computed at a time."""
+_CHUNK = 1 << 16
+"""Numbers of the fields that are computed at a time: half a megabyte, which stays in the cache."""
 
 
 class UnnormalisableError(ValueError):
