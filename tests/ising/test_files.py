@@ -161,6 +161,20 @@ def test_an_interrupted_file_leaves_nothing(error, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_what_is_interrupted_while_it_begins_leaves_nothing(
+    error: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(writer: Writer, name: str, array: np.ndarray) -> None:
+        assert list(tmp_path.iterdir())
+        raise error
+
+    monkeypatch.setattr(Writer, "_save", stop)
+    with pytest.raises(error), Writer(tmp_path / "x.npz", 7, (3, 5), {}, True):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_file_of_too_few_or_too_many_is_not_kept(tmp_path):
     bits = np.packbits(UP.reshape(7, -1), axis=1)
     for n, words in ((8, "7 configurations were written to a file of 8"), (6, "7 configurations for a file of 6")):

@@ -251,8 +251,16 @@ class Writer:
         self._member: IO[bytes] | None = None
 
     def __enter__(self) -> "Writer":
-        """Begin the file under a temporary name."""
+        """Begin the file under a temporary name; nothing is left where that is interrupted."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._begin()
+        except BaseException:
+            self.partial.unlink(missing_ok=True)
+            raise
+        return self
+
+    def _begin(self) -> None:
         self._archive = zipfile.ZipFile(self.partial, "w", zipfile.ZIP_STORED, allowZip64=True)
         self._save("metadata", np.array(self.text))
         if self.packed:
@@ -262,7 +270,6 @@ class Writer:
         dtype = np.dtype(np.uint8 if self.packed else np.bool_)
         header = {"descr": dtype.str, "fortran_order": False, "shape": (self.n, *width)}
         np.lib.format.write_array_header_1_0(self._member, header)
-        return self
 
     def write(self, rows: UInt8[np.ndarray, "rows bytes"]) -> None:
         """Append configurations as rows of packed bits."""
