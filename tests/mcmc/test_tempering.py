@@ -100,7 +100,7 @@ def test_replicas_have_noise_of_their_own_that_belongs_to_the_chain() -> None:
 MUTANTS = [
     ("exchange_probability", "above[:-1] + below[1:] - own[:-1] - own[1:]",
      "own[:-1] + own[1:] - above[:-1] - below[1:]"),
-    ("exchange_probability", "betas.roll(-1), betas.roll(1)", "betas.roll(1), betas.roll(-1)"),
+    ("exchange_probability", "betas.roll(-1, 0), betas.roll(1, 0)", "betas.roll(1, 0), betas.roll(-1, 0)"),
     ("exchange_probability", ".clamp(max=0)", ""),
     ("exchange_probability", "- own[:-1] - own[1:])", "- own[:-1] - own[1:]).div(3)"),
     ("temper", "_of_rows(betas, state)", "1.0"),

@@ -53,10 +53,15 @@ class ConditionedSampling(SamplingOptions):
     condition_steps: int = 200
     """Length of the Markov chains that draw the codes."""
 
+    condition_temperatures: int = 1
+    """Replicas of every chain, down to the prior, which exchange their codes, so that chains move between distant modes
+    (`latent/tempered.py`); 1: none. The cost is multiplied by this number."""
+
     def __post_init__(self) -> None:
         if self.condition is not None and self.condition != "data" and not self.condition.isdecimal():
             raise ValueError(f"condition is {self.condition!r}; expected the number of a class, or 'data'.")
         checks.at_least("condition_steps", self.condition_steps, 2, checks.MOST_REPEATS)
+        checks.positive("condition_temperatures", self.condition_temperatures, most=checks.MOST_LAYERS)
 
 
 @dataclass(frozen=True)

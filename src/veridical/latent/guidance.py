@@ -90,8 +90,12 @@ def conditioned(model: GenerativeModel, options: ConditionedSampling, classifier
 
     def draw(noise: Noise, c: Tensor | None) -> Tensor:
         decode, z = decoder(latent, c), latent.prior(noise.n, noise)
-        drawn = plug_and_play(decode, log_condition(c), z, prior=prior, n_steps=options.condition_steps, noise=noise)
-        return decode(drawn.z)
+        n_steps, temperatures = options.condition_steps, options.condition_temperatures
+        return decode(
+            plug_and_play(
+                decode, log_condition(c), z, prior=prior, n_steps=n_steps, temperatures=temperatures, noise=noise
+            ).z
+        )
 
     return draw
 

@@ -11,6 +11,12 @@ The remaining error is that of chains of finite length: chains start at draws of
 step; a chain may need more steps than it has to cross a barrier. `unadjusted` chains take every proposal: this is
 cheaper for difficult conditions, where the adjustment would force small steps, and has an error of $O(h)$.
 
+**Between modes** that are far apart no chain of local steps crosses: chains keep the shares that the basins of the
+modes have under the prior. `temperatures` of more than one lets them cross (`latent/tempered.py`): replicas under
+weaker conditions, down to the prior, which is drawn anew at every step, exchange their codes. The distribution stays
+exact, the cost is multiplied by the number of temperatures, and `renewals` counts how often the last replica received
+a code that stems from a new draw of the prior: a chain with none still remembers where it started.
+
 A uniform prior on $[-1, 1]$ has boundaries that stop a chain. They are removed by $z = \operatorname{erf}(u/\sqrt 2)$,
 which makes $u$ standard normal a priori; chains run in $u$.
 
@@ -32,9 +38,10 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from veridical.latent.tempered import ConditionPath, temper
 from veridical.mcmc.langevin import LogDensity, State, adapt, adjusted_step, evaluate, init, unadjusted_step
 from veridical.noise import Noise, noise_for
 
@@ -55,6 +62,15 @@ class Guided(NamedTuple):
     step: Float[Tensor, " B"]
     """Step size of each chain after burn-in."""
 
+    betas: Float[Tensor, "B R"]
+    """Powers of the condition, from 0 to 1; without replicas 1 alone."""
+
+    exchange: Float[Tensor, "B R-1"]
+    """Mean probability after burn-in with which neighbouring replicas exchanged their codes."""
+
+    renewals: Int[Tensor, " B"]
+    """How often after burn-in a chain received a code that stems from a later draw of the prior than all before."""
+
 
 def plug_and_play(
     decode: Callable[[Tensor], Tensor],
@@ -65,6 +81,7 @@ def plug_and_play(
     step: float = 0.1,
     n_steps: int = 200,
     adjusted: bool = True,
+    temperatures: int = 1,
     preconditioner: Float[Tensor, "*latent"] | None = None,
     noise: Noise | None = None,
 ) -> Guided:
@@ -78,6 +95,7 @@ def plug_and_play(
         step: at the start; adjusted chains adapt it in the first half of their steps, unadjusted ones keep it.
         n_steps: length of the chains.
         adjusted: accept or reject, so that the distribution is exact; False takes every proposal.
+        temperatures: replicas of every chain; 1: none but the chain itself.
         preconditioner: diagonal, positive, for codes that the condition determines with unequal precision.
         noise: one row for each chain; None: torch's global generator.
 
@@ -85,7 +103,8 @@ def plug_and_play(
         The codes at the end of the chains; decode them.
 
     Raises:
-        ValueError: codes outside the prior, or a condition that is not finite at the start of a chain.
+        ValueError: codes outside the prior, a condition that is not finite at the start of a chain, or replicas of
+            chains that are not adjusted.
 
     Examples:
         >>> from veridical.noise import FreshNoise
@@ -96,17 +115,29 @@ def plug_and_play(
     """
     if n_steps < 2:
         raise ValueError(f"n_steps is {n_steps}; expected at least 2, one to burn in and one to draw.")
-    to_code = _CODES[prior]
+    if temperatures < 1 or (temperatures > 1 and not adjusted):
+        raise ValueError(f"temperatures is {temperatures}; expected 1, or more with adjusted chains.")
+    to_code, noise = _CODES[prior], noise_for(len(z), z.device, noise)
 
     def log_p(u: Tensor) -> Tensor:
         return -u.square().flatten(1).sum(dim=1) / 2 + log_condition(decode(to_code(u)))
 
     start = init(log_p, _from_code(z, prior))
     steps = torch.full((len(z),), float(step), dtype=start.log_p.dtype, device=z.device)
+    if temperatures > 1:
+
+        def condition_of_all(u: Tensor) -> Tensor:  # decode and condition may belong to rows, such as their labels
+            return torch.cat([log_condition(decode(to_code(part))) for part in u.split(len(z))])
+
+        path = ConditionPath(condition_of_all, z.shape[1:], steps, preconditioner)
+        found = temper(path, start.x, temperatures, n_steps, noise)
+        return Guided(to_code(found.u), *found[1:])
     walk = _adjusted if adjusted else _unadjusted
-    state, steps, acceptance = walk(log_p, start, steps, n_steps, preconditioner, noise_for(len(z), z.device, noise))
+    state, steps, acceptance = walk(log_p, start, steps, n_steps, preconditioner, noise)
     log_prior = -state.x.square().flatten(1).sum(dim=1) / 2
-    return Guided(to_code(state.x), state.log_p - log_prior, acceptance, steps)
+    alone = torch.ones(len(z), 1, dtype=torch.float64, device=z.device)
+    renewals = torch.zeros(len(z), dtype=torch.int64, device=z.device)
+    return Guided(to_code(state.x), state.log_p - log_prior, acceptance, steps, alone, alone[:, 1:], renewals)
 
 
 def log_label(logits: Callable[[Tensor], Tensor], label: int) -> LogDensity:

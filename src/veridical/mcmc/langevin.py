@@ -158,6 +158,30 @@ def adjusted_step(
     proposal = evaluate(
         log_density, unadjusted_step(state.x, state.score, step, preconditioner=preconditioner, noise=noise)
     )
+    accepted = accept(state, proposal, step, preconditioner=preconditioner, noise=noise)
+    return State(*(_choose(accepted, new, old) for new, old in zip(proposal, state, strict=True))), accepted
+
+
+def accept(
+    state: State,
+    proposal: State,
+    step: float | Float[Tensor, " B"],
+    *,
+    preconditioner: Float[Tensor, "*event"] | None = None,
+    noise: Noise,
+) -> Bool[Tensor, " B"]:
+    """Return whether each proposal of a Langevin step is accepted; see `adjusted_step`.
+
+    Args:
+        state: of the chains.
+        proposal: the states that are proposed.
+        step: step size h, of all chains or of each.
+        preconditioner: diagonal of M, positive; None: ones.
+        noise: one row for each chain.
+
+    Raises:
+        ValueError: the log-density is not a number somewhere.
+    """
     forth = log_transition(state, proposal.x, step, preconditioner)
     back = log_transition(proposal, state.x, step, preconditioner)
     log_ratio = proposal.log_p - state.log_p + back - forth
@@ -167,8 +191,7 @@ def adjusted_step(
             f"log_density is not a number at {int(log_ratio.isnan().sum())} proposals; take a smaller step."
         )
     u = noise.uniform(dtype=log_ratio.dtype)
-    accepted = u.to(log_ratio.device).log() < log_ratio
-    return State(*(_choose(accepted, new, old) for new, old in zip(proposal, state, strict=True))), accepted
+    return u.to(log_ratio.device).log() < log_ratio
 
 
 def log_transition(

@@ -70,20 +70,36 @@ def temper(path: Path[S], state: S, betas: Float[Tensor, " R"], noise: Noise) ->
         The next state, and the mean probability of exchange of every pair of neighbours.
     """
     state = path.step(state, _of_rows(betas, state), noise)
-    means = []
+    state, probability = exchange(path, state, betas, noise)
+    return state, probability.mean(1)
+
+
+def exchange(path: Path[S], state: S, betas: Float[Tensor, "R ..."], noise: Noise) -> tuple[S, Float[Tensor, "R-1 C"]]:
+    """Let both sets of neighbours exchange their states, one after the other.
+
+    Args:
+        path: of densities.
+        state: R C rows, ordered by replica.
+        betas: of the replicas, rising: the same for all chains, or those of each.
+        noise: R C rows.
+
+    Returns:
+        The next state, and the probability with which each pair exchanged its states.
+    """
+    found = []
     for parity in (0, 1):
-        probability = exchange_probability(path, state, betas)
-        means.append(probability.mean(1))
-        state = _exchanged(state, _exchanges(probability, parity, noise))
-    return state, torch.where(torch.arange(len(betas) - 1, device=betas.device) % 2 == 0, *means)
+        found.append(exchange_probability(path, state, betas))
+        state = _exchanged(state, _exchanges(found[-1], parity, noise))
+    even = torch.arange(len(betas) - 1, device=betas.device)[:, None] % 2 == 0
+    return state, torch.where(even, *found)
 
 
-def exchange_probability(path: Path[S], state: S, betas: Float[Tensor, " R"]) -> Float[Tensor, "R-1 C"]:
+def exchange_probability(path: Path[S], state: S, betas: Float[Tensor, "R ..."]) -> Float[Tensor, "R-1 C"]:
     """Return the probability with which each pair of neighbours exchanges its states, in float64."""
     replicas = len(betas)
     own, above, below = (
         path.log_f(state, _of_rows(moved, state)).reshape(replicas, -1)
-        for moved in (betas, betas.roll(-1), betas.roll(1))
+        for moved in (betas, betas.roll(-1, 0), betas.roll(1, 0))
     )
     return (above[:-1] + below[1:] - own[:-1] - own[1:]).clamp(max=0).exp()
 
@@ -105,5 +121,5 @@ def _exchanged(state: S, source: Int[Tensor, "R C"]) -> S:
     return type(state)(*(part[rows] for part in state))
 
 
-def _of_rows(betas: Float[Tensor, " R"], state: tuple[Any, ...]) -> Float[Tensor, " N"]:
-    return betas.repeat_interleave(len(state[0]) // len(betas))
+def _of_rows(betas: Float[Tensor, "R ..."], state: tuple[Any, ...]) -> Float[Tensor, " N"]:
+    return betas.reshape(len(betas), -1).expand(-1, len(state[0]) // len(betas)).flatten()
