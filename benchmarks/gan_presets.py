@@ -39,7 +39,18 @@ IMAGES = [
     "infogan", "cgan", "acgan", "projection", "biggan-32", "progressive", "proinfogan", "semisupervised", "noise-level",
     "diffusion", "flow-matching",
 ]  # fmt: skip
-POINTS = ["gan-2d", "gan", "gan-2014", "wgan-gp", "dragan", "pacgan", "unrolled", "noise-level", "diffusion-2d"]
+POINTS = [
+    "gan-2d",
+    "gan",
+    "gan-2014",
+    "wgan-gp",
+    "dragan",
+    "pacgan",
+    "pacgan-2d",
+    "unrolled",
+    "noise-level",
+    "diffusion-2d",
+]
 POINTS += ["flow-matching-2d"]
 NARROWED = {"biggan-32": {"width": 16}}
 """What is changed of a preset, since its own size is out of reach."""

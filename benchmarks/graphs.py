@@ -41,7 +41,7 @@ class Training:
     def __init__(self, preset: str, batch: int, graphs: bool) -> None:
         config = find_preset(preset)
         source = "categorical-bits" if preset.startswith("discrete") else "fashion-mnist-10k"
-        data = load(DataConfig(source="grid" if preset in ("gan-2d", "unrolled") else source), "train")
+        data = load(DataConfig(source="grid" if preset in ("gan-2d", "pacgan-2d", "unrolled") else source), "train")
         config = dataclasses.replace(config, training=TrainingConfig(device="cuda", batch_size=batch))
         self.engine = Engine("cuda")
         torch.manual_seed(0)

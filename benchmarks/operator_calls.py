@@ -29,7 +29,7 @@ def source_of(preset: str) -> str:
         return "fashion-mnist-10k"
     if preset.startswith("discrete"):
         return "categorical-bits"
-    return "grid" if preset in ("gan-2d", "unrolled") else "digits"
+    return "grid" if preset in ("gan-2d", "pacgan-2d", "unrolled") else "digits"
 
 
 def calls(preset: str, steps: int = 8) -> float:

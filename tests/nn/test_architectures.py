@@ -35,3 +35,12 @@ def test_every_pair_fits(name: NetworkName, classes: int | None) -> None:
     assert discriminator(x, c).shape == (3, 2)
     head = next(m for m in discriminator.head.modules() if isinstance(m, torch.nn.Linear))
     assert (head.bias is None) == name.startswith("dcgan")
+
+
+def test_packed_vectors_have_features_of_their_own() -> None:
+    torch.manual_seed(0)
+    plane = Space((2,), "vector", None, None)
+    packed, single = (build_discriminator(GANConfig(pack=pack), plane) for pack in (4, 1))
+    sizes = [{k: tuple(v.shape) for k, v in d.state_dict().items() if "frequencies" in k} for d in (packed, single)]
+    assert sizes[0] == sizes[1] == {"trunk.1.0.frequencies": (2, 56)}
+    assert packed(torch.randn(3, 8)).shape == single(torch.randn(3, 2)).shape == (3, 1)

@@ -79,7 +79,7 @@ class Guard(TorchDispatchMode):
 def data_of(name: str) -> ArrayData:
     family = type(PRESETS[name].model).__name__
     source = "categorical-bits" if family.startswith("Discrete") else "digits"
-    data = load_data(vd.DataConfig(source="grid" if name in ("gan-2d", "unrolled") else source), "train")
+    data = load_data(vd.DataConfig(source="grid" if name in ("gan-2d", "pacgan-2d", "unrolled") else source), "train")
     assert isinstance(data, ArrayData)
     return data
 

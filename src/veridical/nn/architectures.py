@@ -120,7 +120,8 @@ def mlp_trunk(
         activation: builds the activation after every layer.
         octaves: number of octaves of the Fourier features; None: that of the configuration.
     """
-    fourier = FourierFeatures(math.prod(seen.shape), config.fourier_octaves if octaves is None else octaves)
+    octaves = config.fourier_octaves if octaves is None else octaves
+    fourier = FourierFeatures(math.prod(seen.shape), octaves, examples=config.pack)
     width = config.discriminator_width or config.width or 64
     hidden = Trunk(fourier.out_dim, width, config.discriminator_depth, activation)
     return nn.Sequential(nn.Flatten(), FullPrecision(fourier, hidden)), hidden.feature_dim

@@ -16,6 +16,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "improved-gan": {"smoothing": 0.1, "minibatch": "discrimination", "normalization": "virtual"},
     "sngan": {"objective": "hinge", "spectral_norm": True, "network": "sngan"},
     "pacgan": {"pack": 4, "relativistic": True},
+    "pacgan-2d": {"pack": 4, "relativistic": True},
 }
 OPTIMISERS = {  # name, lr, first decay
     "dcgan": ("adam", 2e-4, 0.5),
@@ -40,5 +41,5 @@ def test_so_are_the_optimisers(name: str) -> None:
 
 def test_only_the_default_recipes_are_paired_and_penalised() -> None:
     paired = {name for name, preset in FAMILY.presets.items() if preset.model.relativistic}
-    assert paired == {"gan", "gan-2d", "pacgan"}
+    assert paired == {"gan", "gan-2d", "pacgan", "pacgan-2d"}
     assert FAMILY.presets["gan"].model == FAMILY.presets["gan-2d"].model == GANConfig()
