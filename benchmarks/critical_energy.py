@@ -75,7 +75,8 @@ def configuration(options: argparse.Namespace) -> RunConfig:
         threads=1,
         energy=replace(config.training.energy, anneal=options.anneal),
     )
-    return replace(config, model=replace(config.model, optimizer=optimizer), training=training)
+    chosen = {name: value for name in ("width", "reach", "period") if (value := getattr(options, name)) is not None}
+    return replace(config, model=replace(config.model, optimizer=optimizer, **chosen), training=training)
 
 
 def measure(path: Path, target: Target, n: int) -> dict[str, Any]:
@@ -108,6 +109,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--anneal", type=int, default=150, help="steps in which the inverse temperature rises to 1")
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--width", type=int, help="units of a hidden layer; default: those of the preset")
+    parser.add_argument("--reach", type=float, help="radius of what a site sees; default: that of the preset")
+    parser.add_argument("--period", type=int, help="distance of sites drawn together; default: that of the preset")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--samples", type=int, default=20_000)
     parser.add_argument("--measure", action="store_true", help="measure a run, without training")
