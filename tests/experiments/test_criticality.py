@@ -13,6 +13,7 @@ from veridical.targets.ising import Ising
 
 ROW = {
     "name": "MADE",
+    "n": 3,
     "forward": 1.5,
     "forward_interval": [1.4, 1.6],
     "bound": False,
