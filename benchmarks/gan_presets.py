@@ -1,10 +1,11 @@
 """What presets that generate reach in the same time, on the same data: games, diffusion, flow matching.
 
     python benchmarks/gan_presets.py --log docs/logs/gan_presets.jsonl
-    python benchmarks/gan_presets.py --log fashion.jsonl --budget 600 --only gan diffusion flow-matching
+    python benchmarks/gan_presets.py --log fashion.jsonl --budget 600 --precision auto --data fashion-mnist-10k \
+        --only gan diffusion flow-matching
 
-Each preset trains for 25 to 50 processor seconds (`--budget`) of one thread in fp32: its first steps are timed, and the
-run is made as long as fits, so that schedules end where the run does; on `fashion-mnist-10k` for images and on `grid`
+Each preset trains for 25 to 50 processor seconds (`--budget`) of one thread in fp32, or in the precision that training
+would choose (`--precision auto`): its first steps are timed, and the run is made as long as fits, so that schedules end where the run does; on `fashion-mnist-10k` for images and on `grid`
 for vectors. Measured at the last step on one seed: the Fréchet distance of 2,000 samples to the 2,000 test
 images in the shipped fashion-28 features, precision and recall; on the grid, PacGAN's count of modes from 2,500
 samples. One short run says what a preset does in the first minute, not what it is worth in the end. Every finished run
@@ -30,6 +31,7 @@ from veridical.data.sources import load
 from veridical.evaluation import evaluate
 from veridical.families import FAMILIES
 from veridical.model import GenerativeModel, Sampler
+from veridical.training.arithmetic import Arithmetic, choose_arithmetic
 from veridical.training.engine import Engine
 from veridical.training.fit import State, fit
 from veridical.training.terms import NonFiniteError
@@ -55,41 +57,55 @@ POINTS += ["flow-matching-2d"]
 NARROWED = {"biggan-32": {"width": 16}}
 """What is changed of a preset, since its own size is out of reach."""
 BATCH = {"biggan-32": 64}
+DEFAULTS = {"precision": "fp32", "lr_scale": 1.0}
+"""What a line of the log had where it does not say."""
 CHOSEN = {"fashion-mnist-10k": ["fid", "prdc"], "grid": ["coverage"]}
 
 
-def configure(preset: str, steps: int) -> RunConfig:
+def configure(preset: str, steps: int, precision: str = "fp32", lr_scale: float = 1.0) -> RunConfig:
     """Return the preset with so many steps."""
     config = find_preset(preset)
-    training = replace(config.training, steps=steps, batch_size=BATCH.get(preset, config.training.batch_size))
+    size = BATCH.get(preset, config.training.batch_size)
+    training = replace(config.training, steps=steps, batch_size=size, precision=precision, lr_scale=lr_scale)
     return replace(config, model=replace(config.model, **NARROWED.get(preset, {})), training=training)
 
 
-def train(config: RunConfig, data: ArrayData, seed: int) -> tuple[GenerativeModel, float]:
-    """Train with the averaged weights in place; return the model and the processor seconds it took."""
+def train(config: RunConfig, data: ArrayData, seed: int) -> tuple[GenerativeModel, float, Arithmetic]:
+    """Train with the averaged weights in place; return model, processor seconds it took, and arithmetic."""
     torch.manual_seed(seed)
     model = FAMILIES[config.family](config.model, data.space)  # type: ignore[call-arg, arg-type]
-    engine = Engine("cpu")
+    training, shape = config.training, (config.training.batch_size, *data.space.shape)
+    arithmetic, _ = choose_arithmetic(torch.device("cpu"), model, shape, training.precision)
+    engine = Engine("cpu", arithmetic=arithmetic)
     engine.place(model)
-    state = State(model, steps=config.training.steps, ema=config.training.ema)
+    state = State(model, steps=training.steps, ema=training.ema, lr_scale=training.lr_scale)
     started = time.process_time()
-    fit(state, Loader(data, config.training.batch_size, seed=seed), engine, clip_norm=config.training.clip_norm)
+    fit(state, Loader(data, training.batch_size, seed=seed), engine, clip_norm=training.clip_norm)
     seconds = time.process_time() - started
     if state.ema is not None:
         state.ema.swap()
-    return model.eval(), seconds
+    return model.eval(), seconds, arithmetic
 
 
-def run(preset: str, source: str, budget: float, seed: int) -> dict[str, Any]:
-    """Train for about the budget, measure."""
+def run(preset: str, source: str, budget: float, seed: int, **choices: Any) -> dict[str, Any]:
+    """Train for about the budget, measure.
+
+    Args:
+        preset: name of a preset.
+        source: data set.
+        budget: processor seconds of training.
+        seed: of weights and examples.
+        choices: precision, and factor on the learning rates.
+    """
     data, test = (load(DataConfig(source=source), split) for split in ("train", "test"))
     turns = getattr(PRESETS[preset].model, "discriminator_turns", 1)
-    _, first = train(configure(preset, 2 * turns), data, seed)
-    _, longer = train(configure(preset, 12 * turns), data, seed)
+    _, first, _ = train(configure(preset, 2 * turns, **choices), data, seed)
+    _, longer, arithmetic = train(configure(preset, 12 * turns, **choices), data, seed)
     steps = max(20, int(budget / ((longer - first) / (10 * turns))))
-    row: dict[str, Any] = {"preset": preset, "data": source, "seed": seed, "steps": steps}
+    row: dict[str, Any] = {"preset": preset, "data": source, "seed": seed, "steps": steps} | choices
+    row["arithmetic"] = str(arithmetic)
     try:
-        model, seconds = train(configure(preset, steps), data, seed)
+        model, seconds, _ = train(configure(preset, steps, **choices), data, seed)
     except NonFiniteError as error:
         return row | {"ended": str(error)}
     assert isinstance(model, Sampler)
@@ -110,15 +126,21 @@ def main() -> None:
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--budget", type=float, default=45.0, help="seconds of training")
     parser.add_argument("--only", nargs="+", default=None, help="presets")
+    parser.add_argument("--data", nargs="+", default=list(CHOSEN), choices=list(CHOSEN))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16", "auto"])
+    parser.add_argument("--lr-scale", type=float, default=1.0, help="factor on the learning rates")
     given = parser.parse_args()
     torch.set_num_threads(1)
     done = [json.loads(line) for line in given.log.read_text().splitlines()] if given.log.exists() else []
+    choices = {"precision": given.precision, "lr_scale": given.lr_scale}
     plan = [(name, "fashion-mnist-10k") for name in IMAGES] + [(name, "grid") for name in POINTS]
-    for preset, source in plan:
-        known = any(row["preset"] == preset and row["data"] == source for row in done)
-        if known or (given.only and preset not in given.only):
+    for seed, (preset, source) in [(seed, pair) for seed in given.seeds for pair in plan]:
+        asked = {"preset": preset, "data": source, "seed": seed} | choices
+        known = any(asked == {key: row.get(key, DEFAULTS.get(key)) for key in asked} for row in done)
+        if known or source not in given.data or (given.only and preset not in given.only):
             continue
-        row = run(preset, source, given.budget, seed=0)
+        row = run(preset, source, given.budget, seed, **choices)
         done.append(row)
         with given.log.open("a") as file:
             file.write(json.dumps(row) + "\n")
