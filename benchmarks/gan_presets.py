@@ -5,11 +5,11 @@
         --only gan diffusion flow-matching
 
 Each preset trains for 25 to 50 processor seconds (`--budget`) of one thread in fp32, or in the precision that training
-would choose (`--precision auto`): its first steps are timed, and the run is made as long as fits, so that schedules end where the run does; on `fashion-mnist-10k` for images and on `grid`
-for vectors. Measured at the last step on one seed: the Fréchet distance of 2,000 samples to the 2,000 test
-images in the shipped fashion-28 features, precision and recall; on the grid, PacGAN's count of modes from 2,500
-samples. One short run says what a preset does in the first minute, not what it is worth in the end. Every finished run
-is a line of the log, and is not run again.
+would choose (`--precision auto`): its first steps are timed, and the run is made as long as fits, so that schedules end
+where the run does; on `fashion-mnist-10k` for images and on `grid` for vectors. Measured at the last step: the Fréchet
+distance of 2,000 samples to the 2,000 test images in the shipped fashion-28 features, precision and recall; on the
+grid, PacGAN's count of modes from 2,500 samples. One short run says what a preset does in the first minute, not what it
+is worth in the end. Every finished run is a line of the log, and is not run again.
 """
 
 from __future__ import annotations
