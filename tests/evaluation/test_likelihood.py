@@ -1,14 +1,15 @@
 """Likelihoods: known laws as ceilings, bits per dimension of a uniform density, overfit that is planted."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from tests.evaluation.models import Bounded, Law, Uniform, data_of
 from veridical.data.dataset import ArrayData
-from veridical.evaluation.density import density_of, score
-from veridical.evaluation.likelihood import measure_likelihood
+from veridical.evaluation.density import Density, density_of, score
+from veridical.evaluation.likelihood import measure_likelihood, reaching
 from veridical.evaluation.measurement import Measurement
 from veridical.model import Space
 from veridical.targets import GaussianMixture
@@ -65,6 +66,36 @@ def test_a_density_that_does_not_integrate_to_one_is_suspicious() -> None:
 
     found = named(measure_likelihood(TooLarge(UNIT), data_of(UNIT, 500, 2), data_of(UNIT, 500, 3), 500, seed=0))
     assert found["nats_test"].verdict == "suspicious"
+
+
+@pytest.mark.parametrize("missed", [0.0, 3.0])
+def test_annealed_nats_reach_down_to_what_chains_that_go_back_score(missed: float) -> None:
+    """Chains lose all but exp(-3) of the model: 3 nats too high forward, .1 too low backward, with little scatter.
+
+    The interval of the weights' own standard error, .02, does not hold the truth.
+    """
+    law = Law(UNIT)
+    exact, noise = law.log_prob, torch.Generator().manual_seed(0)
+
+    def below(x: torch.Tensor) -> torch.Tensor:
+        return exact(x).double() - 0.1 + 0.2 * torch.randn(len(x), generator=noise)
+
+    density = Density(lambda x: exact(x) + missed, "annealed estimate", 0.02, "energy", below=below)
+    train, test = data_of(UNIT, 3000, 0), data_of(UNIT, 3000, 1)
+    found = named(measure_likelihood(law, train, test, 3000, seed=0, density=density))
+    truth = -1.5 * math.log(2 * math.pi * math.e)
+    for name in ("nats_train", "nats_test"):
+        low, high = found[name].interval or (math.nan, math.nan)
+        assert low < truth < high + 1e-9 and high - found[name].value < 0.1, name
+        assert found[name].value - low < missed + 0.25 and "chains that go back" in str(found[name].method)
+    assert found["overfit_nats"].interval == pytest.approx((-0.07, 0.07), abs=0.1)
+
+
+def test_bits_reach_up_where_nats_reach_down() -> None:
+    m = Measurement("bits_per_dim", 1.0, "bits", 100, higher_is_better=False, interval=(0.99, 1.01), method="Student")
+    assert reaching(m, 4 * math.log(2), 8).interval == pytest.approx((0.99, 1.5))
+    assert reaching(m, -1.0, 8).interval == (0.99, 1.01)
+    assert reaching(replace(m, name="overfit_nats"), 9.0, 8).interval == (0.99, 1.01)
 
 
 def test_overfit_is_the_gap() -> None:

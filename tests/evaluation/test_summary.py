@@ -158,7 +158,7 @@ def test_power_is_said_in_the_size_of_faults() -> None:
 
 @pytest.mark.parametrize(("back", "said"), [((-27.4, -23.3), True), ((-17.0, -16.0), False), (None, False)])
 def test_both_estimates_of_log_z_are_compared(back: Interval | None, said: bool) -> None:
-    test = measured("nats_test", -15.7, (-16.5, -14.9), None, higher=True)
+    test = measured("nats_test", -15.7, (-27.0, -14.9), None, higher=True, detail={"standard_error": 0.4})
     reverse = measured("nats_reverse", -25.4, back, None, higher=True, bound="lower")
     found = " ".join(sentences([test, measured("overfit_nats", 0.0, (-0.1, 0.1), 0.0), reverse]))
     assert ("Chains that go back give" in found) == said and "Held-out examples score" in found

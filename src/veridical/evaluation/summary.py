@@ -179,7 +179,10 @@ def _likelihood(m: Measured) -> list[str]:
 def _apart(m: Measured) -> str:
     """Say where annealing and chains that go back disagree about log Z."""
     test, back = m["nats_test"], m.get("nats_reverse")
-    if back is None or back.interval is None or test.interval is None or back.interval[1] >= test.interval[0]:
+    error = test.detail.get("standard_error")
+    if back is None or back.interval is None or not isinstance(error, float):
+        return ""
+    if back.interval[1] >= test.value - 1.96 * error:
         return ""
     return (
         f" Chains that go back give {_value(back)}: log Z is known no better than that, for annealing flatters where "
