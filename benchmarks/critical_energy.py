@@ -1,6 +1,6 @@
 r"""The critical Ising model learned from its energy alone: nats per lattice in both directions, log Z, effective share.
 
-    OMP_NUM_THREADS=1 python benchmarks/critical_energy.py runs/critical-16 [--side 16] [--steps 900] [--batch-size 256]
+    OMP_NUM_THREADS=1 python benchmarks/critical_energy.py runs/critical-16 [--side 16] [--steps 5000] [--batch-size 256]
     python benchmarks/critical_energy.py runs/critical-16 --measure      # a finished run alone
 
 The preset `critical-energy` without a data set: the source has no examples at all. KL(model || law) is the mean over
@@ -44,7 +44,7 @@ def main() -> None:
     source = EnergySource(space, options.batch_size, name=law.name.replace(":", "-"), target=law)
     if not options.measure:
         train(options, source)
-    row = measure(options.run, Target(law, space), options.samples)
+    row = measure(options.run, Target(law, space), options.samples) | {"choices": chosen(options)}
     print(json.dumps(row), flush=True)
     if options.log:
         with LOG.open("a", encoding="utf-8") as file:
@@ -75,8 +75,12 @@ def configuration(options: argparse.Namespace) -> RunConfig:
         threads=1,
         energy=replace(config.training.energy, anneal=options.anneal),
     )
-    chosen = {name: value for name in ("width", "reach", "period") if (value := getattr(options, name)) is not None}
-    return replace(config, model=replace(config.model, optimizer=optimizer, **chosen), training=training)
+    return replace(config, model=replace(config.model, optimizer=optimizer, **chosen(options)), training=training)
+
+
+def chosen(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what differs from the model of the preset."""
+    return {name: value for name in ("width", "reach", "period") if (value := getattr(options, name)) is not None}
 
 
 def measure(path: Path, target: Target, n: int) -> dict[str, Any]:
@@ -105,7 +109,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="The critical Ising model, learned from its energy.")
     parser.add_argument("run", type=Path, help="run directory")
     parser.add_argument("--side", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--anneal", type=int, default=150, help="steps in which the inverse temperature rises to 1")
     parser.add_argument("--batch-size", type=int, default=256)
     parser.add_argument("--lr", type=float, default=3e-3)

@@ -74,6 +74,7 @@ def entries() -> Mapping[str, Entry]:
     """The models, from the simplest."""
     from veridical.config.families.causal_transformer import CausalTransformerConfig
     from veridical.config.families.flow import FlowConfig
+    from veridical.config.families.flow_matching import FlowMatchingConfig
     from veridical.config.families.made import MADEConfig
     from veridical.config.families.nade import NADEConfig
     from veridical.config.families.pixelcnn import PixelCNNConfig
@@ -91,6 +92,8 @@ def entries() -> Mapping[str, Entry]:
     attention = CausalTransformerConfig(layers=3, dropout=0.2, optimizer=falling(3e-3, decay=0.1, warmup=50))
     masks = MADEConfig(order="random", masks=8, optimizer=falling(2e-3, decay=1.0))
     line = WaveNetConfig(width=48, layers=5, blocks=1, optimizer=falling(3e-3, decay=0.3))
+    steps = OptimizerConfig(lr=3e-3, betas=(0.9, 0.99), schedule="cosine", warmup=100)
+    lines = FlowMatchingConfig(network="unet", width=24, dropout=0.1, sigma_min=0.083, optimizer=steps)
     return {
         "nice": Entry(nice, steps=500, ema=0.99, clip_norm=100.0),
         "nade": Entry(NADEConfig(width=300, optimizer=falling(5e-3, decay=0.3)), steps=400, ema=0.99),
@@ -107,6 +110,7 @@ def entries() -> Mapping[str, Entry]:
         "causal-transformer": Entry(attention, steps=400, ema=0.99),
         "gated-pixelcnn": of_preset("gated-pixelcnn-8x8", published=88.7),
         "diffusion": of_preset("diffusion-levels", published=None),
+        "flow-matching": Entry(lines, steps=600, ema=0.998),
     }
 
 

@@ -67,7 +67,7 @@ def entries() -> Mapping[str, Entry]:
     vectors = OptimizerConfig(lr=1e-2, schedule="cosine")
     deep = OptimizerConfig(lr=3e-3, schedule="cosine", warmup=100)
     chains = OptimizerConfig(lr=5e-3, betas=(0.0, 0.999), schedule="linear")
-    machine = RBMConfig(width=64, hidden="spin", negative="pcd", chains=256, sweeps=2, optimizer=chains)
+    machine = RBMConfig(width=64, hidden="spin", negative="temper", chains=256, optimizer=chains)
     return {
         "made": Entry(MADEConfig(width=200, optimizer=vectors), steps=3_000),
         "made-deep": Entry(MADEConfig(width=400, depth=2, optimizer=deep), steps=3_000, batch_size=512),
@@ -78,7 +78,7 @@ def entries() -> Mapping[str, Entry]:
         "pixelcnn-wide": Entry(dataclasses.replace(pixels, network="plain", width=24), steps=3_000),
         "pixelcnn++": Entry(plus, steps=700),
         "causal-transformer": Entry(transformer),
-        "rbm": Entry(machine, steps=4_000),
+        "rbm": Entry(machine, steps=10_000),
     }
 
 
