@@ -12,7 +12,8 @@ with an exact likelihood are means without bias, and those of a bound are bounde
 the distance of the distribution of energies from the exact one (total variation; that of as many exact configurations
 in the first line); squared magnetisation, correlation at half the side and Binder's ratio with their exact values (that
 of Binder's ratio is measured on exact configurations); samples per second, and processor seconds of training. The
-figure shows bits per spin above the exact entropy.
+figure shows bits per spin above the exact entropy, of models and, in grey, of codes and compressors as in the
+information ladder.
 
 The number of steps makes a training last about 75 processor seconds of one thread: a comparison
 of what the families learn in equal time, not in the end. Models that take long to sample or to evaluate are measured on
@@ -73,6 +74,10 @@ MODELS: dict[str, Entry] = {
 }
 
 
+CONTEXTS = (4, 16)
+"""Spins from which the codes predict the next."""
+
+
 @dataclass(frozen=True)
 class Preset:
     """Sizes of the experiment."""
@@ -104,10 +109,10 @@ def run(folder: Path, seed: int, quick: bool, say: Say) -> Outcome:
     preset = QUICK if quick else FULL
     (folder / BLOCKS).mkdir(exist_ok=True)
     rows = [_kept(folder / BLOCKS / f"{name}.json", name, preset, seed, say) for name in preset.models]
-    exact = reference(preset, seed)
-    draw(rows, exact, preset.side, folder / "criticality.png")
+    exact, others = reference(preset, seed), codes(preset, seed)
+    draw(rows, others, exact, preset.side, folder / "criticality.png")
     say(table(rows, exact))
-    return Outcome(verdict(rows), {"preset": asdict(preset), "exact": exact, "models": rows})
+    return Outcome(verdict(rows), {"preset": asdict(preset), "exact": exact, "models": rows, "codes": others})
 
 
 def _kept(path: Path, name: str, preset: Preset, seed: int, say: Say) -> dict[str, Any]:
@@ -243,6 +248,21 @@ def reference(preset: Preset, seed: int) -> dict[str, Any]:
     law = Ising(preset.side)
     drawn = physics(2.0 * law.draw(preset.samples, 2_000 + seed) - 1)
     return {"entropy": law.entropy().value, "drawn": drawn} | law.expectations()
+
+
+def codes(preset: Preset, seed: int) -> list[dict[str, Any]]:
+    """Return bits per spin of codes and compressors on such configurations: the other rungs of the ladder.
+
+    Codes are learned on half of the examples and measured, as compressors are, on the other half.
+    """
+    from veridical.ising import CRITICAL_COUPLING, sample
+    from veridical.ising.compressors import compressor_bound
+    from veridical.ising.information import context_bounds
+
+    x = sample(preset.side, preset.examples, seed=seed).view(bool)
+    train, test = x[: len(x) // 2], x[len(x) // 2 :]
+    learned = context_bounds(train, test, CONTEXTS, CRITICAL_COUPLING)
+    return [bound._asdict() for bound in (*learned, *(compressor_bound(test, name) for name in ("xz", "zlib")))]
 
 
 def table(rows: Sequence[Mapping[str, Any]], exact: Mapping[str, Any]) -> str:
