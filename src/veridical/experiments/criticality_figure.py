@@ -61,9 +61,12 @@ def rungs(
 
 
 def _bits(axes: Any, shown: Sequence[tuple[str, float, float, str]]) -> None:
+    from matplotlib.ticker import NullFormatter
+
     names, values, halves, colours = zip(*shown, strict=True)
     axes.barh(names, np.maximum(values, 1e-7), xerr=halves, color=colours, ecolor="#333333", error_kw={"lw": 0.8})
     axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.invert_yaxis()
     axes.tick_params(labelsize=8)
     axes.set_title("likelihood (red: bound; grey: codes and compressors)", fontsize=10)
@@ -73,9 +76,10 @@ def _energies(axes: Any, rows: Sequence[Mapping[str, Any]], side: int) -> None:
     distribution = exact.energy_distribution(side, side, CRITICAL_COUPLING)
     kept = distribution.probabilities > 1e-3 * distribution.probabilities.max()
     e = distribution.energies[kept] / side**2
-    for row in rows:
+    for i, row in enumerate(rows):
         counts = np.array(row["energies"])
-        axes.plot(e, counts[kept] / counts.sum(), lw=1, alpha=0.7, label=row["name"])
+        style = {"color": f"C{i % 10}", "linestyle": ("-", "--")[i // 10 % 2]}
+        axes.plot(e, counts[kept] / counts.sum(), lw=1, alpha=0.7, label=row["name"], **style)
     axes.plot(e, distribution.probabilities[kept], color="black", lw=1.5, label="exact")
     axes.set_xlabel(f"energy per spin, L = {side}")
     axes.set_title("distribution of the energy", fontsize=10)
