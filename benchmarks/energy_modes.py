@@ -121,8 +121,12 @@ def main() -> None:
     torch.set_num_threads(1)
     rows = [json.loads(line) for line in given.log.read_text().splitlines()] if given.log.exists() else []
     done = {(row["law"], row["divergence"], row["seed"]) for row in rows}
-    plan = [(law, how, seed) for seed in given.seeds for law in given.only for how in DIVERGENCES]
-    for law, how, seed in [] if given.report else [run for run in plan if run not in done]:
+    plan: list[tuple[str, FromEnergy, int]] = [
+        (law, how, seed) for seed in given.seeds for law in given.only for how in DIVERGENCES
+    ]
+    for law, how, seed in [] if given.report else plan:
+        if (law, how, seed) in done:
+            continue
         rows.append(measure(law, how, seed, given.budget))
         with given.log.open("a") as file:
             file.write(json.dumps(rows[-1]) + "\n")

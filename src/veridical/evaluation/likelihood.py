@@ -15,7 +15,7 @@ example by example, and no model is better than the law but by chance. A bound b
 
 Where log Z is annealed, nats are too high by the same number for all examples if the chains miss a part of the model,
 and the standard error of their weights does not see it. Chains that go back from examples err to the other side. So
-intervals reach down to what these score, and the model's nats are said to lie between the two.
+intervals reach down to what these score.
 """
 
 import math
