@@ -1,16 +1,23 @@
 """A discriminator of noise levels against laws whose scores at every level are known."""
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 from scipy import stats
+from tests.mutants import is_noticed
 from torch import Tensor, nn
 
 from veridical.config import NoiseLevelConfig
+from veridical.data.dataset import ArrayData
 from veridical.data.space import Space
-from veridical.families.noise_level import NoiseLevel
+from veridical.families import noise_level
+from veridical.families.noise_level import EnergyDiscriminator, LevelDiscriminator, NoiseLevel, log_prior
 from veridical.model import Batch, Denoiser, Sampler
+from veridical.nn.level_energy import LevelEnergy
+from veridical.nn.level_network import UNet
 from veridical.statistics import chi_square_test, kolmogorov_smirnov_test
 from veridical.targets import GaussianMixture
 
@@ -208,3 +215,205 @@ def test_what_it_cannot_do_is_refused() -> None:
         NoiseLevelConfig(sigma_min=5.0)
     with pytest.raises(ValueError, match="at least 8"):
         NoiseLevel(NoiseLevelConfig(network="conv"), Space((1, 5, 5)))
+
+
+IMAGES = Space((1, 8, 8), support=None, levels=None, mean=0.2, std=0.6)
+SMALL = NoiseLevelConfig(levels=6, sigma_min=0.1, sigma_max=10.0, noise_mean=-0.5, width=8)
+
+
+def energy_of(model: NoiseLevel) -> LevelEnergy:
+    assert isinstance(model.discriminator, EnergyDiscriminator)
+    return model.discriminator.energy
+
+
+def waves(n: int = 400) -> Tensor:
+    """Gaussian images of mean 0.2 and deviation 0.6 with correlations and a mean image."""
+    random = torch.Generator().manual_seed(8)
+    mix = torch.randn(64, 64, generator=random) * torch.linspace(2, 0, 64)
+    x = torch.randn(n, 64, generator=random) @ mix.T + torch.randn(64, generator=random)
+    return ((x - x.mean()) / x.std() * 0.6 + 0.2).reshape(n, 1, 8, 8)
+
+
+def check_images_start_at_the_best_gaussian() -> None:
+    model, x = NoiseLevel(SMALL, IMAGES), waves()
+    model.start_from(ArrayData(x, space=IMAGES))
+    flat = x.flatten(1).double()
+    mean, covariance = flat.mean(dim=0), flat.T.cov(correction=0)
+    for sigma in model.sigmas:
+        at = x[:20] + sigma * torch.randn(20, 1, 8, 8, generator=torch.Generator().manual_seed(9))
+        inverse = torch.linalg.inv(covariance + float(sigma) ** 2 * torch.eye(64).double())
+        score = -((at.flatten(1) - mean) @ inverse).reshape(at.shape).float()
+        torch.testing.assert_close(sigma * model.score(at, sigma), sigma * score, rtol=1e-3, atol=1e-3)
+        law = torch.distributions.MultivariateNormal(mean, precision_matrix=inverse)
+        ratio = law.log_prob(at.flatten(1).double()) - torch.distributions.Normal(
+            model.space.mean, model.variance**0.5
+        ).log_prob(at.flatten(1).double()).sum(dim=1)
+        logits = model.logits(at)[:, [int((model.sigmas < sigma).sum()), -1]]
+        torch.testing.assert_close(logits[:, 0] - logits[:, 1], ratio.float(), rtol=1e-3, atol=0.02)
+
+
+def test_images_start_at_the_best_discriminator_of_gaussian_data() -> None:
+    check_images_start_at_the_best_gaussian()
+
+
+def check_the_errors() -> None:
+    """At the best Gaussian both errors are those of EDM's target, 1 for isotropic data."""
+    space = Space((1, 8, 8), support=None, levels=None, mean=3.0, std=2.0)
+    model = NoiseLevel(SMALL, space)
+    torch.manual_seed(10)
+    terms = model.loss(Batch(3 + 2 * torch.randn(400, 1, 8, 8), torch.arange(400)), player="model", step=0).terms
+    # 400 squared errors, each a mean of 64 squared normals: five standard deviations are 0.044. The inner denoiser has
+    # an estimate of the level, which errs between the levels.
+    assert float(terms["denoising"]) == pytest.approx(1, abs=0.044)
+    assert 0.96 < float(terms["inner_denoising"]) < 2
+    whole = terms["cross_entropy"] + terms["denoising"] + terms["inner_denoising"]
+    torch.testing.assert_close(terms["loss"], whole)
+
+
+def test_errors_are_1_at_every_level_for_isotropic_data() -> None:
+    check_the_errors()
+
+
+def check_the_classes() -> None:
+    model = NoiseLevel(SMALL, IMAGES)
+    shares = log_prior(SMALL).exp()
+    assert float(shares.sum()) == pytest.approx(1) and float(shares[-1]) == pytest.approx(1 / 7)
+    # Levels half a standard deviation about the mean have exp(-1/8) of its share, apart from the even part of 0.1 / 7.
+    logs = torch.linspace(math.log(0.1), math.log(10.0), 6)
+    normal = (shares[:-1] - 0.1 / 7) / (-0.5 * ((logs + 0.5) / 1.2) ** 2).exp()
+    torch.testing.assert_close(normal, normal[:1].expand(6))
+    # Logits that know nothing leave the entropy of the probabilities.
+    model.discriminator = Bent(lambda x: 0 * x.flatten(1)[:, :7])
+    terms = model.loss(Batch(torch.zeros(700, 1, 8, 8), torch.arange(700)), player="model", step=0).terms
+    entropy = -float((shares * shares.log()).sum())
+    assert float(terms["cross_entropy"]) == pytest.approx(entropy, abs=0.01) and entropy < math.log(7) - 0.1
+    counts = torch.bincount(model._classes(10_000), minlength=7)
+    assert float((counts - 10_000 * shares).abs().max()) <= 1.01
+
+
+def test_levels_are_drawn_by_their_probabilities() -> None:
+    check_the_classes()
+
+
+def test_images_are_learned_by_an_energy_and_the_network_of_earlier_versions_remains() -> None:
+    assert isinstance(NoiseLevel(NoiseLevelConfig(), IMAGES).discriminator, EnergyDiscriminator)
+    before = NoiseLevel(NoiseLevelConfig(network="auto", width=8), IMAGES)
+    assert isinstance(before.discriminator, LevelDiscriminator) and "discriminator.variances" in before.state_dict()
+    x = torch.zeros(2, 1, 8, 8)
+    before.start_from(ArrayData(x, space=IMAGES))
+    assert "inner_denoising" not in before.loss(Batch(x, torch.arange(2)), player="model", step=0).terms
+    vector = Space((3,), kind="vector", support=None, levels=None)
+    for network in (None, "auto"):
+        assert isinstance(NoiseLevel(NoiseLevelConfig(network=network), vector).discriminator, LevelDiscriminator)
+    with pytest.raises(ValueError, match="sides of at least 8"):
+        NoiseLevel(NoiseLevelConfig(network="unet"), Space((1, 5, 5)))
+
+
+def check_leading_axes() -> None:
+    model, x = NoiseLevel(SMALL, IMAGES), waves()
+    data = ArrayData(x, space=Space((1, 8, 8), support=None, levels=None, mean=float(x.mean()), std=float(x.std())))
+    model.start_from(data)
+    gaussian = energy_of(model).gaussian
+    total = x.flatten(1).double().var(dim=0, correction=0).sum()
+    assert len(gaussian.variances) == 5
+    assert float(gaussian.variances.sum() + 59 * gaussian.rest) == pytest.approx(float(total), rel=1e-3)
+
+
+def test_large_images_start_with_their_leading_axes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(noise_level, "EXACT", 10)
+    monkeypatch.setattr(noise_level, "AXES", 5)
+    check_leading_axes()
+
+
+def two_images() -> tuple[ArrayData, Tensor]:
+    cross = torch.ones(1, 8, 8)
+    cross[..., 3:5] = cross[:, 3:5] = -1
+    return ArrayData(torch.stack([cross, -cross]), space=Space((1, 8, 8), levels=None, mean=0.0, std=1.0)), cross
+
+
+def first_slopes(weight: float) -> tuple[Tensor, Tensor]:
+    """Return the slopes of the loss by the last layer of the U-Net, of the fields h and g, at the start."""
+    torch.manual_seed(12)
+    data, _ = two_images()
+    model = NoiseLevel(replace(SMALL, denoising_weight=weight), data.space)
+    model.start_from(data)
+    model.loss(data.batch(torch.arange(32) % 2, "cpu"), player="model", step=0).loss.backward()
+    network = energy_of(model).network
+    assert isinstance(network, UNet)
+    slope = network.last.weight.grad
+    assert slope is not None
+    return slope[:1], slope[1:]
+
+
+def check_what_moves() -> None:
+    h, g = first_slopes(0.0)
+    assert float(h.abs().max()) == 0 < float(g.abs().max())
+    h, _ = first_slopes(1.0)
+    assert float(h.abs().max()) > 1e-3
+
+
+def test_its_denoiser_moves_an_energy_that_is_stationary() -> None:
+    check_what_moves()
+
+
+class Fields(nn.Module):
+    """In the place of the U-Net: a perceptron of one number of the linear estimate, and of the level."""
+
+    def __init__(self, cross: Tensor, outputs: int) -> None:
+        super().__init__()
+        self.cross, self.first, self.last = cross, nn.Linear(2, 32), nn.Linear(32, 64 * outputs)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: Tensor, level: Tensor) -> Tensor:
+        along = (x[:, 1] * self.cross).mean(dim=(1, 2))
+        h = self.first(torch.stack([10 * along, level], dim=1))
+        return self.last(h.tanh()).reshape(len(x), -1, 8, 8)
+
+
+def test_it_learns_two_images_that_no_gaussian_tells_from_all_between() -> None:
+    torch.manual_seed(0)
+    data, cross = two_images()
+    config = NoiseLevelConfig(levels=12, sigma_min=0.5, sigma_max=10.0, noise_mean=1.0, denoising_weight=30.0, width=8)
+    model = NoiseLevel(config, data.space)
+    model.start_from(data)
+    energy_of(model).network = Fields(cross, 13)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2, betas=(0.9, 0.99))
+
+    def error(sigma: Tensor) -> float:
+        """Squared distance from E[x | x_t] = x tanh(<x, x_t> / sigma^2)."""
+        x = cross + sigma * torch.randn(500, 1, 8, 8, generator=torch.Generator().manual_seed(11))
+        best = cross * ((x * cross).sum(dim=(1, 2, 3), keepdim=True) / sigma**2).tanh()
+        return float((model.denoise(x, sigma) - best).square().mean())
+
+    before = error(model.sigmas[7])  # 3.4, at which the sign is often wrong
+    for step in range(120):
+        optimizer.zero_grad()
+        model.loss(data.batch(torch.arange(64) % 2, "cpu"), player="model", step=step).loss.backward()
+        optimizer.param_groups[0]["lr"] = 1e-2 * (1 - step / 120)
+        optimizer.step()
+    assert error(model.sigmas[7]) < before / 3
+    along = (model.sample(60)[:, 0] * cross).mean(dim=(1, 2))
+    # Of samples of a Gaussian 18 of 60 are so near the middle; a fair coin is outside 12 to 48 with probability 2e-6.
+    assert int((along.abs() < 0.4).sum()) < 6 and 12 <= int((along > 0).sum()) <= 48
+
+
+MUTANTS = [
+    ("_loss", "logits + self.log_prior", "logits", check_the_classes),
+    ("_loss", "(inner - x) / sigma", "(inner - x)", check_the_errors),
+    ("_loss", "for name, error in errors.items()", "for name, error in list(errors.items())[:1]", check_what_moves),
+    ("_weights", "1 + (sigma / self.space.std) ** 2", "1 + sigma ** 2", check_the_errors),
+    ("_classes", "self.log_prior.exp().cumsum(0)", "torch.arange(1, 8) / 7", check_the_classes),
+    ("start_from", "found.variances", "found.variances * 1.1", check_images_start_at_the_best_gaussian),
+    ("start_from", ".square().sum()", ".sum()", check_leading_axes),
+]
+
+
+@pytest.mark.parametrize(("name", "before", "after", "check"), MUTANTS)
+def test_a_planted_mistake_is_found(
+    name: str, before: str, after: str, check: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if check is check_leading_axes:
+        monkeypatch.setattr(noise_level, "EXACT", 10)
+        monkeypatch.setattr(noise_level, "AXES", 5)
+    is_noticed(check, monkeypatch, NoiseLevel, name, before, after)

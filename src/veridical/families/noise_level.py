@@ -20,6 +20,12 @@ noise that the gradient implies, $\hat\varepsilon = -\sigma_k \nabla \log p_k(x_
 optimum, so the sum is as exact as the first term alone. It is needed because levels that are easily distinguished (many
 components) give a small cross-entropy even with wrong gradients.
 
+**Images.** The logits of a U-Net are an energy around its denoiser (`nn/level_energy.py`), which starts at the best
+discriminator of Gaussian data with the covariance of the data (`start_from`). That denoiser is trained too, with the
+same weight and the squared error of the mean of clean data, since the energy alone is stationary at the start. With
+`noise_mean` the levels are drawn, and the errors weighted, as in EDM: those errors are 1 for the best isotropic
+Gaussian at every level.
+
 **Sampling** follows $D$'s gradient while the noise is lowered: from $x \sim r$, at every level one step that takes the
 noise from $\sigma_{k+1}$ to $\sigma_k$ and `langevin_steps` of Langevin dynamics in $p_k$; finally half a step of
 denoising, which is the probability flow from $\sigma_1$ to 0.
@@ -55,20 +61,44 @@ from torch import Tensor, nn
 from veridical.config import OptimizerConfig
 from veridical.config.families.noise_level import NoiseLevelConfig, NoiseLevelSampling
 from veridical.config.sampling import SamplingOptions, options_of
+from veridical.data.dataset import ArrayData
+from veridical.data.principal import principal_components
 from veridical.kinds import TermKind
 from veridical.mcmc.langevin import unadjusted_step
-from veridical.model import Batch, Denoiser, Facts, GenerativeModel, Loss, Replayable, Sampler, Space, refuse_labels
+from veridical.model import (
+    Batch,
+    Denoiser,
+    Facts,
+    GenerativeModel,
+    Loss,
+    Replayable,
+    Sampler,
+    Space,
+    StartsFromData,
+    refuse_labels,
+)
 from veridical.nn.buffers import BufferRole
 from veridical.nn.conv import ConvEncoder, fits_convolutions
 from veridical.nn.fourier import FourierFeatures
+from veridical.nn.level_energy import LevelEnergy
 from veridical.nn.mlp import MLP
 from veridical.noise import Noise, noise_for
+from veridical.objectives.noise_levels import even_uniform
 
 GROUPS = 4
 """Number of networks among which the levels are divided, for vectors."""
 
+EXACT = 1024
+"""Largest number of components of images of which the whole covariance is kept."""
 
-class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
+AXES = 256
+"""Principal axes that are kept of the covariance of larger images."""
+
+EVERYWHERE = 0.1
+"""Share of the levels that are drawn alike, beside those drawn by `noise_mean` and `noise_std`."""
+
+
+class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser, StartsFromData):
     """A discriminator of noise levels.
 
     Args:
@@ -90,6 +120,7 @@ class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
     )
     buffer_roles: ClassVar = {"sigmas": BufferRole.LIVE}
     sigmas: Tensor
+    log_prior: Tensor
 
     def __init__(
         self, config: NoiseLevelConfig, facts: Facts | Space, *, discriminator: nn.Module | None = None
@@ -102,7 +133,8 @@ class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
         self.register_buffer("sigmas", sigmas.float())
         self.variance = most**2 + space.std**2
         """Of pure noise."""
-        self.discriminator = LevelDiscriminator(config, space, sigmas) if discriminator is None else discriminator
+        self.register_buffer("log_prior", log_prior(config), persistent=False)
+        self.discriminator = build_discriminator(config, space, sigmas) if discriminator is None else discriminator
 
     def pattern(self, step: int) -> Hashable | None:
         """Return one pattern: all steps are the same."""
@@ -112,42 +144,74 @@ class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser):
         """Return the optimiser of the configuration."""
         return self.config.optimizer
 
+    def start_from(self, data: ArrayData) -> None:
+        """Set the moments of the data from which the energy of images starts; other networks start without."""
+        if isinstance(self.discriminator, EnergyDiscriminator):
+            gaussian = self.discriminator.energy.gaussian
+            found, std = principal_components(data, len(gaussian.axes)), data.space.std
+            total = len(found.mean) * std**2 - float((found.mean - data.space.mean).square().sum())
+            gaussian.set(found.mean, found.axes, found.variances, total)
+
     def loss(self, batch: Batch, *, player: str, step: int) -> Loss:
         """Compute the cross-entropy of the levels and the denoising error of the gradient.
 
         Terms: `cross_entropy` in nats (log(K + 1): nothing learned); `denoising`, squared error per component of the
         noise (1: nothing learned); `accuracy`, share of levels predicted exactly; `level_error`, root mean square error
-        of log sigma.
+        of log sigma; for a U-Net `inner_denoising`, as `denoising`, of the denoiser in the energy.
         """
         with torch.autocast(batch.x.device.type, enabled=False):  # differences of log-densities, and their gradients
             return self._loss(batch.x.float())
 
     def _loss(self, x: Tensor) -> Loss:
         K, n = self.config.levels, len(x)
-        level = torch.randint(K + 1, (n,), device=x.device)
+        level = self._classes(n)
         eps = torch.randn_like(x)
         noisy = level < K
         sigma = self._column(self.sigmas[level.clamp(max=K - 1)])
         x_t = torch.where(self._column(noisy), x + sigma * eps, self.space.mean + self.variance**0.5 * eps)
         x_t.requires_grad_()
-        logits = self.logits(x_t)
-        cross_entropy = F.cross_entropy(logits, level)
+        logits, inner = self._evaluated(x_t)
+        posterior = logits + self.log_prior
+        cross_entropy = F.cross_entropy(posterior, level)
         ratio = (logits.gather(1, level[:, None])[:, 0] - logits[:, K]).masked_fill(~noisy, 0.0)
         (slope,) = torch.autograd.grad(ratio.sum(), x_t, create_graph=True)
-        error = (eps + sigma * (slope + self._score_of_noise(x_t))).square().flatten(1).mean(dim=1)
-        denoising = (error * noisy).sum() / noisy.sum().clamp(min=1)
-        loss = cross_entropy + self.config.denoising_weight * denoising
-        with torch.no_grad():
-            estimate = logits[:, :K].softmax(dim=1) @ self.sigmas.log()
-            off = (estimate - sigma.flatten().log()).square()
+        errors = {"denoising": eps + sigma * (slope + self._score_of_noise(x_t))}
+        if inner is not None:
+            errors["inner_denoising"] = (inner - x) / sigma
+        weight = self._weights(sigma.flatten()) * noisy
         terms = {
+            name: (error.square().flatten(1).mean(dim=1) * weight).sum() / noisy.sum().clamp(min=1)
+            for name, error in errors.items()
+        }
+        loss = cross_entropy + self.config.denoising_weight * sum(terms.values())
+        with torch.no_grad():
+            estimate = posterior[:, :K].softmax(dim=1) @ self.sigmas.log()
+            off = (estimate - sigma.flatten().log()).square()
+        terms |= {
             "loss": loss,
             "cross_entropy": cross_entropy,
-            "denoising": denoising,
-            "accuracy": (logits.argmax(dim=1) == level).float().mean(),
+            "accuracy": (posterior.argmax(dim=1) == level).float().mean(),
             "level_error": ((off * noisy).sum() / noisy.sum().clamp(min=1)).sqrt(),
         }
         return Loss(loss, {name: term.detach() for name, term in terms.items()})
+
+    def _classes(self, n: int) -> Tensor:
+        """Return (n,) classes by their probabilities, evenly spread over the batch where these differ."""
+        if self.config.noise_mean is None:
+            return torch.randint(self.config.levels + 1, (n,), device=self.sigmas.device)
+        ends = self.log_prior.exp().cumsum(0)
+        return torch.searchsorted(ends, even_uniform(n, self.sigmas.device), right=True).clamp(max=self.config.levels)
+
+    def _weights(self, sigma: Tensor) -> Tensor:
+        """Return (n,) weights of the squared error of the noise: 1, or those that make it the error of EDM's target."""
+        alike = self.config.noise_mean is None
+        return torch.ones_like(sigma) if alike else 1 + (sigma / self.space.std) ** 2
+
+    def _evaluated(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the logits, and the denoiser of the energy if the discriminator has one."""
+        if not isinstance(self.discriminator, EnergyDiscriminator):
+            return self.logits(x), None
+        return self.discriminator.evaluate(x)
 
     def logits(self, x: Tensor) -> Tensor:
         """Return (B, K + 1) logits of the levels and of pure noise.
@@ -283,6 +347,27 @@ class LevelDiscriminator(nn.Module):
         return gaussian + F.pad(self.shares.to(x) * self.network(centred / self.std), (0, 1))
 
 
+class EnergyDiscriminator(nn.Module):
+    """Logits of the levels by the energy of a U-Net, and of pure noise by its density."""
+
+    def __init__(self, config: NoiseLevelConfig, space: Space, sigmas: Tensor) -> None:
+        super().__init__()
+        self.mean, self.variance = space.mean, float(sigmas[-1]) ** 2 + space.std**2
+        axes = space.dim if space.dim <= EXACT else AXES
+        self.energy = LevelEnergy(space, space.mean, space.std, sigmas, axes=axes, width=config.width or 32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, *shape) in data space to (B, K + 1)."""
+        return self.evaluate(x)[0]
+
+    def evaluate(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (B, *shape) in data space to logits (B, K + 1) and denoised examples (B, *shape)."""
+        logits, inner = self.energy(x)
+        square = (x - self.mean).square().flatten(1).sum(dim=1, keepdim=True)
+        noise = -0.5 * (square / self.variance + x[0].numel() * math.log(self.variance))
+        return torch.cat([logits, noise], dim=1), inner
+
+
 class PointNetwork(nn.Module):
     """Perceptrons on a vector, one for every group of neighbouring levels.
 
@@ -318,8 +403,35 @@ def start_small(network: nn.Module) -> nn.Module:
     return network
 
 
+def log_prior(config: NoiseLevelConfig) -> Tensor:
+    """Return (K + 1,) logarithms of the probabilities of the classes in training, pure noise last."""
+    if config.noise_mean is None:
+        return torch.zeros(config.levels + 1)
+    logs = torch.linspace(math.log(config.sigma_min), math.log(config.sigma_max), config.levels)
+    normal = (-0.5 * ((logs - config.noise_mean) / config.noise_std) ** 2).softmax(dim=0)
+    shares = config.levels * (1 - EVERYWHERE) * normal + EVERYWHERE
+    return (torch.cat([shares, torch.ones(1)]) / (config.levels + 1)).log()
+
+
+def build_discriminator(config: NoiseLevelConfig, space: Space, sigmas: Tensor) -> nn.Module:
+    """Build the discriminator (B, *space.shape) → (B, K + 1) that the configuration names.
+
+    Raises:
+        ValueError: the network does not fit the space.
+    """
+    fits = fits_convolutions(space.shape)
+    if config.network == "unet" and not fits:
+        raise ValueError(
+            f"space has shape {space.shape}; network unet needs (channels, height, width) with sides of at least 8. "
+            "Choose network mlp."
+        )
+    if config.network == "unet" or (config.network is None and fits):
+        return EnergyDiscriminator(config, space, sigmas)
+    return LevelDiscriminator(config, space, sigmas)
+
+
 def build_network(config: NoiseLevelConfig, space: Space) -> nn.Module:
-    """Build the network (B, *space.shape) → (B, K) that the configuration names.
+    """Build the network (B, *space.shape) → (B, K) that the configuration names, of vectors or of earlier versions.
 
     Raises:
         ValueError: the network does not fit the space.

@@ -108,6 +108,8 @@ class UNet(nn.Module):
         scales: grids; None: as many as the sides can be halved, at most 4.
         classes: number of labels; 0: there are none.
         dropout: share of the channels' values that are left out of every block during training.
+        inputs: channels of the input; None: those of the images.
+        outputs: channels of the output; None: those of the images.
 
     Raises:
         ValueError: the sides cannot be halved so often.
@@ -128,6 +130,8 @@ class UNet(nn.Module):
         scales: int | None = None,
         classes: int = 0,
         dropout: float = 0.0,
+        inputs: int | None = None,
+        outputs: int | None = None,
     ) -> None:
         super().__init__()
         self.sides = halved(space.shape[1:], scales)
@@ -139,7 +143,7 @@ class UNet(nn.Module):
         def block(c_in: int, c_out: int) -> ResidualBlock:
             return ResidualBlock(c_in, c_out, embedding, mode, dropout)
 
-        self.first = conv3(space.shape[0], width, mode)
+        self.first = conv3(inputs or space.shape[0], width, mode)
         self.down, self.shrink, skips, now = nn.ModuleList(), nn.ModuleList(), [width], width
         for k, c in enumerate(channels):
             for _ in range(blocks):
@@ -156,7 +160,7 @@ class UNet(nn.Module):
                 self.up.append(block(now + skips.pop(), c))
                 now = c
         self.grow = nn.ModuleList(conv3(c, c, mode) for c in channels[:0:-1])
-        self.norm, self.last = group_norm(now), conv3(now, space.shape[0], mode)
+        self.norm, self.last = group_norm(now), conv3(now, outputs or space.shape[0], mode)
         self.blocks = blocks
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
