@@ -19,7 +19,7 @@ from veridical.sampling import draw
 
 GREY = Space((1, 28, 28))
 PLANE = Space((2,), kind="vector", support=None, levels=None)
-CASES = {"gan": GREY, "dcgan": GREY, "vae": GREY, "gan-2d": PLANE, "noise-level": PLANE}
+CASES = {"gan": GREY, "dcgan": GREY, "vae": GREY, "gan-2d": PLANE, "noise-level-2d": PLANE}
 
 
 def per_second(work: Callable[[int], object], n: int) -> float:
@@ -54,7 +54,7 @@ def main() -> None:
     print(f"| streams of 784 normals | {per_second(streams, 6_400):,.0f} |  |")
     for preset, space in CASES.items():
         model = model_of(preset, space, device)
-        n = 640 if preset == "noise-level" else 1_280
+        n = 640 if preset == "noise-level-2d" else 1_280
 
         def together(n: int, model: GenerativeModel = model) -> object:
             with torch.no_grad():

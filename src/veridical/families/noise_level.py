@@ -95,7 +95,7 @@ AXES = 256
 """Principal axes that are kept of the covariance of larger images."""
 
 EVERYWHERE = 0.1
-"""Share of the levels that are drawn alike, beside those drawn by `noise_mean` and `noise_std`."""
+"""Share of the levels that are drawn alike; the others are drawn by `noise_mean` and `noise_std`."""
 
 
 class NoiseLevel(GenerativeModel, Replayable, Sampler, Denoiser, StartsFromData):
@@ -364,7 +364,7 @@ class EnergyDiscriminator(nn.Module):
         """Map (B, *shape) in data space to logits (B, K + 1) and denoised examples (B, *shape)."""
         logits, inner = self.energy(x)
         square = (x - self.mean).square().flatten(1).sum(dim=1, keepdim=True)
-        noise = -0.5 * (square / self.variance + x[0].numel() * math.log(self.variance))
+        noise = -0.5 * (square / self.variance + math.prod(x.shape[1:]) * math.log(self.variance))
         return torch.cat([logits, noise], dim=1), inner
 
 

@@ -79,7 +79,7 @@ class GaussianMoments(nn.Module):
     def __init__(self, dim: int, axes: int, mean: float, variance: float) -> None:
         super().__init__()
         self.left = dim - axes
-        """Directions beside the axes."""
+        """Directions other than the axes."""
         self.register_buffer("mean", torch.full((dim,), mean))
         self.register_buffer("axes", torch.eye(axes, dim))
         self.register_buffer("variances", torch.full((axes,), variance))
@@ -104,8 +104,8 @@ class GaussianMoments(nn.Module):
         total = along @ (1 / (self.variances.to(h) + added[:, None])).T
         if not self.left:
             return total
-        beside = (h.square().sum(dim=1) - along.sum(dim=1)).clamp(min=0)
-        return total + beside[:, None] / (self.rest.to(h) + added)
+        others = (h.square().sum(dim=1) - along.sum(dim=1)).clamp(min=0)
+        return total + others[:, None] / (self.rest.to(h) + added)
 
     def log_density(self, x: Tensor, added: Tensor) -> Tensor:
         """Return (B, K) log N(x; m, C + added) without (2 pi)^(-d/2), for x (B, d) and variances added (K,)."""
@@ -175,7 +175,7 @@ class LevelEnergy(nn.Module):
             fields = self.network(torch.cat([z, linear.reshape(x.shape) / self.std], dim=1), level / 4)
         h, free = fields.split([self.channels, len(self.logs)], dim=1)
         h = self.std * _column(angle.sin() * angle.cos(), x) * h
-        return h.flatten(1), free.flatten(2).sum(dim=2) / math.sqrt(free[0, 0].numel())
+        return h.flatten(1), free.flatten(2).sum(dim=2) / math.sqrt(math.prod(x.shape[2:]))
 
     def offsets(self) -> Tensor:
         """Return (K,) c, sums over all higher levels."""

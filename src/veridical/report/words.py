@@ -383,6 +383,7 @@ TERMS = {
     "feature_norm": Term("norm of the features"),
     "cross_entropy": Term("cross-entropy of the noise levels", "nats"),
     "denoising": Term("denoising loss", "1: nothing learned"),
+    "inner_denoising": Term("denoising loss of the denoiser in the energy", "1: nothing learned"),
     "level_error": Term("error of the noise level", "root mean square, log sigma"),
     "growth": Term("growth", "stages"),
     "unrolled_gain": Term("gain by unrolling", "discriminator loss"),
