@@ -20,6 +20,7 @@ FIGURES = {
     "sampling-order": {"variety.png"},
     "metric-court": {"power.png"},
     "criticality": {"criticality.png"},
+    "morse": {"morse.png", "morse.gif"},
 }
 
 

@@ -13,7 +13,7 @@ from veridical.nearest import did_you_mean
 
 __all__ = ["NAMES", "Experiment", "Outcome", "find", "perform"]
 
-NAMES = ("information-ladder", "critical-lattice", "sampling-order", "metric-court", "criticality")
+NAMES = ("information-ladder", "critical-lattice", "sampling-order", "metric-court", "criticality", "morse")
 """Names of all experiments; the file has the same name with underscores."""
 
 
