@@ -258,6 +258,7 @@ def test_vectors_labels_and_wrong_weights_are_refused() -> None:
         ({"network": "dcgan"}, "network is 'dcgan'"),
         ({"pack": 2}, "pack is 2"),
         ({"fourier_octaves": 3}, "fourier_octaves is 3"),
+        ({"latent_octaves": 3}, "latent_octaves is 3"),
         ({"spectral_norm": True}, "spectral_norm is True"),
         ({"minibatch": "discrimination"}, "minibatch 'discrimination'"),
         ({"minibatch": "stddev"}, "r1, r2 > 0; the gradient of one example"),

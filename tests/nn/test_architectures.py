@@ -44,3 +44,16 @@ def test_packed_vectors_have_features_of_their_own() -> None:
     sizes = [{k: tuple(v.shape) for k, v in d.state_dict().items() if "frequencies" in k} for d in (packed, single)]
     assert sizes[0] == sizes[1] == {"trunk.1.0.frequencies": (2, 56)}
     assert packed(torch.randn(3, 8)).shape == single(torch.randn(3, 2)).shape == (3, 1)
+
+
+def test_octaves_of_the_code_are_inputs_of_the_generator() -> None:
+    plane = Space((2,), "vector", None, None)
+    torch.manual_seed(0)
+    plain = build_generator(GANConfig(), plane, 2)
+    steep = build_generator(GANConfig(latent_octaves=3), plane, 2)
+    assert not any("frequencies" in key for key in plain.state_dict())
+    frequencies, first = (steep.state_dict()[f"body.0.{key}"] for key in ("0.frequencies", "1.first.weight"))
+    assert frequencies.shape == (2, 24) and first.shape == (64, 2 + 2 * 24)
+    z = torch.randn(5, 2)
+    features = torch.cat([z, (z @ frequencies).sin(), (z @ frequencies).cos()], dim=1)
+    torch.testing.assert_close(steep(z), plane.mean + plane.std * steep.get_submodule("body.0.1")(features))

@@ -84,16 +84,20 @@ class Architecture:
 
 
 def mlp_generator(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
-    """Return a residual perceptron whose outputs have the shape of the space.
+    """Return a residual perceptron, on Fourier features of its input if there are octaves of them.
+
+    Its outputs have the shape of the space.
 
     Args:
-        config: width and depth.
+        config: width, depth, octaves.
         space: of the examples.
         inputs: dimension of the code, and of the label that is concatenated with it.
         classes: number of classes; not used: the label is part of the input.
     """
+    features = [FourierFeatures(inputs, config.latent_octaves)] if config.latent_octaves else []
+    inputs = features[0].out_dim if features else inputs
     mlp = ResidualMLP(inputs, space.dim, config.width or 64, config.depth, lambda: nn.LeakyReLU(0.2))
-    return nn.Sequential(FullPrecision(mlp), nn.Unflatten(1, space.shape))
+    return nn.Sequential(FullPrecision(*features, mlp), nn.Unflatten(1, space.shape))
 
 
 def tanh_generator(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:

@@ -133,6 +133,9 @@ class AdversarialConfig:
     fourier_octaves: int = 7
     """Octaves of random Fourier features that are added to the input of the MLP discriminator; 0: none."""
 
+    latent_octaves: int = 0
+    """Octaves of random Fourier features that are added to the input z of the MLP generator; 0: none."""
+
     discriminator_turns: int = 1
     """Updates of the discriminator, each on a new batch, per update of the generator."""
 
@@ -152,7 +155,8 @@ class AdversarialConfig:
             checks.positive(name, getattr(self, name), zero=True)
         for name in ("depth", "discriminator_depth"):
             checks.positive(name, getattr(self, name), zero=True, most=checks.MOST_LAYERS)
-        checks.positive("fourier_octaves", self.fourier_octaves, zero=True, most=checks.MOST_OCTAVES)
+        for name in ("fourier_octaves", "latent_octaves"):
+            checks.positive(name, getattr(self, name), zero=True, most=checks.MOST_OCTAVES)
         for name in ("penalty_half_life", "clip_weights", "instance_noise_steps"):
             checks.positive(name, getattr(self, name))
         for name in ("latent_dim", "width", "discriminator_width"):

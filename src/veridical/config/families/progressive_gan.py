@@ -56,7 +56,8 @@ class ProgressiveGANConfig(AdversarialConfig):
         self._refuse_idle_choices()
 
     def _refuse_other_networks(self) -> None:
-        for name in ("network", "normalization", "depth", "discriminator_depth", "fourier_octaves", "pack"):
+        networks = ("network", "normalization", "depth", "discriminator_depth", "fourier_octaves", "latent_octaves")
+        for name in (*networks, "pack"):
             given, only = getattr(self, name), getattr(AdversarialConfig, name)
             if given != only:
                 raise ValueError(
