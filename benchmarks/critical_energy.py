@@ -1,6 +1,6 @@
 r"""The critical Ising model learned from its energy alone: nats per lattice in both directions, log Z, effective share.
 
-    OMP_NUM_THREADS=1 python benchmarks/critical_energy.py runs/critical-16 [--side 16] [--steps 5000] [--batch-size 256]
+    OMP_NUM_THREADS=1 python benchmarks/critical_energy.py runs/critical-16 [--side 16] [--steps 5000]
     python benchmarks/critical_energy.py runs/critical-16 --measure      # a finished run alone
 
 The preset `critical-energy` without a data set: the source has no examples at all. KL(model || law) is the mean over
