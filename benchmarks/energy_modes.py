@@ -6,7 +6,8 @@ r"""Which modes does a flow keep that learns a distribution from its energy alon
 A RealNVP learns `forty` (40 Gaussians in the plane) and `many-well` (16 independent double wells in 32 dimensions, 2^16
 modes, log Z known) by KL(q||p) and by the divergence of order 2 with annealed importance sampling (FAB). Every run is
 made as long as fits in `--budget` processor seconds of one thread: its first steps are timed. Batches of 256, a
-learning rate that falls to 0, the averaged weights of the last step. The law is drawn to measure, never to train.
+learning rate that falls to 0, the averaged weights of the last step. With `--beta` the density is flatter at the start.
+The law is drawn to measure, never to train.
 
 From `SAMPLES` samples and as many exact draws:
 
@@ -48,14 +49,17 @@ SAMPLES = 10_000
 BATCH = 256
 
 
-def trained(law: GaussianMixture | ManyWell, divergence: FromEnergy, steps: int, seed: int) -> tuple[Flow, float]:
+def trained(
+    law: GaussianMixture | ManyWell, divergence: FromEnergy, steps: int, seed: int, beta: float
+) -> tuple[Flow, float]:
     """Return a flow with its averaged weights, and the processor seconds of its training."""
     x = law.sample(20_000, torch.Generator().manual_seed(5))
     space = Space((law.dim,), "vector", None, None, mean=float(x.mean()), std=float(x.std()))
     torch.manual_seed(seed)
     optimizer = OptimizerConfig(lr=1e-3, schedule="cosine", warmup=min(100, steps // 2))
     model = Flow(FlowConfig(layers="realnvp", width=64, couplings=8, optimizer=optimizer), space)
-    state = State(model, game=EnergyGame(model, law.log_prob, divergence, EnergyConfig()), steps=steps, ema=0.99)
+    energy = EnergyConfig(beta=beta, anneal=0 if beta == 1 else steps // 2)
+    state = State(model, game=EnergyGame(model, law.log_prob, divergence, energy), steps=steps, ema=0.99)
     began = time.process_time()
     fit(state, EnergySource(space, BATCH), clip_norm=10.0, log_every=steps)
     assert state.ema is not None
@@ -73,21 +77,21 @@ def modes(law: GaussianMixture | ManyWell, x: Tensor) -> int:
 
 
 @torch.no_grad()
-def measure(name: str, divergence: FromEnergy, seed: int, budget: float) -> dict[str, Any]:
+def measure(name: str, divergence: FromEnergy, seed: int, budget: float, beta: float) -> dict[str, Any]:
     """Train for the budget and measure."""
     law = LAWS[name]()
     with torch.enable_grad():
-        trained(law, divergence, 5, seed)
-        _, short = trained(law, divergence, 5, seed)
-        _, longer = trained(law, divergence, 45, seed)
+        trained(law, divergence, 5, seed, beta)
+        _, short = trained(law, divergence, 5, seed, beta)
+        _, longer = trained(law, divergence, 45, seed, beta)
         steps = int(budget / ((longer - short) / 40))
-        model, seconds = trained(law, divergence, steps, seed)
+        model, seconds = trained(law, divergence, steps, seed, beta)
     x = draw(model, SAMPLES, seed=1)
     found = {m.name: m for m in measure_divergence(model, Target(law, model.space), x, SAMPLES, seed=2)}
     exact = law.sample(SAMPLES, torch.Generator().manual_seed(3)).float()
     log_w = (law.log_prob(exact) - model.log_prob(exact)).double()
-    row: dict[str, Any] = {"law": name, "divergence": divergence, "seed": seed, "steps": steps, "seconds": seconds}
-    row |= {"modes": modes(law, x), "share_of_draws": float(len(log_w) / log_w.exp().sum())}
+    row: dict[str, Any] = {"law": name, "divergence": divergence, "seed": seed, "beta": beta, "steps": steps}
+    row |= {"seconds": seconds, "modes": modes(law, x), "share_of_draws": float(len(log_w) / log_w.exp().sum())}
     for key in ("kl_forward", "kl_reverse", "effective_share", "log_partition"):
         if key in found:
             row[key] = [found[key].value, *(found[key].interval or ()), found[key].reference]
@@ -96,15 +100,15 @@ def measure(name: str, divergence: FromEnergy, seed: int, budget: float) -> dict
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Return one line for every run."""
-    lines = ["| law | divergence | seed | steps | modes | KL(p‖q) | KL(q‖p) | log Z off by | share of draws | s |"]
-    lines.append("|---" * 10 + "|")
+    lines = ["| law | divergence | first β | seed | steps | modes | KL(p‖q) | KL(q‖p) | log Z off by | of draws | s |"]
+    lines.append("|---" * 11 + "|")
     for row in sorted(rows, key=lambda row: (row["law"], DIVERGENCES.index(row["divergence"]), row["seed"])):
         z = row.get("log_partition")
         off = "" if z is None else f"{z[0] - z[3]:.3f} ({z[1] - z[3]:.3f} to {z[2] - z[3]:.3f})"
         lines.append(
-            f"| `{row['law']}` | `{row['divergence']}` | {row['seed']} | {row['steps']:,} | {row['modes']} "
-            f"| {row['kl_forward'][0]:.3g} | {row['kl_reverse'][0]:.3g} | {off} | {row['share_of_draws']:.3g} "
-            f"| {row['seconds']:.0f} |"
+            f"| `{row['law']}` | `{row['divergence']}` | {row['beta']:g} | {row['seed']} | {row['steps']:,} "
+            f"| {row['modes']} | {row['kl_forward'][0]:.3g} | {row['kl_reverse'][0]:.3g} "
+            f"| {off} | {row['share_of_draws']:.3g} | {row['seconds']:.0f} |"
         )
     return "\n".join(lines)
 
@@ -115,19 +119,25 @@ def main() -> None:
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--budget", type=float, default=120.0, help="processor seconds of training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument(
+        "--beta",
+        type=float,
+        default=1.0,
+        help="power of the density at the start, which rises to 1 over half of the run",
+    )
     parser.add_argument("--only", nargs="+", default=list(LAWS), choices=list(LAWS))
     parser.add_argument("--report", action="store_true", help="only print the table")
     given = parser.parse_args()
     torch.set_num_threads(1)
     rows = [json.loads(line) for line in given.log.read_text().splitlines()] if given.log.exists() else []
-    done = {(row["law"], row["divergence"], row["seed"]) for row in rows}
+    done = {(row["law"], row["divergence"], row["seed"], row["beta"]) for row in rows}
     plan: list[tuple[str, FromEnergy, int]] = [
         (law, how, seed) for seed in given.seeds for law in given.only for how in DIVERGENCES
     ]
     for law, how, seed in [] if given.report else plan:
-        if (law, how, seed) in done:
+        if (law, how, seed, given.beta) in done:
             continue
-        rows.append(measure(law, how, seed, given.budget))
+        rows.append(measure(law, how, seed, given.budget, given.beta))
         with given.log.open("a") as file:
             file.write(json.dumps(rows[-1]) + "\n")
         print(rows[-1], flush=True)

@@ -102,7 +102,7 @@ def run(preset: str, source: str, budget: float, seed: int, **choices: Any) -> d
     _, first, _ = train(configure(preset, 2 * turns, **choices), data, seed)
     _, longer, arithmetic = train(configure(preset, 12 * turns, **choices), data, seed)
     steps = max(20, int(budget / ((longer - first) / (10 * turns))))
-    row: dict[str, Any] = {"preset": preset, "data": source, "seed": seed, "steps": steps} | choices
+    row: dict[str, Any] = {"preset": preset, "data": source, "seed": seed, "steps": steps, "settings": choices}
     row["arithmetic"] = str(arithmetic)
     try:
         model, seconds, _ = train(configure(preset, steps, **choices), data, seed)
@@ -136,8 +136,8 @@ def main() -> None:
     choices = {"precision": given.precision, "lr_scale": given.lr_scale}
     plan = [(name, "fashion-mnist-10k") for name in IMAGES] + [(name, "grid") for name in POINTS]
     for seed, (preset, source) in [(seed, pair) for seed in given.seeds for pair in plan]:
-        asked = {"preset": preset, "data": source, "seed": seed} | choices
-        known = any(asked == {key: row.get(key, DEFAULTS.get(key)) for key in asked} for row in done)
+        asked = (preset, source, seed, choices)
+        known = any((r["preset"], r["data"], r["seed"], r.get("settings", DEFAULTS)) == asked for r in done)
         if known or source not in given.data or (given.only and preset not in given.only):
             continue
         row = run(preset, source, given.budget, seed, **choices)
