@@ -93,8 +93,8 @@ FAMILY = Family(
                 energy=EnergyConfig(beta=0.5, anneal=150),
             ),
             paper=PAPER,
-            published="L = 16 at K = 0.44, four A100: KL(model || exact) .026 nats per lattice, effective share .949; L = 32: .037 "
-            "(from the published logs of the paper).",
+            published="L = 16 at K = 0.44, four A100: KL(model || exact) .026 nats per lattice, effective share .949; "
+            "L = 32: .037 (from the published logs of the paper).",
             measured="L = 16, 5,000 steps (about six processor minutes): KL(model || exact) .0045 nats per lattice "
             "(.0033 to .0057), effective share .993; L = 32, as many (17 minutes): .0165 (.0140 to .0190), .967; one "
             "seed each.",
