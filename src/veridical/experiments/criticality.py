@@ -4,7 +4,8 @@ QUESTION  Trained on the same critical lattice, how many nats does each family m
           energy, magnetisation and correlation does it get right?
 COMMAND   veridical experiment criticality
 TIME      30 minutes of one core
-EXPECTED  not yet measured at full size
+EXPECTED  KL(p|q) in nats per lattice: from energy .026, coarse to fine .103, MADE .66, PixelCNN 2.3, RBM 3.6, NADE 4.1;
+          bounds: hierarchical VAE 11, DBM 14, VAE 17, flow 37, flow matching 56, diffusion 187
 
 The Ising model on a 16 x 16 torus at its critical coupling. Its probabilities are exact, so both divergences of a model
 with an exact likelihood are means without bias, and those of a bound are bounded. Every model has the same examples;
@@ -305,7 +306,7 @@ EXPERIMENT = Experiment(
     name="criticality",
     question="What does each family learn of a critical point?",
     minutes=30,
-    expected="not yet measured at full size",
+    expected="nats per lattice: from energy .026, coarse to fine .103, MADE .66, PixelCNN 2.3, RBM 3.6, NADE 4.1",
     run=run,
     resumable=True,
 )
