@@ -93,7 +93,8 @@ FAMILY = Family(
             model=DiffusionConfig(),
             paper=PAPER,
             published="CIFAR-10: FID 1.97 with 35 evaluations (56 million parameters)",
-            measured="not yet measured",
+            measured="fashion-mnist-10k, 1,197 steps of 64 in 638 processor seconds: fashion-28 distance 2.39 (2.27 to "
+            "2.53), recall .46; gan has .94 and .58 in the same time",
         ),
         "diffusion-2d": Preset(
             "Diffusion (EDM) of vectors with few components.",
@@ -110,7 +111,7 @@ FAMILY = Family(
             purpose="vectors",
             paper=PAPER,
             published="no comparable results known",
-            measured="grid, one seed: 25 of 25 modes, high quality 0.973, width of modes 0.98, 45 s of one thread",
+            measured="grid, one seed: 25 of 25 modes, high quality 0.981, width of modes 0.99, 69 s of one thread",
         ),
         "diffusion-levels": Preset(
             "Diffusion (EDM) of small images of few levels, trained for the likelihood.",

@@ -63,7 +63,7 @@ FAMILY = Family(
                 network="mlp",
                 depth=3,
                 sigma_min=0.001,
-                evaluations=400,
+                evaluations=200,
                 likelihood_steps=32,
                 optimizer=OptimizerConfig(lr=2e-3, betas=(0.9, 0.99), schedule="cosine", warmup=100),
             ),
