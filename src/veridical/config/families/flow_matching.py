@@ -55,7 +55,8 @@ FAMILY = Family(
             model=FlowMatchingConfig(),
             paper=PAPER,
             published="CIFAR-10: FID 6.35 and 2.99 bits/dim",
-            measured="not yet measured",
+            measured="digits, rows of the file, with noise of half a level, width 24, 600 steps in 54 s: at most 85.3 "
+            "nats on the test images, a bound of one draw (docs/digits.md)",
         ),
         "flow-matching-2d": Preset(
             "Flow matching of vectors with few components.",
@@ -71,7 +72,7 @@ FAMILY = Family(
             purpose="vectors",
             paper=PAPER,
             published="no comparable results known",
-            measured="not yet measured",
+            measured="grid, one seed: 25 of 25 modes, high quality 0.980, width of modes 0.99, 57 s of one thread",
         ),
     },
 )
