@@ -108,7 +108,7 @@ SAMPLING: list[type[SamplingOptions]] = [find_family(name).sampling for name in 
 NUMBERS = sorted({n for kind in (*SECTIONS, *SAMPLING) for n in numbers(kind)}, key=str)
 
 
-SIGNED = ("DiffusionConfig.noise_mean", "CoarseToFineConfig.coupling")
+SIGNED = ("DiffusionConfig.noise_mean", "NoiseLevelConfig.noise_mean", "CoarseToFineConfig.coupling")
 """Settings of either sign."""
 
 
