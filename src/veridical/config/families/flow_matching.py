@@ -55,8 +55,8 @@ FAMILY = Family(
             model=FlowMatchingConfig(),
             paper=PAPER,
             published="CIFAR-10: FID 6.35 and 2.99 bits/dim",
-            measured="digits, rows of the file, with noise of half a level, width 24, 600 steps in 54 s: at most 85.3 "
-            "nats on the test images, a bound of one draw (docs/digits.md)",
+            measured="fashion-mnist-10k, 1,218 steps of 64 in 616 processor seconds: fashion-28 distance 3.19 (3.03 to "
+            "3.35), recall .36; gan has .94 and .58 in the same time",
         ),
         "flow-matching-2d": Preset(
             "Flow matching of vectors with few components.",
