@@ -42,6 +42,7 @@ from veridical.config.presets import find_preset
 from veridical.data.dataset import ArrayData
 from veridical.data.loader import Loader
 from veridical.data.sources import load
+from veridical.evaluation.c2st import nearest_neighbour_accuracy
 from veridical.evaluation.coverage import find_modes
 from veridical.evaluation.neighbours import nearest
 from veridical.model import Facts, Sampler
@@ -181,15 +182,8 @@ def measure(x: Tensor, entry: Entry) -> dict[str, float]:
         }
     unit = entry.train.space.std
     fakes, reals = x.flatten(1).double() / unit, entry.held_out.flatten(1).double() / unit
-    return found | {"nn": leave_one_out(fakes, reals), "uncovered": uncovered(fakes, reals, entry)}
-
-
-def leave_one_out(fakes: Tensor, reals: Tensor) -> float:
-    """Return the share of points whose nearest other point is of their own kind, of equally many of both."""
-    n = min(len(fakes), len(reals), NEIGHBOURS)
-    pool = torch.cat([fakes[:n], reals[:n]])
-    own = torch.arange(2 * n)
-    return float(((nearest(pool, pool, own).index < n) == (own < n)).double().mean())
+    nn = nearest_neighbour_accuracy(fakes[:NEIGHBOURS], reals[:NEIGHBOURS])
+    return found | {"nn": nn, "uncovered": uncovered(fakes, reals, entry)}
 
 
 def uncovered(fakes: Tensor, reals: Tensor, entry: Entry) -> float:

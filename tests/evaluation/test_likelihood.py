@@ -93,9 +93,9 @@ def test_annealed_nats_reach_down_to_what_chains_that_go_back_score(missed: floa
 
 def test_bits_reach_up_where_nats_reach_down() -> None:
     m = Measurement("bits_per_dim", 1.0, "bits", 100, higher_is_better=False, interval=(0.99, 1.01), method="Student")
-    assert reaching(m, 4 * math.log(2), 8).interval == pytest.approx((0.99, 1.5))
-    assert reaching(m, -1.0, 8).interval == (0.99, 1.01)
-    assert reaching(replace(m, name="overfit_nats"), 9.0, 8).interval == (0.99, 1.01)
+    assert reaching(m, 0.5).interval == pytest.approx((0.99, 1.5))
+    assert reaching(m, -1.0).interval == reaching(m, math.nan).interval == (0.99, 1.01)
+    assert reaching(replace(m, higher_is_better=True), 0.5).interval == pytest.approx((0.5, 1.01))
 
 
 def test_overfit_is_the_gap() -> None:

@@ -1,5 +1,6 @@
 """The table of what families learn of a critical point: observables of exact configurations, text, verdict."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +49,15 @@ def test_the_table_shows_bounds_and_what_is_missing() -> None:
         "\n"
     )
     assert len(lines) == 5 and "1.5" in lines[2] and " - " in lines[3] and "<1.5" in lines[4]
+
+
+def test_codes_need_more_than_the_entropy() -> None:
+    """Every rung but the models is an upper bound of bits per spin; so few lattices cost a code a few per cent."""
+    preset = Preset(side=8, examples=2_000)
+    found = criticality.codes(preset, 0)
+    entropy = Ising(8).entropy().value / 64 / math.log(2)
+    assert [code["name"] for code in found] == ["context of 4", "context of 16", "xz", "zlib"]
+    assert all(code["high"] > entropy for code in found) and found[0]["bits"] < 1.1 * entropy < found[2]["bits"]
 
 
 def test_the_verdict_names_best_and_worst() -> None:

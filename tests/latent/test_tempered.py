@@ -124,7 +124,7 @@ def test_exchanges_happen_as_often_as_quadrature_says() -> None:
     expected = torch.tensor([expected_exchange(*pair) for pair in pairwise(betas)])
     assert bool(((found.exchange.mean(dim=0) - expected).abs() < 4 * error).all()), (found.exchange.mean(0), expected)
     precision, mean = precision_and_mean(1.0)
-    assert kolmogorov_smirnov_test(found.u[:, 0].numpy(), stats.norm(mean, precision**-0.5).cdf).p_value > RATE
+    assert kolmogorov_smirnov_test(found.z[:, 0].numpy(), stats.norm(mean, precision**-0.5).cdf).p_value > RATE
 
 
 def test_the_ladder_spreads_the_exchanges_evenly() -> None:

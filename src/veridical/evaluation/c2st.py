@@ -27,6 +27,7 @@ from veridical.evaluation.compared import compared
 from veridical.evaluation.exchange import Exchange, exchange_test
 from veridical.evaluation.features import FeatureSets
 from veridical.evaluation.measurement import Measurement
+from veridical.evaluation.neighbours import nearest
 from veridical.statistics import wilson_interval
 
 FOLDS, UNITS = 5, 128
@@ -70,6 +71,19 @@ def same_label(neighbour: Int[Tensor, " n+m"], exchange: Exchange) -> Float[Tens
     a = exchange.labels
     same = a[:, neighbour] == a
     return ((same & a).sum(dim=1) / exchange.n + (same & ~a).sum(dim=1) / exchange.m).double() / 2
+
+
+def nearest_neighbour_accuracy(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> float:
+    """Return the share of rows of two sets whose nearest other row is of their own, mean over both sets.
+
+    Examples:
+        >>> nearest_neighbour_accuracy(torch.tensor([[0.0], [1.0]]), torch.tensor([[5.0], [6.0]]))
+        1.0
+    """
+    pool = torch.cat([x, y])
+    rows = torch.arange(len(pool))
+    labels = Exchange(len(x), len(y), rows[None] < len(x))
+    return float(same_label(nearest(pool, pool, rows).index, labels)[0])
 
 
 def measure_c2st(features: FeatureSets) -> list[Measurement]:

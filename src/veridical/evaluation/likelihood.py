@@ -74,9 +74,9 @@ def measure_likelihood(
     began = time.perf_counter()
     on_train = score(density.log_prob, _some(train, n, seed), model.device, seed)
     seconds = time.perf_counter() - began
-    measured = [mean_nats("nats_train", on_train, seconds, bound, detail, shared=density.error)]
+    of_train = mean_nats("nats_train", on_train, seconds, bound, detail, shared=density.error)
     if test is None:
-        return measured
+        return [of_train]
     began = time.perf_counter()
     x = _some(test, n, seed)
     on_test = score(density.log_prob, x, model.device, seed)
@@ -85,31 +85,27 @@ def measure_likelihood(
     if test.target is not None and isinstance(test.target, HasDensity):
         perfect, shared = Target(test.target, test.space).log_prob(x), math.hypot(density.error, rounding(on_test))
         of_test = against_law(of_test, on_test, perfect, shared)
-    measured.append(of_test)
-    gap = None
+    measured = [of_train, of_test]
+    levels = test.space.levels is not None
+    bits = [_bits(on_test, test.space, "upper" if bound else None, detail)] if levels else []
     if density.below is not None:
         back, gap = _from_below(density.below, x[:REVERSED], on_test, model.device, seed, detail)
-        measured.append(back)
-    measured.append(_gap(on_train, on_test, detail))
-    if test.space.levels is not None:
-        measured.append(_bits(on_test, test.space, "upper" if bound else None, detail))
-    return measured if gap is None else [reaching(m, gap, test.space.dim) for m in measured]
+        measured = [*(reaching(m, gap) for m in measured), back]
+        bits = [reaching(m, gap / (test.space.dim * math.log(2))) for m in bits]
+    return [*measured, _gap(on_train, on_test, detail), *bits]
 
 
-def reaching(m: Measurement, gap: float, dim: int) -> Measurement:
-    """Return annealed nats, or bits per dimension, whose interval reaches to what chains that go back score.
+def reaching(m: Measurement, gap: float) -> Measurement:
+    """Return an annealed likelihood whose interval reaches to what chains that go back score.
 
     Args:
-        m: a measurement; others than these are returned as they are.
-        gap: nats by which such chains may score less.
-        dim: number of components.
+        m: the measurement.
+        gap: how much worse that may be, in its unit; NaN: unknown.
     """
-    if m.name not in ("nats_train", "nats_test", "bits_per_dim") or m.interval is None or math.isnan(gap):
+    if m.interval is None or math.isnan(gap):
         return m
     low, high = m.interval
-    ends = (
-        (low, max(high, m.value + gap / (dim * math.log(2)))) if m.unit == "bits" else (min(low, m.value - gap), high)
-    )
+    ends = (min(low, m.value - gap), high) if m.higher_is_better else (low, max(high, m.value + gap))
     return replace(m, interval=ends, method=f"{m.method}, or chains that go back")
 
 

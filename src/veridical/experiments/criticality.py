@@ -16,9 +16,9 @@ of Binder's ratio is measured on exact configurations); samples per second, and 
 figure shows bits per spin above the exact entropy, of models and, in grey, of codes and compressors as in the
 information ladder.
 
-The number of steps makes a training last about 75 processor seconds of one thread: a comparison
-of what the families learn in equal time, not in the end. Models that take long to sample or to evaluate are measured on
-a tenth or a fifth of the configurations; the distance of energies, which falls with their number, says so by `n`.
+Every training takes about 75 processor seconds of one thread: a comparison of what the families learn in equal time,
+not in the end. Models that take long to sample or to evaluate are measured on a tenth or a fifth of the configurations;
+the distance of energies, which falls with their number, says so by `n`.
 
 One file per model is kept while it runs, so the same command continues after an interruption.
 """
@@ -52,8 +52,8 @@ class Entry:
     batch: int = 128
     """Examples per step."""
 
-    share: float = 1.0
-    """Of the samples and held-out configurations that it is measured on."""
+    scored: float = 1.0
+    """Share of the samples and held-out configurations that it is measured on."""
 
 
 MODELS: dict[str, Entry] = {
@@ -65,11 +65,11 @@ MODELS: dict[str, Entry] = {
     "MADE": Entry("made", {}, 6000),
     "NADE": Entry("nade", {"width": 200}, 2500),
     "PixelCNN": Entry("pixelcnn", {"width": 32, "layers": 4}, 430),
-    "transformer": Entry("causal-transformer", {}, 85, share=0.2),
+    "transformer": Entry("causal-transformer", {}, 85, scored=0.2),
     "RBM": Entry("rbm", {"width": 256}, 5000),
-    "DBM": Entry("dbm", {}, 1000, share=0.2),
-    "diffusion": Entry("diffusion-levels", {"sigma_min": None}, 130, share=0.1),
-    "flow matching": Entry("flow-matching", {}, 100, share=0.1),
+    "DBM": Entry("dbm", {}, 1000, scored=0.2),
+    "diffusion": Entry("diffusion-levels", {"sigma_min": None}, 130, scored=0.1),
+    "flow matching": Entry("flow-matching", {}, 100, scored=0.1),
     "coarse to fine": Entry("coarse-to-fine", {}, 2500, 256),
     "from energy": Entry("critical-energy", {}, 1700, 256),
 }
@@ -143,7 +143,7 @@ def measure(name: str, preset: Preset, seed: int) -> dict[str, Any]:
     from veridical.sampling import draw
 
     entry = MODELS[name]
-    n, held_out = (round(entry.share * whole) for whole in (preset.samples, 2_000))
+    n, held_out = (round(entry.scored * whole) for whole in (preset.samples, 2_000))
     train, test = _lattices(preset.side, preset.examples, seed), _lattices(preset.side, held_out, seed + 1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -207,18 +207,15 @@ def measured(x: Any, fresh: Any, truth: Any) -> dict[str, float]:
         fresh: (m, 2) draws of the distribution.
         truth: the distribution.
     """
-    import torch
-
+    from veridical.evaluation.c2st import nearest_neighbour_accuracy
     from veridical.evaluation.coverage import measure_modes
     from veridical.evaluation.provenance import energy_distance
 
-    pool = torch.cat([x, fresh]).double()
-    distances = torch.cdist(pool, pool).fill_diagonal_(math.inf)
-    mine = torch.arange(len(pool)) < len(x)
+    x, fresh = x.double(), fresh.double()
     modes = {m.name: m.value for m in measure_modes(x, truth)}
     return {
-        "energy_distance": energy_distance(x.double(), fresh.double()),
-        "nearest_neighbour": float((mine[distances.argmin(dim=1)] == mine).double().mean()),
+        "energy_distance": energy_distance(x, fresh),
+        "nearest_neighbour": nearest_neighbour_accuracy(x, fresh),
         **{name: modes.get(name, 0.0) for name in ("modes", "high_quality", "mode_kl", "mode_width")},
     }
 

@@ -90,12 +90,16 @@ def conditioned(model: GenerativeModel, options: ConditionedSampling, classifier
 
     def draw(noise: Noise, c: Tensor | None) -> Tensor:
         decode, z = decoder(latent, c), latent.prior(noise.n, noise)
-        n_steps, temperatures = options.condition_steps, options.condition_temperatures
-        return decode(
-            plug_and_play(
-                decode, log_condition(c), z, prior=prior, n_steps=n_steps, temperatures=temperatures, noise=noise
-            ).z
+        drawn = plug_and_play(
+            decode,
+            log_condition(c),
+            z,
+            prior=prior,
+            n_steps=options.condition_steps,
+            temperatures=options.condition_temperatures,
+            noise=noise,
         )
+        return decode(drawn.z)
 
     return draw
 

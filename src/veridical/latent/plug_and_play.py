@@ -35,41 +35,17 @@ References:
 
 import math
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from veridical.latent.tempered import ConditionPath, temper
+from veridical.latent.tempered import ConditionPath, Guided, temper
 from veridical.mcmc.langevin import LogDensity, State, adapt, adjusted_step, evaluate, init, unadjusted_step
 from veridical.noise import Noise, noise_for
 
 Prior = Literal["normal", "uniform"]
-
-
-class Guided(NamedTuple):
-    """Codes drawn under a condition."""
-
-    z: Float[Tensor, "B *latent"]
-
-    log_condition: Float[Tensor, " B"]
-    """log p(y | G(z)) at the codes, nats, up to the constant of the condition."""
-
-    acceptance: Float[Tensor, " B"]
-    """Share of accepted proposals of each chain after burn-in; below 0.2 the chain has hardly moved."""
-
-    step: Float[Tensor, " B"]
-    """Step size of each chain after burn-in."""
-
-    betas: Float[Tensor, "B R"]
-    """Powers of the condition, from 0 to 1; without replicas 1 alone."""
-
-    exchange: Float[Tensor, "B R-1"]
-    """Mean probability after burn-in with which neighbouring replicas exchanged their codes."""
-
-    renewals: Int[Tensor, " B"]
-    """How often after burn-in a chain received a code that stems from a later draw of the prior than all before."""
 
 
 def plug_and_play(
@@ -131,7 +107,7 @@ def plug_and_play(
 
         path = ConditionPath(condition_of_all, z.shape[1:], steps, preconditioner)
         found = temper(path, start.x, temperatures, n_steps, noise)
-        return Guided(to_code(found.u), *found[1:])
+        return found._replace(z=to_code(found.z))
     walk = _adjusted if adjusted else _unadjusted
     state, steps, acceptance = walk(log_p, start, steps, n_steps, preconditioner, noise)
     log_prior = -state.x.square().flatten(1).sum(dim=1) / 2

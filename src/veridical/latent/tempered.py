@@ -122,27 +122,28 @@ class ConditionPath(Path[State]):
         return langevin.State(state.u, self.log_f(state, beta).to(state.u), slope - state.u)
 
 
-class Tempered(NamedTuple):
-    """Codes of the last replica, with what happened after the burn-in."""
+class Guided(NamedTuple):
+    """Codes drawn under a condition."""
 
-    u: Float[Tensor, "C *latent"]
+    z: Float[Tensor, "C *latent"]
 
     log_condition: Float[Tensor, " C"]
+    """log p(y | G(z)) at the codes, nats, up to the constant of the condition."""
 
     acceptance: Float[Tensor, " C"]
-    """Share of accepted proposals of the last replica."""
+    """Share of accepted proposals of each chain after burn-in; below 0.2 the chain has hardly moved."""
 
     step: Float[Tensor, " C"]
-    """Its step size."""
+    """Step size of each chain after burn-in."""
 
     betas: Float[Tensor, "C R"]
-    """Ladder of each chain, from 0 to 1."""
+    """Powers of the condition, from 0 to 1; without replicas 1 alone."""
 
     exchange: Float[Tensor, "C R-1"]
-    """Mean probability of exchange of every two neighbours."""
+    """Mean probability after burn-in with which neighbouring replicas exchanged their codes."""
 
     renewals: Int[Tensor, " C"]
-    """How often a code arrived whose ancestor is a later draw of the prior than those of all codes before it."""
+    """How often after burn-in a chain received a code that stems from a later draw of the prior than all before."""
 
 
 def temper(
@@ -153,7 +154,7 @@ def temper(
     noise: Noise,
     *,
     adapted: bool = True,
-) -> Tempered:
+) -> Guided:
     """Run the chains, of which the first half of the steps burns in.
 
     Args:
@@ -188,7 +189,7 @@ def temper(
         newest = newest.maximum(state.drawn[-chains:])
     kept = n_steps - burn_in
     last = State(*(part[-chains:] for part in state))
-    return Tempered(last.u, last.log_condition, taken / kept, steps[-chains:], betas.T, exchanged.T / kept, renewals)
+    return Guided(last.u, last.log_condition, taken / kept, steps[-chains:], betas.T, exchanged.T / kept, renewals)
 
 
 def ladder(replicas: int) -> Float[Tensor, " R"]:
