@@ -55,3 +55,10 @@ def test_images_without_levels_are_refused() -> None:
     for space in (Space((3,), kind="vector"), Space((1, 4, 4), levels=None)):
         with pytest.raises(ValueError, match=r"needs images .* with levels"):
             PixelCNNPlusPlus(PixelCNNPlusPlusConfig(), space)
+
+
+def test_more_scales_than_halvings_are_refused() -> None:
+    space = Space((1, 4, 5), levels=2)
+    assert build(space, scales=4).sample(2).shape == (2, 1, 4, 5)  # 5, 3, 2 and 1 pixels
+    with pytest.raises(ValueError, match=r"scales is 5, but images of 4 x 5 .* choose at most 4 scales"):
+        build(space, scales=5)

@@ -25,6 +25,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -67,6 +68,12 @@ class PixelCNNPlusPlus(Autoregressive, Cached):
             raise ValueError(
                 f"space has shape {space.shape}; PixelCNN++ needs images (channels, height, width) with levels. For "
                 "continuous images choose pixelcnn, for other examples made, nade or causal-transformer."
+            )
+        most = 1 + math.ceil(math.log2(max(space.shape[1:])))
+        if config.scales > most:
+            raise ValueError(
+                f"scales is {config.scales}, but images of {space.shape[1]} x {space.shape[2]} are one pixel after "
+                f"{most - 1} halvings; choose at most {most} scales."
             )
         colours = space.shape[0]
         head = LogisticMixture(grid_of(space), config.components, colours)
