@@ -2,7 +2,7 @@
 
 import torch
 
-from veridical.clock import Clock, elapsed
+from veridical.clock import Clock, elapsed, progress
 
 CPU = torch.device("cpu")
 
@@ -18,3 +18,11 @@ def test_a_clock_is_its_number_and_shares_its_tensor() -> None:
 def test_a_plain_number_becomes_a_tensor() -> None:
     made = elapsed(3, CPU)
     assert made.shape == () and made.dtype is torch.get_default_dtype() and float(made) == 3.0
+
+
+def test_a_clock_shares_what_is_done_and_a_plain_number_does_not_know_its_end() -> None:
+    done = torch.tensor(0.25)
+    clock = Clock(7, torch.tensor(7.0), done)
+    done.fill_(0.5)
+    assert progress(clock, CPU) is done
+    assert float(progress(7, CPU)) == float(progress(Clock(7, torch.tensor(7.0)), CPU)) == 0.0

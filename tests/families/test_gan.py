@@ -4,7 +4,7 @@ import cmath
 import itertools
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -309,6 +309,23 @@ def test_penalties_halve_on_schedule() -> None:
     losses = [model.loss(batch, player="discriminator", step=step).terms for step in (0, 100, 300)]
     for name, weight in (("penalty_r1", config.r1), ("penalty_r2", config.r2)):
         assert [terms[name].item() for terms in losses] == pytest.approx([weight / 2, weight / 4, weight / 16])
+
+
+def test_penalties_follow_the_square_of_a_trapezoid() -> None:
+    """Mutant: the share itself instead of its square, or of a run of another length."""
+
+    class Kept(Callback):
+        found: ClassVar[list[float]] = []
+
+        def on_log(self, state: State, row: Row) -> None:
+            self.found.append(row["discriminator/penalty_r1"])
+
+    config = GANConfig(penalty_end=0.04, discriminator_optimizer=OptimizerConfig(lr=1e-12, trust=None))
+    model = GAN(config, REAL_LINE, generator=Point(), discriminator=Line(1.0))
+    batch = examples(REAL_LINE)._replace(x=torch.zeros(8, 1).double())
+    fit(State(model, steps=20), Fixed(batch), log_every=1, callbacks=[Kept()])
+    shares = [1.0] * 11 + [(2 * (20 - step) / 20) ** 2 for step in range(11, 18)] + [0.04, 0.04]
+    assert Kept.found == pytest.approx([config.r1 / 2 * share for share in shares], rel=1e-5)
 
 
 def test_sizes_follow_the_data() -> None:

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from veridical.clock import elapsed
+from veridical.clock import elapsed, progress
 from veridical.config.families.adversarial import LOGISTIC, AugmentationName
 from veridical.objectives.adversarial import (
     OBJECTIVES,
@@ -78,6 +78,9 @@ class Game:
 
     penalty_half_life: int | None = None
     """Steps in which the weights of R1 and R2 halve; None: they stay."""
+
+    penalty_end: float = 1.0
+    """Share of the weights of R1 and R2 at the end of the training, to which they fall over its second half."""
 
     instance_noise: float = 0.0
     """Noise on the discriminator's input, in standard units, at the first step."""
@@ -203,7 +206,9 @@ def penalise(game: Game, logits: Logits, judged: Judged, step: int) -> dict[str,
     x, x_fake, logit_real, logit_fake, slopes = judged
     penalties: dict[str, Tensor] = {}
     if game.r1 > 0 or game.r2 > 0 or game.noise_penalty > 0:
-        standard = game.unit**2 * decay(game.penalty_half_life, step, x.device)
+        standard = (
+            game.unit**2 * decay(game.penalty_half_life, step, x.device) * settle(game.penalty_end, step, x.device)
+        )
         squares = slopes()
         real, fake = squares.mean(1).unbind()
         if game.r1 > 0:
@@ -237,6 +242,20 @@ def decay(half_life: int | None, step: int, device: torch.device) -> Tensor | fl
         (tensor(0.2500), 1.0)
     """
     return 1.0 if half_life is None else torch.pow(0.5, elapsed(step, device) / half_life)
+
+
+def settle(end: float, step: int, device: torch.device) -> Tensor | float:
+    r"""Return the share of a weight that follows the square of a trapezoid from 1 to `end`.
+
+    $\max(e, \min(1, 2(1 - t/T))^2)$: 1 for half of the training, then as the square of a step that falls linearly
+    to 0.
+
+    Examples:
+        >>> from veridical.clock import Clock
+        >>> settle(0.01, Clock(0, torch.tensor(75.0), torch.tensor(0.75)), torch.device("cpu"))
+        tensor(0.2500)
+    """
+    return 1.0 if end == 1 else (2 * (1 - progress(step, device))).clamp(max=1.0).square().clamp(min=end)
 
 
 def generator_turn(

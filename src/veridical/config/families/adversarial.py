@@ -81,6 +81,10 @@ class AdversarialConfig:
     penalty_half_life: int | None = None
     """Half-life of the weights of R1 and R2, in steps; None: the weights are constant."""
 
+    penalty_end: float = 1.0
+    """Share of the weights of R1 and R2 that is left at the end; they fall in the second half of training. 1: constant.
+    """
+
     historical_averaging: float = 0.0
     """Weight of |theta - mean of its past|^2, for both players."""
 
@@ -153,6 +157,8 @@ class AdversarialConfig:
             "instance_noise",
         ):
             checks.positive(name, getattr(self, name), zero=True)
+        if not 0 <= self.penalty_end <= 1:
+            raise ValueError(f"penalty_end is {self.penalty_end}; expected a share of R1 and R2, from 0 to 1.")
         for name in ("depth", "discriminator_depth"):
             checks.positive(name, getattr(self, name), zero=True, most=checks.MOST_LAYERS)
         for name in ("fourier_octaves", "latent_octaves"):
