@@ -2,11 +2,12 @@
 
     python benchmarks/gan_panel.py --log docs/logs/gan_panel.jsonl
     python benchmarks/gan_panel.py --log short.jsonl --steps 3000 --seeds 0 --only ring grid moons
+    python benchmarks/gan_panel.py --log short.jsonl --only ring --set penalty_end=1 generator_optimizer.schedule=settle
 
 The preset `gan` on fifteen distributions: it takes the values for vectors where the data are vectors, and those for
-images otherwise. It was tuned on `ring` and `grid` alone; the others are reported apart. One run for every distribution
-and seed, fp32, one thread, the averaged weights of the last step. Every finished run is a line of the log, and is not
-run again; the tables are printed from it.
+images otherwise. It was tuned on `ring`, `grid` and the grid of 10 x 10; the others are reported apart. One run for
+every distribution and seed, fp32, one thread, the averaged weights of the last step. Every finished run is a line of
+the log, and is not run again; the tables are printed from it.
 
 Of mixtures whose modes are known, from `--samples` samples (`evaluation.coverage`):
 
@@ -34,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch import Tensor
 
 from veridical.config import DataConfig
@@ -127,12 +129,15 @@ def side(n: int) -> Tensor:
     return torch.cartesian_prod(line, line)
 
 
-TUNED: dict[str, Callable[[], Entry]] = {"ring": lambda: named("ring"), "grid": lambda: named("grid")}
+TUNED: dict[str, Callable[[], Entry]] = {
+    "ring": lambda: named("ring"),
+    "grid": lambda: named("grid"),
+    "grid of 10 x 10": lambda: mixture("grid-100", side(10), 0.05),
+}
 UNTUNED: dict[str, Callable[[], Entry]] = {
     "ring of 12, radius 3, width 0.1": lambda: mixture("ring-12", circle(12, 3.0), 0.1),
     "ring of 5, radius 0.1, width 0.002": lambda: mixture("ring-5", circle(5, 0.1), 0.002),
     "ring of weights 1 to 16": lambda: mixture("unequal", circle(5, 1.0), 0.02, 2.0 ** torch.arange(5) / 31),
-    "grid of 10 x 10": lambda: mixture("grid-100", side(10), 0.05),
     "32 modes in 8 dimensions": lambda: mixture("corners-8", cloud(32, 8, 0), 0.1),
     "simplex": lambda: named("simplex"),
     "spirals": lambda: drawn(spirals, "spirals"),
@@ -146,12 +151,22 @@ UNTUNED: dict[str, Callable[[], Entry]] = {
 PANEL = TUNED | UNTUNED
 
 
-def train(entry: Entry, seed: int, steps: int | None) -> tuple[Sampler, int, float]:
+def changed(section: Any, changes: dict[str, Any]) -> Any:
+    """Return a configuration with other values, by name; a dot leads into a section."""
+    for name, value in changes.items():
+        first, _, rest = name.partition(".")
+        value = changed(getattr(section, first), {rest: value}) if rest else value
+        section = replace(section, **{first: value})
+    return section
+
+
+def train(entry: Entry, seed: int, steps: int | None, changes: dict[str, Any]) -> tuple[Sampler, int, float]:
     """Train; return the model with the averaged weights, the number of steps, and the processor seconds."""
     config, origins = find_preset("gan"), preset_origins("gan")
     if entry.train.space.kind == "vector":
         config, _ = on_vectors(config, origins, "gan")
     settings = replace(config.training, steps=steps or config.training.steps)
+    config = replace(config, model=changed(config.model, changes))
     torch.manual_seed(seed)
     model = build_model(config, Facts(entry.train.space, len(entry.train)))
     engine = Engine("cpu")
@@ -194,12 +209,12 @@ def uncovered(fakes: Tensor, reals: Tensor, entry: Entry) -> float:
     return float((nearest(reals, fakes[:n]).distance > bound).double().mean())
 
 
-def run(name: str, seed: int, steps: int | None, samples: int) -> dict[str, Any]:
+def run(name: str, seed: int, steps: int | None, samples: int, changes: dict[str, Any]) -> dict[str, Any]:
     """Train and measure; a run that is no longer finite has no figures."""
     entry = PANEL[name]()
-    row: dict[str, Any] = {"name": name, "seed": seed, "asked": steps}
+    row: dict[str, Any] = {"name": name, "seed": seed, "asked": steps} | ({"set": changes} if changes else {})
     try:
-        model, taken, seconds = train(entry, seed, steps)
+        model, taken, seconds = train(entry, seed, steps, changes)
     except NonFiniteError as error:
         return row | {"ended": f"{error.name} at {error.step}"}
     torch.manual_seed(1_000 + seed)
@@ -212,9 +227,10 @@ def table(rows: list[dict[str, Any]], names: list[str]) -> list[str]:
     lines = ["| distribution | seed | steps | " + " | ".join(COLUMNS) + " | s |", "|---" * (4 + len(COLUMNS)) + "|"]
     for row in (row for name in names for row in rows if row["name"] == name):
         values = [f"{row[column]:.3g}" if column in row else "" for column in COLUMNS]
+        title = ", ".join([row["name"], *(f"{key} {value}" for key, value in row.get("set", {}).items())])
         steps = f"{row['steps']:,}" if "steps" in row else row["ended"]
         lines.append(
-            f"| {row['name']} | {row['seed']} | {steps} | " + " | ".join(values) + f" | {row.get('seconds', '')} |"
+            f"| {title} | {row['seed']} | {steps} | " + " | ".join(values) + f" | {row.get('seconds', '')} |"
         )
     return lines
 
@@ -227,15 +243,17 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=None, help="default: those of the preset")
     parser.add_argument("--samples", type=int, default=20_000)
     parser.add_argument("--only", nargs="+", default=list(PANEL), choices=list(PANEL))
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the game to change")
     parser.add_argument("--report", action="store_true", help="only print the tables")
     given = parser.parse_args()
     torch.set_num_threads(1)
     rows = [json.loads(line) for line in given.log.read_text().splitlines()] if given.log.exists() else []
-    done = {(row["name"], row["seed"], row["asked"]) for row in rows}
+    changes = {name: yaml.safe_load(value) for name, _, value in (change.partition("=") for change in given.set)}
+    done = [(row["name"], row["seed"], row["asked"], row.get("set", {})) for row in rows]
     for seed, name in [] if given.report else [(seed, name) for seed in given.seeds for name in given.only]:
-        if (name, seed, given.steps) in done:
+        if (name, seed, given.steps, changes) in done:
             continue
-        rows.append(run(name, seed, given.steps, given.samples))
+        rows.append(run(name, seed, given.steps, given.samples, changes))
         with given.log.open("a") as file:
             file.write(json.dumps(rows[-1]) + "\n")
         print(rows[-1], flush=True)

@@ -14,9 +14,12 @@ from veridical.training.fit import State, fit
 from veridical.workflows.load import build_model
 
 
-@pytest.mark.parametrize(("preset", "source", "most"), [("gan-2d", "grid", 1_928), ("gan", "fashion-mnist-10k", 2_140)])
+@pytest.mark.parametrize(("preset", "source", "most"), [("gan-2d", "grid", 1_960), ("gan", "fashion-mnist-10k", 2_140)])
 def test_a_step_calls_half_the_operators_it_used_to(preset: str, source: str, most: int) -> None:
-    """Operators nested in others count; the numbers of the first version were 3,857 and 4,280."""
+    """Operators nested in others count; the numbers of the first version were 3,857 and 4,280.
+
+    That of vectors has 30 more since, the features of the code and the fall of the penalties.
+    """
     config = find_preset(preset)
     data = load(DataConfig(source=source), "train")
     torch.manual_seed(0)

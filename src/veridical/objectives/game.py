@@ -255,7 +255,7 @@ def settle(end: float, step: int, device: torch.device) -> Tensor | float:
         >>> settle(0.01, Clock(0, torch.tensor(75.0), torch.tensor(0.75)), torch.device("cpu"))
         tensor(0.2500)
     """
-    return 1.0 if end == 1 else (2 * (1 - progress(step, device))).clamp(max=1.0).square().clamp(min=end)
+    return 1.0 if end == 1 else (2 - 2 * progress(step, device)).clamp(math.sqrt(end), 1.0).square()
 
 
 def generator_turn(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from veridical.config.families.adversarial import PLAIN, AdversarialConfig, AdversarialSampling, both
+from veridical.config.families.adversarial import PLAIN, AdversarialConfig, AdversarialSampling, annealed, both
 from veridical.config.families.family import Family, Preset
 from veridical.config.training import OptimizerConfig, TrainingConfig
 
@@ -17,6 +18,12 @@ class GANConfig(AdversarialConfig):
 RADFORD = OptimizerConfig(lr=2e-4, betas=(0.5, 0.999))
 PLANE = TrainingConfig(steps=30_000, batch_size=256, log_every=100, sample_every=2_000, checkpoint_every=2_000)
 """Training on vectors, whose steps are quick."""
+SETTLING: dict[str, Any] = {
+    "latent_octaves": 5,
+    "penalty_end": 0.1,
+    "generator_optimizer": replace(annealed(), schedule="settle"),
+}
+"""Settings of the default recipe on vectors: steep maps of the code, and a game that comes to rest."""
 
 
 FAMILY = Family(
@@ -44,7 +51,7 @@ FAMILY = Family(
         ),
         "gan-2d": Preset(
             "The same recipe for vectors: 25 of 25 modes of the grid in four minutes on one core.",
-            model=GANConfig(),
+            model=GANConfig(**SETTLING),
             training=PLANE,
             purpose="vectors",
             paper="Huang et al. (2024), https://arxiv.org/abs/2501.05441",
@@ -67,7 +74,7 @@ FAMILY = Family(
         ),
         "pacgan-2d": Preset(
             "The same for vectors: four examples at once, 64 times per step.",
-            model=GANConfig(pack=4),
+            model=GANConfig(pack=4, **SETTLING),
             training=PLANE,
             purpose="vectors",
             paper="Lin, Khetan, Fanti & Oh, PacGAN (2018), https://arxiv.org/abs/1712.04086",
