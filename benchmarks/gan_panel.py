@@ -229,9 +229,7 @@ def table(rows: list[dict[str, Any]], names: list[str]) -> list[str]:
         values = [f"{row[column]:.3g}" if column in row else "" for column in COLUMNS]
         title = ", ".join([row["name"], *(f"{key} {value}" for key, value in row.get("set", {}).items())])
         steps = f"{row['steps']:,}" if "steps" in row else row["ended"]
-        lines.append(
-            f"| {title} | {row['seed']} | {steps} | " + " | ".join(values) + f" | {row.get('seconds', '')} |"
-        )
+        lines.append(f"| {title} | {row['seed']} | {steps} | " + " | ".join(values) + f" | {row.get('seconds', '')} |")
     return lines
 
 

@@ -52,7 +52,15 @@ def test_a_perfect_model_and_three_faults(panel: Any) -> None:
 
 
 def test_a_tiny_run_becomes_a_line_and_a_row(panel: Any) -> None:
-    row = panel.run("moons", 0, 2, 500)
+    row = panel.run("moons", 0, 2, 500, {})
     assert row["steps"] == 2 and "modes" not in row and 0 <= row["uncovered"] <= 1
     lines = panel.table([row, {"name": "spirals", "seed": 1, "ended": "generator/loss at 3"}], list(panel.UNTUNED))
     assert len(lines) == 4 and "| moons | 0 | 2 |" in lines[3] and "generator/loss at 3" in lines[2]
+
+
+def test_a_run_can_differ_from_the_preset_and_its_row_says_so(panel: Any) -> None:
+    changes = {"penalty_end": 1.0, "generator_optimizer.schedule": "trapezoid"}
+    config = panel.changed(panel.find_preset("gan-2d").model, changes)
+    assert (config.penalty_end, config.generator_optimizer.schedule, config.latent_octaves) == (1.0, "trapezoid", 5)
+    row = panel.run("moons", 0, 1, 500, changes)
+    assert row["set"] == changes and "moons, penalty_end 1.0, generator" in panel.table([row], list(panel.UNTUNED))[2]
