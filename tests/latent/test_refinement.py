@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 from scipy import integrate, stats
+from tests.mutants import is_noticed
 from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal
 
+from veridical.latent import refinement
 from veridical.latent.refinement import (
     DIVERGENCES,
     Divergence,
@@ -18,6 +20,7 @@ from veridical.latent.refinement import (
     normalised,
     refine,
     refine_codes,
+    step_to_the_data,
     velocity,
     weight,
 )
@@ -114,6 +117,33 @@ def test_the_static_flow_passes_the_data_and_ends_at_the_peak() -> None:
     assert spread[0] < S2 and spread == sorted(spread, reverse=True)
     x = refine(ratio, x, step=0.1, n_steps=200)
     torch.testing.assert_close(x, torch.full_like(x, PEAK))
+
+
+def the_step_ends_short_of_the_data(longest: float) -> None:
+    r"""$\ell = c - a (x - \text{peak})^2 / 2$, and Euler's method multiplies x - peak by 1 - ah."""
+    at_start, at_data = V + (MU - PEAK) ** 2, S2 + (M - PEAK) ** 2
+    expected = longest
+    while at_start * (1 - A * expected) ** 50 < at_data or abs(1 - A * expected) > 1:
+        expected /= 2
+    assert abs(at_start * (1 - A * expected) ** 50 / at_data - 1) > 0.1  # the samples decide alike
+    assert step_to_the_data(ratio, start(20_000), step=longest) == expected
+
+
+@pytest.mark.parametrize("longest", [0.005, 0.1, 3.0, 100.0])  # short enough, too long, unstable
+def test_the_step_ends_short_of_the_data(longest: float) -> None:
+    the_step_ends_short_of_the_data(longest)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("<= data", "< float('inf')"), ("start.mean() <= ", ""), ("(start.softmax(0) * start).sum()", "start.mean()")],
+)
+def test_mutants_of_the_step_are_seen(before: str, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check() -> None:
+        for longest in (0.005, 0.1, 3.0):
+            the_step_ends_short_of_the_data(longest)
+
+    is_noticed(check, monkeypatch, refinement, "step_to_the_data", before, after)
 
 
 @pytest.mark.parametrize("divergence, gamma", [("kl", 0.5), ("kl", 1.0), ("logd", 0.25)])

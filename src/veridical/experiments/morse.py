@@ -102,7 +102,7 @@ def flows(seed: int, preset: Preset) -> tuple[list[dict[str, Any]], list[Ways], 
 
     from veridical.data.dataset import ArrayData
     from veridical.latent.learned_flow import RatioNetwork, learn
-    from veridical.latent.refinement import normalised, refine
+    from veridical.latent.refinement import normalised, refine, step_to_the_data
     from veridical.sampling import draw as draw_samples
     from veridical.targets import GaussianMixture, ring
 
@@ -136,12 +136,12 @@ def flows(seed: int, preset: Preset) -> tuple[list[dict[str, Any]], list[Ways], 
         kept("noise: the first discriminator stays", learned[NOISE].logits(0), starts[NOISE], time, preset),
         followed("noise: learned anew at every step", learned[NOISE], starts[NOISE], preset.frames),
     ]
-    variance = float(data.var(dim=0).mean())
+    step = step_to_the_data(log_ratio, starts[GAN], step=0.01 * float(data.var(dim=0).mean()))
     ends = {
         DATA: truth.sample(n, random).float(),
         NOISE: starts[NOISE],
         GAN: starts[GAN],
-        REFINED: refine(log_ratio, starts[GAN], step=0.01 * variance, n_steps=25),
+        REFINED: refine(log_ratio, starts[GAN], step=step),
         KEPT[GAN]: ways[0].x[-1],
         LEARNED[GAN]: learned[GAN].transport(starts[GAN]),
         KEPT[NOISE]: ways[1].x[-1],

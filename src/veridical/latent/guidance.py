@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from veridical.config.sampling import ConditionedSampling, RefinedSampling
 from veridical.latent.plug_and_play import Prior, log_label, plug_and_play
-from veridical.latent.refinement import log_constant, refine, refine_codes
+from veridical.latent.refinement import log_constant, refine, refine_codes, step_to_the_data
 from veridical.mcmc.langevin import LogDensity
 from veridical.model import Conditional, Discriminating, GenerativeModel, LatentVariable, Sampler
 from veridical.noise import Noise, SampleNoise
@@ -23,6 +24,9 @@ Classifier = Callable[[Tensor], Tensor]
 DATA = "data"
 """The condition that the model's own discriminator classifies a sample as data."""
 
+LATENT_STEP = 0.1
+"""Longest time per step of a refinement of codes; that of Ansari et al. (2021)."""
+
 CALIBRATION, AT_A_TIME = 1024, 64
 """Number of samples that fix the constant of a discriminator, and number drawn together."""
 
@@ -30,7 +34,7 @@ CALIBRATION_FIRST = 2**63
 """Index of the first of them, far beyond the indices of other samples."""
 
 DATA_STEP = 0.01
-"""Time per step of a refinement in data space, in variances of the data."""
+"""Longest time per step of a refinement in data space, in variances of the data."""
 
 
 def refined(model: GenerativeModel, options: RefinedSampling, seed: int, label: int | None) -> Draw:
@@ -56,20 +60,37 @@ def refined(model: GenerativeModel, options: RefinedSampling, seed: int, label: 
             "refinement moves codes anywhere, and this model's are uniform on [-1, 1]; choose refine_in 'data'."
         )
     sampler = sampler_of(model)
-    # KL alone does not depend on the constant.
-    constant = 0.0 if divergence == "kl" else calibration(model, seed, label, type(options).labels)
+    constant: Tensor | float = 0.0
+    step = DATA_STEP * space.std**2 if latent is None else LATENT_STEP
+    calibrated = continuous or latent is None  # for images it takes longer than to refine thousands of codes
+    if calibrated or divergence != "kl":  # KL alone does not depend on the constant
+        known = calibration(model, seed, label, type(options).labels)
+        constant = known.constant
+        if calibrated:
+            z = (
+                None
+                if latent is None
+                else latent.prior(CALIBRATION, SampleNoise(seed, CALIBRATION_FIRST, CALIBRATION, model.device))
+            )
+
+            def landscape(x: Tensor) -> Tensor:
+                return judge.logits(x if latent is None else latent.decode(x, known.c), known.c) - known.constant
+
+            start = known.x if z is None else z
+            step = step_to_the_data(landscape, start, divergence=divergence, step=step, n_steps=n_steps)
 
     def draw(noise: Noise, c: Tensor | None) -> Tensor:
         def log_ratio(x: Tensor) -> Tensor:
             return judge.logits(x, c) - constant
 
         if latent is None:
-            x, step = sampler.sample(noise.n, c, noise=noise), DATA_STEP * space.std**2
+            x = sampler.sample(noise.n, c, noise=noise)
             x = refine(log_ratio, x, divergence=divergence, step=step, n_steps=n_steps, noise=noise)
             return x if space.support is None else x.clamp(*space.support)
-        z = latent.prior(noise.n, noise)
-        decode = decoder(latent, c)
-        return decode(refine_codes(log_ratio, decode, z, divergence=divergence, n_steps=n_steps, noise=noise))
+        z, decode = latent.prior(noise.n, noise), decoder(latent, c)
+        return decode(
+            refine_codes(log_ratio, decode, z, divergence=divergence, step=step, n_steps=n_steps, noise=noise)
+        )
 
     return draw
 
@@ -120,9 +141,22 @@ def condition_of(
     return lambda c: log_class
 
 
+class Calibration(NamedTuple):
+    """Samples of a model, and what they say of its discriminator."""
+
+    constant: Tensor
+    """() to be subtracted from the logits."""
+
+    x: Tensor
+    """(CALIBRATION, *event)."""
+
+    c: Tensor | None
+    """Their labels."""
+
+
 @torch.no_grad()
-def calibration(model: GenerativeModel, seed: int, label: int | None, labels: bool) -> Tensor:
-    """Return () the constant to be subtracted from the logits, estimated from samples of the model.
+def calibration(model: GenerativeModel, seed: int, label: int | None, labels: bool) -> Calibration:
+    """Draw the samples that fix the constant of a discriminator, and estimate it.
 
     Args:
         model: discriminates and samples.
@@ -130,12 +164,16 @@ def calibration(model: GenerativeModel, seed: int, label: int | None, labels: bo
         label: of all samples; None: see `labels`.
         labels: draw labels uniformly if the model has classes.
     """
-    judge, sampler, values = discriminating(model), sampler_of(model), []
+    judge, sampler = discriminating(model), sampler_of(model)
+    examples, given = [], []
     for first in range(CALIBRATION_FIRST, CALIBRATION_FIRST + CALIBRATION, AT_A_TIME):
         noise = SampleNoise(seed, first, AT_A_TIME, model.device)
         c = labels_for(model, noise, label, labels)
-        values.append(judge.logits(sampler.sample(noise.n, c, noise=noise), c))
-    return log_constant(torch.cat(values))
+        examples.append(sampler.sample(noise.n, c, noise=noise))
+        given.append(c)
+    logits = [judge.logits(x, c) for x, c in zip(examples, given, strict=True)]
+    c = None if given[0] is None else torch.cat([c for c in given if c is not None])
+    return Calibration(log_constant(torch.cat(logits)), torch.cat(examples), c)
 
 
 def labels_for(model: GenerativeModel, noise: Noise, label: int | None, draw: bool) -> Tensor | None:

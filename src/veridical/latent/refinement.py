@@ -30,7 +30,7 @@ where that can be normalised (`log_stationary`; on all of space js never is), an
 of $\ell$. Between Gaussians, $p$ of variance $s^2$ and $q$ of $v$, with $a = 1/s^2 - 1/v$, the static KL flow has the
 variance $v e^{-2at} + \gamma(1 - e^{-2at})/a$: if $q$ is too wide, the variance passes $s^2$ and shrinks to $\gamma/a$;
 if $q$ is too narrow ($a < 0$), it grows without limit. So take *few steps*: refinement is an early part of the right
-flow.
+flow, and `step_to_the_data` says how early.
 
 **In latent space** the same is done to codes, with the landscape $\ell(G(z))$ (`refine_codes`). The samples stay in
 the range of the generator. No term keeps codes where the prior has mass; `plug_and_play` with $\ell \circ G$ as the
@@ -161,6 +161,37 @@ def refine(
         entropy_weight=entropy_weight,
         noise=noise,
     )
+
+
+def step_to_the_data(
+    logits: Logits, x: Float[Tensor, "n *event"], *, divergence: Divergence = "kl", step: float, n_steps: int = 25
+) -> float:
+    r"""Return the longest of `step`, `step` / 2, ... after whose `n_steps` the samples have not passed the data.
+
+    Under the data $\ell$ has the mean $\mathrm E_p\,\ell = \mathrm E_q\,e^\ell \ell / \mathrm E_q\,e^\ell$, which
+    samples of $q$ alone estimate. Samples that climb $\ell$ have more in the end, and less than at their start where a
+    step is too long for the landscape.
+
+    Args:
+        logits: the discriminator, (B, *event) → (B,).
+        x: samples of q.
+        divergence: whose gradient flow is followed.
+        step: the longest one, in squared data units.
+        n_steps: number of steps.
+
+    Returns:
+        The step, at least `step` / 2^20.
+    """
+    with torch.no_grad():
+        start = logits(x)
+    data = (start.softmax(0) * start).sum()
+    for _ in range(20):
+        with torch.no_grad():
+            end = logits(refine(logits, x, divergence=divergence, step=step, n_steps=n_steps)).mean()
+        if start.mean() <= end <= data:
+            break
+        step /= 2
+    return step
 
 
 def refine_codes(
