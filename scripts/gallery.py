@@ -144,7 +144,7 @@ images.draw(x, model.space, Path("infogan.png"), columns=10)
         "The preset for vectors, stopped early.",
         "Generated points: eight clusters on a circle, with points between them",
         (
-            "veridical train gan-2d --data ring --batch-size 128 --steps 1500 --threads 1 --out runs/ring",
+            "veridical train gan-2d --data ring --batch-size 128 --steps 4000 --threads 1 --out runs/ring",
             "veridical evaluate runs/ring -n 2000",
             "veridical sample runs/ring -n 2000 --out ring.png",
         ),

@@ -64,9 +64,9 @@ def test_resuming_equals_never_having_stopped_to_the_bit(tmp_path: Path, stop: i
     assert [row["step"] for row in lines(parts)] == [7, 14, 21, 28, 30]
 
 
-@pytest.mark.parametrize("stop", [14, 15, 16])
+@pytest.mark.parametrize("stop", [22, 23, 24])
 def test_a_player_that_settles_resumes_to_the_bit(tmp_path: Path, stop: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    settling = dataclasses.replace(toys.OPTIMIZER, schedule="settle")  # at step 15 of 30
+    settling = dataclasses.replace(toys.OPTIMIZER, schedule="settle")  # at step 23 of 30
     monkeypatch.setattr(toys, "CONFIG", dataclasses.replace(toys.CONFIG, generator_optimizer=settling))
     whole, parts = Run.create(tmp_path / "whole"), Run.create(tmp_path / "parts")
     uninterrupted = toys.everything(train(whole, 30))

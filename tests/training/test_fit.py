@@ -141,9 +141,10 @@ def test_a_model_that_is_no_module_is_refused() -> None:
 def who_settles_starts_from_its_average_and_ends_within_it(steps: int) -> None:
     w, average, updates = 0.0, 0.0, 0
     for step in range(steps):
-        if step == steps // 2:
+        left = 2 * (1 - step / steps)
+        if step == 3 * steps // 4:
             w, updates = average, 0
-        rate = 0.1 if step < steps // 2 else 0.1 * (1 - step / steps) ** 2
+        rate = 0.1 * min(1, left) if step < 3 * steps // 4 else 0.1 * left**2
         w += rate * (3 - w)
         average += (1 - min(0.9, (1 + updates) / (10 + updates))) * (w - average)
         updates += 1

@@ -34,8 +34,8 @@ class OptimizerConfig:
     rule, and the delay of momentum is corrected. None: lr is the usual learning rate of the rule."""
 
     schedule: Literal["constant", "linear", "cosine", "trapezoid", "settle"] = "constant"
-    """How the learning rate falls to 0 at the last step; trapezoid: linearly, over the second half; settle: at half of
-    the run the weights are set to their average, and the rate falls from a quarter, quadratically."""
+    """How the learning rate falls to 0 at the last step; trapezoid: linearly, over the second half; settle: the same,
+    but at three quarters the weights are set to their average, and the rate falls from a quarter, quadratically."""
 
     warmup: int = 0
     """Number of steps in which the learning rate rises linearly from 0."""

@@ -277,7 +277,7 @@ def lr_factor(config: OptimizerConfig, step: int, steps: int) -> float:
     r"""Return the share of the step size used at `step` of `steps`.
 
     Warm-up $\min(1, (t+1)/w)$ times 1, $1 - t/T$, $\tfrac12(1 + \cos(\pi t/T))$ or
-    $\min(1, 2(1 - t/T))$ (trapezoid), 1 and from half of the run on $(1 - t/T)^2$ (settle).
+    $\min(1, 2(1 - t/T))$ (trapezoid), the same and in the last quarter its square (settle).
 
     Examples:
         >>> lr_factor(OptimizerConfig(schedule="linear"), 75, 100)
@@ -290,7 +290,7 @@ def lr_factor(config: OptimizerConfig, step: int, steps: int) -> float:
     if config.schedule == "trapezoid":
         return warm * min(1.0, 2.0 * (1.0 - progress))
     if config.schedule == "settle":
-        return warm * (1.0 if step < settling(steps) else (1.0 - progress) ** 2)
+        return warm * (min(1.0, 2.0 * (1.0 - progress)) if step < settling(steps) else (2.0 * (1.0 - progress)) ** 2)
     if config.schedule == "cosine":
         return warm * 0.5 * (1.0 + math.cos(math.pi * progress))
     return warm
@@ -301,9 +301,9 @@ def settling(steps: int) -> int:
 
     Examples:
         >>> settling(30_000), settling(7)
-        (15000, 4)
+        (22500, 6)
     """
-    return -(-steps // 2)
+    return -(-3 * steps // 4)
 
 
 class Schedule:
