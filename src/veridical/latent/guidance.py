@@ -62,22 +62,11 @@ def refined(model: GenerativeModel, options: RefinedSampling, seed: int, label: 
     sampler = sampler_of(model)
     constant: Tensor | float = 0.0
     step = DATA_STEP * space.std**2 if latent is None else LATENT_STEP
-    calibrated = continuous or latent is None  # for images it takes longer than to refine thousands of codes
-    if calibrated or divergence != "kl":  # KL alone does not depend on the constant
+    short = continuous or latent is None  # for codes of images the search takes longer than refining thousands
+    if short or divergence != "kl":  # KL alone does not depend on the constant
         known = calibration(model, seed, label, type(options).labels)
         constant = known.constant
-        if calibrated:
-            z = (
-                None
-                if latent is None
-                else latent.prior(CALIBRATION, SampleNoise(seed, CALIBRATION_FIRST, CALIBRATION, model.device))
-            )
-
-            def landscape(x: Tensor) -> Tensor:
-                return judge.logits(x if latent is None else latent.decode(x, known.c), known.c) - known.constant
-
-            start = known.x if z is None else z
-            step = step_to_the_data(landscape, start, divergence=divergence, step=step, n_steps=n_steps)
+        step = short_step(judge, latent, known, seed, options, step) if short else step
 
     def draw(noise: Noise, c: Tensor | None) -> Tensor:
         def log_ratio(x: Tensor) -> Tensor:
@@ -93,6 +82,35 @@ def refined(model: GenerativeModel, options: RefinedSampling, seed: int, label: 
         )
 
     return draw
+
+
+def short_step(
+    judge: Discriminating,
+    latent: LatentVariable | None,
+    known: Calibration,
+    seed: int,
+    options: RefinedSampling,
+    longest: float,
+) -> float:
+    """Return a step after which samples, or codes, have not passed the data (`step_to_the_data`).
+
+    Args:
+        judge: the discriminator.
+        latent: decodes codes, if these are moved; None: examples are.
+        known: samples of the model, with their labels.
+        seed: of the codes.
+        options: divergence and number of steps.
+        longest: the first step that is tried.
+    """
+    assert options.refine is not None
+    start = known.x
+    if latent is not None:
+        start = latent.prior(CALIBRATION, SampleNoise(seed, CALIBRATION_FIRST, CALIBRATION, start.device))
+
+    def landscape(x: Tensor) -> Tensor:
+        return judge.logits(x if latent is None else latent.decode(x, known.c), known.c) - known.constant
+
+    return step_to_the_data(landscape, start, divergence=options.refine, step=longest, n_steps=options.refine_steps)
 
 
 def conditioned(model: GenerativeModel, options: ConditionedSampling, classifier: Classifier | None) -> Draw:

@@ -206,9 +206,7 @@ def penalise(game: Game, logits: Logits, judged: Judged, step: int) -> dict[str,
     x, x_fake, logit_real, logit_fake, slopes = judged
     penalties: dict[str, Tensor] = {}
     if game.r1 > 0 or game.r2 > 0 or game.noise_penalty > 0:
-        standard = (
-            game.unit**2 * decay(game.penalty_half_life, step, x.device) * settle(game.penalty_end, step, x.device)
-        )
+        standard = game.unit**2 * decay(game.penalty_half_life, step, x.device) * fall(game.penalty_end, step, x.device)
         squares = slopes()
         real, fake = squares.mean(1).unbind()
         if game.r1 > 0:
@@ -244,7 +242,7 @@ def decay(half_life: int | None, step: int, device: torch.device) -> Tensor | fl
     return 1.0 if half_life is None else torch.pow(0.5, elapsed(step, device) / half_life)
 
 
-def settle(end: float, step: int, device: torch.device) -> Tensor | float:
+def fall(end: float, step: int, device: torch.device) -> Tensor | float:
     r"""Return the share of a weight that follows the square of a trapezoid from 1 to `end`.
 
     $\max(e, \min(1, 2(1 - t/T))^2)$: 1 for half of the training, then as the square of a step that falls linearly
@@ -252,7 +250,7 @@ def settle(end: float, step: int, device: torch.device) -> Tensor | float:
 
     Examples:
         >>> from veridical.clock import Clock
-        >>> settle(0.01, Clock(0, torch.tensor(75.0), torch.tensor(0.75)), torch.device("cpu"))
+        >>> fall(0.01, Clock(0, torch.tensor(75.0), torch.tensor(0.75)), torch.device("cpu"))
         tensor(0.2500)
     """
     return 1.0 if end == 1 else (2 - 2 * progress(step, device)).clamp(math.sqrt(end), 1.0).square()
