@@ -32,7 +32,7 @@ def drawn(out: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "options", [["--refine", "kl", "--refine-steps", "3"], ["--condition", "data", "--condition-steps", "4"]]
+    "options", [["--refine", "kl", "--refine-steps", "3"], ["--condition", "data", "--condition-steps", "40"]]
 )
 def test_guided_samples_are_written_and_others_than_plain_ones(game: str, tmp_path: Path, options: list[str]) -> None:
     for name, more in (("plain", []), ("guided", options), ("again", options)):

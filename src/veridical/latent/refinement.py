@@ -48,6 +48,7 @@ References:
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import get_args
 
 import torch
@@ -169,8 +170,8 @@ def step_to_the_data(
     r"""Return the longest of `step`, `step` / 2, ... after whose `n_steps` the samples have not passed the data.
 
     Under the data $\ell$ has the mean $\mathrm E_p\,\ell = \mathrm E_q\,e^\ell \ell / \mathrm E_q\,e^\ell$, which
-    samples of $q$ alone estimate. Samples that climb $\ell$ have more in the end, and less than at their start where a
-    step is too long for the landscape.
+    samples of $q$ alone estimate. Samples that climb $\ell$ have more after every step; where one is too long for the
+    landscape, they have less.
 
     Args:
         logits: the discriminator, (B, *event) → (B,).
@@ -183,12 +184,15 @@ def step_to_the_data(
         The step, at least `step` / 2^20.
     """
     with torch.no_grad():
-        start = logits(x)
+        start = logits(x).double()
     data = (start.softmax(0) * start).sum()
     for _ in range(20):
-        with torch.no_grad():
-            end = logits(refine(logits, x, divergence=divergence, step=step, n_steps=n_steps)).mean()
-        if start.mean() <= end <= data:
+        y, heights = x, [start.mean()]
+        for _ in range(n_steps):
+            y = refine(logits, y, divergence=divergence, step=step, n_steps=1)
+            with torch.no_grad():
+                heights.append(logits(y).double().mean())
+        if all(low <= high for low, high in pairwise(heights)) and heights[-1] <= data:
             break
         step /= 2
     return step
