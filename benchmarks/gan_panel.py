@@ -5,9 +5,9 @@
     python benchmarks/gan_panel.py --log short.jsonl --only ring --set penalty_end=1 generator_optimizer.schedule=settle
 
 The preset `gan` on fifteen distributions: it takes the values for vectors where the data are vectors, and those for
-images otherwise. It was tuned on the first four; the others are reported apart. One run for
-every distribution and seed, fp32, one thread, the averaged weights of the last step. Every finished run is a line of
-the log, and is not run again; the tables are printed from it.
+images otherwise. It was tuned on the first four; the others are reported apart. One run for every distribution and
+seed, fp32, one thread, the averaged weights of the last step. Every finished run is a line of the log, and is not run
+again; the tables are printed from it.
 
 Of mixtures whose modes are known, from `--samples` samples (`evaluation.coverage`):
 
