@@ -136,7 +136,11 @@ def test_the_step_ends_short_of_the_data(longest: float) -> None:
 
 @pytest.mark.parametrize(
     ("before", "after"),
-    [("<= data", "< float('inf')"), ("low <= high", "True"), ("(start.softmax(0) * start).sum()", "start.mean()")],
+    [
+        ("<= data", "< float('inf')"),
+        ("low <= high", "True"),
+        ("(heights[0].softmax(0) * heights[0]).sum()", "heights[0].mean()"),
+    ],
 )
 def test_mutants_of_the_step_are_seen(before: str, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def check() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from veridical.config.sampling import ConditionedSampling, RefinedSampling
 from veridical.latent.plug_and_play import Prior, log_label, plug_and_play
-from veridical.latent.refinement import log_constant, refine, refine_codes, step_to_the_data
+from veridical.latent.refinement import Logits, log_constant, pulled_back, refine, refine_codes, step_to_the_data
 from veridical.mcmc.langevin import LogDensity
 from veridical.model import Conditional, Discriminating, GenerativeModel, LatentVariable, Sampler
 from veridical.noise import Noise, SampleNoise
@@ -60,57 +60,31 @@ def refined(model: GenerativeModel, options: RefinedSampling, seed: int, label: 
             "refinement moves codes anywhere, and this model's are uniform on [-1, 1]; choose refine_in 'data'."
         )
     sampler = sampler_of(model)
-    constant: Tensor | float = 0.0
+    # KL alone does not depend on the constant.
+    constant = 0.0 if divergence == "kl" else calibration(model, seed, label, type(options).labels)
+
+    def start(noise: Noise, c: Tensor | None) -> Tensor:
+        return sampler.sample(noise.n, c, noise=noise) if latent is None else latent.prior(noise.n, noise)
+
+    def log_ratio(c: Tensor | None) -> Logits:
+        return lambda x: judge.logits(x, c) - constant
+
     step = DATA_STEP * space.std**2 if latent is None else LATENT_STEP
-    short = continuous or latent is None  # for codes of images the search takes longer than refining thousands
-    if short or divergence != "kl":  # KL alone does not depend on the constant
-        known = calibration(model, seed, label, type(options).labels)
-        constant = known.constant
-        step = short_step(judge, latent, known, seed, options, step) if short else step
+    if continuous:  # for images the search takes longer than refining thousands
+        noise = SampleNoise(seed, CALIBRATION_FIRST, CALIBRATION, model.device)
+        c = labels_for(model, noise, label, type(options).labels)
+        landscape = log_ratio(c) if latent is None else pulled_back(log_ratio(c), decoder(latent, c))
+        step = step_to_the_data(landscape, start(noise, c), divergence=divergence, step=step, n_steps=n_steps)
 
     def draw(noise: Noise, c: Tensor | None) -> Tensor:
-        def log_ratio(x: Tensor) -> Tensor:
-            return judge.logits(x, c) - constant
-
+        flow: dict[str, Any] = {"divergence": divergence, "step": step, "n_steps": n_steps, "noise": noise}
         if latent is None:
-            x = sampler.sample(noise.n, c, noise=noise)
-            x = refine(log_ratio, x, divergence=divergence, step=step, n_steps=n_steps, noise=noise)
+            x = refine(log_ratio(c), start(noise, c), **flow)
             return x if space.support is None else x.clamp(*space.support)
-        z, decode = latent.prior(noise.n, noise), decoder(latent, c)
-        return decode(
-            refine_codes(log_ratio, decode, z, divergence=divergence, step=step, n_steps=n_steps, noise=noise)
-        )
+        decode = decoder(latent, c)
+        return decode(refine_codes(log_ratio(c), decode, start(noise, c), **flow))
 
     return draw
-
-
-def short_step(
-    judge: Discriminating,
-    latent: LatentVariable | None,
-    known: Calibration,
-    seed: int,
-    options: RefinedSampling,
-    longest: float,
-) -> float:
-    """Return a step after which samples, or codes, have not passed the data (`step_to_the_data`).
-
-    Args:
-        judge: the discriminator.
-        latent: decodes codes, if these are moved; None: examples are.
-        known: samples of the model, with their labels.
-        seed: of the codes.
-        options: divergence and number of steps.
-        longest: the first step that is tried.
-    """
-    assert options.refine is not None
-    start = known.x
-    if latent is not None:
-        start = latent.prior(CALIBRATION, SampleNoise(seed, CALIBRATION_FIRST, CALIBRATION, start.device))
-
-    def landscape(x: Tensor) -> Tensor:
-        return judge.logits(x if latent is None else latent.decode(x, known.c), known.c) - known.constant
-
-    return step_to_the_data(landscape, start, divergence=options.refine, step=longest, n_steps=options.refine_steps)
 
 
 def conditioned(model: GenerativeModel, options: ConditionedSampling, classifier: Classifier | None) -> Draw:
@@ -159,22 +133,9 @@ def condition_of(
     return lambda c: log_class
 
 
-class Calibration(NamedTuple):
-    """Samples of a model, and what they say of its discriminator."""
-
-    constant: Tensor
-    """() to be subtracted from the logits."""
-
-    x: Tensor
-    """(CALIBRATION, *event)."""
-
-    c: Tensor | None
-    """Their labels."""
-
-
 @torch.no_grad()
-def calibration(model: GenerativeModel, seed: int, label: int | None, labels: bool) -> Calibration:
-    """Draw the samples that fix the constant of a discriminator, and estimate it.
+def calibration(model: GenerativeModel, seed: int, label: int | None, labels: bool) -> Tensor:
+    """Return () the constant to be subtracted from the logits, estimated from samples of the model.
 
     Args:
         model: discriminates and samples.
@@ -182,16 +143,12 @@ def calibration(model: GenerativeModel, seed: int, label: int | None, labels: bo
         label: of all samples; None: see `labels`.
         labels: draw labels uniformly if the model has classes.
     """
-    judge, sampler = discriminating(model), sampler_of(model)
-    examples, given = [], []
+    judge, sampler, values = discriminating(model), sampler_of(model), []
     for first in range(CALIBRATION_FIRST, CALIBRATION_FIRST + CALIBRATION, AT_A_TIME):
         noise = SampleNoise(seed, first, AT_A_TIME, model.device)
         c = labels_for(model, noise, label, labels)
-        examples.append(sampler.sample(noise.n, c, noise=noise))
-        given.append(c)
-    logits = [judge.logits(x, c) for x, c in zip(examples, given, strict=True)]
-    c = None if given[0] is None else torch.cat([c for c in given if c is not None])
-    return Calibration(log_constant(torch.cat(logits)), torch.cat(examples), c)
+        values.append(judge.logits(sampler.sample(noise.n, c, noise=noise), c))
+    return log_constant(torch.cat(values))
 
 
 def labels_for(model: GenerativeModel, noise: Noise, label: int | None, draw: bool) -> Tensor | None:

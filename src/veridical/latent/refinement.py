@@ -183,19 +183,29 @@ def step_to_the_data(
     Returns:
         The step, at least `step` / 2^20.
     """
-    with torch.no_grad():
-        start = logits(x).double()
-    data = (start.softmax(0) * start).sum()
+    heights: list[Tensor] = []
+
+    def watched(x: Tensor) -> Tensor:
+        height = logits(x)
+        heights.append(height.detach().double())
+        return height
+
     for _ in range(20):
-        y, heights = x, [start.mean()]
-        for _ in range(n_steps):
-            y = refine(logits, y, divergence=divergence, step=step, n_steps=1)
-            with torch.no_grad():
-                heights.append(logits(y).double().mean())
-        if all(low <= high for low, high in pairwise(heights)) and heights[-1] <= data:
+        heights.clear()
+        end = refine(watched, x, divergence=divergence, step=step, n_steps=n_steps)
+        with torch.no_grad():
+            watched(end)
+        data = (heights[0].softmax(0) * heights[0]).sum()
+        means = [height.mean() for height in heights]
+        if all(low <= high for low, high in pairwise(means)) and means[-1] <= data:
             break
         step /= 2
     return step
+
+
+def pulled_back(logits: Logits, decode: Callable[[Tensor], Tensor]) -> Logits:
+    """Return the landscape of codes: the logits of what they decode to."""
+    return lambda z: logits(decode(z))
 
 
 def refine_codes(
@@ -225,7 +235,7 @@ def refine_codes(
         The codes; decode them.
     """
     return refine(
-        lambda z: logits(decode(z)),
+        pulled_back(logits, decode),
         z,
         divergence=divergence,
         step=step,
