@@ -1,4 +1,4 @@
-"""The number of a step, as a number and as a tensor, and the share of the training that is done.
+"""The number of a step, as a number and as a tensor, and the number of steps of the training.
 
 A step depends on its number in two ways. Python code uses the number to decide which player is updated and whether a
 costly term is computed. Quantities that change smoothly, such as annealed noise or a decaying weight, are functions of
@@ -15,22 +15,21 @@ class Clock(int):
     """The number of a step, counted from 0, with the same number as a tensor.
 
     Examples:
-        >>> clock = Clock(3, torch.tensor(3.0), torch.tensor(0.75))
-        >>> clock % 2, clock.elapsed / 2, clock.progress
-        (1, tensor(1.5000), tensor(0.7500))
+        >>> clock = Clock(3, torch.tensor(3.0), steps=4)
+        >>> clock % 2, clock.elapsed / 2, clock.steps
+        (1, tensor(1.5000), 4)
     """
 
     elapsed: Tensor
     """() on the device of the model; changed in place."""
 
-    progress: Tensor
-    """() in [0, 1), the share of the training's steps that are done; changed in place."""
+    steps: int | None
+    """Of the training; None: not known."""
 
-    def __new__(cls, step: int, elapsed: Tensor, progress: Tensor | None = None) -> Clock:
-        """Create a clock from a number, its tensor, and the share that is done; None: none."""
+    def __new__(cls, step: int, elapsed: Tensor, steps: int | None = None) -> Clock:
+        """Create a clock from a number, its tensor, and the number of steps of the training."""
         clock = super().__new__(cls, step)
-        clock.elapsed = elapsed
-        clock.progress = torch.zeros_like(elapsed) if progress is None else progress
+        clock.elapsed, clock.steps = elapsed, steps
         return clock
 
 
@@ -45,10 +44,12 @@ def elapsed(step: int, device: torch.device) -> Tensor:
 
 
 def progress(step: int, device: torch.device) -> Tensor:
-    """Return () the share of the training that is done: that of a clock, or 0 for a plain number, whose end is unknown.
+    """Return () the share of the training that is done; 0 where the number of its steps is not known.
 
     Examples:
-        >>> progress(3, torch.device("cpu"))
-        tensor(0.)
+        >>> progress(Clock(3, torch.tensor(3.0), steps=4), torch.device("cpu")), progress(3, torch.device("cpu"))
+        (tensor(0.7500), tensor(0.))
     """
-    return step.progress if isinstance(step, Clock) else torch.zeros((), device=device)
+    if isinstance(step, Clock) and step.steps is not None:
+        return step.elapsed / step.steps
+    return torch.zeros((), device=device)

@@ -77,10 +77,10 @@ class Game:
     """Weight of the squared distance of the gradient norm from one around real examples."""
 
     penalty_half_life: int | None = None
-    """Steps in which the weights of R1 and R2 halve; None: they stay."""
+    """Steps in which the weights of R1, R2 and the noise penalty halve; None: they stay."""
 
     penalty_end: float = 1.0
-    """Share of the weights of R1 and R2 at the end of the training, to which they fall over its second half."""
+    """Share of these weights at the end of the training, to which they fall over its second half."""
 
     instance_noise: float = 0.0
     """Noise on the discriminator's input, in standard units, at the first step."""
@@ -250,7 +250,7 @@ def fall(end: float, step: int, device: torch.device) -> Tensor | float:
 
     Examples:
         >>> from veridical.clock import Clock
-        >>> fall(0.01, Clock(0, torch.tensor(75.0), torch.tensor(0.75)), torch.device("cpu"))
+        >>> fall(0.01, Clock(0, torch.tensor(75.0), steps=100), torch.device("cpu"))
         tensor(0.2500)
     """
     return 1.0 if end == 1 else (2 - 2 * progress(step, device)).clamp(math.sqrt(end), 1.0).square()
@@ -287,7 +287,7 @@ def view(x: Tensor, game: Game, step: int) -> Tensor:
     if game.noisy(step):
         sigma = noise_scale(game.instance_noise, game.instance_noise_steps, elapsed(step, x.device))
         x = x + game.unit * sigma.to(x.dtype) * torch.randn_like(x)
-    return pack(x, game.pack) if game.pack > 1 else x.view_as(x)
+    return pack(x, game.pack) if game.pack > 1 else x
 
 
 def noise_scale(start: float, steps: int, step: Tensor) -> Tensor:
@@ -361,7 +361,7 @@ def diagnose(
         relativistic: whether only differences of logits have a meaning.
         step: of the training.
     """
-    middle = (logit_real + logit_fake).mean() / 2 if relativistic else 0.0
+    middle = torch.stack([logit_real, logit_fake]).mean() if relativistic else 0.0
     losses = logistic_losses(logit_real - middle, logit_fake - middle)
     watched = torch.stack([logit_real, logit_fake, (logit_real > logit_fake).to(logit_real.dtype), losses])
     mean_real, mean_fake, accuracy, loss = watched.mean(1).unbind()

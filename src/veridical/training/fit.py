@@ -101,16 +101,13 @@ class State:
         """Set by a callback to end the loop after this step; the reason."""
         self.elapsed = torch.zeros((), device=next(model.parameters()).device)
         """() the number of the step, on the device."""
-        self.progress = torch.zeros_like(self.elapsed)
-        """() the share of the steps that are done, on the device."""
 
     def set_time(self) -> None:
-        """Set what changes with the step: its number, the share that is done, the step sizes, the share of the average.
+        """Set the tensors that change with the step: its number, the step sizes, the share of the average.
 
         A player whose schedule is "settle" starts from the average of its weights when it comes to that.
         """
         self.elapsed.fill_(self.step)
-        self.progress.fill_(self.step / self.steps)
         for player in self.players.values():
             player.schedule.set(self.step)
             if self.ema is not None and player.schedule.settles(self.step):
@@ -191,7 +188,7 @@ def play(state: State, step: int, batch: Batch, engine: Engine, clip_norm: float
     Returns:
         What is logged.
     """
-    clock, terms = Clock(step, state.elapsed, state.progress), {}
+    clock, terms = Clock(step, state.elapsed, state.steps), {}
     for name in state.game.turns(step):
         moved = move(state.game, state.players[name], batch, engine, clock, clip_norm)
         terms |= {f"{name}/{term}": value for term, value in moved.items()}

@@ -287,10 +287,11 @@ def lr_factor(config: OptimizerConfig, step: int, steps: int) -> float:
     progress = min(1.0, step / max(steps, 1))
     if config.schedule == "linear":
         return warm * (1.0 - progress)
+    trapezoid = min(1.0, 2.0 * (1.0 - progress))
     if config.schedule == "trapezoid":
-        return warm * min(1.0, 2.0 * (1.0 - progress))
+        return warm * trapezoid
     if config.schedule == "settle":
-        return warm * (min(1.0, 2.0 * (1.0 - progress)) if step < settling(steps) else (2.0 * (1.0 - progress)) ** 2)
+        return warm * (trapezoid if step < settling(steps) else trapezoid**2)
     if config.schedule == "cosine":
         return warm * 0.5 * (1.0 + math.cos(math.pi * progress))
     return warm

@@ -97,7 +97,7 @@ class TermLog:
         if name not in self.values:
             self.values[name], self.steps[name] = [], []
         value = value.detach()
-        self.values[name].append(float(value.float()) if at_hand(value) else value)
+        self.values[name].append(value.item() if at_hand(value) else value)
         self.steps[name].append(step)
 
     def read(self) -> dict[str, list[float]]:

@@ -79,11 +79,10 @@ class AdversarialConfig:
     """Weight lambda of E(|grad D| - 1)^2 around real examples."""
 
     penalty_half_life: int | None = None
-    """Half-life of the weights of R1 and R2, in steps; None: the weights are constant."""
+    """Half-life of the weights of R1, R2 and the noise penalty, in steps; None: the weights are constant."""
 
     penalty_end: float = 1.0
-    """Share of the weights of R1 and R2 that is left at the end; they fall in the second half of training. 1: constant.
-    """
+    """Share of these weights that is left at the end; they fall in the second half of training. 1: they stay."""
 
     historical_averaging: float = 0.0
     """Weight of |theta - mean of its past|^2, for both players."""
@@ -158,7 +157,7 @@ class AdversarialConfig:
         ):
             checks.positive(name, getattr(self, name), zero=True)
         if not 0 <= self.penalty_end <= 1:
-            raise ValueError(f"penalty_end is {self.penalty_end}; expected a share of R1 and R2, from 0 to 1.")
+            raise ValueError(f"penalty_end is {self.penalty_end}; expected a number from 0 to 1.")
         for name in ("depth", "discriminator_depth"):
             checks.positive(name, getattr(self, name), zero=True, most=checks.MOST_LAYERS)
         for name in ("fourier_octaves", "latent_octaves"):
