@@ -39,7 +39,7 @@ import yaml
 from torch import Tensor
 
 from veridical.config import DataConfig
-from veridical.config.files import on_vectors, preset_origins
+from veridical.config.files import on_vectors, preset_origins, with_value
 from veridical.config.presets import find_preset
 from veridical.data.dataset import ArrayData
 from veridical.data.loader import Loader
@@ -151,22 +151,14 @@ UNTUNED: dict[str, Callable[[], Entry]] = {
 PANEL = TUNED | UNTUNED
 
 
-def changed(section: Any, changes: dict[str, Any]) -> Any:
-    """Return a configuration with other values, by name; a dot leads into a section."""
-    for name, value in changes.items():
-        first, _, rest = name.partition(".")
-        value = changed(getattr(section, first), {rest: value}) if rest else value
-        section = replace(section, **{first: value})
-    return section
-
-
 def train(entry: Entry, seed: int, steps: int | None, changes: dict[str, Any]) -> tuple[Sampler, int, float]:
     """Train; return the model with the averaged weights, the number of steps, and the processor seconds."""
     config, origins = find_preset("gan"), preset_origins("gan")
     if entry.train.space.kind == "vector":
         config, _ = on_vectors(config, origins, "gan")
     settings = replace(config.training, steps=steps or config.training.steps)
-    config = replace(config, model=changed(config.model, changes))
+    for name, value in changes.items():
+        config = with_value(config, ["model", *name.split(".")], value)
     torch.manual_seed(seed)
     model = build_model(config, Facts(entry.train.space, len(entry.train)))
     engine = Engine("cpu")

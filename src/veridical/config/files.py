@@ -115,13 +115,19 @@ def on_vectors(config: RunConfig, origins: Origins, preset: str) -> tuple[RunCon
     own = {key: value for key, value in flatten(config).items() if not key.startswith("data.")}
     changes = {key: values[key] for key, value in own.items() if key in free and values[key] != value}
     for key, value in changes.items():
-        config = _with(config, key.split("."), value)
+        config = with_value(config, key.split("."), value)
     return config, origins | dict.fromkeys(changes, f"preset {other}")
 
 
-def _with(section: Any, path: list[str], value: Any) -> Any:
+def with_value(section: Any, path: list[str], value: Any) -> Any:
+    """Return a configuration with another value, at a path of names.
+
+    Examples:
+        >>> with_value(RunConfig(), ["training", "steps"], 7).training.steps
+        7
+    """
     name, *rest = path
-    return dataclasses.replace(section, **{name: _with(getattr(section, name), rest, value) if rest else value})
+    return dataclasses.replace(section, **{name: with_value(getattr(section, name), rest, value) if rest else value})
 
 
 def to_yaml(config: RunConfig, origins: Origins) -> str:
