@@ -34,6 +34,7 @@ def whole(name: str, data: Path) -> vd.RunConfig:
     return replace(vd.preset(name), data=vd.DataConfig(source=str(data), holdout=0.0))
 
 
+@pytest.mark.usefixtures("double_precision")  # batches of other sizes round differently
 def test_images_have_their_names_and_classes(tmp_path: Path) -> None:
     data = folder(tmp_path / "pets")
     run = vd.train(whole("vae", data), training=QUICK, out=tmp_path / "run", say=quiet)
@@ -46,7 +47,7 @@ def test_images_have_their_names_and_classes(tmp_path: Path) -> None:
     ]
     assert found["y"].tolist() == [0, 0, 1, 1] and found["class_names"].tolist() == ["cat", "dog"]
     again = encode_run(run.path, [str(data / "dog"), str(data / "cat" / "0.png")], say=quiet)
-    np.testing.assert_allclose(again["z"], found["z"][[2, 3, 0]], rtol=1e-5, atol=1e-5)  # of another batch
+    np.testing.assert_allclose(again["z"], found["z"][[2, 3, 0]], atol=1e-6)
     assert "y" not in again and again["rows"].tolist() == [0, 1, 0]
 
 
