@@ -4,13 +4,15 @@ import cmath
 import itertools
 import math
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 import torch
 from scipy import integrate, stats
+from tests.mutants import is_noticed
 from torch import Tensor, nn
 
+import veridical.objectives.game as played
 from veridical.config import GANConfig, OptimizerConfig
 from veridical.families.gan import GAN
 from veridical.health import LargeSteps
@@ -311,21 +313,30 @@ def test_penalties_halve_on_schedule() -> None:
         assert [terms[name].item() for terms in losses] == pytest.approx([weight / 2, weight / 4, weight / 16])
 
 
-def test_penalties_follow_the_square_of_a_trapezoid() -> None:
-    """Mutant: the share itself instead of its square, or of a run of another length."""
+def penalties_follow_the_square_of_a_trapezoid() -> None:
+    found: list[float] = []
 
-    class Kept(Callback):
-        found: ClassVar[list[float]] = []
-
+    class Keep(Callback):
         def on_log(self, state: State, row: Row) -> None:
-            self.found.append(row["discriminator/penalty_r1"])
+            found.append(row["discriminator/penalty_r1"])
 
     config = GANConfig(penalty_end=0.04, discriminator_optimizer=OptimizerConfig(lr=1e-12, trust=None))
     model = GAN(config, REAL_LINE, generator=Point(), discriminator=Line(1.0))
     batch = examples(REAL_LINE)._replace(x=torch.zeros(8, 1).double())
-    fit(State(model, steps=20), Fixed(batch), log_every=1, callbacks=[Kept()])
+    fit(State(model, steps=20), Fixed(batch), log_every=1, callbacks=[Keep()])
     shares = [1.0] * 11 + [(2 * (20 - step) / 20) ** 2 for step in range(11, 18)] + [0.04, 0.04]
-    assert Kept.found == pytest.approx([config.r1 / 2 * share for share in shares], rel=1e-5)
+    assert found == pytest.approx([config.r1 / 2 * share for share in shares], rel=1e-5)
+
+
+def test_penalties_follow_the_square_of_a_trapezoid() -> None:
+    penalties_follow_the_square_of_a_trapezoid()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(".square()", ""), ("math.sqrt(end)", "end"), ("2 - 2 *", "1 -"), ("end == 1", "end < 1")]
+)
+def test_mutants_of_falling_penalties_are_seen(before: str, after: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_noticed(penalties_follow_the_square_of_a_trapezoid, monkeypatch, played, "fall", before, after)
 
 
 def test_sizes_follow_the_data() -> None:
