@@ -17,6 +17,7 @@ from veridical.nn.dcgan import DCGANGenerator, DCGANTrunk, Form, start_small
 from veridical.nn.discriminator import FullPrecision
 from veridical.nn.fourier import FourierFeatures
 from veridical.nn.mlp import MLP, ResidualMLP, Trunk
+from veridical.nn.noisy_mlp import NoisyTrunk, SoftplusGenerator, noisy_head
 from veridical.nn.orthogonal import start_orthogonal
 from veridical.nn.resnet_gan import ResidualTrunk, SNGANGenerator, start_xavier
 
@@ -131,6 +132,23 @@ def mlp_trunk(
     return nn.Sequential(nn.Flatten(), FullPrecision(fourier, hidden)), hidden.feature_dim
 
 
+def softplus_generator(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
+    """Return the generator of the semi-supervised GAN on MNIST (Salimans et al., 2016).
+
+    Args:
+        config: width.
+        space: of the examples.
+        inputs: dimension of the code, and of the label that is concatenated with it.
+        classes: number of classes; not used: the label is part of the input.
+    """
+    return nn.Sequential(SoftplusGenerator(inputs, space.dim, config.width or 500), nn.Unflatten(1, space.shape))
+
+
+def noisy_trunk(seen: Widened, width: int) -> NoisyTrunk:
+    """Return the hidden layers of the classifier of that paper, of this width."""
+    return NoisyTrunk(math.prod(seen.shape), width)
+
+
 def conv_generator(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
     """Return a residual convolutional decoder.
 
@@ -228,6 +246,7 @@ def dcgan(form: Form, width: int) -> Architecture:
 ARCHITECTURES: dict[str, Architecture] = {
     "mlp": Architecture(mlp_generator, partial(mlp_trunk, activation=lambda: nn.LeakyReLU(0.2)), rectified_head),
     "tanh-mlp": Architecture(tanh_generator, partial(mlp_trunk, activation=nn.Tanh, octaves=0), rectified_head),
+    "noisy-mlp": Architecture(softplus_generator, trunk_of(noisy_trunk, 500), noisy_head),
     "conv": Architecture(conv_generator, trunk_of(ConvTrunk, 32), started(start)),
     "dcgan": dcgan("common", 64),
     "dcgan-paper": dcgan("paper", 128),

@@ -18,7 +18,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from veridical.nn.spectral import TRANSPOSED, as_matrix, weighted_layers
+from veridical.nn.spectral import TRANSPOSED, as_matrix, learned_weight, weighted_layers
 
 
 def start_orthogonal(module: nn.Module) -> nn.Module:
@@ -64,8 +64,7 @@ def orthogonal_penalties(module: nn.Module) -> Tensor:
     terms = []
     for _, layer in weighted_layers(module):
         if not isinstance(layer, nn.Embedding):
-            own = layer.parametrizations.weight.original if hasattr(layer, "parametrizations") else layer.weight  # type: ignore[union-attr]
-            terms.append(orthogonal_penalty(as_matrix(own, isinstance(layer, TRANSPOSED))))  # type: ignore[arg-type]
+            terms.append(orthogonal_penalty(as_matrix(learned_weight(layer), isinstance(layer, TRANSPOSED))))
     if not terms:
         raise ValueError(f"{type(module).__name__} has no linear layer or convolution whose rows could be orthogonal.")
     return torch.stack(terms).sum()

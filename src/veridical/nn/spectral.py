@@ -22,7 +22,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, Literal
 
 import torch
@@ -61,6 +61,19 @@ def weighted_layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, layer in module.named_modules():
         if isinstance(layer, WEIGHTED):
             yield name or "weight", layer
+
+
+def learned_weight(layer: nn.Module) -> Tensor:
+    """Return the parameter behind a layer's weight: itself, what it is made of, or the direction of its rows.
+
+    Examples:
+        >>> layer = normalize_spectrum(nn.Linear(3, 2))
+        >>> layer.weight is learned_weight(layer), learned_weight(layer) is layer.parametrizations.weight.original
+        (False, True)
+    """
+    inside = dict(layer.named_parameters())
+    names = ("parametrizations.weight.original", "parametrizations.weight.original1", "weight")
+    return next(inside[name] for name in names if name in inside)
 
 
 def as_matrix(weight: Tensor, transposed: bool = False) -> Tensor:
@@ -218,7 +231,8 @@ def normalize_spectrum(module: nn.Module, method: Method = "auto") -> nn.Module:
         1.0
     """
     for _, layer in list(weighted_layers(module)):
-        if parametrize.is_parametrized(layer, "weight"):
+        made: Iterable[nn.Module] = getattr(getattr(layer, "parametrizations", None), "weight", ())
+        if any(isinstance(step, UnitSpectralNorm) for step in made):
             continue
         weight: nn.Parameter = layer.weight  # type: ignore[assignment]
         transposed = isinstance(layer, TRANSPOSED)

@@ -13,9 +13,9 @@ the monitors of health and the curves of the report.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from veridical.nn.spectral import top_singular_values
+from veridical.nn.spectral import learned_weight, top_singular_values, weighted_layers
 from veridical.run import Run, append_lines, keep_lines_until
 from veridical.training.fit import Callback, State
 from veridical.training.spacing import SPECTRA_LINES, is_due
@@ -72,16 +72,10 @@ class SingularValues(Callback):
 def largest_of_players(state: State, top: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return () the largest singular value of each player's layers; a player without weighted layers is left out."""
     owner = {id(p): name for name, player in state.players.items() for p in player.parameters}
+    layers = dict(weighted_layers(state.module))
     found: dict[str, list[Tensor]] = {}
     for name, values in top.items():
-        player = owner.get(id(own_weight(state.module, name)))
+        player = owner.get(id(learned_weight(layers[name])))
         if player is not None:
             found.setdefault(player, []).append(values[0])
     return {player: torch.stack(values).max() for player, values in found.items()}
-
-
-def own_weight(module: nn.Module, layer: str) -> Tensor:
-    """Return the parameter behind a layer's weight, normalised or not."""
-    inside = module.get_submodule(layer) if layer != "weight" else module
-    parameters = dict(inside.named_parameters())
-    return parameters.get("parametrizations.weight.original", parameters.get("weight"))  # type: ignore[return-value]

@@ -28,7 +28,7 @@ ObjectiveName = Literal[
 LOGISTIC = ("nonsaturating", "minimax", "maximum-likelihood")
 """Objectives whose discriminator minimises the cross-entropy between real and fake examples."""
 
-NetworkName = Literal["auto", "mlp", "tanh-mlp", "conv", "dcgan", "dcgan-paper", "sngan", "biggan"]
+NetworkName = Literal["auto", "mlp", "tanh-mlp", "noisy-mlp", "conv", "dcgan", "dcgan-paper", "sngan", "biggan"]
 AugmentationName = Literal["colour", "translation", "cutout"]
 NormalizationName = Literal["own", "none", "layer", "reference", "virtual"]
 

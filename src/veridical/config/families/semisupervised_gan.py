@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from veridical.config import checks
-from veridical.config.families.adversarial import AdversarialConfig, AdversarialSampling
+from veridical.config.families.adversarial import AdversarialConfig, AdversarialSampling, both
 from veridical.config.families.family import Family, Preset
 from veridical.config.training import OptimizerConfig, TrainingConfig
 
@@ -69,6 +69,25 @@ FAMILY = Family(
             published="MNIST, 100 labels: 93 errors of 10,000 (± 6.5)",
             measured="digits, 100 labels: 7.2 % of the test wrong, 9.8 % with the labels alone (three seeds, 9 s); "
             "fashion-mnist-10k: fashion-28 distance 17.5 (17.3 to 17.7), recall 0.00, 129 steps of 64 in 24 s",
+        ),
+        "semisupervised-paper": Preset(
+            "The same with the paper's perceptrons for MNIST: noise on every layer, weight normalisation.",
+            model=SemiSupervisedGANConfig(
+                network="noisy-mlp",
+                latent="uniform",
+                latent_dim=100,
+                instance_noise=0.6,
+                instance_noise_steps=1_000_000_000,
+                **both(OptimizerConfig(lr=3e-3, betas=(0.5, 0.999), schedule="trapezoid")),
+            ),
+            training=TrainingConfig(steps=18_000, batch_size=100),
+            paper="Salimans et al., Improved Techniques for Training GANs (2016), https://arxiv.org/abs/1606.03498",
+            deviates="30 epochs of 60,000 examples, not 300, and a step that is constant for half of them, not for two "
+            "thirds; weights start without statistics of a first batch; the generator matches features by mean "
+            "distance, not by squares; an average of 0.999",
+            published="MNIST, 100 labels: 93 errors of 10,000 (± 6.5)",
+            measured="MNIST, 100 labels: 6.7 % of the test wrong, 27.2 % with the labels alone (three seeds, 10 epochs "
+            "in 390 s of one thread)",
         ),
     },
 )
