@@ -119,6 +119,18 @@ def test_collapse_to_a_point_is_finite() -> None:
     assert all(torch.isfinite(value) for value in same.values())
 
 
+@pytest.mark.parametrize("far", [1e15, 1e20, 1e38])
+def test_fakes_that_are_thrown_far_end_no_run(far: float) -> None:
+    """Their squares are no floats any more; a fake that is no number is still one."""
+    torch.manual_seed(7)
+    x, logits = torch.randn(32, 2), torch.zeros(32)
+    terms = diagnose(x, far * torch.randn(32, 2), logits, logits, relativistic=True, step=0)
+    assert all(value.isfinite() for value in terms.values())
+    assert terms["energy"] > 1e14 and terms["diversity"] > 1e14
+    broken = diagnose(x, torch.full_like(x, torch.nan), logits, logits, relativistic=True, step=0)
+    assert not broken["energy"].isfinite() and not broken["diversity"].isfinite()
+
+
 def test_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="one shape"):
         distances(torch.zeros(4, 2), torch.zeros(5, 2))

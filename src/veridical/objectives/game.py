@@ -44,6 +44,9 @@ Logits = Callable[[Tensor], Tensor]
 STATISTICS_EVERY = 8
 """Steps between statistics of the distances in a batch, so that they cost less than one step in a hundred."""
 
+FAR = 1e18
+"""Length, in data units, that no fake exceeds in the diagnostics."""
+
 
 @dataclass(frozen=True)
 class Game:
@@ -361,6 +364,8 @@ def diagnose(
         relativistic: whether only differences of logits have a meaning.
         step: of the training.
     """
+    # Squares of what a game throws farther are beyond the largest float; a loss that is finite is not ended for that.
+    x_fake = x_fake.clamp(-FAR / math.sqrt(x[0].numel()), FAR / math.sqrt(x[0].numel()))
     middle = torch.stack([logit_real, logit_fake]).mean() if relativistic else 0.0
     losses = logistic_losses(logit_real - middle, logit_fake - middle)
     watched = torch.stack([logit_real, logit_fake, (logit_real > logit_fake).to(logit_real.dtype), losses])
