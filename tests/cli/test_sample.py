@@ -125,7 +125,7 @@ def test_labels_are_drawn_by_name_where_the_data_have_names(tmp_path: Path, caps
 
 def test_a_discriminator_of_noise_levels_trains_and_samples(tmp_path: Path) -> None:
     where = str(tmp_path / "run")
-    assert run(["train", "noise-level", "--data", "digits", "--out", where, "--levels", "4", *QUICK]) == 0
+    assert run(["train", "noise-level", "--data", "digits", "--out", where, "--model.levels", "4", *QUICK]) == 0
     assert run(["sample", where, "-n", "3", "--out", str(tmp_path / "x.npz")]) == 0
     x = np.load(tmp_path / "x.npz", allow_pickle=False)["x"]
     assert x.shape == (3, 1, 8, 8) and -1 <= x.min() and x.max() <= 1

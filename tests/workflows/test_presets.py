@@ -34,7 +34,7 @@ DATA = {
 """What a preset is tried on; the others on digits."""
 ONE_OF_EACH = [next(iter(find_family(family).presets)) for family in FAMILIES]
 """A preset of each family."""
-NARROW: dict[str, Any] = {"width": 8, "discriminator_width": None}
+NARROW: dict[str, Any] = {"width": 8, "discriminator_width": None, "levels": 4}
 IMAGE_NETWORKS = ("dcgan", "dcgan-paper", "sngan", "biggan")
 
 
