@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from veridical.config.families.gan import FAMILY, SETTLING, GANConfig
+from veridical.config.families.gan import FAMILY, LONG, SETTLING, GANConfig
 
 PUBLISHED: dict[str, dict[str, Any]] = {
     "gan-2014": {"objective": "nonsaturating", "latent": "uniform", "latent_dim": 100},
@@ -42,5 +42,16 @@ def test_so_are_the_optimisers(name: str) -> None:
 def test_only_the_default_recipes_are_paired_and_penalised() -> None:
     paired = {name for name, preset in FAMILY.presets.items() if preset.model.relativistic}
     assert paired == {"gan", "gan-2d", "pacgan", "pacgan-2d"}
-    assert FAMILY.presets["gan"].model == GANConfig()
+    assert FAMILY.presets["gan"].model == GANConfig(**LONG)
     assert FAMILY.presets["gan-2d"].model == GANConfig(**SETTLING)
+
+
+def test_steps_of_images_are_twice_those_of_vectors() -> None:
+    steps = {
+        name: {(o.lr, o.trust) for o in (preset.model.generator_optimizer, preset.model.discriminator_optimizer)}
+        for name, preset in FAMILY.presets.items()
+        if name in ("gan", "gan-2d")
+    }
+    assert steps == {"gan": {(0.02, 1.0)}, "gan-2d": {(0.01, 1.0)}}
+    schedules = {name: FAMILY.presets[name].model.generator_optimizer.schedule for name in steps}
+    assert schedules == {"gan": "trapezoid", "gan-2d": "settle"}
