@@ -21,6 +21,10 @@ Of every distribution, in standard units of the data:
   for a perfect model;
 - uncovered: share of held-out examples that are further from the nearest sample than 99.9 % of them are from the
   nearest training example, of as many; 0.001 for a perfect model.
+
+The last two say nothing of points, at which no continuous sample is exactly. Of those instead, modes: points with a
+sample within `NEAR`, in units of the data; high quality: share of samples so near to a point; shares: of the points
+nearest to the samples. A perfect model has all of them, 1, and 1.
 """
 
 from __future__ import annotations
@@ -59,6 +63,7 @@ EXAMPLES = 100_000
 HELD_OUT = 5_000
 NEIGHBOURS = 2_000
 BLOCK = 5_000
+NEAR = 0.01
 COLUMNS = ("modes", "high_quality", "width", "shares", "nn", "uncovered")
 
 
@@ -69,6 +74,9 @@ class Entry:
     train: ArrayData
     held_out: Tensor
     """(m, *event) examples that no run sees."""
+
+    places: Tensor | None = None
+    """(K, *event) the points that are all there is; None: there are others."""
 
 
 def named(source: str) -> Entry:
@@ -117,10 +125,12 @@ def moons(n: int, random: torch.Generator) -> Tensor:
     return x + 0.05 * torch.randn(n, 2, generator=random, dtype=torch.float64)
 
 
+PLACES = torch.randn(64, 2, generator=torch.Generator().manual_seed(64), dtype=torch.float64)
+
+
 def points(n: int, random: torch.Generator) -> Tensor:
     """Return (n, 2) draws of 64 points, each exactly itself."""
-    places = torch.randn(64, 2, generator=torch.Generator().manual_seed(64), dtype=torch.float64)
-    return places[torch.randint(0, 64, (n,), generator=random)]
+    return PLACES[torch.randint(0, len(PLACES), (n,), generator=random)]
 
 
 def side(n: int) -> Tensor:
@@ -143,7 +153,7 @@ UNTUNED: dict[str, Callable[[], Entry]] = {
     "spirals": lambda: drawn(spirals, "spirals"),
     "moons": lambda: drawn(moons, "moons"),
     "heavy-tailed": lambda: named("heavy-tailed"),
-    "64 points": lambda: drawn(points, "points"),
+    "64 points": lambda: replace(drawn(points, "points"), places=PLACES),
     "digits": lambda: named("digits"),
     "fashion-mnist-10k": lambda: named("fashion-mnist-10k"),
     "ising:8": lambda: named("ising:8"),
@@ -179,18 +189,31 @@ def measure(x: Tensor, entry: Entry) -> dict[str, float]:
     law, found = entry.train.target, {}
     if isinstance(law, HasModes):
         modes = find_modes(x, law)
-        share, weights = torch.from_numpy(modes.nearest).double() / len(x), law.weights
-        kl = float((torch.xlogy(share, share) - torch.xlogy(share, weights)).sum())
         found = {
             "modes": float((modes.high_quality > 0).sum()),
             "high_quality": float(modes.high_quality.sum() / len(x)),
             "width": math.sqrt(modes.squares.mean()) if len(modes.squares) > 1 else 0.0,
-            "shares": kl * 2 * len(x) / max(1, len(weights) - 1),
+            "shares": excess(torch.from_numpy(modes.nearest), law.weights),
+        }
+    if entry.places is not None:
+        near = nearest(x.flatten(1).double(), entry.places)
+        counts = torch.bincount(near.index, minlength=len(entry.places))
+        found = {
+            "modes": float(len(near.index[near.distance < NEAR].unique())),
+            "high_quality": float((near.distance < NEAR).double().mean()),
+            "shares": excess(counts, torch.full((len(counts),), 1 / len(counts))),
         }
     unit = entry.train.space.std
     fakes, reals = x.flatten(1).double() / unit, entry.held_out.flatten(1).double() / unit
     nn = nearest_neighbour_accuracy(fakes[:NEIGHBOURS], reals[:NEIGHBOURS])
     return found | {"nn": nn, "uncovered": uncovered(fakes, reals, entry)}
+
+
+def excess(counts: Tensor, weights: Tensor) -> float:
+    """Return the KL of the shares of K modes over its expectation for a perfect model, (K - 1) / 2n."""
+    share = counts.double() / counts.sum()
+    kl = float((torch.xlogy(share, share) - torch.xlogy(share, weights)).sum())
+    return kl * 2 * float(counts.sum()) / max(1, len(weights) - 1)
 
 
 def uncovered(fakes: Tensor, reals: Tensor, entry: Entry) -> float:
@@ -225,6 +248,23 @@ def table(rows: list[dict[str, Any]], names: list[str]) -> list[str]:
     return lines
 
 
+def summary(rows: list[dict[str, Any]], names: list[str]) -> list[str]:
+    """Return the lines of a table of the preset as it is: means over seeds, with the least and the most."""
+    lines = ["| distribution | seeds | " + " | ".join(COLUMNS) + " |", "|---" * (2 + len(COLUMNS)) + "|"]
+    for name in names:
+        own = [row for row in rows if row["name"] == name and not row.get("set") and row["asked"] is None]
+        cells = [spread([row[column] for row in own if column in row]) for column in COLUMNS]
+        lines.append(f"| {name} | {len(own)} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def spread(values: list[float]) -> str:
+    """Say the mean of some values, the least and the most."""
+    if not values or min(values) == max(values):
+        return f"{values[0]:.3g}" if values else ""
+    return f"{sum(values) / len(values):.3g} ({min(values):.3g} to {max(values):.3g})"
+
+
 def main() -> None:
     """Run what the log lacks, then print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -249,6 +289,7 @@ def main() -> None:
         print(rows[-1], flush=True)
     for title, part in (("tuned on", TUNED), ("not tuned on", UNTUNED)):
         print(f"\n{title}:\n\n" + "\n".join(table(rows, list(part))))
+        print("\n" + "\n".join(summary(rows, list(part))))
 
 
 if __name__ == "__main__":
