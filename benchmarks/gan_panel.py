@@ -38,6 +38,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from torch import Tensor
@@ -49,7 +50,7 @@ from veridical.data.dataset import ArrayData
 from veridical.data.loader import Loader
 from veridical.data.sources import load
 from veridical.evaluation.c2st import nearest_neighbour_accuracy
-from veridical.evaluation.coverage import find_modes
+from veridical.evaluation.coverage import find_modes, kl_of_shares, score_modes
 from veridical.evaluation.neighbours import nearest
 from veridical.model import Facts, Sampler
 from veridical.targets import GaussianMixture
@@ -188,20 +189,21 @@ def measure(x: Tensor, entry: Entry) -> dict[str, float]:
     """Measure samples (module docstring)."""
     law, found = entry.train.target, {}
     if isinstance(law, HasModes):
-        modes = find_modes(x, law)
+        modes, weights = find_modes(x, law), law.weights.numpy()
+        score = score_modes(modes, weights)
         found = {
-            "modes": float((modes.high_quality > 0).sum()),
-            "high_quality": float(modes.high_quality.sum() / len(x)),
-            "width": math.sqrt(modes.squares.mean()) if len(modes.squares) > 1 else 0.0,
-            "shares": excess(torch.from_numpy(modes.nearest), law.weights),
+            "modes": score["modes"],
+            "high_quality": score["high_quality"],
+            "width": score.get("mode_width", 0.0),
+            "shares": excess(modes.nearest, weights),
         }
     if entry.places is not None:
         near = nearest(x.flatten(1).double(), entry.places)
-        counts = torch.bincount(near.index, minlength=len(entry.places))
+        close, k = near.distance < NEAR, len(entry.places)
         found = {
-            "modes": float(len(near.index[near.distance < NEAR].unique())),
-            "high_quality": float((near.distance < NEAR).double().mean()),
-            "shares": excess(counts, torch.full((len(counts),), 1 / len(counts))),
+            "modes": float(len(near.index[close].unique())),
+            "high_quality": float(close.double().mean()),
+            "shares": excess(np.bincount(near.index, minlength=k), np.full(k, 1 / k)),
         }
     unit = entry.train.space.std
     fakes, reals = x.flatten(1).double() / unit, entry.held_out.flatten(1).double() / unit
@@ -209,11 +211,9 @@ def measure(x: Tensor, entry: Entry) -> dict[str, float]:
     return found | {"nn": nn, "uncovered": uncovered(fakes, reals, entry)}
 
 
-def excess(counts: Tensor, weights: Tensor) -> float:
+def excess(counts: np.ndarray, weights: np.ndarray) -> float:
     """Return the KL of the shares of K modes over its expectation for a perfect model, (K - 1) / 2n."""
-    share = counts.double() / counts.sum()
-    kl = float((torch.xlogy(share, share) - torch.xlogy(share, weights)).sum())
-    return kl * 2 * float(counts.sum()) / max(1, len(weights) - 1)
+    return float(kl_of_shares(counts, weights)) * 2 * int(counts.sum()) / max(1, len(weights) - 1)
 
 
 def uncovered(fakes: Tensor, reals: Tensor, entry: Entry) -> float:

@@ -103,7 +103,11 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--noise", type=float, default=0.3, help="on all that the classifier sees, in standard units")
-    parser.add_argument("--paper", action="store_true", help="networks, noise, step and batch of the paper")
+    parser.add_argument(
+        "--paper",
+        action="store_true",
+        help="networks, noise, step and batch of the paper, whatever the other options say",
+    )
     given = parser.parse_args()
     if given.paper:
         given.batch = PRESETS["semisupervised-paper"].training.batch_size
@@ -111,12 +115,13 @@ def main() -> None:
     data, test = (load(DataConfig(source=given.data), split) for split in ("train", "test"))
     held = test.batch(torch.arange(len(test)))
     assert held.c is not None
-    print(given)
+    config = configure(given)
+    print(f"{given.data}, {given.steps:,} steps of {given.batch}: {config}")
     print("| seed | with unlabelled examples: error % | labels alone: error % | seconds |", flush=True)
     rows = []
     for seed in given.seeds:
         torch.manual_seed(seed)
-        model = SemiSupervisedGAN(configure(given), data.space)
+        model = SemiSupervisedGAN(config, data.space)
         alone = Supervised(model.config, data.space)
         alone.discriminator.load_state_dict(copy.deepcopy(model.discriminator.state_dict()))
         seconds = train(model, data, given, seed)

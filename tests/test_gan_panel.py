@@ -51,6 +51,31 @@ def test_a_perfect_model_and_three_faults(panel: Any) -> None:
     assert panel.measure(1.5 * x, entry)["nn"] > 0.9
 
 
+def test_points_are_measured_by_what_is_near_them(panel: Any) -> None:
+    """A cloud of 0.005 about every point is near it but for exp(-2) = 0.135; of points left out the shares tell."""
+    entry = panel.PANEL["64 points"]()
+    entry = replace(entry, held_out=entry.held_out[:1_000])
+    x = fresh(entry)
+    perfect = panel.measure(x, entry)
+    assert (perfect["modes"], perfect["high_quality"]) == (64, 1) and perfect["shares"] < 2
+    random = torch.Generator().manual_seed(0)
+    blurred = panel.measure(x + 0.005 * torch.randn(x.shape, generator=random), entry)
+    assert abs(blurred["high_quality"] - 0.865) < 0.03 and blurred["modes"] == 64
+    half = panel.measure(x[panel.nearest(x.double(), entry.places).index < 32], entry)
+    assert half["modes"] == 32 and half["high_quality"] == 1 and half["shares"] > 20
+
+
+def test_the_summary_is_of_the_preset_as_it_is(panel: Any) -> None:
+    plain = {"name": "moons", "asked": None, "uncovered": 0.001}
+    rows = [
+        plain | {"nn": 0.5},
+        plain | {"nn": 0.54},
+        plain | {"nn": 0.9, "set": {"r1": 1.0}},
+        plain | {"nn": 0.9, "asked": 5},
+    ]
+    assert panel.summary(rows, ["moons"])[-1] == "| moons | 2 |  |  |  |  | 0.52 (0.5 to 0.54) | 0.001 |"
+
+
 def test_a_tiny_run_becomes_a_line_and_a_row(panel: Any) -> None:
     row = panel.run("moons", 0, 2, 500, {})
     assert row["steps"] == 2 and "modes" not in row and 0 <= row["uncovered"] <= 1

@@ -76,6 +76,8 @@ def test_what_changes_smoothly_follows_the_tensor_of_the_clock() -> None:
     seen = view(torch.zeros(40_000, 1), game, clock)
     assert float(seen.std()) == pytest.approx(0.25, rel=0.02)  # 5 standard errors: fails once in two million
     assert not game.noisy(40)
+    stays = replace(game, instance_noise_steps=None)
+    assert stays.noisy(10**12) and float(view(torch.zeros(40_000, 1), stays, clock).std()) == pytest.approx(1, rel=0.02)
 
 
 def test_a_batch_of_one_has_no_diversity_and_equal_examples_have_a_finite_one() -> None:

@@ -131,7 +131,7 @@ def measure_modes(samples: Float[Tensor, "n d"], target: HasModes, seed: int = 0
     found = find_modes(samples, target)
     exact = separate(target)
     law, perfect = _exact_references(target, n, rng) if exact else _simulated_references(target, n, seed)
-    values = _values(found, law)
+    values = score_modes(found, law)
     intervals = _intervals(found, law, values)
     key = ("simulated modes", n, seed)
     detail = {"law": repr(target), "reference": "exact" if exact else f"{_SIMULATIONS} simulations"}
@@ -177,17 +177,28 @@ def _cut_variance(d: int, moment: int = 1) -> float:
     return float(special.gammainc(d / 2 + moment, q) / special.gammainc(d / 2, q))
 
 
-def _values(found: Modes, law: np.ndarray) -> dict[str, float]:
+def score_modes(found: Modes, law: np.ndarray) -> dict[str, float]:
+    """Return the values of modes, high_quality, mode_kl and mode_width, the last where two samples are of high quality.
+
+    Args:
+        found: the assignment of samples to modes.
+        law: (K,) weights of the modes.
+    """
     values = {
         "modes": float((found.high_quality > 0).sum()),
         "high_quality": float(found.high_quality.sum() / found.nearest.sum()),
-        "mode_kl": float(_kl(found.nearest, law)),
+        "mode_kl": float(kl_of_shares(found.nearest, law)),
     }
     return values | ({"mode_width": math.sqrt(found.squares.mean())} if len(found.squares) > 1 else {})
 
 
-def _kl(counts: np.ndarray, law: np.ndarray) -> np.ndarray:
-    """KL of the shares (..., K) to the law."""
+def kl_of_shares(counts: np.ndarray, law: np.ndarray) -> np.ndarray:
+    """Return (...) the KL of the shares of counts (..., K) to a law (K,) of the modes, in nats.
+
+    Examples:
+        >>> kl_of_shares(np.array([[1, 1], [2, 0]]), np.array([0.5, 0.5])).round(3)
+        array([0.   , 0.693])
+    """
     share = counts / counts.sum(axis=-1, keepdims=True)
     return (special.xlogy(share, share) - special.xlogy(share, law)).sum(axis=-1)
 
@@ -217,7 +228,7 @@ def _exact_references(target: HasModes, n: int, rng: np.random.Generator) -> tup
     return law, {
         "modes": _reference((hits > 0).sum(axis=1), float((1 - (1 - law * MASS) ** n).sum())),
         "high_quality": _reference(hits.sum(axis=1) / n, MASS),
-        "mode_kl": _reference(_kl(counts, law)),
+        "mode_kl": _reference(kl_of_shares(counts, law)),
         "mode_width": Reference(1.0, (1 - half, 1 + half), rng.normal(1.0, half / 1.96, _RESAMPLES)),
     }
 
@@ -228,7 +239,7 @@ def _simulated_references(target: HasModes, n: int, seed: int) -> tuple[np.ndarr
     runs = [find_modes(target.sample(n, generator, torch.float64), target) for _ in range(_SIMULATIONS)]
     total = np.sum([run.nearest for run in runs], axis=0)
     law = np.maximum(total, 0.5) / np.maximum(total, 0.5).sum()
-    scores = [_values(run, law) for run in runs]
+    scores = [score_modes(run, law) for run in runs]
     return law, {name: _reference(np.array([score.get(name, 1.0) for score in scores])) for name in scores[0]}
 
 

@@ -16,7 +16,7 @@ from veridical.nn.conv import ConvDecoder, ConvTrunk, start
 from veridical.nn.dcgan import DCGANGenerator, DCGANTrunk, Form, start_small
 from veridical.nn.discriminator import FullPrecision
 from veridical.nn.fourier import FourierFeatures
-from veridical.nn.mlp import MLP, ResidualMLP, Trunk
+from veridical.nn.mlp import MLP, ResidualMLP, Trunk, start_rectified
 from veridical.nn.noisy_mlp import NoisyTrunk, SoftplusGenerator, noisy_head
 from veridical.nn.orthogonal import start_orthogonal
 from veridical.nn.resnet_gan import ResidualTrunk, SNGANGenerator, start_xavier
@@ -101,17 +101,31 @@ def mlp_generator(config: AdversarialConfig, space: Domain, inputs: int, classes
     return nn.Sequential(FullPrecision(*features, mlp), nn.Unflatten(1, space.shape))
 
 
-def tanh_generator(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
-    """Return a perceptron of two layers with tanh (Metz et al., 2017, App. A).
+def flat_generator(
+    config: AdversarialConfig,
+    space: Domain,
+    inputs: int,
+    classes: int | None,
+    *,
+    build: Callable[[int, int, int], nn.Module],
+    width: int,
+) -> nn.Module:
+    """Return a network of vectors whose outputs have the shape of the space.
 
     Args:
         config: width.
         space: of the examples.
         inputs: dimension of the code, and of the label that is concatenated with it.
         classes: number of classes; not used: the label is part of the input.
+        build: (inputs, outputs, width) → the network.
+        width: its width, where the configuration states none.
     """
-    mlp = MLP(inputs, space.dim, config.width or 128, 2, nn.Tanh)
-    return nn.Sequential(FullPrecision(mlp), nn.Unflatten(1, space.shape))
+    return nn.Sequential(build(inputs, space.dim, config.width or width), nn.Unflatten(1, space.shape))
+
+
+def tanh_perceptron(inputs: int, outputs: int, width: int) -> nn.Module:
+    """Return a perceptron of two layers with tanh (Metz et al., 2017, App. A)."""
+    return FullPrecision(MLP(inputs, outputs, width, 2, nn.Tanh))
 
 
 def mlp_trunk(
@@ -132,20 +146,8 @@ def mlp_trunk(
     return nn.Sequential(nn.Flatten(), FullPrecision(fourier, hidden)), hidden.feature_dim
 
 
-def softplus_generator(config: AdversarialConfig, space: Domain, inputs: int, classes: int | None) -> nn.Module:
-    """Return the generator of the semi-supervised GAN on MNIST (Salimans et al., 2016).
-
-    Args:
-        config: width.
-        space: of the examples.
-        inputs: dimension of the code, and of the label that is concatenated with it.
-        classes: number of classes; not used: the label is part of the input.
-    """
-    return nn.Sequential(SoftplusGenerator(inputs, space.dim, config.width or 500), nn.Unflatten(1, space.shape))
-
-
 def noisy_trunk(seen: Widened, width: int) -> NoisyTrunk:
-    """Return the hidden layers of the classifier of that paper, of this width."""
+    """Return the hidden layers of the classifier of Salimans et al. (2016) on MNIST, of this width."""
     return NoisyTrunk(math.prod(seen.shape), width)
 
 
@@ -232,9 +234,7 @@ def started(initialise: Callable[[nn.Linear], object]) -> Callable[[nn.Linear], 
 
 def rectified_head(layer: nn.Linear) -> nn.Module:
     """Initialise weights by He et al. (2015), and keep the layer in full precision."""
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    nn.init.zeros_(layer.bias)
-    return FullPrecision(layer)
+    return FullPrecision(start_rectified(layer))
 
 
 def dcgan(form: Form, width: int) -> Architecture:
@@ -245,8 +245,14 @@ def dcgan(form: Form, width: int) -> Architecture:
 
 ARCHITECTURES: dict[str, Architecture] = {
     "mlp": Architecture(mlp_generator, partial(mlp_trunk, activation=lambda: nn.LeakyReLU(0.2)), rectified_head),
-    "tanh-mlp": Architecture(tanh_generator, partial(mlp_trunk, activation=nn.Tanh, octaves=0), rectified_head),
-    "noisy-mlp": Architecture(softplus_generator, trunk_of(noisy_trunk, 500), noisy_head),
+    "tanh-mlp": Architecture(
+        partial(flat_generator, build=tanh_perceptron, width=128),
+        partial(mlp_trunk, activation=nn.Tanh, octaves=0),
+        rectified_head,
+    ),
+    "noisy-mlp": Architecture(
+        partial(flat_generator, build=SoftplusGenerator, width=500), trunk_of(noisy_trunk, 500), noisy_head
+    ),
     "conv": Architecture(conv_generator, trunk_of(ConvTrunk, 32), started(start)),
     "dcgan": dcgan("common", 64),
     "dcgan-paper": dcgan("paper", 128),

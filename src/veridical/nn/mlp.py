@@ -7,6 +7,14 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 
+def start_rectified(layer: nn.Linear) -> nn.Linear:
+    """Draw weights by He et al. (2015, Eq. 10) for rectified units, offsets at 0, in place; return the layer."""
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
 class Trunk(nn.Module):
     """The hidden layers of a perceptron: `depth` affine maps, each followed by its non-linearity.
 
@@ -29,8 +37,7 @@ class Trunk(nn.Module):
         self.layers = nn.Sequential(*layers)
         for layer in self.layers:
             if isinstance(layer, nn.Linear):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
+                start_rectified(layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in_dim) to (..., feature_dim)."""
@@ -67,8 +74,7 @@ class MLP(nn.Module):
         super().__init__()
         self.trunk = Trunk(in_dim, width, depth, activation)
         self.last = nn.Linear(self.trunk.feature_dim, out_dim)
-        nn.init.kaiming_normal_(self.last.weight, nonlinearity="relu")
-        nn.init.zeros_(self.last.bias)
+        start_rectified(self.last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in_dim) to (..., out_dim)."""
@@ -112,8 +118,7 @@ class ResidualMLP(nn.Module):
         self.activation = activation()
         for layer in self.modules():
             if isinstance(layer, nn.Linear):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
+                start_rectified(layer)
         for block in self.blocks:
             nn.init.zeros_(block[-1].weight)  # type: ignore[index]
 

@@ -2,7 +2,7 @@ r"""The perceptrons of the semi-supervised GAN on MNIST: noise on every layer, w
 
 **Discriminator.** Five rectified layers of 2w, w, w/2, w/2 and w/2 units (1000, 500, 250, 250, 250), each on an input
 with normal noise of standard deviation 1/2 while it trains; the noise on the examples themselves is that of the game
-(`instance_noise`). With 100 labels the classifier would learn them by heart; the noise keeps it from that.
+(`instance_noise`). A classifier could learn 100 labels by heart; the noise is there against that.
 
 **Generator.** Two layers of w units, each batch-normalised before its softplus, as in the authors' code.
 
@@ -21,6 +21,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
+
+from veridical.nn.mlp import start_rectified
 
 HIDDEN_NOISE = 0.5
 """Standard deviation of the noise on the units of every hidden layer."""
@@ -57,13 +59,11 @@ class NoisyTrunk(nn.Module):
     def __init__(self, in_dim: int, width: int = 500) -> None:
         super().__init__()
         self.feature_dim = max(1, width // 2)
-        layers: list[nn.Module] = [nn.Flatten()]
+        layers: list[nn.Module] = [nn.Flatten()]  # noise on the examples is the game's
         for units in (2 * width, width, *[self.feature_dim] * 3):
-            # The game has put noise on the examples; every later layer has its own.
-            noise = [GaussianNoise(HIDDEN_NOISE)] if len(layers) > 1 else []
-            layers += [*noise, weight_norm(started(nn.Linear(in_dim, units))), nn.ReLU()]
+            layers += [weight_norm(start_rectified(nn.Linear(in_dim, units))), nn.ReLU(), GaussianNoise(HIDDEN_NOISE)]
             in_dim = units
-        self.layers = nn.Sequential(*layers)
+        self.layers = nn.Sequential(*layers[:-1])  # the features are without noise; the head puts it on its input
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, *event) to (B, feature_dim)."""
@@ -72,7 +72,7 @@ class NoisyTrunk(nn.Module):
 
 def noisy_head(layer: nn.Linear) -> nn.Module:
     """Initialise the last layer, in place, and put noise on its input."""
-    return nn.Sequential(GaussianNoise(HIDDEN_NOISE), weight_norm(started(layer)))
+    return nn.Sequential(GaussianNoise(HIDDEN_NOISE), weight_norm(start_rectified(layer)))
 
 
 class SoftplusGenerator(nn.Module):
@@ -88,17 +88,9 @@ class SoftplusGenerator(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for inputs in (in_dim, width):
-            layers += [started(nn.Linear(inputs, width, bias=False)), nn.BatchNorm1d(width), nn.Softplus()]
-        self.layers = nn.Sequential(*layers, weight_norm(started(nn.Linear(width, out_dim))))
+            layers += [start_rectified(nn.Linear(inputs, width, bias=False)), nn.BatchNorm1d(width), nn.Softplus()]
+        self.layers = nn.Sequential(*layers, weight_norm(start_rectified(nn.Linear(width, out_dim))))
 
     def forward(self, z: Tensor) -> Tensor:
         """Map (B, in_dim) to (B, out_dim)."""
         return self.layers(z)
-
-
-def started(layer: nn.Linear) -> nn.Linear:
-    """Initialise weights by He et al. (2015, Eq. 10), in place, and return the layer."""
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    return layer

@@ -22,7 +22,7 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 import torch
@@ -231,8 +231,7 @@ def normalize_spectrum(module: nn.Module, method: Method = "auto") -> nn.Module:
         1.0
     """
     for _, layer in list(weighted_layers(module)):
-        made: Iterable[nn.Module] = getattr(getattr(layer, "parametrizations", None), "weight", ())
-        if any(isinstance(step, UnitSpectralNorm) for step in made):
+        if is_normalized(layer):
             continue
         weight: nn.Parameter = layer.weight  # type: ignore[assignment]
         transposed = isinstance(layer, TRANSPOSED)
@@ -240,6 +239,14 @@ def normalize_spectrum(module: nn.Module, method: Method = "auto") -> nn.Module:
             nn.init.orthogonal_(weight.transpose(0, 1) if transposed else weight)
         parametrize.register_parametrization(layer, "weight", UnitSpectralNorm(weight, transposed, method))
     return module
+
+
+def is_normalized(layer: nn.Module) -> bool:
+    """Return whether a layer's weight is under spectral normalisation."""
+    if not parametrize.is_parametrized(layer, "weight"):
+        return False
+    made: nn.ModuleList = layer.parametrizations["weight"]  # type: ignore[index, assignment]
+    return any(isinstance(step, UnitSpectralNorm) for step in made)
 
 
 @torch.no_grad()

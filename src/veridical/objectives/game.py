@@ -88,8 +88,8 @@ class Game:
     instance_noise: float = 0.0
     """Noise on the discriminator's input, in standard units, at the first step."""
 
-    instance_noise_steps: int = 2_000
-    """Steps in which the instance noise falls linearly to 0."""
+    instance_noise_steps: int | None = 2_000
+    """Steps in which the instance noise falls linearly to 0; None: it stays."""
 
     augment: tuple[AugmentationName, ...] = ()
     """Random transformations of the discriminator's input."""
@@ -105,7 +105,7 @@ class Game:
 
     def noisy(self, step: int) -> bool:
         """Return whether there is instance noise at a step."""
-        return self.instance_noise > 0 and step < self.instance_noise_steps
+        return self.instance_noise > 0 and (self.instance_noise_steps is None or step < self.instance_noise_steps)
 
     def discriminator_loss(self, logit_real: Tensor, logit_fake: Tensor) -> Tensor:
         """Return () the objective of the discriminator."""
@@ -293,8 +293,8 @@ def view(x: Tensor, game: Game, step: int) -> Tensor:
     return pack(x, game.pack) if game.pack > 1 else x
 
 
-def noise_scale(start: float, steps: int, step: Tensor) -> Tensor:
-    """Return the instance noise at a step: from `start` linearly to 0 in so many steps.
+def noise_scale(start: float, steps: int | None, step: Tensor) -> Tensor:
+    """Return the instance noise at a step: from `start` linearly to 0 in so many steps, or `start` for None.
 
     References:
         Sønderby et al., Amortised MAP Inference for Image Super-resolution (2017), §3.1.
@@ -304,7 +304,7 @@ def noise_scale(start: float, steps: int, step: Tensor) -> Tensor:
         >>> noise_scale(1.0, 100, torch.tensor([0, 75, 500]))
         tensor([1.0000, 0.2500, 0.0000])
     """
-    return start * (1.0 - step / steps).clamp(min=0.0)
+    return torch.full_like(step, start) if steps is None else start * (1.0 - step / steps).clamp(min=0.0)
 
 
 def pack(x: Float[Tensor, "n *event"], m: int) -> Float[Tensor, "n_packed *packed"]:
@@ -365,7 +365,8 @@ def diagnose(
         step: of the training.
     """
     # Squares of what a game throws farther are beyond the largest float; a loss that is finite is not ended for that.
-    x_fake = x_fake.clamp(-FAR / math.sqrt(x[0].numel()), FAR / math.sqrt(x[0].numel()))
+    bound = FAR / math.sqrt(math.prod(x.shape[1:]))
+    x_fake = x_fake.clamp(-bound, bound)
     middle = torch.stack([logit_real, logit_fake]).mean() if relativistic else 0.0
     losses = logistic_losses(logit_real - middle, logit_fake - middle)
     watched = torch.stack([logit_real, logit_fake, (logit_real > logit_fake).to(logit_real.dtype), losses])

@@ -93,8 +93,8 @@ class AdversarialConfig:
     instance_noise: float = 0.0
     """Standard deviation of the noise on all inputs of the discriminator at the first step, in standard units."""
 
-    instance_noise_steps: int = 2_000
-    """Number of steps in which the instance noise falls linearly to 0."""
+    instance_noise_steps: int | None = 2_000
+    """Number of steps in which the instance noise falls linearly to 0; None: it stays."""
 
     augment: tuple[AugmentationName, ...] = ()
     """Random augmentations of all real and fake images before the discriminator, for small data sets (DiffAugment)."""

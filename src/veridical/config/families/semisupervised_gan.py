@@ -60,7 +60,7 @@ FAMILY = Family(
     presets={
         "semisupervised": Preset(
             "A classifier from 100 labels, with fakes as one more class and feature matching.",
-            model=SemiSupervisedGANConfig(instance_noise=0.3, instance_noise_steps=1_000_000),
+            model=SemiSupervisedGANConfig(instance_noise=0.3, instance_noise_steps=None),
             training=TrainingConfig(steps=3_000),
             paper="Salimans et al., Improved Techniques for Training GANs (2016), https://arxiv.org/abs/1606.03498",
             deviates="residual convolutions or perceptrons of this library without weight normalisation or dropout; "
@@ -77,7 +77,7 @@ FAMILY = Family(
                 latent="uniform",
                 latent_dim=100,
                 instance_noise=0.6,
-                instance_noise_steps=1_000_000_000,
+                instance_noise_steps=None,
                 **both(OptimizerConfig(lr=3e-3, betas=(0.5, 0.999), schedule="trapezoid")),
             ),
             training=TrainingConfig(steps=18_000, batch_size=100),
