@@ -85,6 +85,19 @@ def test_an_estimate_that_is_too_small_by_chance_has_no_smaller_error() -> None:
     assert squared_distance_interval(100.0, 400.0, 2.0, 4.0) == pytest.approx((67.7, 147.7), abs=0.5)
 
 
+def test_far_away_the_first_order_alone_is_an_error() -> None:
+    """By chance the estimated variance between equal distributions is 0; the interval is not that of no error.
+
+    Mutant: a slope of 0 then, as it was, with which a Fréchet distance of 11.76 had an interval of no width.
+    """
+    far = squared_distance_interval(100.0, 400.0, 0.0, 4.0)
+    assert far == pytest.approx(squared_distance_interval(100.0, 400.0, 1e-18, 4.0))
+    assert far == pytest.approx((67.7, 147.7), abs=0.5)
+    assert squared_distance_interval(0.0, 0.0, 0.0, 4.0) == (0.0, 0.0)
+    mutant = mutated(squared_distance_interval, "if size > 0", "if spread > 0")
+    assert mutant(100.0, 400.0, 0.0, 4.0) == (100.0, 100.0)
+
+
 def test_near_zero_the_variance_grows_as_the_cube_of_the_covariance_says() -> None:
     """One direction of variance 9 and 40 of 1, linear kernel: 4 tr S³ / tr S² = 4 (729 + 40) / (81 + 40) = 25.4.
 

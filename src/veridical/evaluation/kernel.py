@@ -162,7 +162,8 @@ def squared_distance_interval(value: float, first: float, null: float, slope: fl
         [-1.96, 1.96]
     """
     spread = math.sqrt(null)
-    slope = (max(0.0, first) + slope * spread) / (max(0.0, value) + spread) if spread > 0 else 0.0
+    size = max(0.0, value) + spread
+    slope = (max(0.0, first) + slope * spread) / size if size > 0 else 0.0
     middle = value + 1.96**2 * slope / 2
     half = 1.96 * math.sqrt(max(null, null + slope * value + (1.96 * slope) ** 2 / 4))
     low = middle - half
