@@ -178,7 +178,8 @@ FAMILY = Family(
             " 5,000 steps are 1,000 turns of the generator, of 100,000 in the paper; an average of 0.999",
             published="CIFAR-10: FID 29.3 (as quoted by mimicry, whose own is 26.1)",
             measured="fashion-mnist-10k: fashion-28 distance 31.7 (31.4 to 32.0), recall 0.00, 302 steps of 64 in 45 "
-            "s; 11.8, recall 0.00, 2,846 steps in bf16 in 453 s; grid: 17 modes, high quality 0.01, 2,458 steps of 64 in 23 s",
+            "s; 11.8, recall 0.00, 2,846 steps in bf16 in 453 s; grid: 17 modes, high quality 0.01, 2,458 steps of 64 "
+            "in 23 s",
         ),
         "dragan": Preset(
             "DRAGAN: a gradient penalty near the data only.",
