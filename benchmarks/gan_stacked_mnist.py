@@ -30,11 +30,11 @@ from veridical.config import DataConfig, GANConfig, OptimizerConfig
 from veridical.data.dataset import ArrayData
 from veridical.data.loader import Loader
 from veridical.data.sources import load
-from veridical.evaluation.evaluate import draw
 from veridical.evaluation.measurement import Measurement
 from veridical.evaluation.stacked import kl_to_uniform, measure_stacks
 from veridical.families.gan import GAN
 from veridical.nn.conv import start
+from veridical.sampling import draw
 from veridical.training.fit import Callback, State, fit
 
 SAMPLES = 26_000

@@ -101,11 +101,11 @@ def test_a_run_is_read_verified_and_sampled_once(run: Run, monkeypatch: pytest.M
     for module, name in (
         (checkpoint, "read_newest"),
         (load_module, "read"),
-        (import_module("veridical.evaluation.evaluate"), "draw"),
+        (import_module("veridical.evaluation.evaluate"), "draw_blocks"),
     ):
         monkeypatch.setattr(module, name, counted(getattr(module, name), name, calls))
     evaluate_run(run.path, n=40, say=silent)
-    assert sorted(calls) == ["draw", "read", "read_newest"]
+    assert sorted(calls) == ["draw_blocks", "read", "read_newest"]
 
 
 def counted(function: Callable[..., Any], name: str, calls: list[str]) -> Callable[..., Any]:
