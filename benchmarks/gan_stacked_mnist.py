@@ -106,19 +106,22 @@ class Watch(Callback):
               f"accuracy {row['discriminator/accuracy']:.3f}", flush=True)  # fmt: skip
 
 
-def train(data: ArrayData, given: argparse.Namespace, seed: int) -> tuple[GAN, float]:
-    """Train with the averaged weights in place; return the model and the seconds it took."""
+def play(data: ArrayData, given: argparse.Namespace, seed: int) -> State:
+    """Play the game; return its last state, the average beside the weights."""
     torch.manual_seed(seed)
     discriminator = tiny_discriminator(CHANNELS[given.discriminator], given.pack)
     model = GAN(configure(given), data.space, generator=tiny_generator(), discriminator=discriminator)
     model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     state = State(model, steps=given.steps, ema=0.999)
-    started = time.process_time()
     fit(state, Loader(data, given.batch, seed=seed), log_every=500, callbacks=[Watch(data, given.watch)])
-    seconds = time.process_time() - started
-    assert state.ema is not None
+    return state
+
+
+def averaged(state: State) -> GAN:
+    """Return the model with its averaged weights in place, ready to be measured."""
+    assert state.ema is not None and isinstance(state.model, GAN)
     state.ema.swap()
-    return model.eval(), seconds
+    return state.model.eval()
 
 
 def measure(model: GAN, data: ArrayData, n: int, seed: int) -> tuple[Measurement, Measurement]:
@@ -153,7 +156,9 @@ def main() -> None:
     print(given)
     rows: list[tuple[float, float, float]] = []
     for seed in given.seeds:
-        model, seconds = train(data, given, seed)
+        started = time.process_time()
+        model = averaged(play(data, given, seed))
+        seconds = time.process_time() - started
         modes, kl = measure(model, data, SAMPLES, seed)
         rows.append((modes.value, kl.value, seconds))
         low, high = kl.interval or (kl.value, kl.value)

@@ -137,10 +137,10 @@ def compare(
     """
     latent, decode = latent_of(model), decoder(latent_of(model), None)
     with torch.no_grad():
-        drawn = [decode(latent.prior(min(1_000, reference))) for _ in range(0, reference, 1_000)]
-        weights = torch.cat([log_condition(x).double().exp() for x in drawn])
-        expected = float(weights[torch.cat([rare(x) for x in drawn])].sum() / weights.sum())
-        start = float(torch.cat([rare(x) for x in drawn]).double().mean())
+        drawn = (decode(latent.prior(1_000)) for _ in range(reference // 1_000))
+        conditions, firsts = zip(*((log_condition(x), rare(x)) for x in drawn), strict=True)
+    weights, first = torch.cat(conditions).double().exp(), torch.cat(firsts)
+    expected, start = float(weights[first].sum() / weights.sum()), float(first.double().mean())
     effective = float(weights.sum().square() / weights.square().sum())
     print(f"{name}: {effective:.0f} effective draws, {start:.3f} of the prior nearer to the rarer mode", flush=True)
     for temperatures, n_steps in every:

@@ -10,6 +10,8 @@ import sys
 import tokenize
 import tomllib
 from collections.abc import Container, Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -260,3 +262,23 @@ def test_banned_words_are_found_in_every_place() -> None:
     assert banned_in("write_beside = chosen.law") == ["1: beside"]
     assert banned_in("'a law'", law=True) == []
     assert banned_in("x = {'said': 'a lawful sledge', 'coded': 'by the μ-law'}") == []
+
+
+def test_benchmarks_import_what_the_package_has() -> None:
+    """The type checker does not read them, and most run for minutes or hours."""
+    missing = [
+        f"{path.name}: {node.module}.{alias.name}"
+        for path in sorted([*(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "scripts").glob("*.py")])
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "veridical"
+        for alias in node.names
+        if not exists(str(node.module), alias.name)
+    ]
+    assert not missing
+    assert exists("veridical.evaluation", "stacked") and not exists("veridical.evaluation.stacked", "no_such_name")
+
+
+def exists(module: str, name: str) -> bool:
+    """Return whether a module has a name, or a module inside it."""
+    found = import_module(module)
+    return hasattr(found, name) or (hasattr(found, "__path__") and find_spec(f"{module}.{name}") is not None)

@@ -246,11 +246,11 @@ def test_progress_is_told_in_lines() -> None:
 def test_slow_models_are_counted_while_they_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     data, lines, whole = data_of(CLOUD, 100, 0, False), [], []
     evaluate(Law(CLOUD), data, None, n=600, metrics=["fid"], progress=whole.append)
-    assert not any(line.startswith("drawn") for line in whole)
+    assert not any(line.startswith("samples drawn") for line in whole)
     monkeypatch.setattr("veridical.evaluation.features.SECONDS_BETWEEN_LINES", -1.0)
     evaluate(Law(CLOUD), data, None, n=600, metrics=["fid"], progress=lines.append)
-    drawn = [line for line in lines if line.startswith("drawn")]
-    assert drawn == [f"drawn {count} of 600 samples" for count in (256, 512, 600)]
+    drawn = [line for line in lines if line.startswith("samples drawn")]
+    assert drawn == [f"samples drawn: {count} of 600" for count in (256, 512, 600)]
 
 
 def test_samples_are_drawn_only_for_metrics_that_see_them() -> None:

@@ -7,7 +7,7 @@ global generators have no influence and keep their state.
 
 import platform
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -19,9 +19,8 @@ from veridical.data.dataset import ArrayData
 from veridical.data.preprocess import to_data_space, to_uint8
 from veridical.data.space import Space
 from veridical.errors import RequestError
-from veridical.evaluation import features
 from veridical.evaluation.classes import class_shares
-from veridical.evaluation.features import Progress
+from veridical.evaluation.features import Progress, counted
 from veridical.evaluation.measurement import JSON, Measurement
 from veridical.evaluation.metrics import METRICS
 from veridical.evaluation.multiple import adjusted
@@ -184,18 +183,7 @@ def samples_for(
         progress(f"drawing {n:,} samples, seed {seed}")
     require_memory(n, model)
     blocks = draw_blocks(model, n, seed=seed, shares=class_shares(model, train))
-    return torch.cat([torch.empty(0, *model.space.shape), *_counted(blocks, n, progress)])
-
-
-def _counted(blocks: Iterable[Tensor], n: int, progress: Progress | None) -> Iterator[Tensor]:
-    """Pass on the blocks of n samples; now and then say how many there are."""
-    drawn, reported = 0, time.monotonic()
-    for block in blocks:
-        yield block
-        drawn += len(block)
-        if progress is not None and time.monotonic() - reported > features.SECONDS_BETWEEN_LINES:
-            reported = time.monotonic()
-            progress(f"drawn {drawn:,} of {n:,} samples")
+    return torch.cat([torch.empty(0, *model.space.shape), *counted(blocks, n, "samples drawn", progress)])
 
 
 def evaluate_samples(

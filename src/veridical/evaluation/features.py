@@ -6,7 +6,7 @@ null describes the data distribution, but not how unseen data compare with the t
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -126,6 +126,24 @@ def extract_data(data: ArrayData, extractor: Extractor, progress: Progress | Non
     )
 
 
+def counted(blocks: Iterable[Tensor], n: int, what: str, progress: Progress | None) -> Iterator[Tensor]:
+    """Pass on the blocks of n rows, and report now and then how many are done.
+
+    Args:
+        blocks: of rows, each done when the next is taken.
+        n: rows in all.
+        what: is being done.
+        progress: called with a line; None: no reports.
+    """
+    done, reported = 0, time.monotonic()
+    for block in blocks:
+        yield block
+        done += len(block)
+        if progress is not None and time.monotonic() - reported > SECONDS_BETWEEN_LINES:
+            reported = time.monotonic()
+            progress(f"{what}: {done:,} of {n:,}")
+
+
 @torch.no_grad()
 def extract(
     examples: Iterator[Tensor], extractor: Extractor, n: int, progress: Progress | None = None, what: str = "samples"
@@ -142,9 +160,8 @@ def extract(
     Raises:
         ValueError: the extractor returned another shape, or values that are not finite.
     """
-    features = torch.empty(n, extractor.dim)
-    done, reported = 0, time.monotonic()
-    for x in examples:
+    features, done = torch.empty(n, extractor.dim), 0
+    for x in counted(examples, n, f"{extractor.name} features of {what}", progress):
         rows = extractor(x)
         if rows.shape != (len(x), extractor.dim):
             raise ValueError(
@@ -153,9 +170,6 @@ def extract(
             )
         features[done : done + len(x)] = rows.cpu()
         done += len(x)
-        if progress is not None and time.monotonic() - reported > SECONDS_BETWEEN_LINES:
-            reported = time.monotonic()
-            progress(f"{extractor.name} features of {what}: {done:,} of {n:,}")
     if not torch.isfinite(features).all():
         raise ValueError(f"{extractor.name} returned values that are not finite for {what}; are the images finite?")
     return features
